@@ -1,0 +1,36 @@
+"""What can go wrong, as classes: bad input, an infeasible problem, no proof."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otdist._result import Result
+
+
+class InputError(ValueError):
+    """An argument is not usable; the message names it and says what to do."""
+
+
+class InfeasibleError(InputError):
+    """Forbidden arcs leave some mass with nowhere to go; the message names it."""
+
+
+class InputWarning(UserWarning):
+    """The input is valid, but looks like something else was meant."""
+
+
+class NotCertifiedError(RuntimeError):
+    """A bare number was asked for, and its certificate is too wide to return it.
+
+    Parameters
+    ----------
+    message : str
+        What was reached and what to try.
+    result : Result
+        Everything the solver found, with a valid bracket ``[lower, upper]``.
+    """
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result

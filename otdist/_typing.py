@@ -1,0 +1,15 @@
+"""Names for the array types that pass between modules."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+
+#: A metric is the name of one, or a function of two points ``(d,)`` and ``(d,)``.
+Metric: TypeAlias = str | Callable[[FloatArray, FloatArray], float]
+
+__all__ = ["Any", "ArrayLike", "FloatArray", "IntArray", "Metric", "NDArray"]
