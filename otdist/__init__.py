@@ -1,0 +1,52 @@
+"""Optimal-transport distances, each with a certificate."""
+
+from otdist._certify import certify
+from otdist._compare import compare
+from otdist._distances import emd, sinkhorn_divergence, wasserstein_distance
+from otdist._divergences import (
+    align,
+    hellinger_distance,
+    js_distance,
+    js_divergence,
+    kl_divergence,
+    total_variation,
+)
+from otdist._duality import c_transform, kr_dual
+from otdist._errors import (
+    InfeasibleError,
+    InputError,
+    InputWarning,
+    NotCertifiedError,
+)
+from otdist._pairwise import pairwise
+from otdist._problem import Problem
+from otdist._result import Certificate, Result, Status
+from otdist._solve import solve
+from otdist._version import __version__
+
+__all__ = [
+    "Certificate",
+    "InfeasibleError",
+    "InputError",
+    "InputWarning",
+    "NotCertifiedError",
+    "Problem",
+    "Result",
+    "Status",
+    "__version__",
+    "align",
+    "c_transform",
+    "certify",
+    "compare",
+    "emd",
+    "hellinger_distance",
+    "js_distance",
+    "js_divergence",
+    "kl_divergence",
+    "kr_dual",
+    "pairwise",
+    "sinkhorn_divergence",
+    "solve",
+    "total_variation",
+    "wasserstein_distance",
+]

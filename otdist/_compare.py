@@ -1,0 +1,230 @@
+"""Every distance of two measures in one table, with what each one sees."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from otdist import _divergences, _validate
+from otdist._duality import critic_of
+from otdist._errors import InputWarning
+from otdist._geometry.points import METRICS
+from otdist._problem import Problem
+from otdist._result import Result
+from otdist._solve import solve
+from otdist._typing import ArrayLike, FloatArray, Metric
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One line of a comparison; `lower` and `upper` are NaN where exact."""
+
+    name: str
+    value: float
+    lower: float
+    upper: float
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """What `compare` returns: print it, or read its rows.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        Name, value, bracket and meaning of each distance or divergence.
+    exact, entropic : Result
+        The solves behind the first two rows; `entropic` is None for p = inf.
+    overlap : float
+        Part of the first measure's mass on atoms that the second has too.
+    """
+
+    rows: tuple[Row, ...]
+    exact: Result
+    entropic: Result | None
+    overlap: float
+
+    def __getitem__(self, name: str) -> Row:
+        """Return the row of that name."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON (inf as a string)."""
+        rows = {
+            row.name: {
+                "value": _plain(row.value),
+                "lower": _plain(row.lower),
+                "upper": _plain(row.upper),
+                "meaning": row.meaning,
+            }
+            for row in self.rows
+        }
+        n, m = self.exact.problem.shape
+        return {
+            "n": n,
+            "m": m,
+            "p": _plain(self.exact.problem.p),
+            "method": self.exact.method,
+            "status": str(self.exact.status),
+            "overlap": self.overlap,
+            "rows": rows,
+        }
+
+    def __str__(self) -> str:
+        head = ("", "value", "certified bracket", "what it says")
+        lines = [
+            (row.name, f"{row.value:.9g}", _bracket(row), row.meaning)
+            for row in self.rows
+        ]
+        widths = [max(len(line[k]) for line in [head, *lines]) for k in range(3)]
+        return "\n".join(
+            f"{name:<{widths[0]}}  {value:>{widths[1]}}  {bracket:<{widths[2]}}  {text}"
+            for name, value, bracket, text in [head, *lines]
+        )
+
+
+def compare(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    p: float = 1,
+    metric: Metric = "euclidean",
+    epsilon: float | None = None,
+    method: str = "auto",
+    normalize: bool = False,
+) -> Comparison:
+    """Compare two measures by every distance and divergence of the library.
+
+    Parameters
+    ----------
+    x, y, a, b, p, metric, normalize
+        See `wasserstein_distance`.
+    epsilon : float, optional
+        Entropic weight of the Sinkhorn row, in cost units; see `solve`.
+    method : str, default "auto"
+        Method of the exact row; see `solve`.
+
+    Returns
+    -------
+    Comparison
+        ``print`` it for a table; ``.rows`` has the numbers. Rows, in order:
+        ``W_p`` (and ``cost``, its p-th power times mass), ``Sinkhorn``, ``KR
+        dual`` (W1 by its best 1-Lipschitz critic), ``KL(P|Q)``, ``KL(Q|P)``,
+        ``JS``, ``TV``, ``Hellinger``. Divergences are of the measures divided by
+        their mass, over atoms that are exactly equal.
+
+    Raises
+    ------
+    InputError
+        See `Problem`.
+
+    Examples
+    --------
+    >>> from otdist import compare
+    >>> table = compare([[0, 0], [0, 1]], [[0.5, 0], [0.5, 1]])
+    >>> table["W_1"].value, table["TV"].value, table["KL(P|Q)"].value
+    (0.5, 1.0, inf)
+    """
+    problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize)
+    exact = solve(problem, method=method)
+    rows = [
+        _transport_row(f"W_{problem.p:g}", exact, rooted=True),
+        _transport_row("cost", exact, rooted=False),
+    ]
+    entropic = None
+    if not problem.is_bottleneck:
+        entropic = solve(problem, method="sinkhorn", epsilon=epsilon)
+        rows.append(_transport_row("Sinkhorn", entropic, rooted=False))
+    points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
+    rows += _dual_rows(exact, points_x, points_y, metric)
+    with warnings.catch_warnings():
+        # The table itself says what disjoint supports do to a divergence.
+        warnings.simplefilter("ignore", InputWarning)
+        aligned = _divergences.align(
+            points_x, points_y, problem.a / problem.mass, problem.b / problem.mass
+        )
+    rows += _divergence_rows(aligned.p, aligned.q)
+    return Comparison(tuple(rows), exact, entropic, aligned.overlap_p)
+
+
+def _transport_row(name: str, result: Result, *, rooted: bool) -> Row:
+    power = 1 / result.problem.p if rooted and np.isfinite(result.problem.p) else 1.0
+    lower, upper = (max(v, 0.0) ** power if rooted else v for v in _ends(result))
+    if result.method in ("sinkhorn",):
+        meaning = (
+            "cost of the rounded entropic plan; its bracket holds for the exact cost"
+            " too, whatever the supports"
+        )
+    elif rooted:
+        meaning = "how far mass must move: grows with the gap between supports"
+    else:
+        meaning = "cost × mass of the optimal plan, no root taken"
+    return Row(name, upper, lower, upper, meaning)
+
+
+def _ends(result: Result) -> tuple[float, float]:
+    return result.lower, result.upper
+
+
+def _dual_rows(
+    exact: Result, x: FloatArray, y: FloatArray, metric: Metric
+) -> list[Row]:
+    """W1 by its dual; solved anew only where the exact row is not W1 itself."""
+    if not isinstance(metric, str):
+        return []
+    if not exact.problem.is_metric or exact.problem.is_bottleneck:
+        base = metric if METRICS[metric] else "euclidean"
+        problem = Problem(x, y, exact.problem.a, exact.problem.b, metric=base)
+        exact = solve(problem)
+    if not exact.success:
+        return []
+    critic = critic_of(exact, x, y)
+    meaning = (
+        "W_1 by its best 1-Lipschitz critic: a slope to follow even where supports"
+        " are disjoint"
+    )
+    return [Row("KR dual", critic.value, exact.lower, exact.upper, meaning)]
+
+
+def _divergence_rows(p: FloatArray, q: FloatArray) -> list[Row]:
+    """Divergences on the common support: blind to distance once it is empty."""
+    nan = float("nan")
+    rows = [
+        ("KL(P|Q)", _divergences.kl_divergence, "inf as soon as P has an atom Q lacks"),
+        ("KL(Q|P)", None, "inf as soon as Q has an atom P lacks"),
+        ("JS", _divergences.js_divergence, "log 2 = 0.693 for disjoint supports"),
+        ("TV", _divergences.total_variation, "1 for disjoint supports"),
+        ("Hellinger", _divergences.hellinger_distance, "1 for disjoint supports"),
+    ]
+    made = []
+    for name, divergence, meaning in rows:
+        if divergence is None:
+            value = _divergences.kl_divergence(q, p)
+        else:
+            value = divergence(p, q)
+        if not meaning.startswith("inf"):
+            meaning += ", at any distance"
+        made.append(Row(name, float(value), nan, nan, meaning))
+    return made
+
+
+def _bracket(row: Row) -> str:
+    if np.isnan(row.lower):
+        return "exact"
+    return f"[{row.lower:.12g}, {row.upper:.12g}]"
+
+
+def _plain(value: float) -> float | str | None:
+    """JSON has no inf and no NaN."""
+    if np.isnan(value):
+        return None
+    return value if np.isfinite(value) else str(value)

@@ -1,0 +1,84 @@
+"""Passes over all pairs in blocks of rows that stay in the processor's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from otdist._errors import InputError
+from otdist._typing import FloatArray
+
+if TYPE_CHECKING:
+    from otdist._geometry import Geometry
+
+# 1 MB of float64: a block and one temporary fit in the second-level cache.
+BLOCK_ENTRIES = 1 << 17
+
+
+def row_blocks(n: int, m: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of rows that hold about `BLOCK_ENTRIES` entries each."""
+    height = max(1, BLOCK_ENTRIES // max(m, 1))
+    for start in range(0, n, height):
+        yield start, min(start + height, n)
+
+
+def column_minimum(geometry: Geometry, f: FloatArray) -> FloatArray:
+    """Return ``min_i c[i, j] - f[i]``, shape (m,), in O(n + m) memory."""
+    n, m = geometry.shape
+    g = np.full(m, np.inf)
+    for start, stop in row_blocks(n, m):
+        slack = geometry.rows(start, stop) - f[start:stop, None]
+        np.minimum(g, slack.min(axis=0), out=g)
+    return g
+
+
+def row_minimum(geometry: Geometry, g: FloatArray) -> FloatArray:
+    """Return ``min_j c[i, j] - g[j]``, shape (n,), in O(n + m) memory."""
+    n, m = geometry.shape
+    f = np.empty(n)
+    for start, stop in row_blocks(n, m):
+        f[start:stop] = (geometry.rows(start, stop) - g).min(axis=1)
+    return f
+
+
+def dense(geometry: Geometry) -> FloatArray:
+    """Return the matrix of all costs, read-only, after asking if it fits."""
+    n, m = geometry.shape
+    require_memory(n, m)
+    cost = np.empty((n, m))
+    for start, stop in row_blocks(n, m):
+        cost[start:stop] = geometry.rows(start, stop)
+    cost.flags.writeable = False
+    return cost
+
+
+def require_memory(n: int, m: int) -> None:
+    """Raise if an (n, m) float64 matrix takes more than the memory available."""
+    wanted = 8 * n * m
+    available = available_memory()
+    if wanted > available:
+        raise InputError(
+            f"the cost matrix of {n} by {m} atoms would take {wanted / 1e9:.1f} GB and"
+            f" {available / 1e9:.1f} GB of memory are available; use"
+            " method='sinkhorn', which computes costs in blocks and keeps O(n + m)"
+            " numbers, or fewer points (one-dimensional points need no matrix)"
+        )
+
+
+def available_memory() -> float:
+    """Return the bytes of memory that can be used now; inf where unknown."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return 1024.0 * int(line.split()[1])
+    except OSError:
+        pass
+    try:
+        import os
+
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return np.inf

@@ -1,0 +1,143 @@
+"""Costs computed from points: a metric to the power p.
+
+Distances come from coordinate differences, never from the expansion
+``|x|**2 - 2 x.y + |y|**2``, which loses all digits when the points are far from
+the origin compared with the distance between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from otdist._errors import InputError
+from otdist._geometry import blocks
+from otdist._typing import FloatArray, IntArray, Metric
+
+#: The metrics known by name; the value says whether it is one (triangle
+#: inequality), which decides what duality may assume.
+METRICS = {
+    "euclidean": True,
+    "cityblock": True,
+    "chebyshev": True,
+    "sqeuclidean": False,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Points x (n, d) and y (m, d) with cost ``metric(x, y) ** p``."""
+
+    x: FloatArray
+    y: FloatArray
+    metric: Metric
+    p: float
+    largest: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (n, m)."""
+        return len(self.x), len(self.y)
+
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """Compute the costs of a block of rows."""
+        return cost_matrix(self.x[start:stop], self.y, self.metric, self.p)
+
+    def pairs(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        """Compute the costs of the listed pairs."""
+        if not isinstance(self.metric, str):
+            distance = self.metric
+            values = (distance(self.x[i], self.y[j]) for i, j in zip(rows, columns))
+            return np.fromiter(values, float, len(rows)) ** self.p
+        difference = self.x[rows] - self.y[columns]
+        if self.metric == "cityblock":
+            return power(np.abs(difference).sum(axis=1), self.p)
+        if self.metric == "chebyshev":
+            return power(np.abs(difference).max(axis=1), self.p)
+        squared = np.einsum("kd,kd->k", difference, difference)
+        if self.metric == "sqeuclidean" or self.p == 2:
+            return squared
+        return power(np.sqrt(squared), self.p)
+
+    def dense(self) -> FloatArray:
+        """Compute the whole matrix; `InputError` if it cannot fit in memory."""
+        return blocks.dense(self)
+
+    def restrict(self, rows: IntArray, columns: IntArray) -> Points:
+        """Return the geometry of the listed points."""
+        return Points(
+            self.x[rows], self.y[columns], self.metric, self.p, self.largest
+        )
+
+    def column_minimum(self, f: FloatArray) -> FloatArray:
+        """Return ``min_i c[i, j] - f[i]``."""
+        return blocks.column_minimum(self, f)
+
+    def row_minimum(self, g: FloatArray) -> FloatArray:
+        """Return ``min_j c[i, j] - g[j]``."""
+        return blocks.row_minimum(self, g)
+
+    def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        """Return the gradient of the costs in the first point of each pair."""
+        difference = self.x[rows] - self.y[columns]
+        if self.metric == "sqeuclidean":
+            return 2 * difference
+        slope = distance_gradient(difference, self.metric)
+        if self.p == 1:
+            return slope
+        distance = self.pairs(rows, columns) ** (1 / self.p)
+        return self.p * distance[:, None] ** (self.p - 1) * slope
+
+
+def distance_gradient(difference: FloatArray, metric: Metric) -> FloatArray:
+    """Return the gradient (k, d) of ``metric(x, y)`` in x, given ``x - y``.
+
+    Where the distance has a kink the subgradient with the smallest entries is
+    taken: 0 for equal points.
+    """
+    if metric == "euclidean":
+        length = np.sqrt(np.einsum("kd,kd->k", difference, difference))
+        return difference / np.where(length > 0, length, 1.0)[:, None]
+    if metric == "cityblock":
+        return np.sign(difference)
+    if metric == "chebyshev":
+        steepest = np.abs(difference).argmax(axis=1)[:, None]
+        slope = np.zeros_like(difference)
+        sign = np.sign(np.take_along_axis(difference, steepest, axis=1))
+        np.put_along_axis(slope, steepest, sign, axis=1)
+        return slope
+    raise InputError(
+        f"metric {metric!r} has no known gradient; use 'euclidean', 'cityblock' or"
+        " 'chebyshev'"
+    )
+
+
+def cost_matrix(
+    x: FloatArray, y: FloatArray, metric: Metric, p: float
+) -> FloatArray:
+    """Return ``metric(x[i], y[j]) ** p`` for all pairs."""
+    from scipy.spatial.distance import cdist
+
+    if metric == "euclidean" and p == 2:
+        # The square is exact where its root would round.
+        return np.asarray(cdist(x, y, "sqeuclidean"))
+    return power(np.asarray(cdist(x, y, metric)), p)
+
+
+def power(distance: FloatArray, p: float) -> FloatArray:
+    """Return ``distance ** p``, leaving the array alone for p = 1."""
+    return distance if p == 1 else distance**p
+
+
+def largest_cost(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> float:
+    """Return a bound on all costs: the cost of the bounding box's diagonal."""
+    if isinstance(metric, str):
+        low = np.minimum(x.min(axis=0), y.min(axis=0))[None]
+        high = np.maximum(x.max(axis=0), y.max(axis=0))[None]
+        with np.errstate(over="ignore"):
+            return float(cost_matrix(low, high, metric, p)[0, 0])
+    return max(
+        float(np.abs(cost_matrix(x[start:stop], y, metric, p)).max())
+        for start, stop in blocks.row_blocks(len(x), len(y))
+    )

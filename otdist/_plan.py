@@ -1,0 +1,67 @@
+"""Couplings that are computed when asked for, not stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from otdist._geometry import Geometry
+from otdist._geometry.blocks import require_memory, row_blocks
+from otdist._typing import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EntropicPlan:
+    """The coupling ``exp((f + g - c) / epsilon)`` plus a rank-one correction.
+
+    Entry (i, j) is ``exp((f[i] + g[j] - c[i, j]) / epsilon) + u[i] * v[j]``,
+    where u and v bring in the mass that rounding to exact marginals moves
+    (Altschuler, Weed, Rigollet, 2017). Memory O(n + m) until `toarray`.
+    """
+
+    geometry: Geometry
+    f: FloatArray
+    g: FloatArray
+    epsilon: float
+    u: FloatArray
+    v: FloatArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (n, m)."""
+        return self.geometry.shape
+
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """Return the entries of a block of rows, shape (stop - start, m)."""
+        exponent = self.f[start:stop, None] + self.g - self.geometry.rows(start, stop)
+        exponent /= self.epsilon
+        return np.asarray(np.exp(exponent) + self.u[start:stop, None] * self.v)
+
+    def toarray(self) -> FloatArray:
+        """Return all entries, shape (n, m); `InputError` if they do not fit."""
+        n, m = self.shape
+        require_memory(n, m)
+        plan = np.empty((n, m))
+        for start, stop in row_blocks(n, m):
+            plan[start:stop] = self.rows(start, stop)
+        return plan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedPlan:
+    """A coupling of the atoms that carry mass, seen on all atoms."""
+
+    part: EntropicPlan
+    rows_kept: FloatArray
+    columns_kept: FloatArray
+    shape: tuple[int, int]
+
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """Return the entries of a block of rows, shape (stop - start, m)."""
+        first, last = np.searchsorted(self.rows_kept, [start, stop])
+        block = np.zeros((stop - start, self.shape[1]))
+        if last > first:
+            kept = self.rows_kept[first:last].astype(np.int64) - start
+            block[np.ix_(kept, self.columns_kept)] = self.part.rows(first, last)
+        return block

@@ -1,0 +1,298 @@
+"""A transport problem: two measures and a ground cost, validated once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from otdist import _validate
+from otdist._errors import InputError, InputWarning
+from otdist._geometry import Geometry
+from otdist._geometry.dense import Dense
+from otdist._geometry.line import Line
+from otdist._geometry.points import METRICS, Points, largest_cost
+from otdist._typing import ArrayLike, FloatArray, IntArray, Metric
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class Problem:
+    """Move the masses a to the masses b at the least cost ``metric(x, y) ** p``.
+
+    Everything is checked here and nowhere else; solvers and certificates rely
+    on it. Arrays are copied (a cost matrix is not) and read-only.
+
+    Parameters
+    ----------
+    x : array_like (n, d) or (n,)
+        Points of the first measure; a 1-D array is points on the line.
+    y : array_like (m, d) or (m,)
+        Points of the second measure, with the same d.
+    a : array_like (n,), optional
+        Masses of x, >= 0. Default: 1/n each.
+    b : array_like (m,), optional
+        Masses of y, >= 0, with the same sum as a. Default: 1/m each.
+    metric : str or callable, default "euclidean"
+        ``"euclidean"``, ``"cityblock"`` (L1), ``"chebyshev"`` (L∞),
+        ``"sqeuclidean"`` (with p = 1 only), or a function of two points.
+    p : float, default 1
+        Order, 1 <= p <= inf. The cost of a pair is ``metric(x, y) ** p``;
+        p = inf (the largest distance moved counts) on the line only.
+    normalize : bool, default False
+        Divide each side's masses by their sum first.
+
+    Attributes
+    ----------
+    geometry : Geometry
+        Where the costs come from.
+    a, b : ndarray (n,), (m,) float64
+        The masses, read-only. Sums that differ by no more than the rounding of
+        the type they came in (1e-9 relative, 1e-5 for float32, 1e-2 for
+        float16) are made equal by scaling b.
+    metric, p
+        As given; ``None`` and 1 for a problem made from a cost matrix.
+
+    Raises
+    ------
+    InputError
+        NaN, infinite or negative entries, shapes that do not fit, masses that
+        differ, an unknown metric, an order below 1, costs that over- or
+        underflow float64.
+
+    Examples
+    --------
+    >>> from otdist import Problem, solve
+    >>> problem = Problem([0.0, 1.0, 3.0], [5.0, 6.0, 8.0], p=2)
+    >>> solve(problem).distance
+    5.0
+    """
+
+    geometry: Geometry
+    a: FloatArray
+    b: FloatArray
+    metric: Metric | None
+    p: float
+
+    def __init__(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        a: ArrayLike | None = None,
+        b: ArrayLike | None = None,
+        *,
+        metric: Metric = "euclidean",
+        p: float = 1,
+        normalize: bool = False,
+    ) -> None:
+        order = _validate.as_order(p)
+        _require_metric(metric, order)
+        points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
+        if points_x.shape[1] != points_y.shape[1]:
+            raise InputError(
+                "x and y must have the same number of coordinates, got"
+                f" {points_x.shape[1]} and {points_y.shape[1]}"
+            )
+        if a is None and b is None:
+            _warn_if_histograms(points_x, points_y)
+        geometry = _point_geometry(points_x, points_y, metric, order)
+        self._fill(geometry, a, b, metric, order, normalize)
+
+    @classmethod
+    def from_cost(
+        cls,
+        cost: ArrayLike,
+        a: ArrayLike | None = None,
+        b: ArrayLike | None = None,
+        *,
+        normalize: bool = False,
+    ) -> Self:
+        """Make a problem from a cost matrix.
+
+        Parameters
+        ----------
+        cost : array_like (n, m)
+            Cost of moving a unit of mass from i to j, in cost units; ``inf``
+            forbids the arc, negative costs are allowed. A float64 C-contiguous
+            matrix is used as it is, without a copy: leave it alone meanwhile.
+        a, b : array_like (n,), (m,), optional
+            Masses; uniform probabilities by default.
+        normalize : bool, default False
+            Divide each side's masses by their sum first.
+
+        Returns
+        -------
+        Problem
+            With ``p = 1``: its distance is its value.
+
+        Raises
+        ------
+        InputError
+            As for `Problem`; NaN or ``-inf`` costs.
+
+        Examples
+        --------
+        >>> from otdist import Problem, solve
+        >>> solve(Problem.from_cost([[0, 1], [1, 0]], [0.5, 0.5], [0.25, 0.75])).value
+        0.25
+        """
+        matrix, largest = _validate.as_cost(cost)
+        problem = cls.__new__(cls)
+        problem._fill(Dense(matrix, largest), a, b, None, 1.0, normalize)
+        return problem
+
+    def _fill(
+        self,
+        geometry: Geometry,
+        a: ArrayLike | None,
+        b: ArrayLike | None,
+        metric: Metric | None,
+        p: float,
+        normalize: bool,
+    ) -> None:
+        n, m = geometry.shape
+        source, target = ("row of cost", "column of cost")
+        if metric is not None:
+            source, target = ("point of x", "point of y")
+        masses_a, tolerance_a = _validate.as_weights("a", a, n, source)
+        masses_b, tolerance_b = _validate.as_weights("b", b, m, target)
+        masses_a, masses_b = _validate.balance(
+            masses_a, masses_b, max(tolerance_a, tolerance_b), normalize
+        )
+        self._set(geometry, masses_a, masses_b, metric, p)
+
+    def _set(
+        self,
+        geometry: Geometry,
+        a: FloatArray,
+        b: FloatArray,
+        metric: Metric | None,
+        p: float,
+    ) -> None:
+        for name, value in (
+            ("geometry", geometry),
+            ("a", _validate.frozen(a)),
+            ("b", _validate.frozen(b)),
+            ("metric", metric),
+            ("p", p),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        n, m = self.shape
+        kind = "cost matrix" if self.metric is None else f"{self.metric}, p={self.p:g}"
+        return f"Problem({n} by {m}, {kind}, mass {self.mass:.6g})"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (n, m)."""
+        return self.geometry.shape
+
+    @property
+    def mass(self) -> float:
+        """The total mass of either side."""
+        return math.fsum(self.a)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether the atoms are numbers and the cost is ``|x - y| ** p``."""
+        return isinstance(self.geometry, Line)
+
+    @property
+    def is_bottleneck(self) -> bool:
+        """Whether p = inf: the largest distance moved counts, not a sum."""
+        return math.isinf(self.p)
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether the cost is a true metric, as Kantorovich-Rubinstein needs."""
+        known = isinstance(self.metric, str) and METRICS[self.metric]
+        return known and self.p == 1
+
+    @property
+    def is_assignment(self) -> bool:
+        """Whether both sides have n atoms of one mass."""
+        n, m = self.shape
+        return n == m and bool((self.a == self.a[0]).all() and (self.b == self.a[0]).all())
+
+    def support(self) -> tuple[Problem, IntArray, IntArray]:
+        """Return the problem on the atoms that carry mass, and their indices."""
+        rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)
+        n, m = self.shape
+        if len(rows) == n and len(columns) == m:
+            return self, rows, columns
+        part = Problem.__new__(Problem)
+        geometry = self.geometry.restrict(rows, columns)
+        part._set(geometry, self.a[rows], self.b[columns], self.metric, self.p)
+        return part, rows, columns
+
+
+def _require_metric(metric: Any, p: float) -> None:
+    """Raise if the metric is unknown or does not go with the order."""
+    if isinstance(metric, str):
+        if metric not in METRICS:
+            known = ", ".join(repr(name) for name in METRICS)
+            raise InputError(
+                f"metric {metric!r} is unknown; known metrics are {known}, or pass a"
+                " function of two points"
+            )
+    elif not callable(metric):
+        raise InputError(f"metric must be a name or a function, got {metric!r}")
+    if metric == "sqeuclidean" and p != 1:
+        raise InputError(
+            f"metric='sqeuclidean' with p={p:g} would mean distances to the power"
+            f" {2 * p:g}: write metric='euclidean', p=2 for W_2, or"
+            f" metric='euclidean', p={2 * p:g} if that power is meant"
+        )
+
+
+def _point_geometry(
+    x: FloatArray, y: FloatArray, metric: Metric, p: float
+) -> Geometry:
+    """Choose the geometry, after making sure that its costs fit float64."""
+    on_line = x.shape[1] == 1 and isinstance(metric, str)
+    if math.isinf(p):
+        if not on_line:
+            raise InputError(
+                "p=inf is available for points on the line only; use a large finite p"
+            )
+        p = 1.0
+    if metric == "sqeuclidean" and on_line:
+        metric, p = "euclidean", 2.0
+    largest = largest_cost(x, y, metric, p)
+    if math.isnan(largest):
+        raise InputError(f"metric {metric!r} gave nan; it must return numbers")
+    differ = bool((x.min(0) != y.max(0)).any() or (x.max(0) != y.min(0)).any())
+    # Euclidean distances go through squares, which underflow first.
+    smallest = 1e-140**p if metric == "euclidean" and not on_line else 1e-280
+    if largest > 1e300 or (largest < smallest and differ and isinstance(metric, str)):
+        raise InputError(
+            f"distances to the power {p:g} reach {largest:.3g}, outside what float64"
+            " holds well; divide the points by a constant and multiply the distance"
+            " by it"
+        )
+    if on_line:
+        return Line(
+            _validate.frozen(x[:, 0]), _validate.frozen(y[:, 0]), p, largest
+        )
+    return Points(x, y, metric, p, largest)
+
+
+def _warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
+    """Warn when two vectors of probabilities are given as points on the line."""
+    if x.shape != y.shape or x.shape[1] != 1 or len(x) < 2:
+        return
+    if min(x.min(), y.min()) < 0:
+        return
+    if abs(x.sum() - 1) > 1e-6 or abs(y.sum() - 1) > 1e-6:
+        return
+    import warnings
+
+    warnings.warn(
+        "x and y look like histograms (they are >= 0 and sum to 1) but are read as"
+        " points on the line; for histograms on common bins write"
+        " wasserstein_distance(bins, bins, x, y) or emd(x, y, cost)",
+        InputWarning,
+        stacklevel=4,
+    )

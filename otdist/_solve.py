@@ -1,0 +1,298 @@
+"""Choose a method, run it, certify what it claims: the only place that sees all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from otdist import _solvers
+from otdist._certify import certify
+from otdist._errors import InfeasibleError, InputError
+from otdist._plan import EmbeddedPlan, EntropicPlan
+from otdist._problem import Problem
+from otdist._result import Candidate, Certificate, Result, Status
+from otdist._typing import FloatArray, IntArray
+from otdist._validate import as_potential
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: The relative gap below which a value counts as proved.
+EXACT_TOL = 1e-9
+_SINKHORN_TOL = 1e-6
+_SINKHORN_MAX_ITER = 10_000
+_NO_LIMIT = 2**62
+
+
+def solve(
+    problem: Problem,
+    *,
+    method: str = "auto",
+    tol: float | None = None,
+    max_iter: int | None = None,
+    epsilon: float | None = None,
+    warm_start: Result | tuple[FloatArray, FloatArray] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Solve a transport problem and prove how close the answer is.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem, already validated.
+    method : str, default "auto"
+        ``"network_simplex"`` (exact, any cost), ``"line"`` (exact, points on
+        the line), ``"highs"`` (exact, an independent solver, small problems),
+        ``"sinkhorn"`` (entropic), or ``"auto"``: line where it applies, else
+        network_simplex.
+    tol : float, optional
+        Exact methods: the relative gap below which the status is OPTIMAL,
+        default 1e-9. Sinkhorn: the marginal error to reach, as a part of the
+        mass, default 1e-6.
+    max_iter : int, optional
+        Limit on pivots (default none) or Sinkhorn iterations (default 10 000).
+    epsilon : float, optional
+        Entropic weight in cost units, Sinkhorn only. Default: 1 % of the mean
+        cost under the product measure.
+    warm_start : Result or (f, g), optional
+        Potentials to start from, for network_simplex and sinkhorn.
+    progress : bool, default False
+        Show a progress bar (needs tqdm).
+
+    Returns
+    -------
+    Result
+        Always with a bracket ``lower <= optimum <= upper``. Never raises for a
+        problem that was too hard: it says ``success=False`` and how far it got.
+
+    Raises
+    ------
+    InputError
+        Options that do not fit the method.
+    InfeasibleError
+        Forbidden arcs leave mass with nowhere to go.
+
+    Notes
+    -----
+    network_simplex needs the cost matrix in memory and O(n + m) beside it;
+    line and sinkhorn need O(n + m). The certificate is computed afterwards by
+    `certify`, which shares no code with the solvers.
+
+    Examples
+    --------
+    >>> from otdist import Problem, solve
+    >>> result = solve(Problem([[0, 0], [0, 1]], [[1, 0], [1, 1]]))
+    >>> result.value, result.gap, str(result.status)
+    (1.0, 0.0, 'optimal')
+    >>> solve(Problem([[0.0, 0], [0, 1]], [[1, 0], [1, 1]]), method="sinkhorn").success
+    True
+    """
+    if not isinstance(problem, Problem):
+        raise InputError(
+            f"problem must be a Problem, got {type(problem).__name__}; make one with"
+            " Problem(x, y, a, b) or Problem.from_cost(cost, a, b)"
+        )
+    method = _choose(problem, method)
+    entropic = method in _solvers.ENTROPIC
+    tol = _tolerance(tol, entropic)
+    if epsilon is not None:
+        _require_epsilon(epsilon, entropic, problem)
+    part, rows, columns = problem.support()
+    start = _potentials_of(warm_start, problem)
+    with _reporter(progress, method) as report:
+        options = _solvers.Options(
+            tol=tol,
+            max_iter=_limit(max_iter, entropic),
+            epsilon=epsilon,
+            warm_start=None if start is None else (start[0][rows], start[1][columns]),
+            report=report,
+        )
+        candidate = _solvers.load(method)(part, options)
+    if candidate.stranded is not None and (candidate.finished or candidate.n_iter == 0):
+        _raise_if_stranded(candidate.stranded, rows, problem)
+    plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
+    certificate = certify(problem, plan, f, None if entropic else g)
+    status = _status(candidate, certificate, tol, entropic)
+    return Result(
+        problem=problem,
+        plan=plan,
+        potentials=(f, g),
+        certificate=certificate,
+        regularized_value=candidate.regularized_value,
+        status=status,
+        message=_message(status, certificate, tol, entropic),
+        n_iter=candidate.n_iter,
+        method=method,
+    )
+
+
+def _choose(problem: Problem, method: str) -> str:
+    """Return the method to run, or say why it cannot be that one."""
+    if method == "auto":
+        return _solvers.choose(problem)
+    if method not in _solvers.SOLVERS:
+        known = ", ".join(repr(name) for name in ("auto", *_solvers.SOLVERS))
+        raise InputError(f"method {method!r} is unknown; known methods are {known}")
+    if method == "line" and not problem.is_line:
+        raise InputError(
+            "method='line' needs points on the line and a metric known by name; use"
+            " method='network_simplex'"
+        )
+    if problem.is_bottleneck and method != "line":
+        raise InputError(f"p=inf needs method='line', got {method!r}")
+    return method
+
+
+def _tolerance(tol: float | None, entropic: bool) -> float:
+    if tol is None:
+        return _SINKHORN_TOL if entropic else EXACT_TOL
+    if not 0 <= tol < np.inf:
+        raise InputError(f"tol must be a number >= 0, got {tol!r}")
+    return float(tol)
+
+
+def _limit(max_iter: int | None, entropic: bool) -> int:
+    if max_iter is None:
+        return _SINKHORN_MAX_ITER if entropic else _NO_LIMIT
+    if isinstance(max_iter, bool) or int(max_iter) != max_iter or max_iter < 0:
+        raise InputError(f"max_iter must be an integer >= 0, got {max_iter!r}")
+    return int(max_iter)
+
+
+def _require_epsilon(epsilon: float, entropic: bool, problem: Problem) -> None:
+    """Raise for an entropic weight that is unused, not positive or lost to rounding."""
+    if not entropic:
+        raise InputError(
+            "epsilon is used by method='sinkhorn' only; leave it out for exact methods"
+        )
+    if not 0 < epsilon < np.inf:
+        raise InputError(f"epsilon must be a positive number, got {epsilon!r}")
+    floor = 1e-13 * problem.geometry.largest
+    if epsilon < floor:
+        raise InputError(
+            f"epsilon={epsilon:.3g} is below the rounding of the costs, which reach"
+            f" {problem.geometry.largest:.3g}; epsilon is in cost units: take at least"
+            f" {floor:.3g}, or an exact method"
+        )
+
+
+def _potentials_of(
+    warm_start: Any, problem: Problem
+) -> tuple[FloatArray, FloatArray] | None:
+    """Return the potentials to start from, checked against the problem."""
+    if warm_start is None:
+        return None
+    pair = warm_start.potentials if isinstance(warm_start, Result) else warm_start
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise InputError("warm_start must be a Result or a pair of potentials (f, g)")
+    n, m = problem.shape
+    return (
+        as_potential("warm_start[0]", pair[0], n),
+        as_potential("warm_start[1]", pair[1], m),
+    )
+
+
+@contextmanager
+def _reporter(progress: bool, method: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that takes the iteration count, showing it if asked to."""
+    if not progress:
+        yield lambda n_iter: None
+        return
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise InputError(
+            "progress=True needs tqdm: pip install 'otdist[progress]'"
+        ) from None
+    with tqdm(desc=method, unit=" iterations") as bar:
+        yield lambda n_iter: bar.update(n_iter - bar.n)
+
+
+def _raise_if_stranded(stranded: IntArray, rows: IntArray, problem: Problem) -> None:
+    """Raise for mass that no coupling over the allowed arcs can move."""
+    if len(stranded) == 0:
+        raise InfeasibleError(
+            "no coupling exists: the forbidden arcs (cost inf) leave some mass with"
+            " nowhere to go; allow more arcs"
+        )
+    i = int(rows[stranded[0]])
+    others = f" and {len(stranded) - 1} more rows" if len(stranded) > 1 else ""
+    raise InfeasibleError(
+        f"no coupling exists: not all of the mass a[{i}] = {problem.a[i]:.6g}{others}"
+        " can be moved along arcs of finite cost; allow more arcs from there, or lower"
+        " that mass"
+    )
+
+
+def _on_all_atoms(
+    candidate: Candidate,
+    problem: Problem,
+    part: Problem,
+    rows: IntArray,
+    columns: IntArray,
+) -> tuple[Any, FloatArray, FloatArray]:
+    """Bring plan and potentials back to the atoms without mass.
+
+    Their potentials are c-transforms, so that they violate nothing.
+    """
+    if part is problem:
+        return candidate.plan, candidate.f, candidate.g
+    n, m = problem.shape
+    plan = candidate.plan
+    if isinstance(plan, EntropicPlan):
+        plan = EmbeddedPlan(plan, rows, columns, (n, m))
+    else:
+        from scipy.sparse import coo_array
+
+        plan = coo_array(
+            (plan.data, (rows[plan.row], columns[plan.col])), shape=(n, m)
+        )
+    if problem.is_bottleneck:
+        return plan, np.full(n, np.nan), np.full(m, np.nan)
+    empty_rows, empty_columns = problem.a == 0, problem.b == 0
+    f, g = np.full(n, -np.inf), np.full(m, -np.inf)
+    f[rows], g[columns] = candidate.f, candidate.g
+    everywhere_g = problem.geometry.column_minimum(f)
+    g[empty_columns] = _finite(everywhere_g[empty_columns])
+    f[empty_rows] = _finite(problem.geometry.row_minimum(g)[empty_rows])
+    return plan, f, g
+
+
+def _finite(potential: FloatArray) -> FloatArray:
+    """An atom with no allowed arc at all may take any potential: 0."""
+    return np.where(np.isfinite(potential), potential, 0.0)
+
+
+def _status(
+    candidate: Candidate, certificate: Certificate, tol: float, entropic: bool
+) -> Status:
+    """Grant OPTIMAL by the certificate alone."""
+    if certificate.proves(EXACT_TOL if entropic else tol):
+        return Status.OPTIMAL
+    if not candidate.finished:
+        return Status.MAX_ITER
+    return Status.CONVERGED if entropic else Status.NOT_PROVED
+
+
+def _message(
+    status: Status, certificate: Certificate, tol: float, entropic: bool
+) -> str:
+    """Say what was reached, and what to try if that is not enough."""
+    bracket = f"the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g}]"
+    if status is Status.OPTIMAL:
+        return f"optimal: proved by a gap of {certificate.gap:.3g}"
+    if status is Status.CONVERGED:
+        return (
+            f"converged to a marginal error of {tol:g} of the mass; {bracket}: lower"
+            " epsilon for a narrower bracket, or use an exact method"
+        )
+    if status is Status.MAX_ITER:
+        hint = " or epsilon" if entropic else ""
+        return f"stopped at max_iter; {bracket}: raise max_iter{hint}"
+    return (
+        f"ended with a relative gap of {certificate.relative_gap:.3g} above"
+        f" tol={tol:g}; {bracket}: try method='network_simplex', or a larger tol"
+    )

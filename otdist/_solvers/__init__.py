@@ -1,0 +1,45 @@
+"""One file, one method, one entry point ``run(problem, options) -> Candidate``.
+
+A solver gets a problem whose atoms all carry mass, and claims a plan and
+potentials. It validates nothing and proves nothing. Solvers are imported when
+they are first used, so that importing otdist loads neither numba nor SciPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from otdist._problem import Problem
+from otdist._result import Candidate
+from otdist._typing import FloatArray
+
+
+class Options(NamedTuple):
+    """What `solve` hands to every solver; each uses what it knows."""
+
+    tol: float
+    max_iter: int
+    epsilon: float | None
+    warm_start: tuple[FloatArray, FloatArray] | None
+    report: Callable[[int], None]
+
+
+#: The methods, and what `solve` may assume about each.
+SOLVERS = ("network_simplex", "line", "highs", "sinkhorn")
+
+#: Methods that end with a marginal error instead of an exact plan.
+ENTROPIC = ("sinkhorn",)
+
+
+def load(method: str) -> Callable[[Problem, Options], Candidate]:
+    """Return the entry point of a method, importing it now."""
+    module = importlib.import_module(f"otdist._solvers.{method}")
+    run: Callable[[Problem, Options], Candidate] = module.run
+    return run
+
+
+def choose(problem: Problem) -> str:
+    """Return the exact method that is fastest for the problem."""
+    return "line" if problem.is_line else "network_simplex"

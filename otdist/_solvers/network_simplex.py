@@ -1,0 +1,159 @@
+"""Exact transport by the network simplex method: drives the compiled kernel.
+
+The start hangs every atom on an artificial root, by arcs that cost a margin
+more than the potentials it starts from. When no arc prices out and artificial
+flow is left, the margin was too small, or forbidden arcs leave mass without a
+way: the margin is raised until it exceeds the cost of any path, and what is
+left then cannot be transported at all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from otdist._kernels import network_simplex as kernel
+from otdist._masses import IntegerMasses, northwest, quantise
+from otdist._problem import Problem
+from otdist._result import Candidate
+from otdist._solvers import Options
+from otdist._typing import FloatArray, IntArray
+
+# Entries priced in one call of the kernel: about 50 ms, so that Ctrl-C works.
+_BUDGET = 100_000_000
+# Rows priced at a time; 8 to 50 measure alike on all families, 20 is best.
+_BLOCK_ROWS = 20
+# A warm start trusts its potentials to this part of the largest cost.
+_WARM_MARGIN = 1e-3
+_EPS = float(np.finfo(float).eps)
+
+
+def run(problem: Problem, options: Options) -> Candidate:
+    """Solve the linear program exactly; O(n + m) memory beyond the cost matrix."""
+    cost = problem.geometry.dense()
+    n, m = cost.shape
+    masses = quantise(problem.a, problem.b)
+    g = np.zeros(m) if options.warm_start is None else options.warm_start[1]
+    f = problem.geometry.row_minimum(g)
+    blocked = np.isinf(f)
+    if blocked.any():
+        nothing = _arcs(np.empty(0, int), np.empty(0, int), np.empty(0), (n, m))
+        return _candidate(nothing, np.where(blocked, 0.0, f), g, 0, np.flatnonzero(blocked))
+    largest = problem.geometry.largest or 1.0
+    margin = (2.0 if options.warm_start is None else _WARM_MARGIN) * largest
+    tree, search = _allocate(n, m)
+    kernel.start(tree, n, masses.a, masses.b, f, g, margin)
+    finished = _pivot_to_the_end(cost, tree, search, largest, margin, options)
+    stranded = _stranded(tree, n) if finished else np.empty(0, int)
+    plan = _plan(tree, masses, (n, m))
+    f, g = tree.potential[:n].copy(), tree.potential[n : n + m].copy()
+    return _candidate(plan, f, g, int(search.count[0]), stranded, finished)
+
+
+def _pivot_to_the_end(
+    cost: FloatArray,
+    tree: kernel.Tree,
+    search: kernel.Search,
+    largest: float,
+    margin: float,
+    options: Options,
+) -> bool:
+    """Pivot to optimality; return False if the iteration limit came first.
+
+    The entering tolerance starts at the scale of the costs. When no arc is left
+    it is lowered to the rounding of the potentials, which may be far smaller
+    than the largest cost, and the search goes on.
+    """
+    n, m = cost.shape
+    tolerance = 1e-13 * largest
+    n_pivots = -1
+    while True:
+        code = kernel.run(
+            cost, tree, search, _BLOCK_ROWS, tolerance, _BUDGET, options.max_iter
+        )
+        options.report(int(search.count[0]))
+        has_artificial = kernel.artificial_flow(tree, n) > 0
+        shift = 0.0 if has_artificial else _balancing_shift(tree, n)
+        kernel.refresh(cost, tree, n, shift)
+        if code == kernel.MORE:
+            if search.count[0] >= options.max_iter:
+                return False
+            continue
+        if has_artificial:
+            if margin > 4 * (n + m) * largest:
+                return True
+            kernel.raise_artificial(tree, n, 7 * margin)
+            margin *= 8
+            continue
+        rounding = 8 * _EPS * float(np.abs(tree.potential).max())
+        if search.count[0] == n_pivots or rounding > tolerance / 2:
+            return True
+        n_pivots = int(search.count[0])
+        tolerance = rounding
+
+
+def _balancing_shift(tree: kernel.Tree, n: int) -> float:
+    """Return what, added to f and taken from g, makes the two as large."""
+    f, g = tree.potential[:n], tree.potential[n:-1]
+    return float(np.median(g) - np.median(f)) / 2
+
+
+def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
+    size = n + m + 1
+    links = [np.empty(size, np.int32) for _ in range(5)]
+    tree = kernel.Tree(*links, np.empty(size, np.int64), np.empty(size))
+    search = kernel.Search(
+        np.empty(_BLOCK_ROWS, np.int32),
+        np.empty(_BLOCK_ROWS, np.int32),
+        np.zeros(2, np.int64),
+        np.zeros(3, np.int64),
+    )
+    return tree, search
+
+
+def _stranded(tree: kernel.Tree, n: int) -> IntArray:
+    """Return the sources whose mass still leaves by an artificial arc."""
+    root = len(tree.parent) - 1
+    return np.flatnonzero((tree.parent[:n] == root) & (tree.flow[:n] > 0))
+
+
+def _plan(tree: kernel.Tree, masses: IntegerMasses, shape: tuple[int, int]) -> object:
+    """Read the plan off the tree; artificial flow is coupled from the corner."""
+    n, m = shape
+    node = np.arange(n + m)
+    parent, flow = tree.parent[:-1].astype(np.int64), tree.flow[:-1]
+    real = (parent < n + m) & (flow > 0)
+    rows = np.where(node < n, node, parent)[real]
+    columns = np.where(node < n, parent, node)[real] - n
+    integer = flow[real]
+    left = np.where(parent == n + m, flow, 0)
+    if left.any():
+        i, j, rest = northwest(left[:n], left[n:])
+        rows, columns = np.concatenate([rows, i]), np.concatenate([columns, j])
+        integer = np.concatenate([integer, rest])
+    return _arcs(rows, columns, integer * masses.unit, shape)
+
+
+def _arcs(
+    rows: IntArray, columns: IntArray, mass: FloatArray, shape: tuple[int, int]
+) -> object:
+    from scipy.sparse import coo_array
+
+    return coo_array((mass, (rows, columns)), shape=shape)
+
+
+def _candidate(
+    plan: object,
+    f: FloatArray,
+    g: FloatArray,
+    n_iter: int,
+    stranded: IntArray,
+    finished: bool = True,
+) -> Candidate:
+    return Candidate(
+        plan=plan,
+        f=f,
+        g=g,
+        n_iter=n_iter,
+        finished=finished,
+        stranded=stranded if len(stranded) else None,
+    )
