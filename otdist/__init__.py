@@ -1,10 +1,10 @@
 """Optimal-transport distances, each with a certificate."""
 
+from otdist._align import align
 from otdist._certify import certify
 from otdist._compare import compare
 from otdist._distances import emd, sinkhorn_divergence, wasserstein_distance
 from otdist._divergences import (
-    align,
     hellinger_distance,
     js_distance,
     js_divergence,

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from otdist._errors import InputError
 from otdist._geometry.blocks import row_blocks
+from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Certificate
 from otdist._typing import ArrayLike, FloatArray, IntArray
@@ -24,14 +25,6 @@ from otdist._validate import as_float64, as_potential, first_index
 # A plan is a coupling if its marginals are off by no more than this of the mass:
 # sums of float64 are not exact. Beyond, it is repaired before it counts.
 _COUPLING_TOLERANCE = 1e-13
-
-
-class _Arcs(NamedTuple):
-    """A plan as a list of arcs with mass > 0, one after the other."""
-
-    rows: IntArray
-    columns: IntArray
-    mass: FloatArray
 
 
 def certify(
@@ -138,9 +131,11 @@ def _lower_bound(
     return lower, violation, float(np.abs(terms_f).sum() + np.abs(terms_g).sum())
 
 
-def _as_arcs(plan: Any, shape: tuple[int, int]) -> _Arcs | None:
+def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
     """Return the arcs of a sparse or dense plan; None for one computed by rows."""
-    if getattr(plan, "shape", None) is None or isinstance(plan, list | tuple):
+    if isinstance(plan, Arcs):
+        return plan
+    if getattr(plan, "shape", None) is None:
         plan = as_float64("plan", plan)
     if tuple(plan.shape) != shape:
         raise InputError(f"plan must have shape {shape}, got {tuple(plan.shape)}")
@@ -163,19 +158,19 @@ def _as_arcs(plan: Any, shape: tuple[int, int]) -> _Arcs | None:
     used = mass > 0
     if not used.all():
         rows, columns, mass = rows[used], columns[used], mass[used]
-    return _Arcs(rows.astype(np.int64), columns.astype(np.int64), mass)
+    return Arcs(rows.astype(np.int64), columns.astype(np.int64), mass)
 
 
 def _refuse_entry(where: str, value: float) -> None:
     raise InputError(f"plan{where} is {value}; a plan holds masses, finite and >= 0")
 
 
-def _upper_from_arcs(problem: Problem, arcs: _Arcs) -> tuple[float, float, float]:
+def _upper_from_arcs(problem: Problem, arcs: Arcs) -> tuple[float, float, float]:
     """Return cost (after repair if needed), marginal error and the terms' size."""
     n, m = problem.shape
     rows, columns, mass = arcs
-    sums_a = np.bincount(rows, mass, n)
-    sums_b = np.bincount(columns, mass, m)
+    sums_a = _sums(rows, mass, n)
+    sums_b = _sums(columns, mass, m)
     marginal_error = _distance(sums_a, problem.a) + _distance(sums_b, problem.b)
     cost = problem.geometry.pairs(rows, columns)
     if marginal_error <= _COUPLING_TOLERANCE * problem.mass:
@@ -183,12 +178,10 @@ def _upper_from_arcs(problem: Problem, arcs: _Arcs) -> tuple[float, float, float
         return math.fsum(terms), marginal_error, float(np.abs(terms).sum())
     scale_a = _shrink(problem.a, sums_a)
     mass = mass * scale_a[rows]
-    scale_b = _shrink(problem.b, np.bincount(columns, mass, m))
+    scale_b = _shrink(problem.b, _sums(columns, mass, m))
     mass = mass * scale_b[columns]
     terms = mass * cost
-    rest = _spread_rest(
-        problem, np.bincount(rows, mass, n), np.bincount(columns, mass, m)
-    )
+    rest = _spread_rest(problem, _sums(rows, mass, n), _sums(columns, mass, m))
     return math.fsum(terms) + rest, marginal_error, float(np.abs(terms).sum() + rest)
 
 
@@ -256,11 +249,16 @@ def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
     return factor
 
 
+def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
+    """Add up masses by index; an empty plan sums to 0.0, not to integers."""
+    return np.bincount(index, mass, size).astype(np.float64, copy=False)
+
+
 def _distance(u: FloatArray, v: FloatArray) -> float:
     return float(np.abs(u - v).sum())
 
 
-def _certify_bottleneck(problem: Problem, arcs: _Arcs) -> Certificate:
+def _certify_bottleneck(problem: Problem, arcs: Arcs) -> Certificate:
     """Bound W_inf on the line: the plan's longest arc, and Strassen's theorem.
 
     If more mass lies at or below s in one measure than below t in the other,
@@ -269,8 +267,8 @@ def _certify_bottleneck(problem: Problem, arcs: _Arcs) -> Certificate:
     """
     n, m = problem.shape
     rows, columns, mass = arcs
-    marginal_error = _distance(np.bincount(rows, mass, n), problem.a)
-    marginal_error += _distance(np.bincount(columns, mass, m), problem.b)
+    marginal_error = _distance(_sums(rows, mass, n), problem.a)
+    marginal_error += _distance(_sums(columns, mass, m), problem.b)
     slack = 1e-12 * problem.mass
     x, y = _coordinates(problem)
     counted = mass > slack / (n + m)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from otdist import _divergences, _validate
+from otdist._align import align
 from otdist._duality import critic_of
 from otdist._errors import InputWarning
 from otdist._geometry.points import METRICS
@@ -149,7 +150,7 @@ def compare(
     with warnings.catch_warnings():
         # The table itself says what disjoint supports do to a divergence.
         warnings.simplefilter("ignore", InputWarning)
-        aligned = _divergences.align(
+        aligned = align(
             points_x, points_y, problem.a / problem.mass, problem.b / problem.mass
         )
     rows += _divergence_rows(aligned.p, aligned.q)

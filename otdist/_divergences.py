@@ -10,18 +10,15 @@ may differ by less than the rounding of p / sum(p), scaled to 2**600, for subnor
 from __future__ import annotations
 
 import math
-import warnings
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist._errors import InputError, InputWarning
+from otdist._errors import InputError
 from otdist._typing import FloatArray
 
 _Pair: TypeAlias = tuple[FloatArray, FloatArray]
-_Index: TypeAlias = NDArray[np.intp]
 
 _LOG_2 = math.log(2.0)
 _SHIFT, _TOTAL = 600, 2.0**600
@@ -187,101 +184,6 @@ def hellinger_distance(
     return _unscaled(np.sqrt(total), both, _SHIFT // 2)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Aligned:
-    """Two measures on one support: arrays ``(k, d)``, ``(k,)``, ``(k,)``, read-only.
-
-    The atoms are distinct and in lexicographic order; each has p > 0 or q > 0.
-    """
-
-    support: FloatArray
-    p: FloatArray
-    q: FloatArray
-
-    @property
-    def overlap_p(self) -> float:
-        """P(supp Q): the mass of the first measure on atoms of the second."""
-        return math.fsum(self.p[self.q > 0.0].tolist())
-
-    @property
-    def overlap_q(self) -> float:
-        """Q(supp P): the mass of the second measure on atoms of the first."""
-        return math.fsum(self.q[self.p > 0.0].tolist())
-
-    @property
-    def n_common(self) -> int:
-        """Number of atoms that carry mass of both measures."""
-        return int(np.count_nonzero((self.p > 0.0) & (self.q > 0.0)))
-
-
-def align(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
-    *,
-    normalize: bool = False,
-) -> Aligned:
-    """Write two weighted point clouds as histograms on the union of their atoms.
-
-    Atoms match if all coordinates are equal as numbers: -0.0 equals 0.0, and nothing
-    is rounded, so ``np.float32(0.1)`` and ``0.1`` are two atoms. Repeated atoms are
-    merged by summing their weights; atoms without mass are then dropped. Warns if no
-    weights are given and no two points, of two or more each, are equal.
-    O((n + m) log(n + m)) time for fixed d, O((n + m) d) memory.
-
-    Parameters
-    ----------
-    x, y : array_like
-        Points, ``(n, d)`` and ``(m, d)``; 1-D input is points on the line.
-    a, b : array_like, optional
-        Weights >= 0, ``(n,)`` and ``(m,)``. The default is uniform, 1/n and 1/m.
-    normalize : bool, default False
-        Divide weights by their sum. If False, they are returned as they are, and both
-        sums must agree within 1e-9 relative (float32: 1e-5, float16: 1e-2).
-
-    Raises
-    ------
-    InputError
-        For wrong types or shapes, empty, non-finite or negative input, bad sums.
-
-    Examples
-    --------
-    >>> both = align([0.0, 1.0, 1.0], [1.0, 2.0])
-    >>> both.support.ravel(), both.q, both.n_common
-    (array([0., 1., 2.]), array([0. , 0.5, 0.5]), 1)
-    """
-    points_x, points_y = _points("x", x), _points("y", y)
-    if points_x.shape[1] != points_y.shape[1]:
-        got = f"x of shape {np.shape(x)} and y of shape {np.shape(y)}"
-        raise InputError(f"x and y must have points of one dimension, got {got}")
-    weights_a, divisor_a, mass_a, tolerance_a = _weights("a", a, len(points_x))
-    weights_b, divisor_b, mass_b, tolerance_b = _weights("b", b, len(points_y))
-    if normalize:
-        divisor_a, divisor_b = divisor_a * mass_a, divisor_b * mass_b
-    elif not math.isclose(mass_a, mass_b, rel_tol=max(tolerance_a, tolerance_b)):
-        got = f"{mass_a!r} and {mass_b!r}; normalize=True divides each by its sum"
-        raise InputError(f"a and b must have equal sums, got {got}")
-    support, starts, order = _merge(np.concatenate([points_x, points_y]))
-    pad_x, pad_y = np.zeros(len(points_x)), np.zeros(len(points_y))
-    p = np.add.reduceat(np.concatenate([weights_a, pad_y])[order], starts) / divisor_a
-    q = np.add.reduceat(np.concatenate([pad_x, weights_b])[order], starts) / divisor_b
-    all_distinct = len(support) == len(order) and min(len(pad_x), len(pad_y)) > 1
-    if a is None and b is None and all_distinct:
-        warnings.warn(
-            "x and y are samples that share no atom. Two samples of any continuous law "
-            "share none, so KL = inf and JS = log 2 whatever the laws are; a "
-            "Wasserstein distance still measures how far apart they are",
-            InputWarning,
-            stacklevel=2,
-        )
-    kept = (p > 0.0) | (q > 0.0)
-    support, p, q = support[kept], p[kept], q[kept]
-    for array in (support, p, q):
-        array.setflags(write=False)
-    return Aligned(support=support, p=p, q=q)
-
-
 class _Measure(NamedTuple):
     """Histograms ``(lanes, k)``: as given, and normalised as ``high + low``."""
 
@@ -372,39 +274,6 @@ def _log_of_base(base: float | None) -> float:
     if not number or not 1.0 < base < math.inf:
         raise InputError(f"base must be finite and above 1, or None, got {base!r}")
     return math.log(base)
-
-
-def _points(name: str, values: ArrayLike) -> FloatArray:
-    points, _ = _as_float(name, values)
-    if points.ndim not in (1, 2):
-        raise InputError(f"{name} must have shape (n, d) or (n,), got {points.shape}")
-    return points.reshape(len(points), -1) + 0.0  # -0.0 becomes 0.0
-
-
-def _weights(
-    name: str, values: ArrayLike | None, n: int
-) -> tuple[FloatArray, float, float, float]:
-    """Weights, what to divide them by, their sum after that, and its tolerance."""
-    if values is None:
-        return np.ones(n), float(n), 1.0, 1e-9  # whole counts, divided once
-    weights, tolerance = _as_float(name, values)
-    if weights.shape != (n,):
-        raise InputError(f"{name} must have shape ({n},), got {weights.shape}")
-    _refuse(name, weights, weights < 0.0, "nonnegative")
-    with np.errstate(over="ignore"):
-        mass = float(weights.sum())
-    if not 0.0 < mass < math.inf:
-        raise InputError(f"{name} must have a positive finite sum, got {mass!r}")
-    return weights, 1.0, mass, tolerance
-
-
-def _merge(points: FloatArray) -> tuple[FloatArray, _Index, _Index]:
-    """Return distinct rows, where each begins in the sorted order, and that order."""
-    order = np.lexsort(points.T[::-1])
-    ordered = points[order]
-    changes = np.any(ordered[1:] != ordered[:-1], axis=1)
-    starts = np.flatnonzero(np.concatenate([[True], changes]))
-    return ordered[starts], starts, order
 
 
 def _contrast(both: _Both) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -140,7 +140,9 @@ def kr_dual(
     if critic not in ("mcshane", "whitney"):
         raise InputError(f"critic must be 'mcshane' or 'whitney', got {critic!r}")
     if not METRICS.get(metric, False):
-        known = ", ".join(repr(name) for name, is_metric in METRICS.items() if is_metric)
+        known = ", ".join(
+            repr(name) for name, is_metric in METRICS.items() if is_metric
+        )
         raise InputError(
             f"kr_dual needs a metric known by name, one of {known}; got {metric!r}"
         )
@@ -156,7 +158,9 @@ def critic_of(
     """Extend the potentials of a proved W1 result between points x and y."""
     problem = result.problem
     if not result.certificate.proves(EXACT_TOL):
-        raise NotCertifiedError(f"no critic without an optimum: {result.message}", result)
+        raise NotCertifiedError(
+            f"no critic without an optimum: {result.message}", result
+        )
     a, b, (f, g) = problem.a, problem.b, result.potentials
     if critic == "mcshane":
         centres, offsets, sign = y[b > 0], -g[b > 0], 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from otdist._errors import InputError
 from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
+from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._result import Gradients
 from otdist._typing import FloatArray
 
@@ -30,7 +32,7 @@ def gradients(result: Result) -> Gradients:
 
 def _point_gradients(result: Result) -> tuple[FloatArray, FloatArray]:
     """Sum plan times cost slope; costs depend on x - y, so y's slope is minus x's."""
-    problem, plan = result.problem, result.plan
+    problem, plan = result.problem, result.coupling
     n, m = problem.shape
     x = y = None
     for rows, columns, mass in _arc_blocks(plan, n, m):
@@ -44,12 +46,14 @@ def _point_gradients(result: Result) -> tuple[FloatArray, FloatArray]:
     return x, y
 
 
-def _arc_blocks(plan, n, m):  # type: ignore[no-untyped-def]
+def _arc_blocks(
+    plan: Arcs | EntropicPlan | EmbeddedPlan, n: int, m: int
+) -> Iterator[Arcs]:
     """Yield the arcs of a sparse or lazy plan, a block at a time."""
-    if hasattr(plan, "row"):
-        yield plan.row, plan.col, plan.data
+    if isinstance(plan, Arcs):
+        yield plan
         return
     for start, stop in row_blocks(n, m):
         block = plan.rows(start, stop)
         rows, columns = np.nonzero(block)
-        yield rows + start, columns, block[rows, columns]
+        yield Arcs(rows + start, columns, block[rows, columns])

@@ -83,9 +83,7 @@ def _points_and_weights(measure: Measure) -> tuple[Any, Any]:
     return measure, None
 
 
-def _shown(
-    cells: list[tuple[int, int]], progress: bool
-) -> Iterable[tuple[int, int]]:
+def _shown(cells: list[tuple[int, int]], progress: bool) -> Iterable[tuple[int, int]]:
     if not progress:
         return cells
     try:

@@ -1,14 +1,23 @@
-"""Couplings that are computed when asked for, not stored."""
+"""Couplings as solvers make them: lists of arcs, or entries computed on demand."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory, row_blocks
-from otdist._typing import FloatArray
+from otdist._typing import FloatArray, IntArray
+
+
+class Arcs(NamedTuple):
+    """A sparse coupling: arc k carries mass[k] > 0 from rows[k] to columns[k]."""
+
+    rows: IntArray
+    columns: IntArray
+    mass: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +49,7 @@ class EntropicPlan:
 
     def toarray(self) -> FloatArray:
         """Return all entries, shape (n, m); `InputError` if they do not fit."""
-        n, m = self.shape
-        require_memory(n, m)
-        plan = np.empty((n, m))
-        for start, stop in row_blocks(n, m):
-            plan[start:stop] = self.rows(start, stop)
-        return plan
+        return _all_rows(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +57,8 @@ class EmbeddedPlan:
     """A coupling of the atoms that carry mass, seen on all atoms."""
 
     part: EntropicPlan
-    rows_kept: FloatArray
-    columns_kept: FloatArray
+    rows_kept: IntArray
+    columns_kept: IntArray
     shape: tuple[int, int]
 
     def rows(self, start: int, stop: int) -> FloatArray:
@@ -62,6 +66,19 @@ class EmbeddedPlan:
         first, last = np.searchsorted(self.rows_kept, [start, stop])
         block = np.zeros((stop - start, self.shape[1]))
         if last > first:
-            kept = self.rows_kept[first:last].astype(np.int64) - start
+            kept = self.rows_kept[first:last] - start
             block[np.ix_(kept, self.columns_kept)] = self.part.rows(first, last)
         return block
+
+    def toarray(self) -> FloatArray:
+        """Return all entries, shape (n, m); `InputError` if they do not fit."""
+        return _all_rows(self)
+
+
+def _all_rows(plan: EntropicPlan | EmbeddedPlan) -> FloatArray:
+    n, m = plan.shape
+    require_memory(n, m)
+    entries = np.empty((n, m))
+    for start, stop in row_blocks(n, m):
+        entries[start:stop] = plan.rows(start, stop)
+    return entries

@@ -214,7 +214,9 @@ class Problem:
     def is_assignment(self) -> bool:
         """Whether both sides have n atoms of one mass."""
         n, m = self.shape
-        return n == m and bool((self.a == self.a[0]).all() and (self.b == self.a[0]).all())
+        return n == m and bool(
+            (self.a == self.a[0]).all() and (self.b == self.a[0]).all()
+        )
 
     def support(self) -> tuple[Problem, IntArray, IntArray]:
         """Return the problem on the atoms that carry mass, and their indices."""
@@ -247,9 +249,7 @@ def _require_metric(metric: Any, p: float) -> None:
         )
 
 
-def _point_geometry(
-    x: FloatArray, y: FloatArray, metric: Metric, p: float
-) -> Geometry:
+def _point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Geometry:
     """Choose the geometry, after making sure that its costs fit float64."""
     on_line = x.shape[1] == 1 and isinstance(metric, str)
     if math.isinf(p):
@@ -273,9 +273,7 @@ def _point_geometry(
             " by it"
         )
     if on_line:
-        return Line(
-            _validate.frozen(x[:, 0]), _validate.frozen(y[:, 0]), p, largest
-        )
+        return Line(_validate.frozen(x[:, 0]), _validate.frozen(y[:, 0]), p, largest)
     return Points(x, y, metric, p, largest)
 
 

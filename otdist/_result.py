@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Certificate:
 class Candidate:
     """A solver's claim: nothing of it is believed before it is certified."""
 
-    plan: Any
+    plan: Arcs | EntropicPlan
     f: FloatArray
     g: FloatArray
     n_iter: int
@@ -151,10 +152,12 @@ class Result:
         The method that ran.
     problem : Problem
         The problem solved.
+    coupling : Arcs or EntropicPlan
+        The plan as the solver made it; `plan` is what to use.
     """
 
     problem: Problem
-    plan: Any
+    coupling: Arcs | EntropicPlan | EmbeddedPlan
     potentials: tuple[FloatArray, FloatArray]
     certificate: Certificate
     regularized_value: float
@@ -162,6 +165,16 @@ class Result:
     message: str
     n_iter: int
     method: str
+
+    @property
+    def plan(self) -> Any:
+        """Mass moved from i to j, shape (n, m): a sparse ``coo_array``, or lazy."""
+        if not isinstance(self.coupling, Arcs):
+            return self.coupling
+        from scipy.sparse import coo_array
+
+        rows, columns, mass = self.coupling
+        return coo_array((mass, (rows, columns)), shape=self.problem.shape)
 
     @property
     def value(self) -> float:

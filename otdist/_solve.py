@@ -11,7 +11,7 @@ import numpy as np
 from otdist import _solvers
 from otdist._certify import certify
 from otdist._errors import InfeasibleError, InputError
-from otdist._plan import EmbeddedPlan, EntropicPlan
+from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
 from otdist._typing import FloatArray, IntArray
@@ -118,7 +118,7 @@ def solve(
     status = _status(candidate, certificate, tol, entropic)
     return Result(
         problem=problem,
-        plan=plan,
+        coupling=plan,
         potentials=(f, g),
         certificate=certificate,
         regularized_value=candidate.regularized_value,
@@ -243,26 +243,22 @@ def _on_all_atoms(
     n, m = problem.shape
     plan = candidate.plan
     if isinstance(plan, EntropicPlan):
-        plan = EmbeddedPlan(plan, rows, columns, (n, m))
+        whole: Any = EmbeddedPlan(plan, rows, columns, (n, m))
     else:
-        from scipy.sparse import coo_array
-
-        plan = coo_array(
-            (plan.data, (rows[plan.row], columns[plan.col])), shape=(n, m)
-        )
+        whole = Arcs(rows[plan.rows], columns[plan.columns], plan.mass)
     if problem.is_bottleneck:
-        return plan, np.full(n, np.nan), np.full(m, np.nan)
+        return whole, np.full(n, np.nan), np.full(m, np.nan)
     empty_rows, empty_columns = problem.a == 0, problem.b == 0
     f, g = np.full(n, -np.inf), np.full(m, -np.inf)
     f[rows], g[columns] = candidate.f, candidate.g
     everywhere_g = problem.geometry.column_minimum(f)
     g[empty_columns] = _finite(everywhere_g[empty_columns])
     f[empty_rows] = _finite(problem.geometry.row_minimum(g)[empty_rows])
-    return plan, f, g
+    return whole, f, g
 
 
 def _finite(potential: FloatArray) -> FloatArray:
-    """An atom with no allowed arc at all may take any potential: 0."""
+    """Return 0 for an atom with no allowed arc at all, which may take any number."""
     return np.where(np.isfinite(potential), potential, 0.0)
 
 

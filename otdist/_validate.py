@@ -80,7 +80,7 @@ def as_points(name: str, value: Any) -> FloatArray:
             f"{name} is empty, shape {np.shape(value)}; a measure needs at least one"
             " point of at least one coordinate"
         )
-    require_finite(name, array)
+    require_finite(name, array if np.ndim(value) != 1 else array[:, 0])
     return frozen(array.copy())
 
 
@@ -105,9 +105,7 @@ def as_weights(name: str, value: Any, n: int, of: str) -> tuple[FloatArray, floa
             " the positive and the negative part separately if masses are signed"
         )
     if not array.any():
-        raise InputError(
-            f"{name} is zero everywhere; a measure needs a positive mass"
-        )
+        raise InputError(f"{name} is zero everywhere; a measure needs a positive mass")
     given = np.asarray(value).dtype
     tolerance = _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
     return array.copy(), tolerance
@@ -137,7 +135,9 @@ def _sum(name: str, weights: FloatArray) -> float:
     except OverflowError:
         total = math.inf
     if not math.isfinite(total):
-        raise InputError(f"the sum of {name} overflows; divide the weights by a constant")
+        raise InputError(
+            f"the sum of {name} overflows; divide the weights by a constant"
+        )
     return total
 
 

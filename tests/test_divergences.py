@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otdist._align import Aligned, align
 from otdist._divergences import (
-    Aligned,
-    align,
     hellinger_distance,
     js_distance,
     js_divergence,
@@ -27,8 +26,8 @@ ALL = [*LOGARITHMIC, total_variation, hellinger_distance]
 METRICS = [js_distance, total_variation, hellinger_distance]
 EACH = pytest.mark.parametrize("function", ALL, ids=lambda f: f.__name__)
 
-# Measured: 3.1 ulp over 6,000 random pairs with two bins, 1.3 over those with 100.
-FEW_BINS_ULP, MANY_BINS_ULP = 5.0, 2.0
+# Measured at worst: 4.9 ulp over 12,000 pairs with two bins, 1.3 with 100 and more.
+FEW_BINS_ULP, MANY_BINS_ULP = 6.0, 2.0
 
 
 # ------------------------------------------------------------------------ the oracle
@@ -198,6 +197,16 @@ def test_disjoint_values_hold_for_any_weights():
         assert js_divergence(p, q, normalize=True) == LOG_2
         assert total_variation(p, q, normalize=True) == 1.0
         assert hellinger_distance(p, q, normalize=True) == 1.0
+
+
+@pytest.mark.parametrize("function", [js_divergence, *METRICS])
+def test_rounding_never_leads_above_the_bound(function):
+    rng = np.random.default_rng(0)
+    bound = function([1.0, 0.0], [0.0, 1.0])
+    for n in [1, 2, 3, 4, 5] * 200:  # without the clip, some JS are above
+        p = np.concatenate([rng.random(n), np.zeros(n), [1e-20]])
+        q = np.concatenate([np.zeros(n), rng.random(n), [1e-20]])
+        assert bound * (1 - 1e-15) <= function(p, q, normalize=True) <= bound
 
 
 def test_fair_coin_against_certain_coin():
@@ -539,7 +548,7 @@ def test_align_matches_equal_atoms():
 
 
 def test_align_on_the_line_with_negative_zero_duplicates_and_integers():
-    both = align([0.0, -0.0, 3.0, 1.0], np.array([[0], [1], [1]]))
+    both = align([-0.0, 0.0, 3.0, 1.0], np.array([[0], [1], [1]]))
     assert both.support.tolist() == [[0.0], [1.0], [3.0]]
     assert not np.signbit(both.support).any()
     assert both.p.tolist() == [0.5, 0.25, 0.25]
@@ -585,7 +594,7 @@ def test_align_returns_masses_or_normalises():
 def test_align_sums_may_differ_by_the_rounding_of_their_dtype():
     weights = np.array([0.1] * 10, dtype=np.float32)
     assert align(np.arange(10), np.arange(10), weights).n_common == 10
-    with pytest.raises(InputError, match="a and b must have equal sums"):
+    with pytest.raises(InputError, match="the masses differ"):
         align(np.arange(10), np.arange(10), weights.astype(float))
 
 
@@ -654,27 +663,30 @@ def test_align_sums_many_duplicates_accurately():
 BAD_CLOUDS = [
     (
         ([[0.0, 1.0]], [0.0]),
-        r"one dimension, got x of shape \(1, 2\) and y of shape \(1,\)",
+        r"same number of coordinates, got 2 and 1",
     ),
-    ((0.0, [0.0]), r"x must have shape \(n, d\) or \(n,\), got \(\)"),
+    (
+        (0.0, [0.0]),
+        r"x must have shape \(n,\) for points on the line or \(n, d\), got \(\)",
+    ),
     (([0.0], np.zeros((1, 1, 1))), r"y must have shape .* got \(1, 1, 1\)"),
-    (([0.0, math.nan], [0.0]), r"x\[1\] must be finite, got nan"),
-    (([0.0], [[math.inf]]), r"y\[0, 0\] must be finite, got inf"),
-    (([], [0.0]), r"x must not be empty"),
-    ((np.zeros((2, 0)), np.zeros((2, 0))), r"x must not be empty, got shape \(2, 0\)"),
-    (([2**60], [2.0**60]), r"x\[0\] must be at most 2\*\*53"),
+    (([0.0, math.nan], [0.0]), r"x\[1(, 0)?\] is nan; x must be finite"),
+    (([0.0], [[math.inf]]), r"y\[0, 0\] is inf; y must be finite"),
+    (([], [0.0]), r"x is empty"),
+    ((np.zeros((2, 0)), np.zeros((2, 0))), r"x is empty, shape \(2, 0\)"),
+    (([2**60], [2.0**60]), r"x has integers above 2\*\*53"),
     ((["a"], ["a"]), r"x must hold real numbers"),
-    (([0.0], [0.0], [0.5, 0.5]), r"a must have shape \(1,\), got \(2,\)"),
-    (([0.0], [0.0], None, [[1.0]]), r"b must have shape \(1,\), got \(1, 1\)"),
-    (([0.0, 1.0], [0.0], [2.0, -1.0]), r"a\[1\] must be nonnegative, got -1.0"),
-    (([0.0], [0.0], [math.inf]), r"a\[0\] must be finite, got inf"),
-    (([0.0], [0.0], [1.0], [0.0]), r"b must have a positive finite sum, got 0.0"),
-    (([0, 1], [0], [1e308, 1e308]), r"a must have a positive finite sum, got inf"),
+    (([0.0], [0.0], [0.5, 0.5]), r"a must have shape \(1,\), .* got \(2,\)"),
+    (([0.0], [0.0], None, [[1.0]]), r"b must have shape \(1,\), .* got \(1, 1\)"),
+    (([0.0, 1.0], [0.0], [2.0, -1.0]), r"a\[1\] is -1.0; weights must be >= 0"),
+    (([0.0], [0.0], [math.inf]), r"a\[0\] is inf; a must be finite"),
+    (([0.0], [0.0], [1.0], [0.0]), r"b is zero everywhere"),
+    (([0, 1], [0], [1e308, 1e308]), r"the sum of a overflows"),
     (
         ([0.0], [0.0], [1.0], [1.1]),
-        r"equal sums, got 1.0 and 1.1; normalize=True divides",
+        r"a sums to 1 and b to 1.1.*normalize=True",
     ),
-    (([0.0], [0.0], [2.0]), r"equal sums, got 2.0 and 1.0"),
+    (([0.0], [0.0], [2.0]), r"a sums to 2 and b to 1"),
 ]
 
 

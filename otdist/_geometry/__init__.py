@@ -32,7 +32,7 @@ class Geometry(Protocol):
         ...
 
     def dense(self) -> FloatArray:
-        """The whole matrix, read-only; `InputError` if it cannot fit in memory."""
+        """Return the whole read-only matrix; `InputError` if it cannot fit."""
         ...
 
     def restrict(self, rows: IntArray, columns: IntArray) -> "Geometry":

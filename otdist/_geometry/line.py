@@ -56,9 +56,7 @@ class Line:
         return slope[:, None]
 
 
-def _transform(
-    x: FloatArray, f: FloatArray, y: FloatArray, p: float
-) -> FloatArray:
+def _transform(x: FloatArray, f: FloatArray, y: FloatArray, p: float) -> FloatArray:
     """Return ``min_i |x[i] - y[j]| ** p - f[i]`` for every j."""
     by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
     minimum = _lipschitz_minimum if p == 1 else _monotone_minimum

@@ -48,8 +48,9 @@ class Points:
         """Compute the costs of the listed pairs."""
         if not isinstance(self.metric, str):
             distance = self.metric
-            values = (distance(self.x[i], self.y[j]) for i, j in zip(rows, columns))
-            return np.fromiter(values, float, len(rows)) ** self.p
+            pairs = zip(rows, columns, strict=True)
+            values = (distance(self.x[i], self.y[j]) for i, j in pairs)
+            return power(np.fromiter(values, float, len(rows)), self.p)
         difference = self.x[rows] - self.y[columns]
         if self.metric == "cityblock":
             return power(np.abs(difference).sum(axis=1), self.p)
@@ -66,9 +67,7 @@ class Points:
 
     def restrict(self, rows: IntArray, columns: IntArray) -> Points:
         """Return the geometry of the listed points."""
-        return Points(
-            self.x[rows], self.y[columns], self.metric, self.p, self.largest
-        )
+        return Points(self.x[rows], self.y[columns], self.metric, self.p, self.largest)
 
     def column_minimum(self, f: FloatArray) -> FloatArray:
         """Return ``min_i c[i, j] - f[i]``."""
@@ -113,16 +112,30 @@ def distance_gradient(difference: FloatArray, metric: Metric) -> FloatArray:
     )
 
 
-def cost_matrix(
-    x: FloatArray, y: FloatArray, metric: Metric, p: float
-) -> FloatArray:
-    """Return ``metric(x[i], y[j]) ** p`` for all pairs."""
-    from scipy.spatial.distance import cdist
+def cost_matrix(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> FloatArray:
+    """Return ``metric(x[i], y[j]) ** p`` for all pairs, one coordinate at a time.
 
-    if metric == "euclidean" and p == 2:
+    Meant for blocks that fit the cache. In plain NumPy, since the first use of
+    SciPy's cdist loads for longer than a small problem takes to solve.
+    """
+    if not isinstance(metric, str):
+        from scipy.spatial.distance import cdist
+
+        return power(np.asarray(cdist(x, y, metric)), p)
+    total = np.zeros((len(x), len(y)))
+    part = np.empty_like(total)
+    for x_k, y_k in zip(x.T, y.T, strict=True):
+        np.subtract(x_k[:, None], y_k, out=part)
+        if metric == "chebyshev":
+            np.maximum(total, np.abs(part, out=part), out=total)
+        elif metric == "cityblock":
+            total += np.abs(part, out=part)
+        else:
+            total += np.multiply(part, part, out=part)
+    if metric == "euclidean":
         # The square is exact where its root would round.
-        return np.asarray(cdist(x, y, "sqeuclidean"))
-    return power(np.asarray(cdist(x, y, metric)), p)
+        return total if p == 2 else power(np.sqrt(total, out=total), p)
+    return power(total, p)
 
 
 def power(distance: FloatArray, p: float) -> FloatArray:

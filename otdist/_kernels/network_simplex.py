@@ -18,15 +18,16 @@ of any arc is ``cost[i, j] - f[i] - g[j]``, and an arc enters when it is
 negative.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import njit
+from numba import config, njit
 from numba.extending import intrinsic
 
 DONE = 0  # no arc has a negative reduced cost
 MORE = 1  # the work budget of this call is used up
+
+_CHUNK = 256  # columns priced between two looks at the minimum
 
 
 class Tree(NamedTuple):
@@ -51,18 +52,23 @@ class Search(NamedTuple):
     row: np.ndarray  # (K,) int32, candidate arcs
     column: np.ndarray  # (K,) int32
     cursor: np.ndarray  # (2,) int64: next row to price, number of candidates
-    count: np.ndarray  # (3,) int64: pivots, degenerate pivots, rows priced
+    counts: np.ndarray  # (3,) int64: pivots, degenerate pivots, rows priced
 
 
-@intrinsic
-def _smaller(typing_context, x, y):  # type: ignore[no-untyped-def]
-    """``x if x < y else y`` in the form that LLVM turns into a SIMD minimum.
+def _plain_smaller(x: float, y: float) -> float:
+    """Return the smaller of two numbers, for runs without compilation."""
+    return min(y, x)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _simd_smaller(typing_context: Any, x: Any, y: Any) -> Any:
+    """Return the smaller of two numbers, as an instruction LLVM vectorises.
 
     Written in Python the reduction stays scalar, five times slower. ``inf``
     (a forbidden arc) is legal here, NaN is not.
     """
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         flags = ("nnan", "nsz")
         is_less = builder.fcmp_ordered("<", args[0], args[1], flags=flags)
         return builder.select(is_less, args[0], args[1], flags=flags)
@@ -70,20 +76,41 @@ def _smaller(typing_context, x, y):  # type: ignore[no-untyped-def]
     return x(x, x), generate
 
 
+_jit_is_off = getattr(config, "DISABLE_JIT", False)
+_smaller: Any = _plain_smaller if _jit_is_off else _simd_smaller
+
+
 @njit(cache=True, error_model="numpy", nogil=True, fastmath={"nnan", "nsz"})
-def _row_minimum(cost_row, g):
-    """Return the smallest ``cost_row[j] - g[j]`` and its first j."""
-    smallest = cost_row[0] - g[0]
-    for j in range(g.size):
-        smallest = _smaller(cost_row[j] - g[j], smallest)
-    for j in range(g.size):
-        if cost_row[j] - g[j] <= smallest:
-            return smallest, j
-    return smallest, 0
+def _row_minimum(cost_row: np.ndarray, g: np.ndarray) -> tuple[float, int]:
+    """Return the smallest ``cost_row[j] - g[j]`` and where its chunk of j begins."""
+    smallest = np.inf
+    begin = 0
+    for start in range(0, g.size, _CHUNK):
+        # Slices, since a loop over part of an array stays scalar.
+        cost_part = cost_row[start : start + _CHUNK]
+        g_part = g[start : start + _CHUNK]
+        least = np.inf
+        for j in range(g_part.size):
+            least = _smaller(cost_part[j] - g_part[j], least)
+        if least < smallest:
+            smallest = least
+            begin = start
+    return smallest, begin
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _cut(tree, node):
+def _first_at_most(
+    cost_row: np.ndarray, g: np.ndarray, level: float, begin: int
+) -> int:
+    """Return the first j >= begin with ``cost_row[j] - g[j] <= level``."""
+    j = begin
+    while cost_row[j] - g[j] > level:
+        j += 1
+    return j
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _cut(tree: Tree, node: int) -> None:
     """Take the node off its parent's list of children."""
     before, after = tree.before[node], tree.after[node]
     if before >= 0:
@@ -95,7 +122,7 @@ def _cut(tree, node):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _link(tree, node, parent):
+def _link(tree: Tree, node: int, parent: int) -> None:
     """Put the node on the parent's list of children."""
     head = tree.first[parent]
     tree.after[node] = head
@@ -107,7 +134,7 @@ def _link(tree, node, parent):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _next_in_subtree(tree, node, top):
+def _next_in_subtree(tree: Tree, node: int, top: int) -> int:
     """Return the node after `node` in the preorder below `top`, or -1."""
     child = tree.first[node]
     if child >= 0:
@@ -120,7 +147,7 @@ def _next_in_subtree(tree, node, top):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _shift_subtree(tree, n, top, step):
+def _shift_subtree(tree: Tree, n: int, top: int, step: float) -> int:
     """Set depths below `top`; add `step` to f and subtract it from g there."""
     n_moved = 0
     node = top
@@ -136,7 +163,15 @@ def _shift_subtree(tree, n, top, step):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def start(tree, n, a, b, f, g, margin):
+def start(
+    tree: Tree,
+    n: int,
+    a: np.ndarray,
+    b: np.ndarray,
+    f: np.ndarray,
+    g: np.ndarray,
+    margin: float,
+) -> None:
     """Hang every node on the root, with artificial arcs `margin` above f and g."""
     root = tree.parent.size - 1
     tree.first[:] = -1
@@ -158,19 +193,7 @@ def start(tree, n, a, b, f, g, margin):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def artificial_flow(tree, n):
-    """Return the mass that leaves its source by an artificial arc."""
-    flow = 0
-    top = tree.first[tree.parent.size - 1]
-    while top >= 0:
-        if top < n:
-            flow += tree.flow[top]
-        top = tree.after[top]
-    return flow
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def raise_artificial(tree, n, step):
+def raise_artificial(tree: Tree, n: int, step: float) -> None:
     """Make every artificial arc dearer by `step`."""
     top = tree.first[tree.parent.size - 1]
     while top >= 0:
@@ -179,7 +202,7 @@ def raise_artificial(tree, n, step):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def refresh(cost, tree, n, shift):
+def refresh(cost: np.ndarray, tree: Tree, n: int, shift: float) -> None:
     """Recompute potentials from the tree, so that rounding does not build up.
 
     `shift` is added to f and taken from g, which changes no reduced cost.
@@ -191,17 +214,15 @@ def refresh(cost, tree, n, shift):
         node = _next_in_subtree(tree, top, top)
         while node >= 0:
             parent = tree.parent[node]
-            if node < n:
-                arc_cost = cost[node, parent - n]
-            else:
-                arc_cost = cost[parent, node - n]
+            source, sink = (node, parent - n) if node < n else (parent, node - n)
+            arc_cost = cost[source, sink]
             tree.potential[node] = arc_cost - tree.potential[parent]
             node = _next_in_subtree(tree, node, top)
         top = tree.after[top]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _pivot(tree, n, i, j, reduced_cost):
+def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> tuple[int, int]:
     """Bring the arc from source i to sink node j into the tree.
 
     Returns the work done: nodes passed on the cycle and nodes moved.
@@ -258,7 +279,9 @@ def _pivot(tree, n, i, j, reduced_cost):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _collect(cost, tree, search, n_block, tolerance):
+def _collect(
+    cost: np.ndarray, tree: Tree, search: Search, n_block: int, tolerance: float
+) -> int:
     """Price blocks of rows until one has violating arcs, the best of each row.
 
     Returns the rows priced, n of them and no candidate if the basis is optimal.
@@ -270,8 +293,9 @@ def _collect(cost, tree, search, n_block, tolerance):
     n_candidates = 0
     while n_priced < n and n_candidates == 0:
         for _ in range(min(n_block, n - n_priced)):
-            smallest, j = _row_minimum(cost[i], g)
+            smallest, begin = _row_minimum(cost[i], g)
             if smallest - tree.potential[i] < -tolerance:
+                j = _first_at_most(cost[i], g, smallest, begin)
                 search.row[n_candidates] = i
                 search.column[n_candidates] = n + j
                 n_candidates += 1
@@ -281,12 +305,14 @@ def _collect(cost, tree, search, n_block, tolerance):
                 i = 0
     search.cursor[0] = i
     search.cursor[1] = n_candidates
-    search.count[2] += n_priced
+    search.counts[2] += n_priced
     return n_priced
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _best_candidate(cost, tree, search, n, tolerance):
+def _best_candidate(
+    cost: np.ndarray, tree: Tree, search: Search, n: int, tolerance: float
+) -> tuple[int, int, float]:
     """Take the most violating candidate off the list, and those no longer violating.
 
     Returns its row, column node and reduced cost; row -1 if none is left.
@@ -319,7 +345,15 @@ def _best_candidate(cost, tree, search, n, tolerance):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def run(cost, tree, search, n_block, tolerance, budget, max_pivots):
+def run(
+    cost: np.ndarray,
+    tree: Tree,
+    search: Search,
+    n_block: int,
+    tolerance: float,
+    budget: int,
+    max_pivots: int,
+) -> int:
     """Pivot until no arc violates by more than `tolerance`, or a limit is met.
 
     The budget counts matrix entries priced, and 8 for each tree node touched,
@@ -327,20 +361,18 @@ def run(cost, tree, search, n_block, tolerance, budget, max_pivots):
     is in `tree` and `search`, written in place.
     """
     n, m = cost.shape
-    while budget > 0 and search.count[0] < max_pivots:
+    while budget > 0 and search.counts[0] < max_pivots:
         if search.cursor[1] == 0:
             n_priced = _collect(cost, tree, search, n_block, tolerance)
             budget -= n_priced * m
             if search.cursor[1] == 0:
                 return DONE
-        while (
-            search.cursor[1] > 0 and budget > 0 and search.count[0] < max_pivots
-        ):
+        while search.cursor[1] > 0 and budget > 0 and search.counts[0] < max_pivots:
             i, j, reduced = _best_candidate(cost, tree, search, n, tolerance)
             if i < 0:
                 break
             work, delta = _pivot(tree, n, i, j, reduced)
-            search.count[0] += 1
-            search.count[1] += delta == 0
+            search.counts[0] += 1
+            search.counts[1] += delta == 0
             budget -= 8 * work
     return MORE

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._solvers import Options
@@ -18,7 +19,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     O(1) first, by powers of two.
     """
     from scipy.optimize import linprog
-    from scipy.sparse import coo_array, csr_array
+    from scipy.sparse import csr_array
 
     cost = problem.geometry.dense()
     n, m = cost.shape
@@ -46,12 +47,12 @@ def run(problem: Problem, options: Options) -> Candidate:
     )
     if solution.x is None:
         # No point at all: infeasible, or stopped before one was found.
-        plan = coo_array((n, m))
+        plan = Arcs(rows[:0], columns[:0], np.zeros(0))
         potentials = np.zeros(n + m)
     else:
         mass = np.maximum(solution.x, 0.0) * mass_unit
-        plan = coo_array((mass, (rows, columns)), shape=(n, m))
-        plan.eliminate_zeros()
+        used = mass > 0
+        plan = Arcs(rows[used], columns[used], mass[used])
         potentials = np.asarray(solution.eqlin.marginals) * cost_unit
     return Candidate(
         plan=plan,

@@ -13,6 +13,7 @@ import numpy as np
 
 from otdist._geometry.line import Line
 from otdist._masses import IntegerMasses, northwest, quantise
+from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._solvers import Options
@@ -22,16 +23,13 @@ from otdist._typing import FloatArray
 def run(problem: Problem, options: Options) -> Candidate:
     """Merge the sorted supports; O((n + m) log(n + m)) time, O(n + m) memory."""
     del options
-    from scipy.sparse import coo_array
-
     line = problem.geometry
     assert isinstance(line, Line)
     by_x, by_y = np.argsort(line.x, kind="stable"), np.argsort(line.y, kind="stable")
     masses = quantise(problem.a[by_x], problem.b[by_y])
     rows, columns, flow = northwest(masses.a, masses.b)
-    plan = coo_array(
-        (flow * masses.unit, (by_x[rows], by_y[columns])), shape=problem.shape
-    )
+    mass = np.asarray(flow * masses.unit, dtype=np.float64)
+    plan = Arcs(by_x[rows], by_y[columns], mass)
     f, g = np.empty(len(by_x)), np.empty(len(by_y))
     f[by_x], g[by_y] = _potentials(line.restrict(by_x, by_y), masses)
     return Candidate(plan=plan, f=f, g=g, n_iter=len(rows), finished=True)

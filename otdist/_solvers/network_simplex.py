@@ -13,6 +13,7 @@ import numpy as np
 
 from otdist._kernels import network_simplex as kernel
 from otdist._masses import IntegerMasses, northwest, quantise
+from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._solvers import Options
@@ -36,8 +37,10 @@ def run(problem: Problem, options: Options) -> Candidate:
     f = problem.geometry.row_minimum(g)
     blocked = np.isinf(f)
     if blocked.any():
-        nothing = _arcs(np.empty(0, int), np.empty(0, int), np.empty(0), (n, m))
-        return _candidate(nothing, np.where(blocked, 0.0, f), g, 0, np.flatnonzero(blocked))
+        none = np.empty(0, np.int64)
+        nothing = Arcs(none, none, np.empty(0))
+        f = np.where(blocked, 0.0, f)
+        return _candidate(nothing, f, g, 0, np.flatnonzero(blocked))
     largest = problem.geometry.largest or 1.0
     margin = (2.0 if options.warm_start is None else _WARM_MARGIN) * largest
     tree, search = _allocate(n, m)
@@ -46,7 +49,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     stranded = _stranded(tree, n) if finished else np.empty(0, int)
     plan = _plan(tree, masses, (n, m))
     f, g = tree.potential[:n].copy(), tree.potential[n : n + m].copy()
-    return _candidate(plan, f, g, int(search.count[0]), stranded, finished)
+    return _candidate(plan, f, g, int(search.counts[0]), stranded, finished)
 
 
 def _pivot_to_the_end(
@@ -70,12 +73,12 @@ def _pivot_to_the_end(
         code = kernel.run(
             cost, tree, search, _BLOCK_ROWS, tolerance, _BUDGET, options.max_iter
         )
-        options.report(int(search.count[0]))
-        has_artificial = kernel.artificial_flow(tree, n) > 0
+        options.report(int(search.counts[0]))
+        has_artificial = len(_stranded(tree, n)) > 0
         shift = 0.0 if has_artificial else _balancing_shift(tree, n)
         kernel.refresh(cost, tree, n, shift)
         if code == kernel.MORE:
-            if search.count[0] >= options.max_iter:
+            if search.counts[0] >= options.max_iter:
                 return False
             continue
         if has_artificial:
@@ -85,9 +88,9 @@ def _pivot_to_the_end(
             margin *= 8
             continue
         rounding = 8 * _EPS * float(np.abs(tree.potential).max())
-        if search.count[0] == n_pivots or rounding > tolerance / 2:
+        if search.counts[0] == n_pivots or rounding > tolerance / 2:
             return True
-        n_pivots = int(search.count[0])
+        n_pivots = int(search.counts[0])
         tolerance = rounding
 
 
@@ -99,8 +102,9 @@ def _balancing_shift(tree: kernel.Tree, n: int) -> float:
 
 def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
     size = n + m + 1
-    links = [np.empty(size, np.int32) for _ in range(5)]
-    tree = kernel.Tree(*links, np.empty(size, np.int64), np.empty(size))
+    parent, first, after, before, depth = np.empty((5, size), np.int32)
+    flow, potential = np.empty(size, np.int64), np.empty(size)
+    tree = kernel.Tree(parent, first, after, before, depth, flow, potential)
     search = kernel.Search(
         np.empty(_BLOCK_ROWS, np.int32),
         np.empty(_BLOCK_ROWS, np.int32),
@@ -116,7 +120,7 @@ def _stranded(tree: kernel.Tree, n: int) -> IntArray:
     return np.flatnonzero((tree.parent[:n] == root) & (tree.flow[:n] > 0))
 
 
-def _plan(tree: kernel.Tree, masses: IntegerMasses, shape: tuple[int, int]) -> object:
+def _plan(tree: kernel.Tree, masses: IntegerMasses, shape: tuple[int, int]) -> Arcs:
     """Read the plan off the tree; artificial flow is coupled from the corner."""
     n, m = shape
     node = np.arange(n + m)
@@ -130,19 +134,11 @@ def _plan(tree: kernel.Tree, masses: IntegerMasses, shape: tuple[int, int]) -> o
         i, j, rest = northwest(left[:n], left[n:])
         rows, columns = np.concatenate([rows, i]), np.concatenate([columns, j])
         integer = np.concatenate([integer, rest])
-    return _arcs(rows, columns, integer * masses.unit, shape)
-
-
-def _arcs(
-    rows: IntArray, columns: IntArray, mass: FloatArray, shape: tuple[int, int]
-) -> object:
-    from scipy.sparse import coo_array
-
-    return coo_array((mass, (rows, columns)), shape=shape)
+    return Arcs(rows, columns, integer * masses.unit)
 
 
 def _candidate(
-    plan: object,
+    plan: Arcs,
     f: FloatArray,
     g: FloatArray,
     n_iter: int,

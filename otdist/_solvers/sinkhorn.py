@@ -41,7 +41,11 @@ def run(problem: Problem, options: Options) -> Candidate:
         nothing = np.zeros(len(a)), np.zeros(len(b))
         plan = EntropicPlan(geometry, *nothing, 1.0, *nothing)
         return Candidate(
-            plan=plan, f=nothing[0], g=nothing[1], n_iter=0, finished=False,
+            plan=plan,
+            f=nothing[0],
+            g=nothing[1],
+            n_iter=0,
+            finished=False,
             stranded=blocked,
         )
     target = default_epsilon(problem) if options.epsilon is None else options.epsilon
