@@ -16,6 +16,8 @@ import numpy as np
 
 from otdist._errors import InputError
 from otdist._geometry.blocks import row_blocks
+from otdist._geometry.dense import Dense
+from otdist._geometry.line import Line
 from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Certificate
@@ -25,6 +27,11 @@ from otdist._validate import as_float64, as_potential, first_index
 # A plan is a coupling if its marginals are off by no more than this of the mass:
 # sums of float64 are not exact. Beyond, it is repaired before it counts.
 _COUPLING_TOLERANCE = 1e-13
+# Sizes at which a compiled pass takes over: NumPy is as fast on larger matrices
+# and on fewer points.
+_COMPILED_ENTRIES = 1 << 17
+_COMPILED_LINE = 20_000
+_EPS = float(np.finfo(float).eps)
 
 
 def certify(
@@ -89,24 +96,18 @@ def certify(
     f = as_potential("f", f, problem.shape[0])
     if g is not None:
         g = as_potential("g", g, problem.shape[1])
-    lower, violation, dual_terms = _lower_bound(problem, f, g)
     if arcs is not None:
+        small = _small_bounds(problem, arcs, f, g)
+        if small is not None:
+            return small
         upper, marginal_error, primal_terms = _upper_from_arcs(problem, arcs)
     else:
         upper, marginal_error, primal_terms = _upper_from_rows(problem, plan)
-    unit = float(np.finfo(float).eps)
-    hidden = 4 * unit * (dual_terms + primal_terms)
+    lower, violation, dual_terms = _lower_bound(problem, f, g)
+    hidden = 4 * _EPS * (dual_terms + primal_terms)
     if marginal_error <= _COUPLING_TOLERANCE * problem.mass:
         hidden += marginal_error * problem.geometry.largest
-    if lower > upper and lower - upper <= hidden:
-        lower = upper
-    return Certificate(
-        lower=lower,
-        upper=upper,
-        marginal_error=marginal_error,
-        dual_violation=violation,
-        rounding=hidden,
-    )
+    return _bracket(lower, upper, marginal_error, violation, hidden)
 
 
 def _lower_bound(
@@ -114,12 +115,12 @@ def _lower_bound(
 ) -> tuple[float, float, float]:
     """Return the dual value of f, the violation of (f, g) and the terms' size."""
     a, b = problem.a, problem.b
-    best = problem.geometry.column_minimum(f)
+    best = _column_minimum(problem, f)
     violation = 0.0 if g is None else max(float(np.max(g - best)), 0.0)
     carries = a > 0
     if not carries.all():
         # Atoms without mass constrain nothing.
-        best = problem.geometry.column_minimum(np.where(carries, f, -np.inf))
+        best = _column_minimum(problem, np.where(carries, f, -np.inf))
     used = b > 0
     if not np.isfinite(best[used]).all():
         return math.inf, violation, math.inf
@@ -127,8 +128,63 @@ def _lower_bound(
     terms_f, terms_g = (a * f)[carries], (b * best)[used]
     shift = (terms_f.sum() - terms_g.sum()) / (2 * problem.mass)
     terms_f, terms_g = (a * (f - shift))[carries], (b[used] * (best[used] + shift))
-    lower = math.fsum(np.concatenate([terms_f, terms_g]))
+    lower = _total(np.concatenate([terms_f, terms_g]))
     return lower, violation, float(np.abs(terms_f).sum() + np.abs(terms_g).sum())
+
+
+def _column_minimum(problem: Problem, f: FloatArray) -> FloatArray:
+    """Return the c-transform of f; compiled for many points on the line."""
+    line = problem.geometry
+    if not isinstance(line, Line) or sum(line.shape) < _COMPILED_LINE:
+        return line.column_minimum(f)
+    from otdist._kernels.certificate import line_minimum
+
+    x, y = line.x[line.by_x], line.y[line.by_y]
+    best = np.empty(len(y))
+    scratch = np.empty(len(y), np.int64)
+    best[line.by_y] = line_minimum(x, f[line.by_x], y, line.p, scratch)
+    return best
+
+
+def _small_bounds(
+    problem: Problem, arcs: Arcs, f: FloatArray, g: FloatArray | None
+) -> Certificate | None:
+    """Do everything in one compiled pass; None where that pass does not apply.
+
+    It is for the small matrices, where NumPy's calls cost more than the sums.
+    """
+    matrix = problem.geometry
+    if not isinstance(matrix, Dense) or matrix.cost.size > _COMPILED_ENTRIES:
+        return None
+    if not (problem.a.all() and problem.b.all()):
+        return None
+    from otdist._kernels.certificate import dense_bounds
+
+    n, m = matrix.shape
+    best = np.empty(m)
+    lower, dual_terms, upper, primal_terms, error = dense_bounds(
+        matrix.cost, problem.a, problem.b, f, *arcs, best, np.zeros(n + m)
+    )
+    if not error <= _COUPLING_TOLERANCE * problem.mass or not math.isfinite(lower):
+        return None
+    violation = 0.0 if g is None else max(float((g - best).max()), 0.0)
+    hidden = 4 * _EPS * (dual_terms + primal_terms) + error * matrix.largest
+    return _bracket(lower, upper, error, violation, hidden)
+
+
+def _bracket(
+    lower: float, upper: float, error: float, violation: float, hidden: float
+) -> Certificate:
+    """Make the certificate; bounds that cross by rounding are made to meet."""
+    if lower > upper and lower - upper <= hidden:
+        lower = upper
+    return Certificate(
+        lower=lower,
+        upper=upper,
+        marginal_error=error,
+        dual_violation=violation,
+        rounding=hidden,
+    )
 
 
 def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
@@ -175,14 +231,14 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> tuple[float, float, float]
     cost = problem.geometry.pairs(rows, columns)
     if marginal_error <= _COUPLING_TOLERANCE * problem.mass:
         terms = mass * cost
-        return math.fsum(terms), marginal_error, float(np.abs(terms).sum())
+        return _total(terms), marginal_error, float(np.abs(terms).sum())
     scale_a = _shrink(problem.a, sums_a)
     mass = mass * scale_a[rows]
     scale_b = _shrink(problem.b, _sums(columns, mass, m))
     mass = mass * scale_b[columns]
     terms = mass * cost
     rest = _spread_rest(problem, _sums(rows, mass, n), _sums(columns, mass, m))
-    return math.fsum(terms) + rest, marginal_error, float(np.abs(terms).sum() + rest)
+    return _total(terms) + rest, marginal_error, float(np.abs(terms).sum() + rest)
 
 
 def _upper_from_rows(problem: Problem, plan: Any) -> tuple[float, float, float]:
@@ -249,6 +305,13 @@ def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
     return factor
 
 
+def _total(terms: FloatArray) -> float:
+    """Sum exactly, or in extended precision where there are many terms."""
+    if len(terms) <= 10_000:
+        return math.fsum(terms)
+    return float(np.sum(terms, dtype=np.longdouble))
+
+
 def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
     """Add up masses by index; an empty plan sums to 0.0, not to integers."""
     return np.bincount(index, mass, size).astype(np.float64, copy=False)
@@ -289,8 +352,6 @@ def _certify_bottleneck(problem: Problem, arcs: Arcs) -> Certificate:
 
 
 def _coordinates(problem: Problem) -> tuple[FloatArray, FloatArray]:
-    from otdist._geometry.line import Line
-
     assert isinstance(problem.geometry, Line)
     return problem.geometry.x, problem.geometry.y
 

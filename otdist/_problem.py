@@ -273,7 +273,8 @@ def _point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> G
             " by it"
         )
     if on_line:
-        return Line(_validate.frozen(x[:, 0]), _validate.frozen(y[:, 0]), p, largest)
+        line_x, line_y = _validate.frozen(x[:, 0]), _validate.frozen(y[:, 0])
+        return Line.of(line_x, line_y, p, largest)
     return Points(x, y, metric, p, largest)
 
 

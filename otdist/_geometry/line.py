@@ -13,12 +13,23 @@ from otdist._typing import FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """Numbers x (n,) and y (m,) with cost ``|x - y| ** p``, p >= 1 and finite."""
+    """Numbers x (n,) and y (m,) with cost ``|x - y| ** p``, p >= 1 and finite.
+
+    `by_x` and `by_y` sort them; everything on the line starts from there.
+    """
 
     x: FloatArray
     y: FloatArray
+    by_x: IntArray
+    by_y: IntArray
     p: float
     largest: float
+
+    @classmethod
+    def of(cls, x: FloatArray, y: FloatArray, p: float, largest: float) -> Line:
+        """Sort the points once, for whoever asks later."""
+        by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
+        return cls(x, y, by_x, by_y, p, largest)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -39,15 +50,21 @@ class Line:
 
     def restrict(self, rows: IntArray, columns: IntArray) -> Line:
         """Return the geometry of the listed points."""
-        return Line(self.x[rows], self.y[columns], self.p, self.largest)
+        return Line.of(self.x[rows], self.y[columns], self.p, self.largest)
 
     def column_minimum(self, f: FloatArray) -> FloatArray:
         """Return ``min_i |x[i] - y[j]| ** p - f[i]`` in O((n + m) log n)."""
-        return _transform(self.x, f, self.y, self.p)
+        g = np.empty(len(self.y))
+        x, y = self.x[self.by_x], self.y[self.by_y]
+        g[self.by_y] = _minimum(x, f[self.by_x], y, self.p)
+        return g
 
     def row_minimum(self, g: FloatArray) -> FloatArray:
         """Return ``min_j |x[i] - y[j]| ** p - g[j]`` in O((n + m) log m)."""
-        return _transform(self.y, g, self.x, self.p)
+        f = np.empty(len(self.x))
+        x, y = self.x[self.by_x], self.y[self.by_y]
+        f[self.by_x] = _minimum(y, g[self.by_y], x, self.p)
+        return f
 
     def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
         """Return the gradient (k, 1) of the costs in the first point."""
@@ -56,18 +73,12 @@ class Line:
         return slope[:, None]
 
 
-def _transform(x: FloatArray, f: FloatArray, y: FloatArray, p: float) -> FloatArray:
-    """Return ``min_i |x[i] - y[j]| ** p - f[i]`` for every j."""
-    by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
-    minimum = _lipschitz_minimum if p == 1 else _monotone_minimum
-    g = np.empty(len(y))
-    g[by_y] = minimum(x[by_x], f[by_x], y[by_y], p)
-    return g
+def _minimum(x: FloatArray, f: FloatArray, y: FloatArray, p: float) -> FloatArray:
+    """Return ``min_i |x[i] - y[j]| ** p - f[i]`` for every j, x and y sorted."""
+    return _lipschitz_minimum(x, f, y) if p == 1 else _monotone_minimum(x, f, y, p)
 
 
-def _lipschitz_minimum(
-    x: FloatArray, f: FloatArray, y: FloatArray, p: float
-) -> FloatArray:
+def _lipschitz_minimum(x: FloatArray, f: FloatArray, y: FloatArray) -> FloatArray:
     """Sweep once from each side: on either, ``|x - y|`` splits into a sum.
 
     Coordinates are taken from the middle of the data, so that an offset common

@@ -140,7 +140,7 @@ def cost_matrix(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Float
 
 def power(distance: FloatArray, p: float) -> FloatArray:
     """Return ``distance ** p``, leaving the array alone for p = 1."""
-    return distance if p == 1 else distance**p
+    return distance if p == 1 else np.asarray(distance**p)
 
 
 def largest_cost(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> float:

@@ -60,7 +60,7 @@ def _plain_smaller(x: float, y: float) -> float:
     return min(y, x)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _simd_smaller(typing_context: Any, x: Any, y: Any) -> Any:
     """Return the smaller of two numbers, as an instruction LLVM vectorises.
 
@@ -222,7 +222,7 @@ def refresh(cost: np.ndarray, tree: Tree, n: int, shift: float) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> tuple[int, int]:
+def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> tuple[int, Any]:
     """Bring the arc from source i to sink node j into the tree.
 
     Returns the work done: nodes passed on the cycle and nodes moved.
@@ -312,7 +312,7 @@ def _collect(
 @njit(cache=True, error_model="numpy", nogil=True)
 def _best_candidate(
     cost: np.ndarray, tree: Tree, search: Search, n: int, tolerance: float
-) -> tuple[int, int, float]:
+) -> tuple[Any, Any, float]:
     """Take the most violating candidate off the list, and those no longer violating.
 
     Returns its row, column node and reduced cost; row -1 if none is left.

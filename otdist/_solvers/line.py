@@ -25,13 +25,13 @@ def run(problem: Problem, options: Options) -> Candidate:
     del options
     line = problem.geometry
     assert isinstance(line, Line)
-    by_x, by_y = np.argsort(line.x, kind="stable"), np.argsort(line.y, kind="stable")
+    by_x, by_y = line.by_x, line.by_y
     masses = quantise(problem.a[by_x], problem.b[by_y])
     rows, columns, flow = northwest(masses.a, masses.b)
     mass = np.asarray(flow * masses.unit, dtype=np.float64)
     plan = Arcs(by_x[rows], by_y[columns], mass)
     f, g = np.empty(len(by_x)), np.empty(len(by_y))
-    f[by_x], g[by_y] = _potentials(line.restrict(by_x, by_y), masses)
+    f[by_x], g[by_y] = _potentials(line, masses)
     return Candidate(plan=plan, f=f, g=g, n_iter=len(rows), finished=True)
 
 
@@ -41,14 +41,14 @@ def _potentials(line: Line, masses: IntegerMasses) -> tuple[FloatArray, FloatArr
     Row i ends inside column j(i), so ``f[i+1] - f[i] = c[i+1, j] - c[i, j]``, and
     alike for columns. Where both end at once the staircase goes down first.
     """
-    n, m = line.shape
+    (n, m), by_x, by_y = line.shape, line.by_x, line.by_y
     level_a, level_b = np.cumsum(masses.a), np.cumsum(masses.b)
     i, j = np.arange(n - 1), np.searchsorted(level_b, level_a[:-1], side="left")
-    steps_f = line.pairs(i + 1, j) - line.pairs(i, j)
+    steps_f = line.pairs(by_x[i + 1], by_y[j]) - line.pairs(by_x[i], by_y[j])
     j, i = np.arange(m - 1), np.searchsorted(level_a, level_b[:-1], side="right")
-    steps_g = line.pairs(i, j + 1) - line.pairs(i, j)
+    steps_g = line.pairs(by_x[i], by_y[j + 1]) - line.pairs(by_x[i], by_y[j])
     f = _running_sum(0.0, steps_f)
-    g = _running_sum(float(line.pairs(np.zeros(1, int), np.zeros(1, int))[0]), steps_g)
+    g = _running_sum(float(line.pairs(by_x[:1], by_y[:1])[0]), steps_g)
     return f, g
 
 

@@ -69,13 +69,18 @@ def _pivot_to_the_end(
     n, m = cost.shape
     tolerance = 1e-13 * largest
     n_pivots = -1
+    is_balanced = False
     while True:
         code = kernel.run(
             cost, tree, search, _BLOCK_ROWS, tolerance, _BUDGET, options.max_iter
         )
         options.report(int(search.counts[0]))
         has_artificial = len(_stranded(tree, n)) > 0
-        shift = 0.0 if has_artificial else _balancing_shift(tree, n)
+        shift = 0.0
+        if not has_artificial and not is_balanced:
+            # The margin has done its work: potentials back to the costs' own size.
+            shift = float(tree.potential[n:-1].mean() - tree.potential[:n].mean()) / 2
+            is_balanced = True
         kernel.refresh(cost, tree, n, shift)
         if code == kernel.MORE:
             if search.counts[0] >= options.max_iter:
@@ -92,12 +97,6 @@ def _pivot_to_the_end(
             return True
         n_pivots = int(search.counts[0])
         tolerance = rounding
-
-
-def _balancing_shift(tree: kernel.Tree, n: int) -> float:
-    """Return what, added to f and taken from g, makes the two as large."""
-    f, g = tree.potential[:n], tree.potential[n:-1]
-    return float(np.median(g) - np.median(f)) / 2
 
 
 def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
