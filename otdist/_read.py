@@ -8,6 +8,8 @@ row-major order; they change no distance.
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,17 @@ from otdist._typing import NDArray
 _TEXT = (".csv", ".txt", ".tsv", ".dat")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".tif", ".tiff")
 _ARRAYS = (".npy", ".npz")
+# What NumPy and zipfile raise for damaged files.
+_BROKEN = (
+    ValueError,
+    EOFError,
+    KeyError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _WEIGHT_NAMES = ("weight", "weights")
 
 
@@ -364,24 +377,27 @@ def _number(path: Path, line: int, field: str) -> float:
 
 
 def _load(path: Path) -> Any:
-    """Load an array or an archive without pickles."""
+    """Load an array, or a dictionary of arrays, without pickles."""
+    kind = path.suffix.lower()
     try:
         with path.open("rb") as file:
-            if path.suffix.lower() == ".npy":
+            if kind == ".npy":
                 return _numeric(
                     path, np.lib.format.read_array(file, allow_pickle=False)
                 )
+            if not zipfile.is_zipfile(file):
+                raise ValueError("it is no zip archive")
+            file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
                 return {key: _numeric(path, archive[key]) for key in archive.files}
     except InputError:
         raise
     except OSError as error:
         raise _unreadable(path, error) from None
-    except Exception as error:  # NumPy and zipfile raise a dozen kinds here
+    except _BROKEN as error:
         raise InputError(
-            f"{path} is not a readable {path.suffix.lower()} file: {error}; write it"
-            f" with numpy.{'save' if path.suffix.lower() == '.npy' else 'savez'}, from"
-            " arrays of numbers"
+            f"{path} is not a readable {kind} file: {error}; write it with"
+            f" numpy.{'save' if kind == '.npy' else 'savez'} from arrays of numbers"
         ) from None
 
 

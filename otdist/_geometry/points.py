@@ -56,7 +56,7 @@ class Points:
             return power(np.abs(difference).sum(axis=1), self.p)
         if self.metric == "chebyshev":
             return power(np.abs(difference).max(axis=1), self.p)
-        squared = np.einsum("kd,kd->k", difference, difference)
+        squared: FloatArray = np.einsum("kd,kd->k", difference, difference)
         if self.metric == "sqeuclidean" or self.p == 2:
             return squared
         return power(np.sqrt(squared), self.p)

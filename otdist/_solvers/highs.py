@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +37,8 @@ def run(problem: Problem, options: Options) -> Candidate:
     cost_unit = _power_of_two(problem.geometry.largest)
     mass_unit = _power_of_two(problem.mass)
     masses = np.concatenate([problem.a, problem.b]) / mass_unit
-    solution = linprog(
+    solution = _interruptible(
+        linprog,
         cost[rows, columns] / cost_unit,
         A_eq=incidence,
         b_eq=masses,
@@ -62,6 +66,29 @@ def run(problem: Problem, options: Options) -> Candidate:
         finished=solution.status == 0,
         stranded=np.empty(0, int) if solution.status == 2 else None,
     )
+
+
+def _interruptible(call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Call in a thread, since HiGHS does not look at Ctrl-C; this one does.
+
+    An interrupted call goes on in the background until it ends or Python does.
+    """
+    outcome: list[Any] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(call(*args, **options))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(timeout=0.05)
+    if failure:
+        raise failure[0]
+    return outcome[0]
 
 
 def _power_of_two(size: float) -> float:
