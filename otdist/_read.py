@@ -449,23 +449,39 @@ def _image(path: Path) -> _Table:
         ) from None
     try:
         with Image.open(path) as image:
-            mode, frames = image.mode, getattr(image, "n_frames", 1)
-            if mode == "1" or mode in ("L", "F") or mode.startswith("I"):
-                pixels = np.asarray(image)
-            else:
-                pixels = None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            frames = getattr(image, "n_frames", 1)
+            plain = image.mode in ("1", "L", "F") or image.mode.startswith("I")
+            pixels = np.asarray(image if plain else image.convert("RGBA"))
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:
         raise _unreadable(path, error) from None
-    if pixels is None:
-        raise InputError(
-            f"{path} is a colour image (mode {mode}); convert it to greyscale first:"
-            " Image.open(file).convert('L').save(file)"
-        )
     if frames > 1:
         raise InputError(f"{path} has {frames} frames; save the one that is meant")
+    if not plain:
+        pixels = _grey(path, pixels)
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8)
     return _Table(pixels, None, "entry", range(pixels.size))
+
+
+def _grey(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the grey values of an RGBA image in which nothing else is stored."""
+    red = pixels[:, :, 0]
+    same = (pixels[:, :, 1] == red) & (pixels[:, :, 2] == red)
+    opaque = pixels[:, :, 3] == 255
+    if not (same & opaque).all():
+        row, column = np.argwhere(~(same & opaque))[0]
+        kind = "a colour image" if not same.all() else "partly transparent"
+        raise InputError(
+            f"{path} is {kind} (pixel ({row}, {column}) is"
+            f" {tuple(pixels[row, column].tolist())} in RGBA); convert it to greyscale"
+            " first: PIL.Image.open(file).convert('L').save(new_file)"
+        )
+    return red
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

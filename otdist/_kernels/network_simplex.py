@@ -50,7 +50,8 @@ class Search(NamedTuple):
     """Where pricing stands between two calls."""
 
     row: np.ndarray  # (K,) int32, candidate arcs
-    column: np.ndarray  # (K,) int32
+    column: np.ndarray  # (K,) int32, node of the sink
+    cost: np.ndarray  # (K,) float64
     cursor: np.ndarray  # (2,) int64: next row to price, number of candidates
     counts: np.ndarray  # (3,) int64: pivots, degenerate pivots, rows priced
 
@@ -298,6 +299,7 @@ def _collect(
                 j = _first_at_most(cost[i], g, smallest, begin)
                 search.row[n_candidates] = i
                 search.column[n_candidates] = n + j
+                search.cost[n_candidates] = cost[i, j]
                 n_candidates += 1
             n_priced += 1
             i += 1
@@ -311,11 +313,11 @@ def _collect(
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _best_candidate(
-    cost: np.ndarray, tree: Tree, search: Search, n: int, tolerance: float
+    tree: Tree, search: Search, tolerance: float
 ) -> tuple[Any, Any, float]:
     """Take the most violating candidate off the list, and those no longer violating.
 
-    Returns its row, column node and reduced cost; row -1 if none is left.
+    Returns its source, sink node and reduced cost; source -1 if none is left.
     """
     best = -1
     best_cost = -tolerance
@@ -323,11 +325,10 @@ def _best_candidate(
     n_candidates = search.cursor[1]
     while k < n_candidates:
         i, j = search.row[k], search.column[k]
-        reduced = cost[i, j - n] - tree.potential[i] - tree.potential[j]
+        reduced = search.cost[k] - tree.potential[i] - tree.potential[j]
         if reduced >= -tolerance:
             n_candidates -= 1
-            search.row[k] = search.row[n_candidates]
-            search.column[k] = search.column[n_candidates]
+            _move_candidate(search, n_candidates, k)
             continue
         if reduced < best_cost:
             best_cost = reduced
@@ -338,10 +339,17 @@ def _best_candidate(
         return np.int32(-1), np.int32(-1), 0.0
     i, j = search.row[best], search.column[best]
     n_candidates -= 1
-    search.row[best] = search.row[n_candidates]
-    search.column[best] = search.column[n_candidates]
+    _move_candidate(search, n_candidates, best)
     search.cursor[1] = n_candidates
     return i, j, best_cost
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _move_candidate(search: Search, source: int, target: int) -> None:
+    """Fill the place of a candidate that goes with the last one."""
+    search.row[target] = search.row[source]
+    search.column[target] = search.column[source]
+    search.cost[target] = search.cost[source]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -368,7 +376,7 @@ def run(
             if search.cursor[1] == 0:
                 return DONE
         while search.cursor[1] > 0 and budget > 0 and search.counts[0] < max_pivots:
-            i, j, reduced = _best_candidate(cost, tree, search, n, tolerance)
+            i, j, reduced = _best_candidate(tree, search, tolerance)
             if i < 0:
                 break
             work, delta = _pivot(tree, n, i, j, reduced)

@@ -107,6 +107,7 @@ def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
     search = kernel.Search(
         np.empty(_BLOCK_ROWS, np.int32),
         np.empty(_BLOCK_ROWS, np.int32),
+        np.empty(_BLOCK_ROWS),
         np.zeros(2, np.int64),
         np.zeros(3, np.int64),
     )

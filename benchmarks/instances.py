@@ -1,0 +1,172 @@
+"""Seeded problems, in families that were chosen before any result was seen.
+
+A family is a function of a generator and a size. The size is a wish: an image has a
+square number of pixels, and the odd and rectangular families miss it on purpose.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import cdist
+
+FloatArray = NDArray[np.float64]
+Generator = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A cost matrix and two histograms, and what they were made from."""
+
+    cost: FloatArray
+    a: FloatArray
+    b: FloatArray
+    d: int | None
+    p: float | None
+    weights: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.a), len(self.b)
+
+
+def make(family: str, n: int) -> Instance:
+    """Return the instance of a family: the same in every process."""
+    rng = np.random.default_rng([n, zlib.crc32(family.encode())])
+    return FAMILIES[family](rng, n)
+
+
+def largest_size() -> int:
+    """Return the size above which cases are skipped, as they take minutes."""
+    return int(os.environ.get("OTDIST_BENCH_MAX_N", "1000"))
+
+
+def require_size(n: int) -> None:
+    """Skip a case that is larger than what was asked for."""
+    if n > largest_size():
+        raise NotImplementedError(f"set OTDIST_BENCH_MAX_N={n} to run this")
+
+
+def masses(rng: Generator, n: int, weights: str) -> FloatArray:
+    if weights == "uniform":
+        return np.full(n, 1 / n)
+    return _normalized(rng.random(n))
+
+
+def _normalized(values: FloatArray) -> FloatArray:
+    return values / values.sum()
+
+
+def _power_cost(x: FloatArray, y: FloatArray, p: float) -> FloatArray:
+    return cdist(x, y, "sqeuclidean") if p == 2 else cdist(x, y) ** p
+
+
+def _clouds(
+    rng: Generator, x: FloatArray, y: FloatArray, weights: str, p: float
+) -> Instance:
+    a, b = masses(rng, len(x), weights), masses(rng, len(y), weights)
+    return Instance(_power_cost(x, y, p), a, b, x.shape[1], p, weights)
+
+
+def gaussian_clouds(
+    rng: Generator, n: int, m: int, d: int, weights: str = "uniform", p: float = 1
+) -> Instance:
+    """Two standard Gaussians, the second moved by 1 along the first axis."""
+    x, y = rng.standard_normal((n, d)), rng.standard_normal((m, d))
+    y[:, 0] += 1
+    return _clouds(rng, x, y, weights, p)
+
+
+def _uniform_clouds(
+    rng: Generator, n: int, m: int, d: int, weights: str = "uniform", p: float = 1
+) -> Instance:
+    return _clouds(rng, rng.random((n, d)), rng.random((m, d)), weights, p)
+
+
+def _clustered_clouds(rng: Generator, n: int) -> Instance:
+    """Ten tight clusters, visited with other frequencies by either cloud."""
+    centres = 10 * rng.random((10, 2))
+
+    def cloud() -> FloatArray:
+        label = rng.choice(10, n, p=_normalized(rng.random(10)))
+        return centres[label] + 0.1 * rng.standard_normal((n, 2))
+
+    return _clouds(rng, cloud(), cloud(), "uniform", 1)
+
+
+def _image_pair(first: FloatArray, second: FloatArray, p: float) -> Instance:
+    """Two images of one size, on the grid of integers that their pixels are."""
+    pixels = np.argwhere(np.ones(first.shape)).astype(float)
+    a, b = _normalized(first.ravel()), _normalized(second.ravel())
+    return Instance(_power_cost(pixels, pixels, p), a, b, 2, p, "image")
+
+
+def _blobs(rng: Generator, n: int, p: float) -> Instance:
+    """Smooth positive random images."""
+    side = round(math.sqrt(n))
+
+    def image() -> FloatArray:
+        field = gaussian_filter(rng.standard_normal((side, side)), side / 16)
+        return np.exp(2 * field / field.std())
+
+    return _image_pair(image(), image(), p)
+
+
+def _dotmark(image_class: str, n: int, p: float) -> Instance:
+    """Images 1 and 2 of a DOTmark class (512 by 512), pooled by block means."""
+    folder = os.environ.get("OTDIST_DOTMARK")
+    if not folder:
+        raise NotImplementedError("OTDIST_DOTMARK names no folder of images")
+    try:
+        from PIL import Image
+    except ImportError:
+        raise NotImplementedError("reading images needs Pillow") from None
+    side = round(math.sqrt(n))
+    block = 512 // side
+
+    def image(number: int) -> FloatArray:
+        with Image.open(Path(folder) / f"{image_class}-512-{number}.png") as opened:
+            grey = np.asarray(opened.convert("L"), dtype=float)
+        cropped = grey[: side * block, : side * block]
+        return cropped.reshape(side, block, side, block).mean(axis=(1, 3))
+
+    return _image_pair(image(1), image(2), p)
+
+
+def _integer_costs(rng: Generator, n: int, weights: str) -> Instance:
+    """Costs 0, 1, ..., 100: thousands of ties in every row."""
+    cost = rng.integers(0, 101, (n, n)).astype(float)
+    a, b = masses(rng, n, weights), masses(rng, n, weights)
+    return Instance(cost, a, b, None, None, weights)
+
+
+def _random_costs(rng: Generator, n: int) -> Instance:
+    a, b = masses(rng, n, "uniform"), masses(rng, n, "uniform")
+    return Instance(rng.random((n, n)), a, b, None, None, "uniform")
+
+
+FAMILIES: dict[str, Callable[[Generator, int], Instance]] = {
+    "gaussian_2": lambda rng, n: gaussian_clouds(rng, n, n, 2),
+    "gaussian_16": lambda rng, n: gaussian_clouds(rng, n, n, 16),
+    "gaussian_2_weights_p2": lambda rng, n: gaussian_clouds(rng, n, n, 2, "random", 2),
+    "uniform_2": lambda rng, n: _uniform_clouds(rng, n, n, 2),
+    "uniform_3_weights": lambda rng, n: _uniform_clouds(rng, n, n, 3, "random"),
+    "clustered_2": _clustered_clouds,
+    "blobs_p1": lambda rng, n: _blobs(rng, n, 1),
+    "blobs_p2": lambda rng, n: _blobs(rng, n, 2),
+    "dotmark_classic_p2": lambda rng, n: _dotmark("ClassicImages", n, 2),
+    "dotmark_shapes_p1": lambda rng, n: _dotmark("Shapes", n, 1),
+    "integer_costs": lambda rng, n: _integer_costs(rng, n, "uniform"),
+    "integer_costs_weights": lambda rng, n: _integer_costs(rng, n, "random"),
+    "random_costs": _random_costs,
+    "rectangular": lambda rng, n: gaussian_clouds(rng, n, 3 * n // 5, 2, "random"),
+    "odd": lambda rng, n: _uniform_clouds(rng, n + 1, n + 1, 2, "random"),
+}

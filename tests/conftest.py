@@ -1,0 +1,44 @@
+"""Set-up shared by all tests; it runs before otdist is imported.
+
+HYPOTHESIS_PROFILE=ci repeats the same examples on every run and takes more of
+them. NUMBA_DISABLE_JIT=1 runs the kernels as plain Python: tests then look at
+JIT_OFF and take smaller problems.
+"""
+
+import hashlib
+import importlib.util
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+
+
+def kernel_hash():
+    """Name the state of all kernels: numba's own cache misses changes across files."""
+    found = importlib.util.find_spec("otdist")
+    package = Path(found.submodule_search_locations[0])
+    digest = hashlib.sha256(version("numba").encode())
+    for source in sorted((package / "_kernels").glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+os.environ.setdefault(
+    "NUMBA_CACHE_DIR",
+    str(Path(tempfile.gettempdir()) / f"otdist-{kernel_hash()[:16]}"),
+)
+
+# A kernel's first call compiles it, so no single example has a deadline.
+_SHARED = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+}
+settings.register_profile("dev", max_examples=10 if JIT_OFF else 30, **_SHARED)
+settings.register_profile(
+    "ci", max_examples=20 if JIT_OFF else 60, derandomize=True, **_SHARED
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))

@@ -1,0 +1,149 @@
+"""The checks themselves must fail on wrong results, or they prove nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import oracles
+import pytest
+from checks import assert_brackets, assert_coupling, assert_proved, plan_of
+
+from otdist import Certificate, Problem, Status, solve
+from otdist._plan import Arcs
+
+
+@pytest.fixture
+def result():
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(1, 5, 4), rng.integers(1, 5, 4)
+    cost = rng.integers(1, 9, (4, 4))
+    return solve(Problem.from_cost(cost, a, b, normalize=True))
+
+
+def with_plan(result, plan):
+    rows, columns = np.nonzero(plan)
+    return replace(result, coupling=Arcs(rows, columns, plan[rows, columns]))
+
+
+def test_a_right_result_passes(result):
+    assert_proved(result)
+    problem = result.problem
+    assert_brackets(result, oracles.exact(problem.geometry.cost, problem.a, problem.b))
+
+
+@pytest.mark.parametrize(
+    "corrupt, message",
+    [
+        (lambda plan: 0.99 * plan, "row sums"),
+        (lambda plan: plan + np.eye(4) * 1e-3, "row sums"),
+        (lambda plan: np.roll(plan, 1, axis=1), "column sums"),
+        (lambda plan: np.where(plan == plan.max(), 0.0, plan), "row sums"),
+        (lambda plan: plan + 0.1 * _cycle(), "negative mass|gap|value"),
+    ],
+)
+def test_a_corrupted_plan_is_caught(result, corrupt, message):
+    with pytest.raises(AssertionError, match=message):
+        assert_proved(with_plan(result, corrupt(plan_of(result))))
+
+
+def _cycle():
+    cycle = np.zeros((4, 4))
+    cycle[:2, :2] = [[1, -1], [-1, 1]]
+    return cycle
+
+
+def test_negative_mass_is_caught(result):
+    plan = plan_of(result)
+    problem = result.problem
+    i, j = np.argwhere(plan > 0)[0]
+    k, m = (i + 1) % 4, (j + 1) % 4
+    size = 2 * plan.max()
+    plan[i, j] -= size
+    plan[k, m] -= size
+    plan[i, m] += size
+    plan[k, j] += size
+    with pytest.raises(AssertionError, match="negative mass"):
+        assert_coupling(plan, problem)
+
+
+def test_a_worse_coupling_is_caught(result):
+    problem = result.problem
+    worse = with_plan(result, np.outer(problem.a, problem.b))
+    with pytest.raises(AssertionError, match="gap"):
+        assert_proved(worse)
+
+
+def test_a_shifted_potential_is_caught(result):
+    f, g = result.potentials
+    with pytest.raises(AssertionError, match="dual infeasible"):
+        assert_proved(replace(result, potentials=(f + 0.01 * np.abs(f).max(), g)))
+    with pytest.raises(AssertionError, match="gap"):
+        assert_proved(replace(result, potentials=(f - 0.01 * np.abs(f).max(), g)))
+    with pytest.raises(AssertionError, match="potential g"):
+        assert_proved(replace(result, potentials=(f, np.full_like(g, -np.inf))))
+
+
+def test_a_status_or_record_that_does_not_fit_is_caught(result):
+    with pytest.raises(AssertionError):
+        assert_proved(replace(result, status=Status.MAX_ITER))
+    for change, message in [
+        ({"upper": result.upper + 0.5}, "value is not"),
+        ({"lower": result.lower + 1e-6}, "bracket is empty"),
+        ({"rounding": 1e-3}, "hides too much"),
+        ({"marginal_error": 0.1}, "marginal error"),
+        ({"dual_violation": 0.1}, "violation"),
+    ]:
+        certificate = replace(result.certificate, **change)
+        with pytest.raises(AssertionError, match=message):
+            assert_proved(replace(result, certificate=certificate))
+
+
+def test_mass_on_a_forbidden_arc_is_caught():
+    allowed = Problem.from_cost([[1.0, 2.0], [2.0, 1.0]])
+    forbidden = Problem.from_cost([[np.inf, 2.0], [2.0, 1.0]])
+    with pytest.raises(AssertionError, match="forbidden"):
+        assert_proved(replace(solve(allowed), problem=forbidden))
+
+
+def test_brackets_that_miss_the_truth_are_caught():
+    certificate = Certificate(
+        lower=1.0, upper=2.0, marginal_error=0.0, dual_violation=0.0, rounding=1e-15
+    )
+    assert_brackets(certificate, 1.0)
+    assert_brackets(certificate, 2.0)
+    with pytest.raises(AssertionError, match="above the truth"):
+        assert_brackets(certificate, 1.0 - 1e-13)
+    with pytest.raises(AssertionError, match="below the truth"):
+        assert_brackets(certificate, 2.0 + 1e-13)
+    with pytest.raises(AssertionError):
+        assert_brackets(replace(certificate, upper=np.nan), 1.5)
+    with pytest.raises(AssertionError, match="lower is inf"):
+        assert_brackets(replace(certificate, lower=np.inf, upper=np.inf), 1.5)
+
+
+def test_the_exact_oracle_agrees_with_the_others():
+    rng = np.random.default_rng(0)
+    for n in range(1, 6):
+        cost = rng.integers(0, 9, (n, n)).astype(float)
+        uniform = np.full(n, 1.0 / n)
+        exact = float(oracles.exact(cost, uniform, uniform))
+        assert exact == pytest.approx(oracles.by_permutations(cost), rel=1e-14)
+        assert exact == pytest.approx(oracles.by_assignment(cost), rel=1e-14)
+        a, b = rng.random(n) + 0.1, rng.random(n) + 0.1
+        a, b = a / a.sum(), b / b.sum()
+        exact = float(oracles.exact(cost, a, b))
+        # HiGHS stops at an absolute tolerance of 1e-7.
+        assert exact == pytest.approx(oracles.by_linprog(cost, a, b), abs=1e-7)
+        x, y = rng.random(n), rng.random(n)
+        on_line = oracles.on_line(x, y, a, b, 1)
+        assert on_line == pytest.approx(oracles.by_scipy_line(x, y, a, b), rel=1e-13)
+        line_cost = np.abs(np.subtract.outer(x, y))
+        assert on_line == pytest.approx(float(oracles.exact(line_cost, a, b)))
+        longest = oracles.on_line(x, y, a, b, np.inf)
+        assert longest == oracles.bottleneck(line_cost, a, b)
+
+
+def test_the_exact_oracle_knows_infeasible_problems():
+    assert oracles.exact([[0, np.inf], [1, np.inf]], [1, 1], [1, 1]) is None
+    assert oracles.exact([[0, np.inf], [1, 2]], [1, 1], [1, 1]) == 2
