@@ -35,6 +35,7 @@ _TRANSLATIONS = (
     (r"\b(p|epsilon)=([\w.+-]*\w)", r"--\1 \2"),
     (r"(--metric \w+), (--p)", r"\1 \2"),
     (r", or pass a function of two points", ""),
+    (r"pass the matrix distance", "in Python, pass the matrix distance"),
     (
         r" for histograms on common bins write .*",
         " for N masses on N bins add --grid 1xN",

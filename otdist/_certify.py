@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -100,36 +100,55 @@ def certify(
         small = _small_bounds(problem, arcs, f, g)
         if small is not None:
             return small
-        upper, marginal_error, primal_terms = _upper_from_arcs(problem, arcs)
+        primal = _upper_from_arcs(problem, arcs)
     else:
-        upper, marginal_error, primal_terms = _upper_from_rows(problem, plan)
-    lower, violation, dual_terms = _lower_bound(problem, f, g)
-    hidden = 4 * _EPS * (dual_terms + primal_terms)
-    if marginal_error <= _COUPLING_TOLERANCE * problem.mass:
-        hidden += marginal_error * problem.geometry.largest
-    return _bracket(lower, upper, marginal_error, violation, hidden)
+        primal = _upper_from_rows(problem, plan)
+    dual = _lower_bound(problem, f, g)
+    hidden = 4 * _EPS * (dual.size + primal.size)
+    if primal.is_coupling:
+        hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
+        hidden += float(np.abs(dual.g) @ np.abs(primal.off_b))
+    error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
+    return _bracket(dual.value, primal.value, error, dual.violation, hidden)
 
 
-def _lower_bound(
-    problem: Problem, f: FloatArray, g: FloatArray | None
-) -> tuple[float, float, float]:
-    """Return the dual value of f, the violation of (f, g) and the terms' size."""
+class _Dual(NamedTuple):
+    """A feasible pair of potentials, balanced and 0 where there is no mass."""
+
+    value: float
+    f: FloatArray
+    g: FloatArray
+    violation: float  # of the pair as given
+    size: float  # sum of the absolute terms of the value
+
+
+class _Primal(NamedTuple):
+    """The cost of a coupling, and what the plan as given missed of the marginals."""
+
+    value: float
+    off_a: FloatArray
+    off_b: FloatArray
+    size: float
+    is_coupling: bool  # as given, up to rounding; else it was repaired
+
+
+def _lower_bound(problem: Problem, f: FloatArray, g: FloatArray | None) -> _Dual:
+    """Return the dual value of f and its c-transform."""
     a, b = problem.a, problem.b
     best = _column_minimum(problem, f)
     violation = 0.0 if g is None else max(float(np.max(g - best)), 0.0)
-    carries = a > 0
+    carries, used = a > 0, b > 0
     if not carries.all():
         # Atoms without mass constrain nothing.
         best = _column_minimum(problem, np.where(carries, f, -np.inf))
-    used = b > 0
-    if not np.isfinite(best[used]).all():
-        return math.inf, violation, math.inf
+    f, best = np.where(carries, f, 0.0), np.where(used, best, 0.0)
+    if not np.isfinite(best).all():
+        return _Dual(math.inf, f, np.zeros(len(b)), violation, math.inf)
     # Potentials are defined up to a constant; the balanced choice rounds least.
-    terms_f, terms_g = (a * f)[carries], (b * best)[used]
-    shift = (terms_f.sum() - terms_g.sum()) / (2 * problem.mass)
-    terms_f, terms_g = (a * (f - shift))[carries], (b[used] * (best[used] + shift))
-    lower = _total(np.concatenate([terms_f, terms_g]))
-    return lower, violation, float(np.abs(terms_f).sum() + np.abs(terms_g).sum())
+    shift = float(a @ f - b @ best) / (2 * problem.mass)
+    f, best = np.where(carries, f - shift, 0.0), np.where(used, best + shift, 0.0)
+    terms = np.concatenate([a * f, b * best])
+    return _Dual(_total(terms), f, best, violation, float(np.abs(terms).sum()))
 
 
 def _column_minimum(problem: Problem, f: FloatArray) -> FloatArray:
@@ -162,13 +181,13 @@ def _small_bounds(
 
     n, m = matrix.shape
     best = np.empty(m)
-    lower, dual_terms, upper, primal_terms, error = dense_bounds(
+    lower, upper, terms, error, weighted = dense_bounds(
         matrix.cost, problem.a, problem.b, f, *arcs, best, np.zeros(n + m)
     )
     if not error <= _COUPLING_TOLERANCE * problem.mass or not math.isfinite(lower):
         return None
     violation = 0.0 if g is None else max(float((g - best).max()), 0.0)
-    hidden = 4 * _EPS * (dual_terms + primal_terms) + error * matrix.largest
+    hidden = 4 * _EPS * terms + weighted
     return _bracket(lower, upper, error, violation, hidden)
 
 
@@ -221,40 +240,44 @@ def _refuse_entry(where: str, value: float) -> None:
     raise InputError(f"plan{where} is {value}; a plan holds masses, finite and >= 0")
 
 
-def _upper_from_arcs(problem: Problem, arcs: Arcs) -> tuple[float, float, float]:
-    """Return cost (after repair if needed), marginal error and the terms' size."""
+def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
+    """Return the cost of the arcs, repaired to exact marginals if need be."""
     n, m = problem.shape
     rows, columns, mass = arcs
-    sums_a = _sums(rows, mass, n)
-    sums_b = _sums(columns, mass, m)
-    marginal_error = _distance(sums_a, problem.a) + _distance(sums_b, problem.b)
+    off_a = _sums(rows, mass, n) - problem.a
+    off_b = _sums(columns, mass, m) - problem.b
     cost = problem.geometry.pairs(rows, columns)
-    if marginal_error <= _COUPLING_TOLERANCE * problem.mass:
+    if _is_coupling(problem, off_a, off_b):
         terms = mass * cost
-        return _total(terms), marginal_error, float(np.abs(terms).sum())
-    scale_a = _shrink(problem.a, sums_a)
-    mass = mass * scale_a[rows]
-    scale_b = _shrink(problem.b, _sums(columns, mass, m))
-    mass = mass * scale_b[columns]
+        size = float(np.abs(terms).sum())
+        return _Primal(_total(terms), off_a, off_b, size, True)
+    mass = mass * _shrink(problem.a, problem.a + off_a)[rows]
+    mass = mass * _shrink(problem.b, _sums(columns, mass, m))[columns]
     terms = mass * cost
     rest = _spread_rest(problem, _sums(rows, mass, n), _sums(columns, mass, m))
-    return _total(terms) + rest, marginal_error, float(np.abs(terms).sum() + rest)
+    size = float(np.abs(terms).sum()) + abs(rest)
+    return _Primal(_total(terms) + rest, off_a, off_b, size, False)
 
 
-def _upper_from_rows(problem: Problem, plan: Any) -> tuple[float, float, float]:
+def _upper_from_rows(problem: Problem, plan: Any) -> _Primal:
     """Do the same for a plan that is computed in blocks of rows."""
     n, m = problem.shape
     ones_a, ones_b = np.ones(n), np.ones(m)
     sums_a, sums_b, cost, size = _scaled_sums(problem, plan.rows, ones_a, ones_b)
-    marginal_error = _distance(sums_a, problem.a) + _distance(sums_b, problem.b)
-    if marginal_error <= _COUPLING_TOLERANCE * problem.mass:
-        return cost, marginal_error, size
+    off_a, off_b = sums_a - problem.a, sums_b - problem.b
+    if _is_coupling(problem, off_a, off_b):
+        return _Primal(cost, off_a, off_b, size, True)
     scale_a = _shrink(problem.a, sums_a)
     _, sums_b, _, _ = _scaled_sums(problem, plan.rows, scale_a, ones_b)
     scale_b = _shrink(problem.b, sums_b)
     sums_a, sums_b, cost, size = _scaled_sums(problem, plan.rows, scale_a, scale_b)
     rest = _spread_rest(problem, sums_a, sums_b)
-    return cost + rest, marginal_error, size + abs(rest)
+    return _Primal(cost + rest, off_a, off_b, size + abs(rest), False)
+
+
+def _is_coupling(problem: Problem, off_a: FloatArray, off_b: FloatArray) -> bool:
+    error = float(np.abs(off_a).sum() + np.abs(off_b).sum())
+    return error <= _COUPLING_TOLERANCE * problem.mass
 
 
 def _scaled_sums(

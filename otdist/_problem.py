@@ -218,6 +218,14 @@ class Problem:
             (self.a == self.a[0]).all() and (self.b == self.a[0]).all()
         )
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether both sides are the same points with the same masses."""
+        geometry = self.geometry
+        if isinstance(geometry, Dense) or not isinstance(geometry, Points | Line):
+            return False
+        return np.array_equal(geometry.x, geometry.y) and np.array_equal(self.a, self.b)
+
     def support(self) -> tuple[Problem, IntArray, IntArray]:
         """Return the problem on the atoms that carry mass, and their indices."""
         rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)

@@ -47,8 +47,9 @@ class Certificate:
         Largest ``f[i] + g[j] - cost[i, j]`` of the potentials as given, in cost
         units; 0 if feasible, and 0 where no g was given.
     rounding : float
-        What float64 can hide in `lower` and `upper`, cost × mass: a few units
-        in the last place of the terms summed. Gaps below it mean nothing.
+        What float64 can hide between `lower` and `upper`, cost × mass: a few
+        units in the last place of the terms summed, and the potentials times the
+        rounding of the plan's marginals. Gaps below it mean nothing.
     """
 
     lower: float
@@ -71,6 +72,8 @@ class Certificate:
 
     def proves(self, tol: float) -> bool:
         """Whether the gap is at most `tol` relative, or below rounding."""
+        if not np.isfinite(self.upper):
+            return False
         return bool(self.gap <= max(tol * abs(self.upper), self.rounding))
 
     def __repr__(self) -> str:

@@ -65,20 +65,9 @@ def plot_demo(thetas: ArrayLike, table: Mapping[str, ArrayLike]) -> Figure:
     axes.plot(
         theta, values["W1"], "o-", color=_BLUE, lw=2.4, ms=4, label="W₁ (distance)"
     )
-    axes.plot([0.0], [0.0], "o", ms=8, color="black", zorder=4)
-    axes.annotate(
-        "all are 0 at θ = 0",
-        (0.0, 0.0),
-        (16, -1),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-    )
-    ticks = [tick for tick in axes.get_yticks() if 0 <= tick < 0.85 * top]
-    labels = [f"{tick:g}" for tick in ticks]
-    if np.isinf(np.concatenate(list(values.values()))).any():
-        ticks, labels = [*ticks, 0.95 * top], [*labels, "∞"]
-    axes.set_yticks(ticks, labels)
+    _label_zero(axes, theta, values)
+    if np.isinf(values["KL"]).any():
+        _label_infinity(axes, 0.95 * top)
     axes.set_xlabel("θ, signed distance of the lines")
     axes.set_ylabel("value")
     axes.set_title("Only W₁ has a slope that leads to θ = 0", fontsize=11)
@@ -224,6 +213,30 @@ def _draw_lines(axes: Axes, theta: float) -> None:
     axes.set_ylabel("second coordinate, Z")
     axes.set_title("Two lines, no common point", fontsize=11)
     _tidy(axes)
+
+
+def _label_zero(
+    axes: Axes, theta: FloatArray, values: Mapping[str, FloatArray]
+) -> None:
+    """Mark theta = 0 where everything vanishes."""
+    at_zero = np.array([value[theta == 0] for value in values.values()])
+    if at_zero.size == 0 or at_zero.any():
+        return
+    axes.plot([0.0], [0.0], "o", ms=8, color="black", zorder=4)
+    axes.annotate(
+        "all are 0 at θ = 0",
+        (0.0, 0.0),
+        (16, -1),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+    )
+
+
+def _label_infinity(axes: Axes, edge: float) -> None:
+    """Let the height at which infinite values are drawn be called so."""
+    ticks = [tick for tick in axes.get_yticks() if 0 <= tick < 0.9 * edge]
+    axes.set_yticks([*ticks, edge], [*(f"{tick:g}" for tick in ticks), "∞"])
 
 
 def _draw_with_hole(
@@ -445,7 +458,7 @@ def _draw_transport(axes: Axes, comparison: Comparison) -> None:
     axes.set_xlim(0, 1.35 * max(*(row.upper for row in rows), 1e-300))
     power = "" if p == 1 or np.isinf(p) else f"$^{{{p:g}}}$"
     unit = "distance" if np.isinf(p) else f"mass × distance{power}"
-    axes.set_xlabel(f"{unit} (black: certified bracket)")
+    axes.set_xlabel(f"{unit}; black: bracket")
     axes.set_title("transport", fontsize=11)
 
 

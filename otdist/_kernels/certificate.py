@@ -41,8 +41,8 @@ def dense_bounds(
     """Certify arcs and a potential on a small matrix; all masses are positive.
 
     `best` (m,) receives the c-transform of f; `work` (n + m,) is scratch, zero on
-    entry. Returns the lower bound and the size of its terms, the cost of the
-    arcs and the size of its terms, and the marginal error.
+    entry. Returns the lower bound, the cost of the arcs, the size of all terms
+    summed, the marginal error, and that error weighted by the potentials.
     """
     n, m = cost.shape
     best[:] = np.inf
@@ -64,11 +64,16 @@ def dense_bounds(
         work[n + columns[k]] += mass[k]
     upper, size = _compensated_sum(mass, arc_cost, 0.0)
     error = 0.0
+    weighted = 0.0
     for i in range(n):
-        error += abs(work[i] - a[i])
+        off = abs(work[i] - a[i])
+        error += off
+        weighted += off * abs(f[i] - shift)
     for j in range(m):
-        error += abs(work[n + j] - b[j])
-    return lower_a + lower_b, size_a + size_b, upper, size, error
+        off = abs(work[n + j] - b[j])
+        error += off
+        weighted += off * abs(best[j] + shift)
+    return lower_a + lower_b, upper, size_a + size_b + size, error, weighted
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

@@ -79,7 +79,7 @@ def _interruptible(call: Callable[..., Any], *args: Any, **options: Any) -> Any:
     def run() -> None:
         try:
             outcome.append(call(*args, **options))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (raised again below)
             failure.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

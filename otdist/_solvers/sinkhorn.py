@@ -52,6 +52,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     log_a, log_b = np.log(a), np.log(b)
     g = np.zeros(len(b)) if options.warm_start is None else options.warm_start[1]
     epsilon = max(target, geometry.largest) if options.warm_start is None else target
+    is_symmetric = problem.is_symmetric
     n_iter = n_level = 0
     finished = False
     # In here g holds epsilon * log b too, so that the plan is exp((f+g-c)/epsilon).
@@ -65,7 +66,12 @@ def run(problem: Problem, options: Options) -> Candidate:
         if epsilon == target and error <= options.tol * problem.mass:
             finished = True
             break
-        g = _update(geometry, rows, g, log_b, epsilon)
+        if is_symmetric:
+            # Both potentials are equal at the optimum: meet halfway, which converges
+            # much faster than taking turns (Feydy et al., 2019).
+            g = 0.5 * (g + rows.f)
+        else:
+            g = _update(geometry, rows, g, log_b, epsilon)
         if epsilon > target and n_level == _ITERATIONS_PER_LEVEL:
             lower = max(target, _ANNEALING * epsilon)
             g = g + (lower - epsilon) * log_b
