@@ -13,7 +13,7 @@ from otdist import Problem, solve, wasserstein_distance
 class _OnLine:
     params = ((10**3, 10**4, 10**5, 10**6), (1, 2), ("uniform", "random"))
     param_names = ("n", "p", "weights")
-    timeout = 600
+    timeout = 120
 
     def setup(self, n, p, weights):
         rng = np.random.default_rng(n)

@@ -8,15 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from otdist import _divergences, _validate
+from otdist import _validate
 from otdist._align import align
+from otdist._divergences import (
+    hellinger_distance,
+    js_divergence,
+    kl_divergence,
+    total_variation,
+)
 from otdist._duality import critic_of
 from otdist._errors import InputWarning
 from otdist._geometry.points import METRICS
 from otdist._problem import Problem
-from otdist._result import Result
+from otdist._result import Result, Status, root
 from otdist._solve import solve
 from otdist._typing import ArrayLike, FloatArray, Metric
+
+# The Sinkhorn row is there to be looked at: its bracket holds wherever it stops.
+_SINKHORN_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,12 +147,14 @@ def compare(
     problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize)
     exact = solve(problem, method=method)
     rows = [
-        _transport_row(f"W_{problem.p:g}", exact, rooted=True),
+        _transport_row(_name(problem), exact, rooted=True),
         _transport_row("cost", exact, rooted=False),
     ]
     entropic = None
     if not problem.is_bottleneck:
-        entropic = solve(problem, method="sinkhorn", epsilon=epsilon)
+        entropic = solve(
+            problem, method="sinkhorn", epsilon=epsilon, max_iter=_SINKHORN_LIMIT
+        )
         rows.append(_transport_row("Sinkhorn", entropic, rooted=False))
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     rows += _dual_rows(exact, points_x, points_y, metric)
@@ -157,10 +168,15 @@ def compare(
     return Comparison(tuple(rows), exact, entropic, aligned.overlap_p)
 
 
+def _name(problem: Problem) -> str:
+    return "W_2^2" if problem.metric == "sqeuclidean" else f"W_{problem.p:g}"
+
+
 def _transport_row(name: str, result: Result, *, rooted: bool) -> Row:
-    power = 1 / result.problem.p if rooted and np.isfinite(result.problem.p) else 1.0
-    lower, upper = (max(v, 0.0) ** power if rooted else v for v in _ends(result))
-    if result.method in ("sinkhorn",):
+    lower, upper = result.lower, result.upper
+    if rooted:
+        lower, upper = root(max(lower, 0.0), result.problem.p), result.distance
+    if result.method == "sinkhorn":
         meaning = (
             "cost of the rounded entropic plan; its bracket holds for the exact cost"
             " too, whatever the supports"
@@ -172,22 +188,15 @@ def _transport_row(name: str, result: Result, *, rooted: bool) -> Row:
     return Row(name, upper, lower, upper, meaning)
 
 
-def _ends(result: Result) -> tuple[float, float]:
-    return result.lower, result.upper
-
-
 def _dual_rows(
     exact: Result, x: FloatArray, y: FloatArray, metric: Metric
 ) -> list[Row]:
     """W1 by its dual; solved anew only where the exact row is not W1 itself."""
     if not isinstance(metric, str):
         return []
-    if not exact.problem.is_metric or exact.problem.is_bottleneck:
+    if exact.status is not Status.OPTIMAL or not exact.problem.is_metric:
         base = metric if METRICS[metric] else "euclidean"
-        problem = Problem(x, y, exact.problem.a, exact.problem.b, metric=base)
-        exact = solve(problem)
-    if not exact.success:
-        return []
+        exact = solve(Problem(x, y, exact.problem.a, exact.problem.b, metric=base))
     critic = critic_of(exact, x, y)
     meaning = (
         "W_1 by its best 1-Lipschitz critic: a slope to follow even where supports"
@@ -198,24 +207,16 @@ def _dual_rows(
 
 def _divergence_rows(p: FloatArray, q: FloatArray) -> list[Row]:
     """Divergences on the common support: blind to distance once it is empty."""
+    blind = ", at any distance"
+    values = (
+        ("KL(P|Q)", kl_divergence(p, q), "inf as soon as P has an atom Q lacks"),
+        ("KL(Q|P)", kl_divergence(q, p), "inf as soon as Q has an atom P lacks"),
+        ("JS", js_divergence(p, q), "log 2 = 0.693 for disjoint supports" + blind),
+        ("TV", total_variation(p, q), "1 for disjoint supports" + blind),
+        ("Hellinger", hellinger_distance(p, q), "1 for disjoint supports" + blind),
+    )
     nan = float("nan")
-    rows = [
-        ("KL(P|Q)", _divergences.kl_divergence, "inf as soon as P has an atom Q lacks"),
-        ("KL(Q|P)", None, "inf as soon as Q has an atom P lacks"),
-        ("JS", _divergences.js_divergence, "log 2 = 0.693 for disjoint supports"),
-        ("TV", _divergences.total_variation, "1 for disjoint supports"),
-        ("Hellinger", _divergences.hellinger_distance, "1 for disjoint supports"),
-    ]
-    made = []
-    for name, divergence, meaning in rows:
-        if divergence is None:
-            value = _divergences.kl_divergence(q, p)
-        else:
-            value = divergence(p, q)
-        if not meaning.startswith("inf"):
-            meaning += ", at any distance"
-        made.append(Row(name, float(value), nan, nan, meaning))
-    return made
+    return [Row(name, float(value), nan, nan, text) for name, value, text in values]
 
 
 def _bracket(row: Row) -> str:

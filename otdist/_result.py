@@ -212,7 +212,7 @@ class Result:
     @property
     def distance(self) -> float:
         """``value ** (1 / p)``, in units of distance."""
-        return rooted(self.value, self.problem.p)
+        return root(self.value, self.problem.p)
 
     def __repr__(self) -> str:
         return (
@@ -241,7 +241,7 @@ class Result:
         return gradients(self)
 
 
-def rooted(value: float, p: float) -> float:
+def root(value: float, p: float) -> float:
     """Return ``value ** (1 / p)``; the value itself for p = 1 and p = inf."""
     if p == 1 or np.isinf(p):
         return value

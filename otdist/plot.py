@@ -132,12 +132,13 @@ def plot_comparison(
             f"x and y must be the {n} and {m} points that were compared, got"
             f" {len(points[0])} and {len(points[1])}"
         )
-    images = shape is not None and n == m == shape[0] * shape[1]
-    figure = _figure(14.0 if images else 9.5, 4.4)
-    panels = figure.add_gridspec(2, 4 if images else 2, width_ratios=_ratios(images))
-    if images and shape is not None:
+    if shape is not None and n == m == shape[0] * shape[1]:
+        figure = _figure(14.0, 4.4)
+        panels = figure.add_gridspec(2, 4, width_ratios=[1, 1, 1.1, 1])
         _draw_images(figure, panels, comparison, points[0], shape, names)
     else:
+        figure = _figure(9.5, 4.4)
+        panels = figure.add_gridspec(2, 2, width_ratios=[1.5, 1])
         axes = figure.add_subplot(panels[:, 0])
         draw = _draw_line if points[0].shape[1] == 1 else _draw_clouds
         draw(axes, comparison, points[0], points[1], names)
@@ -165,10 +166,6 @@ def require_format(path: str | Path) -> None:
         )
 
 
-def _ratios(images: bool) -> list[float]:
-    return [1, 1, 1.1, 1] if images else [1.5, 1]
-
-
 def _figure(width: float, height: float) -> Figure:
     try:
         from matplotlib.figure import Figure
@@ -192,9 +189,9 @@ def _tidy(axes: Axes) -> None:
 
 def _draw_lines(axes: Axes, theta: float) -> None:
     """Show the two measures of the demonstration themselves."""
-    for position, colour, name in ((0.0, _BLUE, "P₀"), (theta, _ORANGE, "P_θ")):
+    second = (theta, _ORANGE, r"$\mathrm{P}_\theta$")
+    for position, colour, label in ((0.0, _BLUE, r"$\mathrm{P}_0$"), second):
         axes.plot([position, position], [0, 1], color=colour, lw=4)
-        label = name if "_" not in name else r"$\mathrm{P}_\theta$"
         axes.annotate(
             label,
             (position, 1.0),
@@ -248,7 +245,6 @@ def _draw_with_hole(
     edge: float,
 ) -> None:
     """Draw a function that jumps at 0: both branches, two rings, one dot."""
-    shown = label
     infinite = np.isinf(values)
     if infinite.any():
         axes.plot(
@@ -258,18 +254,18 @@ def _draw_with_hole(
             marker="^",
             ms=6,
             color=colour,
-            label=shown,
+            label=label,
         )
-        shown = "_nolegend_"
+        label = "_nolegend_"
     for side in (theta < 0, theta > 0):
         branch = side & ~infinite
         if branch.any():
             at_zero = values[branch][np.abs(theta[branch]).argmin()]
             line = np.append(theta[branch], 0.0), np.append(values[branch], at_zero)
             order = np.argsort(line[0], kind="stable")
-            axes.plot(line[0][order], line[1][order], color=colour, lw=1.8, label=shown)
+            axes.plot(line[0][order], line[1][order], color=colour, lw=1.8, label=label)
             axes.plot([0.0], [at_zero], "o", ms=6, mfc="white", mec=colour, zorder=3)
-            shown = "_nolegend_"
+            label = "_nolegend_"
     axes.plot(theta[theta == 0], values[theta == 0], "o", ms=6, color=colour)
 
 

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import math
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+    pytest.skip("benchmarks are of compiled code", allow_module_level=True)
 pytest.importorskip("ot", reason="the benchmarks time POT beside otdist")
 
 import benchmarks

@@ -63,7 +63,7 @@ def require_memory(n: int, m: int) -> None:
             f"the cost matrix of {n} by {m} atoms would take {wanted / 1e9:.1f} GB and"
             f" {available / 1e9:.1f} GB of memory are available; use"
             " method='sinkhorn', which computes costs in blocks and keeps O(n + m)"
-            " numbers, or fewer points (one-dimensional points need no matrix)"
+            " numbers, or fewer atoms (pool an image over blocks, sample points)"
         )
 
 

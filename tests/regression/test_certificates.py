@@ -1,0 +1,155 @@
+"""Certificates that claimed more than they proved, and plans they fell over."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import oracles
+import pytest
+from checks import EPS, assert_brackets
+
+from otdist import Certificate, InputError, Problem, certify, solve
+
+INF = math.inf
+
+
+def test_an_infinite_upper_bound_proves_nothing():
+    """gap = inf <= tol * |upper| = inf was taken for a proof."""
+    certificate = Certificate(
+        lower=1.0, upper=INF, marginal_error=0.0, dual_violation=0.0, rounding=0.0
+    )
+    assert not certificate.proves(1e-9)
+    problem = Problem.from_cost([[0.0, INF], [1.0, 2.0]])
+    on_forbidden = certify(problem, np.full((2, 2), 0.25), [0.0, 0.0])
+    assert not on_forbidden.proves(1e-9)
+
+
+def test_infinite_rounding_proves_nothing():
+    """lower = inf came with rounding = inf, and every gap is below that."""
+    problem = Problem.from_cost([[0.0, INF], [1.0, INF]], [0.5, 0.5], [1.0, 1e-14])
+    certificate = certify(problem, [[0.5, 0.0], [0.5, 0.0]], [0.0, 0.0])
+    assert not certificate.proves(1e-9)
+
+
+@pytest.mark.parametrize("form", ["dense", "rows"])
+def test_mass_on_a_forbidden_arc_costs_infinity_and_not_nan(form):
+    """The compensated sum of the compiled pass made inf - inf of it."""
+    problem = Problem.from_cost([[0.0, INF], [1.0, 2.0]])
+    plan = np.full((2, 2), 0.25)
+    if form == "rows":
+
+        class Lazy:
+            shape = (2, 2)
+
+            def rows(self, start, stop):
+                return plan[start:stop]
+
+        certificate = certify(problem, Lazy(), [0.0, 0.0])
+    else:
+        certificate = certify(problem, plan, [0.0, 0.0])
+    assert certificate.upper == INF
+    assert certificate.gap == INF
+
+
+def test_mass_on_a_forbidden_arc_to_an_atom_without_mass():
+    """The repair scales that mass to 0, and 0 * inf is NaN."""
+    problem = Problem.from_cost([[0.0, INF], [1.0, 1.0]], [0.5, 0.5], [1.0, 0.0])
+    certificate = certify(problem, [[0.25, 0.25], [0.5, 0.0]], [0.0, 0.0])
+    # Column 0 keeps 0.75, column 1 nothing; the rest goes from row 0 to column 0.
+    assert certificate.upper == 0.5
+    assert certificate.marginal_error == 0.5
+
+
+def test_an_atom_without_mass_and_without_arcs():
+    """0 * inf in the dual terms warned, on a problem that is in order."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        problem = Problem.from_cost([[1.0, INF], [2.0, INF]], [0.5, 0.5], [1.0, 0.0])
+        for method in ("network_simplex", "highs", "sinkhorn"):
+            result = solve(problem, method=method)
+            assert result.value == pytest.approx(1.5, rel=1e-14)
+            assert result.success
+
+
+def test_lower_is_not_above_the_truth_for_unlike_masses():
+    """The shift that balances potentials rounded c - f, and `rounding` missed it."""
+    problem = Problem.from_cost(
+        [[1.734342536183759e-03, 5.341724721772008e02]],
+        [1.0],
+        [0.9999999911772836, 8.822716411283815e-09],
+    )
+    result = solve(problem)
+    truth = oracles.exact(problem.geometry.cost, problem.a, problem.b)
+    assert_brackets(result, truth)
+    assert result.lower <= result.upper
+    assert result.gap <= 1e-9 * result.upper
+
+
+def test_brackets_for_potentials_much_larger_than_costs():
+    """c - f loses eps * |f|, whatever masses f is weighted with."""
+    rng = np.random.default_rng(60)
+    for _ in range(200):
+        n, m = rng.integers(1, 5, 2)
+        a = 10.0 ** rng.uniform(-12, 0, n)
+        b = 10.0 ** rng.uniform(-12, 0, m)
+        problem = Problem.from_cost(rng.random((n, m)), a, b, normalize=True)
+        truth = oracles.exact(problem.geometry.cost, problem.a, problem.b)
+        f = 10.0 ** rng.uniform(0, 8, n)
+        certificate = certify(problem, np.outer(problem.a, problem.b), f)
+        assert_brackets(certificate, truth)
+
+
+def test_short_distances_on_a_long_line():
+    """Coordinates counted from the middle lost what is below eps of the length."""
+    problem = Problem([0.0, 0.3, 1.0], [1e-17, 0.3, 1.0], [1, 1, 1], [1, 1, 1])
+    for method in ("line", "network_simplex"):
+        result = solve(problem, method=method)
+        assert result.value == pytest.approx(1e-17, rel=1e-14)
+        assert_brackets(result, result.value)
+        assert result.certificate.rounding <= 16 * EPS
+
+
+def test_tiny_masses_are_not_called_proved_when_they_are_not():
+    """Masses below 2**-61 of the total are rounded up: the value is 4e6 times too
+    large, inside `rounding`, so the number that comes back must not be `proved`.
+    """
+    cost, a, b = [[0.0, 1.0], [1.0, 5.0]], [1.0, 1e-25], [1.0, 1e-25]
+    result = solve(Problem.from_cost(cost, a, b))
+    truth = float(oracles.exact(cost, a, b))
+    assert truth == pytest.approx(2e-25)
+    is_right = result.value == pytest.approx(truth, rel=1e-9, abs=0)
+    assert is_right or not result.success
+
+
+def test_costs_times_masses_that_overflow_or_underflow():
+    """1e200 * 1e200 warned and gave inf; 1e-200 * 1e-200 was a proved 0."""
+    for size in (1e200, 1e-200):
+        try:
+            result = solve(Problem.from_cost([[size]], [size], [size]))
+        except InputError:
+            continue
+        assert not result.success
+
+
+def test_distances_whose_power_underflows():
+    """The limit 1e-140 ** p underflowed itself, so p >= 3 was not protected."""
+    for size in (1e-110, 1e-105):
+        try:
+            problem = Problem([[0.0, 0.0]], [[size, 0.0]], p=3)
+        except InputError:
+            continue
+        assert solve(problem).distance == pytest.approx(size, rel=1e-12, abs=0)
+
+
+def test_results_of_solvers_are_checked_like_any_other():
+    """Arcs, which solvers make, must not pass unchecked."""
+    from otdist._plan import Arcs
+
+    problem = Problem.from_cost([[1.0, 2.0], [2.0, 5.0]])
+    arcs = Arcs(
+        np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([1, -0.5, -0.5, 1])
+    )
+    with pytest.raises(InputError, match="a plan holds masses"):
+        certify(problem, arcs, np.zeros(2))

@@ -1,0 +1,81 @@
+"""Options of the wrong kind raised whatever came up instead of InputError."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from otdist import (
+    InputError,
+    InputWarning,
+    Problem,
+    kr_dual,
+    sinkhorn_divergence,
+    solve,
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_iter": math.inf},
+        {"max_iter": math.nan},
+        {"max_iter": "many"},
+        {"tol": "small"},
+        {"method": "sinkhorn", "epsilon": "small"},
+    ],
+    ids=str,
+)
+def test_solve(options):
+    with pytest.raises(InputError, match=next(reversed(options))):
+        solve(Problem.from_cost([[0.0, 1], [1, 0]]), **options)
+
+
+def test_kr_dual_with_an_unhashable_metric():
+    with pytest.raises(InputError, match="metric"):
+        kr_dual([0.0, 1.0], [1.0, 2.0], metric=["euclidean"])
+
+
+def test_masked_arrays_are_not_unmasked_silently():
+    points = np.ma.masked_array([0.0, 1.0, 1e9], mask=[False, False, True])
+    with pytest.raises(InputError, match="mask"):
+        Problem(points, [0.0, 1.0])
+
+
+def test_the_histogram_warning_points_at_the_caller_of_problem_too():
+    with pytest.warns(InputWarning) as caught:
+        Problem([0.1, 0.9], [0.5, 0.5])
+    assert caught[0].filename == __file__
+
+
+def test_the_sinkhorn_divergence_of_a_measure_and_itself_is_zero():
+    """The symmetric terms did not converge in 10 000 iterations: no number at all."""
+    rng = np.random.default_rng(16)
+    x, a = rng.random((9, 3)), rng.random(9)
+    assert sinkhorn_divergence(x, x, a, a, epsilon=1e-2, p=2) == 0.0
+
+
+def test_sinkhorn_plans_have_exact_marginals_at_small_epsilon():
+    """exp of (f + g - c) / epsilon is right to eps * |f| / epsilon only."""
+    rng = np.random.default_rng(63)
+    problem = Problem.from_cost(rng.random((6, 6)))
+    for epsilon in (1e-4, 1e-6, 1e-8):
+        result = solve(problem, method="sinkhorn", epsilon=epsilon, max_iter=500)
+        assert result.certificate.marginal_error <= 1e-13
+        plan = result.plan.toarray()
+        cost = problem.geometry.cost
+        assert result.value == pytest.approx(float((plan * cost).sum()), rel=1e-12)
+
+
+def test_highs_hands_over_the_plan_whose_cost_it_states():
+    """Marginals off by 1e-10 were repaired for the value and not for the plan."""
+    cost = np.full((5, 5), -2.0)
+    a = np.array([1.7e-10, 2.6e-2, 7.9e-4, 3.5e-11, 0.97])
+    b = np.array([7.3e-8, 4.6e-8, 1.8e-12, 0.9999, 6.4e-7])
+    problem = Problem.from_cost(cost, a, b, normalize=True)
+    result = solve(problem, method="highs")
+    assert result.plan.sum() == pytest.approx(1.0, rel=1e-12)
+    value = float((result.plan.toarray() * cost).sum())
+    assert result.value == pytest.approx(value, rel=1e-12)

@@ -1,0 +1,371 @@
+"""The rules of the design as tests: who may import whom, and how kernels are made."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import otdist
+
+PACKAGE = Path(otdist.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+KERNELS = sorted((PACKAGE / "_kernels").glob("*.py"))
+MAX_LINES = 500
+MAX_FUNCTION = 60
+
+#: Who may import which modules of otdist. A folder stands for all of its files;
+#: `_errors`, `_typing` and `_version` are open to everybody but kernels.
+FREE = {"_errors", "_typing", "_version"}
+GEOMETRY = {"_geometry"}
+MAY_IMPORT = {
+    "_errors": {"_result"},  # for the type checker only
+    "_typing": set(),
+    "_version": set(),
+    "_kernels": set(),
+    "_geometry": GEOMETRY,
+    "_validate": set(),
+    "_masses": set(),
+    "_plan": GEOMETRY,
+    "_problem": {"_validate"} | GEOMETRY,
+    "_result": {"_plan", "_problem", "_gradients"},
+    "_gradients": {"_plan", "_result"} | GEOMETRY,
+    # The checker takes data from others, no algorithm; its kernel is its own.
+    "_certify": {"_problem", "_result", "_validate", "_plan"}
+    | GEOMETRY
+    | {"_kernels.certificate"},
+    "_solvers": {"_problem", "_result", "_masses", "_plan", "_solvers"}
+    | GEOMETRY
+    | {"_kernels.network_simplex"},
+    "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"},
+    "_divergences": {"_validate"},
+    "_align": {"_validate"},
+}
+#: From here on up everything below may be used; they are the friendly layer.
+FRIENDLY = {
+    "__init__",
+    "__main__",
+    "_cli",
+    "_compare",
+    "_demo",
+    "_distances",
+    "_duality",
+    "_pairwise",
+    "_read",
+    "_verify",
+    "datasets",
+    "plot",
+}
+#: Private parts that even the friendly layer leaves alone.
+INTERNAL = {"_kernels", "_solvers", "_masses"}
+
+KERNEL_IMPORTS = {"math", "numpy", "numba", "llvmlite", "typing"}
+KERNEL_FLAGS = {"cache": "True", "error_model": "'numpy'", "nogil": "True"}
+
+PUBLIC = {
+    "Certificate",
+    "InfeasibleError",
+    "InputError",
+    "InputWarning",
+    "NotCertifiedError",
+    "Problem",
+    "Result",
+    "Status",
+    "__version__",
+    "align",
+    "c_transform",
+    "certify",
+    "compare",
+    "emd",
+    "hellinger_distance",
+    "js_distance",
+    "js_divergence",
+    "kl_divergence",
+    "kr_dual",
+    "pairwise",
+    "sinkhorn_divergence",
+    "solve",
+    "total_variation",
+    "wasserstein_distance",
+}
+
+
+def name_of(path):
+    """Return ``_geometry.line`` for otdist/_geometry/line.py."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and parts[:-1] else parts)
+
+
+def imports_of(source):
+    """Yield (module, name) for every import, wherever in the file it stands."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, None
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                yield node.module, alias.name
+
+
+def inner_imports(source):
+    """Return the modules of otdist that are imported, as ``_geometry.line``."""
+    found = set()
+    for module, name in imports_of(source):
+        if module == "otdist" and name is not None:
+            found.add(name)
+        elif module == "otdist":
+            found.add("__init__")
+        elif module.startswith("otdist."):
+            inner = module.removeprefix("otdist.")
+            is_file = (PACKAGE / inner.replace(".", "/") / f"{name}.py").exists()
+            found.add(f"{inner}.{name}" if is_file else inner)
+    return found
+
+
+def violations(name, source):
+    """Return the imports of otdist that a module must not have."""
+    folder = name.split(".")[0]
+    if folder in FRIENDLY:
+        return sorted(m for m in inner_imports(source) if m.split(".")[0] in INTERNAL)
+    allowed = MAY_IMPORT[folder] | (set() if folder == "_kernels" else FREE)
+    bad = {
+        module
+        for module in inner_imports(source)
+        if module not in allowed and module.split(".")[0] not in allowed
+    }
+    if folder == "_solvers":
+        # A solver may read the package's own __init__, never another solver.
+        bad |= {m for m in inner_imports(source) if m.startswith("_solvers.")}
+    return sorted(bad)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_import_direction(path):
+    name = name_of(path)
+    known = set(MAY_IMPORT) | FRIENDLY
+    assert name.split(".")[0] in known, f"add {name} to the table of imports"
+    assert violations(name, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "name, source, found",
+    [
+        ("_certify", "from otdist._solvers import load", ["_solvers"]),
+        ("_certify", "def f():\n    import otdist._solve", ["_solve"]),
+        (
+            "_certify",
+            "from otdist._kernels import network_simplex",
+            ["_kernels.network_simplex"],
+        ),
+        ("_certify", "from otdist._masses import quantise", ["_masses"]),
+        ("_certify", "from otdist import _solve", ["_solve"]),
+        ("_solvers.line", "from otdist._certify import certify", ["_certify"]),
+        ("_solvers.line", "from otdist._solvers.highs import run", ["_solvers.highs"]),
+        ("_solvers.line", "from otdist._solvers import highs", ["_solvers.highs"]),
+        ("_solvers.line", "from otdist import solve", ["solve"]),
+        ("_solvers.line", "from otdist._validate import as_cost", ["_validate"]),
+        (
+            "_solvers.line",
+            "from otdist._kernels.certificate import line_minimum",
+            ["_kernels.certificate"],
+        ),
+        ("_kernels.line", "from otdist._errors import InputError", ["_errors"]),
+        ("_geometry.line", "from otdist._problem import Problem", ["_problem"]),
+        ("_problem", "from otdist._solve import solve", ["_solve"]),
+        ("_distances", "from otdist._solvers.line import run", ["_solvers.line"]),
+        ("_masses", "import otdist", ["__init__"]),
+        ("_certify", "from otdist._problem import Problem", []),
+        ("_solvers.line", "from otdist._solvers import Options", []),
+        ("_certify", "from otdist._kernels.certificate import dense_bounds", []),
+    ],
+)
+def test_the_import_check_finds_planted_violations(name, source, found):
+    assert violations(name, source) == found
+
+
+def test_the_checker_takes_only_a_data_type_from_the_plans():
+    source = (PACKAGE / "_certify.py").read_text()
+    taken = {name for module, name in imports_of(source) if module == "otdist._plan"}
+    assert taken <= {"Arcs"}
+
+
+def test_only_the_problem_and_the_entry_points_validate():
+    """Below Problem nobody checks anything: as_* is called at the top only."""
+    entry_points = {
+        "_align",
+        "_certify",
+        "_compare",
+        "_divergences",
+        "_duality",
+        "_problem",
+        "_solve",
+    }
+    users = {
+        name_of(path)
+        for path in FILES
+        if "_validate" in {m.split(".")[0] for m in inner_imports(path.read_text())}
+    }
+    assert users <= entry_points
+
+
+# --------------------------------------------------------------------------- kernels
+
+
+def kernel_faults(source):
+    """Return what a kernel file does that it must not."""
+    faults = []
+    for module, _ in imports_of(source):
+        if module.split(".")[0] not in KERNEL_IMPORTS:
+            faults.append(f"imports {module}")
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for decorator in node.decorator_list:
+            text = ast.unparse(decorator)
+            if "jit" not in text and "vectorize" not in text:
+                continue
+            if not isinstance(decorator, ast.Call) or text.split("(")[0] != "njit":
+                faults.append(f"{node.name}: @{text}")
+                continue
+            flags = {word.arg: ast.unparse(word.value) for word in decorator.keywords}
+            for flag, value in KERNEL_FLAGS.items():
+                if flags.get(flag) != value:
+                    faults.append(f"{node.name}: {flag} is not {value}")
+            for flag in flags.keys() - KERNEL_FLAGS.keys() - {"fastmath", "inline"}:
+                faults.append(f"{node.name}: {flag}")
+            if decorator.args:
+                faults.append(f"{node.name}: signature")
+            if flags.get("fastmath") == "True":
+                faults.append(f"{node.name}: fastmath without a list")
+    return faults
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
+def test_kernels_keep_the_rules(path):
+    assert kernel_faults(path.read_text()) == []
+
+
+GOOD = "@njit(cache=True, error_model='numpy', nogil=True)\ndef f(x):\n    return x\n"
+
+
+@pytest.mark.parametrize(
+    "source, fault",
+    [
+        ("import scipy\n", "imports scipy"),
+        ("from otdist import _errors\n", "imports otdist"),
+        (GOOD.replace("cache=True, ", ""), "f: cache is not True"),
+        (GOOD.replace("cache=True", "cache=FLAG"), "f: cache is not True"),
+        (GOOD.replace("'numpy'", "'python'"), "f: error_model is not 'numpy'"),
+        (GOOD.replace("nogil=True", "parallel=True"), "f: nogil is not True"),
+        (GOOD.replace("nogil=True", "nogil=True, parallel=True"), "f: parallel"),
+        (GOOD.replace("nogil=True", "nogil=True, fastmath=True"), "fastmath without"),
+        (GOOD.replace("@njit(", "@njit('f8(f8)', "), "f: signature"),
+        ("@njit\ndef f(x):\n    return x\n", "f: @njit"),
+        ("@numba.jit(cache=True)\ndef f(x):\n    return x\n", "f: @numba.jit"),
+        ("@guvectorize([], '()')\ndef f(x):\n    return x\n", "f: @guvectorize"),
+    ],
+)
+def test_the_kernel_check_finds_planted_faults(source, fault):
+    assert any(fault in found for found in kernel_faults(source)), source
+    assert kernel_faults(GOOD) == []
+
+
+def test_every_kernel_file_is_checked():
+    assert {path.stem for path in KERNELS} >= {"network_simplex", "certificate"}
+
+
+# ------------------------------------------------------------------------ size, names
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_files_and_functions_are_short(path):
+    source = path.read_text()
+    assert len(source.splitlines()) <= MAX_LINES
+    if path.parent.name == "_kernels":
+        return
+    assert long_functions(source) == []
+
+
+def long_functions(source):
+    """Return functions of more than MAX_FUNCTION lines, docstrings not counted."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            length = node.end_lineno - node.lineno + 1
+            if ast.get_docstring(node) is not None:
+                length -= first.end_lineno - first.lineno + 1
+            if length > MAX_FUNCTION:
+                found.append(node.name)
+    return found
+
+
+def test_the_length_check_finds_a_long_function():
+    body = "    x = 1\n"
+    assert long_functions("def f():\n" + body * MAX_FUNCTION) == ["f"]
+    assert long_functions("def f():\n" + body * (MAX_FUNCTION - 1)) == []
+    docstring = '    """Say.\n' + "\n" * MAX_FUNCTION + '    """\n'
+    assert long_functions("def f():\n" + docstring + body) == []
+
+
+def test_no_file_is_a_drawer():
+    names = {path.stem.strip("_") for path in FILES}
+    assert names.isdisjoint({"utils", "util", "common", "helpers", "base", "misc"})
+
+
+def test_nothing_prints():
+    for path in FILES:
+        if path.stem in ("__main__", "_cli"):
+            continue
+        calls = [
+            node.func.id
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        ]
+        assert "print" not in calls, path.name
+
+
+def test_public_names_are_frozen():
+    assert set(otdist.__all__) == PUBLIC
+    assert len(otdist.__all__) == len(set(otdist.__all__)) <= 30
+    assert list(otdist.__all__) == sorted(otdist.__all__)
+    for name in PUBLIC:
+        value = getattr(otdist, name)
+        assert name == "__version__" or value.__doc__, f"{name} has no docstring"
+
+
+def test_py_typed_is_there():
+    assert (PACKAGE / "py.typed").exists()
+
+
+# ---------------------------------------------------------------------------- imports
+
+LOADED = """
+import sys
+{statement}
+heavy = {{"numba", "llvmlite", "scipy", "matplotlib", "torch", "tqdm", "PIL", "ot"}}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def loaded_by(statement):
+    code = LOADED.format(statement=statement)
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return output.stdout.strip()
+
+
+def test_importing_otdist_loads_nothing_heavy():
+    assert loaded_by("import otdist") == "[]"
+    assert loaded_by("import otdist, scipy") == "['scipy']"
+
+
+def test_divergences_and_lines_load_nothing_heavy():
+    line = "import otdist; otdist.wasserstein_distance([0, 1], [2, 3])"
+    assert loaded_by(line) == "[]"
+    assert loaded_by("import otdist; otdist.js_distance([0.5, 0.5], [1, 0])") == "[]"

@@ -1,0 +1,495 @@
+"""The certificate holds whatever it is given, and shows what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import oracles
+import pytest
+import strategies
+from checks import EPS, assert_brackets, cost_of, plan_of
+from conftest import JIT_OFF
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.spatial.distance import cdist
+
+from otdist import InputError, Problem, certify, solve
+from otdist._certify import _lower_bound, _small_bounds, _upper_from_arcs
+from otdist._geometry import blocks
+from otdist._geometry.line import Line
+from otdist._geometry.points import Points
+
+INF = math.inf
+
+
+class Lazy:
+    """A plan that is computed by rows, and nothing else."""
+
+    def __init__(self, plan):
+        self.plan, self.shape = np.asarray(plan, float), np.shape(plan)
+
+    def rows(self, start, stop):
+        return self.plan[start:stop]
+
+
+def truth_of(problem):
+    return oracles.exact(cost_of(problem), problem.a, problem.b)
+
+
+@st.composite
+def any_plans(draw, n, m):
+    """Masses >= 0 that need not be a coupling of anything, some of them 0."""
+    mass = st.sampled_from([0.0, 0.0, 0.01, 0.25, 1.0, 7.5])
+    return np.array(draw(st.lists(mass, min_size=n * m, max_size=n * m))).reshape(n, m)
+
+
+# --------------------------------------------------------------------- weak duality
+
+
+@given(st.data())
+def test_any_plan_and_any_potentials_bracket_the_truth(data):
+    problem = data.draw(strategies.dense_problems())
+    n, m = problem.shape
+    scale = float(np.abs(cost_of(problem)).max())
+    f = data.draw(strategies.potentials(n)) * scale
+    g = data.draw(strategies.potentials(m)) * scale
+    plan = data.draw(any_plans(n, m))
+    truth = truth_of(problem)
+    for given_plan in (plan, sparse.coo_array(plan), Lazy(plan)):
+        certificate = certify(problem, given_plan, f, g)
+        assert_brackets(certificate, truth)
+        error = np.abs(plan.sum(1) - problem.a).sum()
+        error += np.abs(plan.sum(0) - problem.b).sum()
+        assert certificate.marginal_error == pytest.approx(error, rel=1e-12, abs=1e-15)
+        violation = max(float((f[:, None] + g - cost_of(problem)).max()), 0.0)
+        assert certificate.dual_violation == pytest.approx(
+            violation, rel=1e-12, abs=1e-12 * scale
+        )
+
+
+@given(st.data())
+def test_any_claim_on_the_line_brackets_the_truth(data):
+    problem = data.draw(strategies.line_problems())
+    n, m = problem.shape
+    f = data.draw(strategies.potentials(n))
+    plan = data.draw(any_plans(n, m))
+    geometry = problem.geometry
+    truth = oracles.on_line(geometry.x, geometry.y, problem.a, problem.b, geometry.p)
+    certificate = certify(problem, plan, f)
+    assert certificate.dual_violation == 0.0
+    # The float truth of a fractional order, and of costs that are rounded.
+    slack = 1e-13 * max(truth, geometry.largest)
+    assert certificate.lower <= truth + certificate.rounding + slack
+    assert truth <= certificate.upper + certificate.rounding + slack
+
+
+@given(strategies.forbidding_problems())
+def test_plans_that_do_not_fit_forbidden_arcs_cost_infinity_or_more_than_the_truth(
+    problem,
+):
+    n, m = problem.shape
+    truth = truth_of(problem)
+    assume(problem.a.all() and problem.b.all())
+    for plan in (np.zeros((n, m)), np.outer(problem.a, problem.b) / problem.mass):
+        certificate = certify(problem, plan, np.zeros(n))
+        assert certificate.lower <= float(truth) * (1 + 1e-14)
+        assert certificate.upper >= float(truth) * (1 - 1e-14)
+
+
+def test_known_pairs():
+    problem = Problem.from_cost([[0.0, 2.0], [1.0, 1.0]])
+    proved = certify(problem, np.eye(2) / 2, [0.0, 0.0], [0.0, 1.0])
+    assert (proved.lower, proved.upper, proved.gap) == (0.5, 0.5, 0.0)
+    assert proved.marginal_error == proved.dual_violation == 0.0
+    assert proved.proves(0.0)
+    loose = certify(problem, np.full((2, 2), 0.25), [0.0, 0.0], [0.0, 1.5])
+    assert (loose.lower, loose.upper, loose.dual_violation) == (0.5, 1.0, 0.5)
+    assert loose.gap == 0.5
+    assert loose.relative_gap == 0.5
+    assert not loose.proves(0.4)
+    assert loose.proves(0.5)
+    # (f, g) = (1, 1), (-1, 0): g is replaced by the best there is.
+    other = certify(problem, np.eye(2) / 2, [1.0, 1.0])
+    assert other.lower == 0.5
+
+
+# -------------------------------------------------------------- damage that is caught
+
+
+def proved(kind):
+    rng = np.random.default_rng(21)
+    n = 6 if JIT_OFF else 40
+    if kind == "line":
+        problem = Problem(rng.normal(size=n), rng.normal(size=n + 3) + 1, p=2)
+    elif kind == "points":
+        problem = Problem(rng.normal(size=(n, 2)), rng.normal(size=(n + 3, 2)) + 1)
+    else:
+        problem = Problem.from_cost(rng.random((n, n + 3)))
+    result = solve(problem)
+    assert result.success
+    assert result.value > 0
+    return result
+
+
+@pytest.mark.parametrize("kind", ["line", "points", "matrix"])
+@pytest.mark.parametrize("form", [np.asarray, sparse.coo_array, sparse.csr_array, Lazy])
+def test_damage_is_caught_and_the_bracket_still_holds(kind, form):
+    result = proved(kind)
+    problem, plan = result.problem, plan_of(result)
+    f, g = result.potentials
+    truth = result.value
+    assert certify(problem, form(plan), f, g).proves(1e-12)
+
+    lost = certify(problem, form(0.99 * plan), f, g)
+    assert lost.marginal_error == pytest.approx(0.02, rel=1e-9)
+    one_arc = plan.copy()
+    one_arc[tuple(np.argwhere(plan)[0])] = 0.0
+    one_lost = certify(problem, form(one_arc), f, g)
+    assert one_lost.marginal_error > 1e-3
+    more = certify(problem, form(1.01 * plan), f, g)
+    assert more.marginal_error == pytest.approx(0.02, rel=1e-9)
+    rolled = certify(problem, form(np.roll(plan, 1, axis=0)), f, g)
+    worse = certify(problem, form(np.outer(problem.a, problem.b)), f, g)
+    assert worse.marginal_error <= 1e-13
+    assert worse.gap > 0.01 * truth
+
+    size = 0.01 * np.abs(f).max()
+    up = certify(problem, form(plan), f + size, g)
+    assert up.dual_violation == pytest.approx(size, rel=1e-9)
+    down = certify(problem, form(plan), f - size, g)
+    bent = f.copy()
+    bent[0] += 0.01 * (np.ptp(f) + truth)
+    curved = certify(problem, form(plan), bent, g)
+    assert curved.dual_violation > 0
+    assert curved.gap > 1e-6 * truth
+
+    for certificate in (lost, one_lost, more, rolled, worse, up, down, curved):
+        # The truth is itself an upper bound, right to the rounding of its sum.
+        assert certificate.lower <= truth * (1 + 1e-13)
+        assert certificate.upper >= truth * (1 - 1e-13)
+
+
+def test_a_plan_on_a_forbidden_arc_costs_infinity():
+    problem = Problem.from_cost([[0.0, INF], [1.0, 2.0]])
+    plan = np.array([[0.25, 0.25], [0.25, 0.25]])
+    for form in (np.asarray, sparse.csr_array, Lazy):
+        certificate = certify(problem, form(plan), [0.0, 0.0])
+        assert certificate.upper == INF
+        assert certificate.lower == 1.0
+        assert not certificate.proves(1.0) or certificate.upper < INF
+
+
+def test_repair_is_that_of_altschuler_weed_rigollet():
+    problem = Problem.from_cost([[1.0, 10.0], [100.0, 1000.0]], [0.5, 0.5], [0.5, 0.5])
+    # Row 0 has 1.0, scaled to 0.5; then columns (0.4, 0.1) fit; the rest is row 1's
+    # 0.5 and columns' (0.1, 0.4), spread as a product.
+    certificate = certify(problem, [[0.8, 0.2], [0.0, 0.0]], [0.0, 0.0])
+    expected = 0.4 * 1 + 0.1 * 10 + 0.1 * 100 + 0.4 * 1000
+    assert certificate.upper == pytest.approx(expected, rel=1e-15)
+    # Columns too heavy after the rows: column 0 has 0.8, scaled to 0.5.
+    certificate = certify(problem, [[0.5, 0.0], [0.3, 0.2]], [0.0, 0.0])
+    kept = np.array([[0.5, 0.0], [0.3, 0.2]]) * [0.5 / 0.8, 1.0]
+    rest_a, rest_b = 0.5 - kept.sum(1), 0.5 - kept.sum(0)
+    whole = kept + np.outer(rest_a, rest_b) / rest_a.sum()
+    expected = (whole * cost_of(problem)).sum()
+    assert certificate.upper == pytest.approx(expected, rel=1e-14)
+
+
+# ------------------------------------------------------------------ foreign solutions
+
+
+def test_plans_and_potentials_of_pot_are_accepted():
+    import ot
+
+    rng = np.random.default_rng(22)
+    n, m = (6, 8) if JIT_OFF else (50, 70)
+    x, y, a, b = rng.random((n, 2)), rng.random((m, 2)), rng.random(n), rng.random(m)
+    a, b = a / a.sum(), b / b.sum()
+    cost = ot.dist(x, y, "euclidean")
+    plan, log = ot.emd(a, b, cost, log=True, numItermax=10**9)
+    certificate = certify(Problem(x, y, a, b), plan, log["u"], log["v"])
+    assert certificate.gap <= 1e-9 * certificate.upper
+    assert certificate.dual_violation <= 1e-9
+    entropic, log = ot.sinkhorn(a, b, cost, reg=0.05, log=True)
+    f = 0.05 * np.log(log["u"])
+    certificate = certify(Problem(x, y, a, b), entropic, f)
+    truth = float(ot.emd2(a, b, cost))
+    assert certificate.lower <= truth <= certificate.upper
+    assert certificate.gap < 0.5 * truth
+
+
+# --------------------------------------------------------------------------- refusals
+
+
+def test_bad_claims_are_refused():
+    problem = Problem.from_cost([[0.0, 2.0], [1.0, 1.0]])
+    f = [0.0, 0.0]
+    for plan, message in [
+        ([[0.5, -0.1], [0.0, 0.6]], r"plan\[0, 1\] is -0.1; a plan holds masses"),
+        ([[0.5, math.nan], [0.0, 0.5]], r"plan\[0, 1\] is nan"),
+        ([[0.5, 0.0], [0.0, INF]], r"plan\[1, 1\] is inf"),
+        (sparse.coo_array([[0.5, -0.1], [0.0, 0.6]]), r"plan\[0, 1\] is -0.1"),
+        (sparse.csr_array([[0.5, math.nan], [0.0, 0.6]]), r"plan\[0, 1\] is nan"),
+        (sparse.coo_array([[0.5, INF], [0.0, 0.6]]), r"plan\[0, 1\] is inf"),
+        (Lazy([[0.5, -0.1], [0.0, 0.6]]), "a plan holds masses"),
+        (Lazy([[0.5, math.nan], [0.0, 0.6]]), "a plan holds masses"),
+        (np.eye(3), r"plan must have shape \(2, 2\), got \(3, 3\)"),
+        ([0.5, 0.5], r"plan must have shape \(2, 2\), got \(2,\)"),
+        ([["a", "b"], ["c", "d"]], "plan must hold real numbers"),
+        (None, "plan must hold real numbers"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            certify(problem, plan, f)
+    plan = np.eye(2) / 2
+    for potentials, message in [
+        (([0.0],), r"f must have shape \(2,\), got \(1,\)"),
+        (([0.0, math.nan],), r"f\[1\] is nan"),
+        ((f, [0.0, INF]), r"g\[1\] is inf"),
+        ((f, [0.0, 0.0, 0.0]), r"g must have shape \(2,\), got \(3,\)"),
+        (([[0.0], [0.0]],), r"f must have shape \(2,\)"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            certify(problem, plan, *potentials)
+    with pytest.raises(InputError, match="problem must be a Problem, got list"):
+        certify([[0.0]], plan, f)
+    with pytest.raises(
+        InputError, match="for p=inf the plan must be sparse or a dense"
+    ):
+        certify(Problem([0.0, 2], [1.0, 5], p=INF), Lazy(plan), f)
+
+
+def test_claims_are_not_changed():
+    problem = Problem.from_cost([[0.0, 2.0], [1.0, 1.0]])
+    plan, f, g = np.full((2, 2), 0.3), np.zeros(2), np.ones(2)
+    certify(problem, plan, f, g)
+    assert (plan == 0.3).all()
+    assert (f == 0).all()
+    assert (g == 1).all()
+
+
+def test_bottleneck_certificates():
+    problem = Problem([0.0, 1.0, 2.0], [0.0, 2.0], p=INF)
+    right = solve(problem)
+    assert (right.lower, right.upper) == (1.0, 1.0)
+    far = np.array([[0, 1], [1, 0], [0.5, 0.5]]) / 3
+    certificate = certify(problem, far, np.zeros(3))
+    assert (certificate.lower, certificate.upper) == (1.0, 2.0)
+    lost = certify(problem, 0.9 * plan_of(right), np.zeros(3))
+    assert lost.marginal_error == pytest.approx(0.2)
+    assert lost.upper == 2.0  # anything may have happened to the lost mass
+
+
+# ------------------------------------------------- compiled passes and NumPy twins
+
+
+@given(st.data())
+def test_the_compiled_pass_agrees_with_numpy(data):
+    problem = data.draw(strategies.dense_problems(zeros=False))
+    n, m = problem.shape
+    result = solve(problem)
+    f, g = result.potentials
+    f = f + data.draw(strategies.potentials(n)) * np.abs(f).max()
+    scale = float(np.abs(cost_of(problem)).max())
+    small = _small_bounds(problem, result.coupling, f, g)
+    assert small is not None
+    dual = _lower_bound(problem, f, g)
+    primal = _upper_from_arcs(problem, result.coupling)
+    error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
+    # Both sum n + m terms of potentials of this size without accumulated error.
+    slack = 8 * EPS * (scale + float(np.abs(f).max()))
+    assert abs(small.lower - min(dual.value, primal.value)) <= slack
+    assert abs(small.upper - primal.value) <= slack
+    assert abs(small.dual_violation - dual.violation) <= slack
+    assert small.marginal_error == pytest.approx(error, abs=4 * EPS)
+
+
+# ------------------------------------------------------------------------- geometry
+
+
+@st.composite
+def transforms(draw):
+    """Points on the line and a potential, with ties, duplicates and -inf."""
+    n, m = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    x, y = draw(strategies.points(n, 1))[:, 0], draw(strategies.points(m, 1))[:, 0]
+    f = draw(strategies.potentials(n))
+    off = draw(st.lists(st.booleans(), min_size=n, max_size=n))
+    off[draw(st.integers(0, n - 1))] = False
+    f = np.where(off, -INF, np.round(f, 1) if draw(st.booleans()) else f)
+    return x, y, f, draw(st.sampled_from([1.0, 1.5, 2.0, 3.0]))
+
+
+def line_of(x, y, p):
+    # Through Problem, which is where geometries are made.
+    a, b = np.full(len(x), 1 / len(x)), np.full(len(y), 1 / len(y))
+    line = Problem(x, y, a, b, p=p).geometry
+    assert isinstance(line, Line)
+    return line
+
+
+@given(transforms())
+def test_c_transforms_on_the_line(data):
+    x, y, f, p = data
+    line = line_of(x, y, p)
+    cost = np.abs(np.subtract.outer(x, y)) ** p
+    carried = np.isfinite(f)
+    slack = 8 * EPS * (cost.max() + np.abs(f[carried]).max() + np.abs(x).max())
+    expected = (cost - f[:, None]).min(axis=0)
+    assert np.abs(line.column_minimum(f) - expected).max() <= slack
+    # The same numbers from the other side: c(y, x) = c(x, y).
+    assert np.abs(line_of(y, x, p).row_minimum(f) - expected).max() <= slack
+
+
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3])
+@pytest.mark.parametrize("n, m", [(1, 1), (1, 50), (50, 1), (200, 333), (64, 65)])
+def test_c_transforms_on_longer_lines(n, m, p):
+    rng = np.random.default_rng([n, m])
+    for offset in (0.0, 1e6):
+        x, y = rng.normal(size=n) + offset, rng.normal(size=m) + offset
+        line = line_of(x, y, p)
+        cost = np.abs(np.subtract.outer(x, y)) ** p
+        for f in (
+            np.zeros(n),
+            rng.normal(size=n),
+            np.where(rng.random(n) < 0.5, rng.normal(size=n), -INF),
+            100 * rng.normal(size=n),
+        ):
+            f[0] = max(f[0], -1.0)
+            finite = f[np.isfinite(f)]
+            slack = 8 * EPS * (cost.max() + np.abs(finite).max())
+            got = line.column_minimum(f)
+            assert np.abs(got - (cost - f[:, None]).min(axis=0)).max() <= slack
+            got = line.row_minimum(np.resize(finite, m))
+            expected = (cost - np.resize(finite, m)).min(axis=1)
+            assert np.abs(got - expected).max() <= slack
+
+
+def test_the_compiled_line_minimum_agrees_with_numpy():
+    from otdist._kernels.certificate import line_minimum
+
+    rng = np.random.default_rng(23)
+    for n, m in ((1, 1), (1, 7), (7, 1), (30, 41), (64, 64), (65, 63)):
+        x, y = np.sort(rng.normal(size=n)), np.sort(rng.normal(size=m))
+        for p in (1.0, 1.5, 2.0, 3.0):
+            cost = np.abs(np.subtract.outer(x, y)) ** p
+            f = np.where(rng.random(n) < 0.7, rng.normal(size=n), -INF)
+            f[-1] = 0.0
+            got = line_minimum(x, f, y, p, np.empty(m, np.int64))
+            expected = (cost - f[:, None]).min(axis=0)
+            slack = 8 * EPS * (cost.max() + 4)
+            assert np.abs(got - expected).max() <= slack
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock", "chebyshev"])
+@pytest.mark.parametrize("p", [1, 2, 2.5])
+@pytest.mark.parametrize("d", [2, 3])
+def test_costs_of_points_against_cdist(metric, p, d):
+    rng = np.random.default_rng(d)
+    x, y = rng.normal(size=(9, d)), rng.normal(size=(7, d))
+    y[3] = x[2]
+    geometry = Problem(x, y, metric=metric, p=p).geometry
+    assert isinstance(geometry, Points)
+    expected = cdist(x, y, metric) ** p
+    i, j = np.indices((9, 7)).reshape(2, -1)
+    for got in (geometry.rows(0, 9), geometry.dense()):
+        np.testing.assert_allclose(got, expected, rtol=1e-14, atol=0)
+    pairs = geometry.pairs(i, j).reshape(9, 7)
+    np.testing.assert_allclose(pairs, expected, rtol=1e-14, atol=0)
+    np.testing.assert_allclose(geometry.rows(2, 5), expected[2:5], rtol=1e-14, atol=0)
+    part = geometry.restrict(np.array([1, 4]), np.array([0, 3, 6]))
+    np.testing.assert_allclose(part.dense(), expected[np.ix_([1, 4], [0, 3, 6])], 1e-14)
+    assert geometry.largest >= expected.max()
+    assert pairs[2, 3] == 0
+    g, f = rng.normal(size=7), rng.normal(size=9)
+    # The transforms take the same costs, so they are right to rounding.
+    best = (expected - g).min(axis=1)
+    np.testing.assert_allclose(geometry.row_minimum(g), best, atol=1e-13)
+    best = (expected - f[:, None]).min(axis=0)
+    np.testing.assert_allclose(geometry.column_minimum(f), best, atol=1e-13)
+
+
+def test_points_far_from_the_origin_keep_their_distances():
+    rng = np.random.default_rng(24)
+    x, y = np.round(rng.normal(size=(2, 20, 2)), 3)
+    near = Problem(x, y, p=2).geometry.dense()
+    far = Problem(x + 2.0**24, y + 2.0**24, p=2).geometry.dense()
+    # Coordinates are rounded to 2**-28, and so are differences of about 1.
+    assert np.abs(near - far).max() <= 2.0**-25
+    shifted = Problem(np.round(x * 1024) + 2.0**30, np.round(y * 1024) + 2.0**30)
+    at_origin = Problem(np.round(x * 1024), np.round(y * 1024))
+    assert (shifted.geometry.dense() == at_origin.geometry.dense()).all()
+
+
+def test_a_metric_that_is_a_function():
+    def taxi(u, v):
+        return float(np.abs(u - v).sum())
+
+    rng = np.random.default_rng(25)
+    x, y = rng.normal(size=(6, 2)), rng.normal(size=(5, 2))
+    for p in (1, 2):
+        named = Problem(x, y, metric="cityblock", p=p)
+        custom = Problem(x, y, metric=taxi, p=p)
+        assert not custom.is_metric
+        i, j = np.indices((6, 5)).reshape(2, -1)
+        np.testing.assert_allclose(
+            custom.geometry.pairs(i, j), named.geometry.pairs(i, j), rtol=1e-14
+        )
+        assert solve(custom).value == pytest.approx(solve(named).value, rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    "metric", ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]
+)
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3])
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_derivatives_against_finite_differences(metric, p, d):
+    if metric == "sqeuclidean" and p != 1:
+        return
+    rng = np.random.default_rng(d)
+    x, y = rng.normal(size=(8, d)), rng.normal(size=(8, d))
+    index = np.arange(8)
+
+    def costs(points):
+        return Problem(points, y, metric=metric, p=p).geometry.pairs(index, index)
+
+    slope = Problem(x, y, metric=metric, p=p).geometry.derivative(index, index)
+    assert slope.shape == (8, d)
+    for k in range(d):
+        step = np.zeros(d)
+        step[k] = 1e-6
+        expected = (costs(x + step) - costs(x - step)) / 2e-6
+        # Central differences: h**2 truncation and eps / h rounding, both about 1e-10.
+        np.testing.assert_allclose(slope[:, k], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_derivatives_at_equal_points_are_zero():
+    x = np.array([[1.0, 2.0], [3.0, -1.0]])
+    index = np.arange(2)
+    for metric in ("euclidean", "cityblock", "chebyshev"):
+        for p in (1, 1.5, 2):
+            geometry = Problem(x, x, metric=metric, p=p).geometry
+            assert (geometry.derivative(index, index) == 0).all()
+    assert (Problem([0.0, 3], [0.0, 3]).geometry.derivative(index, index) == 0).all()
+
+
+def test_blocks_cover_every_row_once():
+    for n, m in ((1, 1), (7, 3), (1000, 400), (3, blocks.BLOCK_ENTRIES * 2)):
+        ranges = list(blocks.row_blocks(n, m))
+        covered = np.concatenate([np.arange(*pair) for pair in ranges])
+        assert (covered == np.arange(n)).all()
+        height = max(stop - start for start, stop in ranges)
+        assert height * m <= max(blocks.BLOCK_ENTRIES, m)
+
+
+def test_problems_larger_than_one_block():
+    rng = np.random.default_rng(26)
+    n, m = 5, blocks.BLOCK_ENTRIES // 2
+    x, y = rng.normal(size=(n, 2)), rng.normal(size=(m, 2))
+    geometry = Problem(x, y).geometry
+    f, g = rng.normal(size=n), rng.normal(size=m)
+    cost = cdist(x, y)
+    best = (cost - f[:, None]).min(axis=0)
+    np.testing.assert_allclose(geometry.column_minimum(f), best, atol=1e-14)
+    best = (cost - g).min(axis=1)
+    np.testing.assert_allclose(geometry.row_minimum(g), best, atol=1e-14)

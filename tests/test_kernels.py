@@ -1,0 +1,262 @@
+"""The compiled network simplex: its types, its tree, its manners."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otdist import Problem, solve
+from otdist._certify import _COMPILED_LINE
+from otdist._kernels import certificate
+from otdist._kernels import network_simplex as kernel
+from otdist._solvers import network_simplex as solver
+
+
+def trees_of(problem, monkeypatch, **options):
+    """Solve, and return the tree after every call of the kernel, and the last one."""
+    seen = []
+    run = kernel.run
+
+    def recording(cost, tree, *rest):
+        code = run(cost, tree, *rest)
+        seen.append((cost, kernel.Tree(*(part.copy() for part in tree)), tree))
+        return code
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel, "run", recording)
+        result = solve(problem, method="network_simplex", **options)
+    return result, seen
+
+
+def assert_strongly_feasible(tree, n, masses):
+    """Check parents, children, depths, flows; every arc that leads down has flow."""
+    root = len(tree.parent) - 1
+    assert tree.parent[root] == -1
+    assert tree.depth[root] == 0
+    children = [[] for _ in range(root + 1)]
+    for node in range(root):
+        parent = tree.parent[node]
+        assert (parent < n) != (node < n) or parent == root
+        assert tree.depth[node] == tree.depth[parent] + 1
+        children[parent].append(node)
+        assert tree.flow[node] >= 0
+        if node >= n:
+            assert tree.flow[node] > 0, "a sink hangs on an empty arc"
+    for node in range(root + 1):
+        listed, child, before = [], tree.first[node], -1
+        while child >= 0:
+            assert tree.before[child] == before
+            listed.append(child)
+            before, child = child, tree.after[child]
+        assert sorted(listed) == children[node]
+    for node in range(root):
+        # What passes the arc above, and those below, is what the node has or wants.
+        through = [tree.flow[child] for child in children[node]]
+        assert tree.flow[node] + sum(through) == masses[node]
+
+
+def assert_tight(tree, cost):
+    n, m = cost.shape
+    for node in range(n + m):
+        parent = tree.parent[node]
+        if parent < n + m:
+            i, j = (node, parent - n) if node < n else (parent, node - n)
+            got = tree.potential[i] + tree.potential[n + j]
+            size = abs(tree.potential[i]) + abs(tree.potential[n + j])
+            assert abs(got - cost[i, j]) <= 4e-16 * size
+
+
+def problems():
+    rng = np.random.default_rng(50)
+    size = 6 if JIT_OFF else 40
+    yield "float", Problem.from_cost(rng.random((size, size + 3)))
+    yield "ties", Problem.from_cost(rng.integers(0, 3, (size, size)))
+    yield "equal", Problem.from_cost(np.ones((size, size)))
+    counts = rng.multinomial(200, [1 / size] * size) + 1
+    yield "counts", Problem.from_cost(rng.random((size, size)), counts, counts[::-1])
+    grid = np.arange(size)
+    yield "grid", Problem.from_cost(np.abs(np.subtract.outer(grid, grid)) ** 2)
+    forbidden = np.where(
+        rng.random((size, size)) < 0.5, np.inf, rng.random((size, size))
+    )
+    np.fill_diagonal(forbidden, 1.0)
+    yield "forbidden", Problem.from_cost(forbidden)
+
+
+PROBLEMS = dict(problems())
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_every_basis_is_a_strongly_feasible_tree(problem, monkeypatch):
+    # A small budget: the tree is looked at after every few pivots.
+    monkeypatch.setattr(solver, "_BUDGET", 500)
+    result, seen = trees_of(problem, monkeypatch)
+    n, _ = problem.shape
+    masses = solver.quantise(problem.a, problem.b)
+    whole = np.concatenate([masses.a, masses.b])
+    assert len(seen) > 3
+    for _, tree, _ in seen[:: max(1, len(seen) // 20)]:
+        assert_strongly_feasible(tree, n, whole)
+    cost, _, last = seen[-1]
+    assert_strongly_feasible(last, n, whole)
+    assert_tight(last, cost)
+    assert result.success
+    reduced = cost - last.potential[:n, None] - last.potential[n:-1]
+    scale = np.abs(cost[np.isfinite(cost)]).max()
+    assert reduced.min() >= -1e-12 * scale
+
+
+def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
+    problem = Problem.from_cost(np.random.default_rng(51).random((4, 4)))
+    _, seen = trees_of(problem, monkeypatch)
+    tree = seen[-1][1]
+    masses = solver.quantise(problem.a, problem.b)
+    whole = np.concatenate([masses.a, masses.b])
+    assert_strongly_feasible(tree, 4, whole)
+    for part, index, value in (("flow", 4, 0), ("depth", 1, 9), ("parent", 0, 1)):
+        broken = kernel.Tree(*(array.copy() for array in tree))
+        getattr(broken, part)[index] = value
+        with pytest.raises(AssertionError):
+            assert_strongly_feasible(broken, 4, whole)
+
+
+@given(st.data())
+def test_row_minimum_and_its_place(data):
+    m = data.draw(st.sampled_from([1, 2, 255, 256, 257, 600]))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    row, g = rng.integers(0, 4, m).astype(float), rng.integers(0, 4, m).astype(float)
+    row[rng.random(m) < 0.3] = np.inf
+    row[rng.integers(m)] = 1.0
+    smallest, begin = kernel._row_minimum(row, g)
+    assert smallest == (row - g).min()
+    assert kernel._first_at_most(row, g, smallest, begin) == (row - g).argmin()
+
+
+def kernels_of(*modules):
+    from numba.core.dispatcher import Dispatcher
+
+    return [
+        (name, value)
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, Dispatcher)
+    ]
+
+
+@pytest.mark.skipif(JIT_OFF, reason="there is nothing compiled to look at")
+def test_one_signature_per_kernel():
+    """Writable and read-only inputs must not compile everything twice."""
+    rng = np.random.default_rng(52)
+    cost = rng.random((6, 6))
+    read_only = cost.copy()
+    read_only.flags.writeable = False
+    for matrix in (cost, read_only, cost.astype(np.float32), np.asfortranarray(cost)):
+        result = solve(Problem.from_cost(matrix))
+        solve(Problem.from_cost(matrix, [0, 1, 2, 1, 1, 1], [3, 0, 2, 1, 0, 0]))
+        solve(Problem.from_cost(matrix), warm_start=result)
+    solve(Problem(cost[:, :2], cost[:, 2:4]), method="network_simplex")
+    solve(Problem(cost[0], cost[1] + 3, p=2), method="network_simplex")
+    line = rng.normal(size=_COMPILED_LINE)
+    solve(Problem(line, line[::-1] + 1, p=2))
+    solve(Problem(line, line[::-1] + 1, p=1))
+    found = kernels_of(kernel, certificate)
+    assert len(found) > 8
+    for name, function in found:
+        assert len(function.nopython_signatures) <= 1, name
+    assert len(kernel.run.nopython_signatures) == 1
+    assert len(certificate.dense_bounds.nopython_signatures) == 1
+    assert len(certificate.line_minimum.nopython_signatures) == 1
+
+
+SAME_RESULT = """
+import numpy as np
+from otdist import Problem, solve
+rng = np.random.default_rng(53)
+for problem in (
+    Problem.from_cost(rng.random((5, 6))),
+    Problem.from_cost(rng.integers(0, 3, (6, 6)), [1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]),
+    Problem(rng.random(5), 1 + rng.random(7), p=2),
+):
+    for method in ("auto", "network_simplex"):
+        result = solve(problem, method=method)
+        print(result.value.hex(), result.lower.hex(), result.n_iter)
+        print(result.plan.toarray().tolist())
+"""
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
+    ).stdout
+
+
+def test_the_same_result_without_compilation():
+    compiled = run_python(SAME_RESULT, NUMBA_DISABLE_JIT="0")
+    plain = run_python(SAME_RESULT, NUMBA_DISABLE_JIT="1")
+    assert len(compiled.splitlines()) == 12
+    assert compiled == plain
+
+
+INTERRUPTED = """
+import os, sys, time
+import numpy as np
+from otdist import Problem, solve
+rng = np.random.default_rng(0)
+solve(Problem.from_cost(rng.random((5, 5))))
+problem = Problem.from_cost({cost})
+print("ready", flush=True)
+try:
+    for _ in range(100):
+        solve(problem, method="{method}", epsilon={epsilon})
+except KeyboardInterrupt:
+    os._exit(7)
+os._exit(1)
+"""
+
+
+@pytest.mark.skipif(JIT_OFF, reason="plain Python stops anywhere")
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
+@pytest.mark.parametrize(
+    "method, cost, epsilon, delays",
+    [
+        ("network_simplex", "rng.random((3000, 3000))", None, (0.3, 0.7, 1.2)),
+        ("network_simplex", "rng.integers(0, 4, (3000, 3000))", None, (0.5,)),
+        ("sinkhorn", "rng.random((2000, 2000))", 0.001, (0.5,)),
+        ("highs", "rng.random((300, 300))", None, (0.5,)),
+    ],
+    ids=["float", "ties", "sinkhorn", "highs"],
+)
+def test_ctrl_c_stops_a_long_solve(method, cost, epsilon, delays, record_property):
+    code = INTERRUPTED.format(method=method, cost=cost, epsilon=epsilon)
+    for delay in delays:
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert process.stdout.readline() == "ready\n"
+                time.sleep(delay)
+                sent = time.perf_counter()
+                process.send_signal(signal.SIGINT)
+                process.wait(timeout=20)
+                waited = time.perf_counter() - sent
+            finally:
+                process.kill()
+        record_property(f"seconds_after_{delay}", waited)
+        assert process.returncode == 7
+        # Measured: 0.05 to 0.2 s; the margin is for a busy machine.
+        assert waited < 1.0
