@@ -197,6 +197,8 @@ def _dual_rows(
     if exact.status is not Status.OPTIMAL or not exact.problem.is_metric:
         base = metric if METRICS[metric] else "euclidean"
         exact = solve(Problem(x, y, exact.problem.a, exact.problem.b, metric=base))
+    if exact.status is not Status.OPTIMAL:
+        return []
     critic = critic_of(exact, x, y)
     meaning = (
         "W_1 by its best 1-Lipschitz critic: a slope to follow even where supports"

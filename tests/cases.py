@@ -97,7 +97,7 @@ def _plane():
     z = np.linspace(0, 1, 7)
     line = np.column_stack([np.zeros(7), z])
     for p in (1, 2, 3.5):
-        shifted = line + [0.3, 0]
+        shifted = line + np.array([0.3, 0])
         yield _case(f"parallel lines, p={p}", 0.3**p, line, shifted, p=p)
     yield _case("parallel lines, theta=0", 0.0, line, line[::-1])
     matrix, shift = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([3.0, -1.0])
@@ -105,7 +105,7 @@ def _plane():
     value = float(a @ ((x - y) ** 2).sum(axis=1))
     yield _case("affine map, W2", value, x, y, a, a, p=2)
     yield _case("affine map, sqeuclidean", value, x, y, a, a, metric="sqeuclidean")
-    yield _case("far translation", 5.0, x + 1e7, x + 1e7 + [3.0, 4.0])
+    yield _case("far translation", 5.0, x + 1e7, x + 1e7 + np.array([3.0, 4.0]))
 
 
 def _matrices():

@@ -287,7 +287,7 @@ def test_bottleneck_certificates():
 @given(st.data())
 def test_the_compiled_pass_agrees_with_numpy(data):
     problem = data.draw(strategies.dense_problems(zeros=False))
-    n, m = problem.shape
+    n, _ = problem.shape
     result = solve(problem)
     f, g = result.potentials
     f = f + data.draw(strategies.potentials(n)) * np.abs(f).max()
