@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.instances import gaussian_clouds, masses, require_size
+from benchmarks.instances import gaussian_clouds, masses, sizes
 from otdist import Problem, _solve
 
 
@@ -43,13 +43,12 @@ def share(problem: Problem, repeats: int) -> float:
 
 
 class DenseCertificate:
-    params = ((10, 100, 1000, 4000), ("uniform", "random"))
+    params = (sizes(10, 100, 1000, 4000), ("uniform", "random"))
     param_names = ("n", "weights")
     timeout = 600
     repeats = None
 
     def setup(self, n, weights):
-        require_size(n)
         peers.warm_up()
         instance = gaussian_clouds(np.random.default_rng(n), n, n, 2, weights)
         self.problem = Problem.from_cost(instance.cost, instance.a, instance.b)

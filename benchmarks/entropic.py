@@ -7,7 +7,7 @@ which is smaller; `track_marginal_error` shows the 1-norm that each one reached.
 from __future__ import annotations
 
 from benchmarks import peers
-from benchmarks.instances import make, require_size
+from benchmarks.instances import make, sizes
 from otdist import Problem, certify, solve
 
 TOL = 1e-6
@@ -15,8 +15,8 @@ TOL = 1e-6
 
 class _AtEpsilon:
     params = (
-        (250, 1000, 4000),
-        ("gaussian_2", "gaussian_16", "blobs_p2"),
+        sizes(250, 1000, 4000),
+        ("gaussian_16", "blobs_p2"),
         (0.1, 0.01),
     )
     # epsilon is a part of the mean cost.
@@ -24,7 +24,6 @@ class _AtEpsilon:
     timeout = 600
 
     def setup(self, n, family, epsilon):
-        require_size(n)
         self.instance = make(family, n)
         a, b, cost = self.instance.a, self.instance.b, self.instance.cost
         self.problem = Problem.from_cost(cost, a, b)

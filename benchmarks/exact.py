@@ -8,18 +8,17 @@ from __future__ import annotations
 import statistics
 
 from benchmarks import peers
-from benchmarks.instances import FAMILIES, largest_size, make, require_size
+from benchmarks.instances import FAMILIES, make, sizes
 
-SIZES = (250, 1000, 2000, 4000)
+SIZES = sizes(250, 1000, 2000, 4000)
 
 
 class _OnFamilies:
-    params = (SIZES, tuple(FAMILIES))
+    params = (SIZES, FAMILIES)
     param_names = ("n", "family")
     timeout = 600
 
     def setup(self, n, family):
-        require_size(n)
         self.instance = make(family, n)
         peers.warm_up()
 
@@ -51,7 +50,7 @@ class Pot(_OnFamilies):
 
 
 class Highs(_OnFamilies):
-    params = ((50, 100), tuple(FAMILIES))
+    params = ((50,), FAMILIES)
 
     def time_solve(self, n, family):
         peers.exact(self.instance, "highs")
@@ -72,9 +71,7 @@ class _SideBySide:
     def setup_cache(self):
         peers.warm_up()
         ratios = {}
-        for n in SIZES:
-            if n > largest_size():
-                continue
+        for n in self.params[0]:
             for family in FAMILIES:
                 try:
                     instance = make(family, n)
@@ -90,7 +87,7 @@ class _SideBySide:
 class RatioToPot(_SideBySide):
     """How many times longer POT takes, in the same process, one thread each."""
 
-    params = (SIZES, tuple(FAMILIES))
+    params = (SIZES, FAMILIES)
     param_names = ("n", "family")
 
     def setup(self, ratios, n, family):

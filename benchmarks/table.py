@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="n = 250, one run each")
     parser.add_argument("--n", type=int, nargs="+", help="default 1000 2000 4000")
-    parser.add_argument("--family", nargs="+", choices=FAMILIES, default=[*FAMILIES])
+    parser.add_argument("--family", nargs="+", choices=FAMILIES, default=FAMILIES)
     options = parser.parse_args(arguments)
     sizes = options.n or ([250] if options.quick else [1000, 2000, 4000])
     peers.warm_up()

@@ -35,6 +35,7 @@ _TRANSLATIONS = (
     (r"\b(p|epsilon)=([\w.+-]*\w)", r"--\1 \2"),
     (r"(--metric \w+), (--p)", r"\1 \2"),
     (r", or pass a function of two points", ""),
+    (r"pool an image over blocks, sample points", "--pool K for images"),
     (r"pass the matrix distance", "in Python, pass the matrix distance"),
     (
         r" for histograms on common bins write .*",
@@ -141,6 +142,7 @@ def _add_compare(commands: Any) -> None:
     add("--normalize", action="store_true", help="divide masses by their sums")
     add("--weights", metavar="COLUMN", help="weight column, its name or number from 1")
     add("--grid", metavar="RxC", help="the numbers are masses of R x C pixels, by rows")
+    add("--pool", metavar="K", type=int, help="sum blocks of K x K pixels first")
     add("--signed", action="store_true", help="A holds P minus Q; there is no B")
     add("--json", action="store_true", help="print JSON instead of a table")
     add("--plot", metavar="FILE", help="write a picture (needs matplotlib)")
@@ -220,6 +222,16 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _measures(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
+    first, second = _files(arguments)
+    if arguments.pool is None:
+        return first, second
+    from otdist._pool import pool
+
+    names = _names(arguments)
+    return pool(first, arguments.pool, names[0]), pool(second, arguments.pool, names[1])
+
+
+def _files(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
     from otdist._read import read_measure, read_signed
 
     options = {"weights": arguments.weights, "grid": arguments.grid}

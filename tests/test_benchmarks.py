@@ -23,7 +23,7 @@ pytest.importorskip("ot", reason="the benchmarks time POT beside otdist")
 
 import benchmarks
 from benchmarks import peers, table
-from benchmarks.instances import FAMILIES, make
+from benchmarks.instances import FAMILIES, make, sizes
 
 MODULES = [
     importlib.import_module(f"benchmarks.{module.name}")
@@ -40,9 +40,11 @@ CLASSES = [
 
 
 @pytest.fixture
-def fewest_runs(monkeypatch):
-    monkeypatch.setenv("OTDIST_BENCH_MAX_N", "250")
+def smallest(monkeypatch):
     for each in CLASSES:
+        if hasattr(each, "params"):
+            params = tuple(values[:1] for values in each.params)
+            monkeypatch.setattr(each, "params", params)
         if hasattr(each, "repeats"):
             monkeypatch.setattr(each, "repeats", 1)
 
@@ -62,7 +64,7 @@ def test_every_module_is_covered():
     }
 
 
-@pytest.mark.usefixtures("fewest_runs")
+@pytest.mark.usefixtures("smallest")
 @pytest.mark.parametrize(
     "each", CLASSES, ids=lambda each: f"{each.__module__}.{each.__name__}"
 )
@@ -87,10 +89,7 @@ def test_runs_at_its_smallest_size(each):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_family_is_a_problem_that_otdist_proves(family):
-    try:
-        instance = make(family, 36)
-    except NotImplementedError as reason:
-        pytest.skip(str(reason))
+    instance = make(family, 36)
     n, m = instance.shape
     assert instance.cost.shape == (n, m)
     assert instance.a.min() >= 0
@@ -131,13 +130,11 @@ def test_table_prints_rows_and_the_worst_family(capsys):
     assert "worst" in lines[-1]
 
 
-def test_larger_sizes_are_skipped_unless_asked_for(monkeypatch):
-    from benchmarks.instances import require_size
-
+def test_larger_sizes_run_when_asked_for(monkeypatch):
     monkeypatch.delenv("OTDIST_BENCH_MAX_N", raising=False)
-    require_size(1000)
-    with pytest.raises(NotImplementedError, match="OTDIST_BENCH_MAX_N=4000"):
-        require_size(4000)
+    assert sizes(250, 1000, 4000) == (250, 1000)
+    monkeypatch.setenv("OTDIST_BENCH_MAX_N", "4000")
+    assert sizes(250, 1000, 4000) == (250, 1000, 4000)
 
 
 def test_asv_settings_name_this_folder():

@@ -412,3 +412,23 @@ def test_images_stored_as_colours(dotmark):
     measure = read_measure(dotmark / "Shapes-512-1.png")
     assert measure.shape == (512, 512)
     assert measure.weights.max() == 255
+
+
+def test_pooling_keeps_mass_and_unit(run):
+    image = np.arange(1.0, 17.0).reshape(4, 4)
+    np.savetxt("a.txt", image)
+    np.savetxt("b.txt", image[::-1])
+    code, out, _ = run(
+        "compare", "a.txt", "b.txt", "--grid", "4x4", "--pool", "2", "--json"
+    )
+    assert code == 0
+    # The lower half is heavier by 32 (masses 14, 22, 46, 54); blocks are 2 pixels apart.
+    assert json.loads(out)["rows"]["cost"]["value"] == pytest.approx(128, rel=1e-14)
+
+
+def test_pooling_needs_a_grid_that_blocks_fill(run, clouds):
+    np.savetxt("a.txt", np.ones((4, 6)))
+    grid = ("compare", "a.txt", "a.txt", "--grid", "4x6", "--pool")
+    fails(run(*grid, "4"), "4 x 6 pixels, which blocks of 4 x 4 do not fill")
+    fails(run(*grid, "0"), "blocks of 0 x 0 do not fill")
+    fails(run("compare", *clouds, "--pool", "2"), "holds points, not pixels")
