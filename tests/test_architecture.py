@@ -54,6 +54,7 @@ FRIENDLY = {
     "_distances",
     "_duality",
     "_pairwise",
+    "_pool",
     "_read",
     "_verify",
     "datasets",

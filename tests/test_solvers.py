@@ -499,7 +499,8 @@ def test_sinkhorn_from_large_to_small_epsilon():
         assert_coupling(plan_of(result), problem)
         assert_brackets(result, truth)
         assert result.value == pytest.approx(float((plan_of(result) * cost).sum()))
-        assert result.certificate.marginal_error <= 1e-13
+        # Entries are exp of (f + g - c) / epsilon, right to EPS * |f| / epsilon.
+        assert result.certificate.marginal_error <= 1e-12
         # The dual value is a lower bound of the entropic optimum: P itself costs more.
         assert truth <= result.regularized_value * (1 + 1e-9)
         assert result.regularized_value <= before

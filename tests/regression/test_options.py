@@ -79,3 +79,13 @@ def test_highs_hands_over_the_plan_whose_cost_it_states():
     assert result.plan.sum() == pytest.approx(1.0, rel=1e-12)
     value = float((result.plan.toarray() * cost).sum())
     assert result.value == pytest.approx(value, rel=1e-12)
+
+
+def test_sinkhorn_needs_no_matrix_where_memory_is_short(monkeypatch):
+    """It held small matrices in memory, and then told its caller to use Sinkhorn."""
+    from otdist._geometry import blocks
+
+    monkeypatch.setattr(blocks, "available_memory", lambda: 1e3)
+    rng = np.random.default_rng(64)
+    problem = Problem(rng.random((30, 2)), rng.random((20, 2)))
+    assert solve(problem, method="sinkhorn").success
