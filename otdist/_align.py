@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from otdist import _validate
-from otdist._errors import InputError, InputWarning
+from otdist._errors import InputError, warn
 from otdist._typing import ArrayLike, FloatArray, IntArray
 
 
@@ -98,12 +97,10 @@ def align(
     q = _merged(masses_b, b is None, order, starts, len(points_x))
     all_distinct = len(support) == len(order) and min(len(points_x), len(points_y)) > 1
     if a is None and b is None and all_distinct:
-        warnings.warn(
+        warn(
             "x and y are samples that share no atom. Two samples of any continuous law "
             "share none, so KL = inf and JS = log 2 whatever the laws are; a "
-            "Wasserstein distance still measures how far apart they are",
-            InputWarning,
-            stacklevel=2,
+            "Wasserstein distance still measures how far apart they are"
         )
     kept = (p > 0.0) | (q > 0.0)
     support, p, q = support[kept], p[kept], q[kept]

@@ -104,7 +104,7 @@ def certify(
     else:
         primal = _upper_from_rows(problem, plan)
     dual = _lower_bound(problem, f, g)
-    hidden = 4 * _EPS * (dual.size + primal.size)
+    hidden = 2 * _EPS * (dual.size + primal.size)
     if primal.is_coupling:
         hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
         hidden += float(np.abs(dual.g) @ np.abs(primal.off_b))
@@ -144,11 +144,16 @@ def _lower_bound(problem: Problem, f: FloatArray, g: FloatArray | None) -> _Dual
     f, best = np.where(carries, f, 0.0), np.where(used, best, 0.0)
     if not np.isfinite(best).all():
         return _Dual(math.inf, f, np.zeros(len(b)), violation, math.inf)
+    # The c-transform is rounded in units of its own size, before it is balanced.
+    size = float(b @ np.abs(best))
+    if isinstance(problem.geometry, Line):
+        # On the line it compares sums of coordinates, or relies on their order.
+        size += problem.mass * problem.geometry.largest
     # Potentials are defined up to a constant; the balanced choice rounds least.
     shift = float(a @ f - b @ best) / (2 * problem.mass)
     f, best = np.where(carries, f - shift, 0.0), np.where(used, best + shift, 0.0)
     terms = np.concatenate([a * f, b * best])
-    return _Dual(_total(terms), f, best, violation, float(np.abs(terms).sum()))
+    return _Dual(_total(terms), f, best, violation, size + float(np.abs(terms).sum()))
 
 
 def _column_minimum(problem: Problem, f: FloatArray) -> FloatArray:
@@ -187,7 +192,7 @@ def _small_bounds(
     if not error <= _COUPLING_TOLERANCE * problem.mass or not math.isfinite(lower):
         return None
     violation = 0.0 if g is None else max(float((g - best).max()), 0.0)
-    hidden = 4 * _EPS * terms + weighted
+    hidden = 2 * _EPS * terms + weighted
     return _bracket(lower, upper, error, violation, hidden)
 
 
@@ -209,6 +214,8 @@ def _bracket(
 def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
     """Return the arcs of a sparse or dense plan; None for one computed by rows."""
     if isinstance(plan, Arcs):
+        if not plan.mass.min(initial=0.0) >= 0 or not np.isfinite(plan.mass.sum()):
+            _refuse_entry("", float(plan.mass.min()))
         return plan
     if getattr(plan, "shape", None) is None:
         plan = as_float64("plan", plan)
@@ -248,12 +255,12 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
     off_b = _sums(columns, mass, m) - problem.b
     cost = problem.geometry.pairs(rows, columns)
     if _is_coupling(problem, off_a, off_b):
-        terms = mass * cost
+        terms = _times(mass, cost)
         size = float(np.abs(terms).sum())
         return _Primal(_total(terms), off_a, off_b, size, True)
     mass = mass * _shrink(problem.a, problem.a + off_a)[rows]
     mass = mass * _shrink(problem.b, _sums(columns, mass, m))[columns]
-    terms = mass * cost
+    terms = _times(mass, cost)
     rest = _spread_rest(problem, _sums(rows, mass, n), _sums(columns, mass, m))
     size = float(np.abs(terms).sum()) + abs(rest)
     return _Primal(_total(terms) + rest, off_a, off_b, size, False)
@@ -273,6 +280,13 @@ def _upper_from_rows(problem: Problem, plan: Any) -> _Primal:
     sums_a, sums_b, cost, size = _scaled_sums(problem, plan.rows, scale_a, scale_b)
     rest = _spread_rest(problem, sums_a, sums_b)
     return _Primal(cost + rest, off_a, off_b, size + abs(rest), False)
+
+
+def _times(mass: FloatArray, cost: FloatArray) -> FloatArray:
+    """Multiply, where a forbidden arc that carries nothing costs nothing."""
+    terms = np.zeros(len(mass))
+    np.multiply(mass, cost, out=terms, where=mass > 0)
+    return terms
 
 
 def _is_coupling(problem: Problem, off_a: FloatArray, off_b: FloatArray) -> bool:

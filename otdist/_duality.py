@@ -139,7 +139,7 @@ def kr_dual(
     """
     if critic not in ("mcshane", "whitney"):
         raise InputError(f"critic must be 'mcshane' or 'whitney', got {critic!r}")
-    if not METRICS.get(metric, False):
+    if not isinstance(metric, str) or not METRICS.get(metric, False):
         known = ", ".join(
             repr(name) for name, is_metric in METRICS.items() if is_metric
         )

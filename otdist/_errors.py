@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +21,15 @@ class InfeasibleError(InputError):
 
 class InputWarning(UserWarning):
     """The input is valid, but looks like something else was meant."""
+
+
+def warn(message: str) -> None:
+    """Warn with `InputWarning` at the line outside the package that led here."""
+    frame, level = sys._getframe(1), 2
+    folder = os.path.dirname(__file__)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(folder):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, InputWarning, stacklevel=level)
 
 
 class NotCertifiedError(RuntimeError):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from otdist._plan import Arcs
 from otdist._typing import FloatArray, IntArray
 
 # The total mass in integer units stays below this, so that no sum overflows.
@@ -19,6 +20,7 @@ class IntegerMasses(NamedTuple):
     a: IntArray
     b: IntArray
     unit: float
+    is_exact: bool
 
 
 def quantise(a: FloatArray, b: FloatArray) -> IntegerMasses:
@@ -52,13 +54,58 @@ def northwest(a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     return rows, columns, flow
 
 
+def fitted(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
+    """Scale rows, then columns, to the masses that were rounded to integers.
+
+    Changes a mass by no more than its rounding: little, unless it is below 2**-61
+    of the total, where it matters.
+    """
+    rows, columns, mass = arcs
+    tiny = float(np.finfo(float).tiny)
+    mass = mass * (a / np.maximum(_sums(rows, mass, len(a)), tiny))[rows]
+    mass = mass * (b / np.maximum(_sums(columns, mass, len(b)), tiny))[columns]
+    return Arcs(rows, columns, mass)
+
+
+def completed(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
+    """Scale down what is too much and couple what is missing from the corner."""
+    rows, columns, mass = arcs
+    mass = mass * _shrink(a, _sums(rows, mass, len(a)))[rows]
+    mass = mass * _shrink(b, _sums(columns, mass, len(b)))[columns]
+    left_a = np.maximum(a - _sums(rows, mass, len(a)), 0.0)
+    left_b = np.maximum(b - _sums(columns, mass, len(b)), 0.0)
+    left = min(left_a.sum(), left_b.sum())
+    if left == 0:
+        return Arcs(rows, columns, mass)
+    # Both rests have one sum up to rounding; 52 bits of it are all there is.
+    unit = left / 2.0**52
+    i, j, flow = northwest(
+        np.rint(left_a / unit).astype(np.int64), np.rint(left_b / unit).astype(np.int64)
+    )
+    i, j = np.minimum(i, len(a) - 1), np.minimum(j, len(b) - 1)
+    return Arcs(
+        np.concatenate([rows, i]),
+        np.concatenate([columns, j]),
+        np.concatenate([mass, flow * unit]),
+    )
+
+
+def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
+    return np.bincount(index, mass, size).astype(np.float64, copy=False)
+
+
+def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
+    """Return the factors <= 1 that bring sums down to the wanted ones."""
+    return np.minimum(1.0, wanted / np.maximum(got, np.finfo(float).tiny))
+
+
 def _uniform(a: FloatArray, b: FloatArray) -> IntegerMasses:
     """All masses of a side are equal: the least common multiple is the total."""
     n, m = len(a), len(b)
     common = math.gcd(n, m)
     per_a, per_b = m // common, n // common
     unit = float(a[0]) / per_a
-    return IntegerMasses(np.full(n, per_a), np.full(m, per_b), unit)
+    return IntegerMasses(np.full(n, per_a), np.full(m, per_b), unit, True)
 
 
 def _common_binary_unit(a: FloatArray, b: FloatArray) -> IntegerMasses | None:
@@ -76,7 +123,7 @@ def _common_binary_unit(a: FloatArray, b: FloatArray) -> IntegerMasses | None:
     unit = math.ldexp(1.0, unit_exponent)
     if whole_a.sum() != whole_b.sum() or unit == 0.0:
         return None
-    return IntegerMasses(whole_a, whole_b, unit)
+    return IntegerMasses(whole_a, whole_b, unit, True)
 
 
 def _rounded(a: FloatArray, b: FloatArray) -> IntegerMasses:
@@ -92,4 +139,4 @@ def _rounded(a: FloatArray, b: FloatArray) -> IntegerMasses:
         whole_b[np.argmax(whole_b)] += missing
     else:
         whole_a[np.argmax(whole_a)] -= missing
-    return IntegerMasses(whole_a, whole_b, math.ldexp(1.0 / scale, shift))
+    return IntegerMasses(whole_a, whole_b, math.ldexp(1.0 / scale, shift), False)

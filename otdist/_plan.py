@@ -22,17 +22,20 @@ class Arcs(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EntropicPlan:
-    """The coupling ``exp((f + g - c) / epsilon)`` plus a rank-one correction.
+    """An entropic plan rounded to exact marginals, in O(n + m) memory.
 
-    Entry (i, j) is ``exp((f[i] + g[j] - c[i, j]) / epsilon) + u[i] * v[j]``,
-    where u and v bring in the mass that rounding to exact marginals moves
-    (Altschuler, Weed, Rigollet, 2017). Memory O(n + m) until `toarray`.
+    Entry (i, j) is ``r[i] * exp((f[i] + g[j] - c[i, j]) / epsilon) * s[j] + u[i] *
+    v[j]``: r and s scale down what is too much, u and v bring in what is missing
+    (Altschuler, Weed, Rigollet, 2017). The factors are kept apart from the
+    potentials, so that the exponentials round alike whenever they are computed.
     """
 
     geometry: Geometry
     f: FloatArray
     g: FloatArray
     epsilon: float
+    r: FloatArray
+    s: FloatArray
     u: FloatArray
     v: FloatArray
 
@@ -45,7 +48,11 @@ class EntropicPlan:
         """Return the entries of a block of rows, shape (stop - start, m)."""
         exponent = self.f[start:stop, None] + self.g - self.geometry.rows(start, stop)
         exponent /= self.epsilon
-        return np.asarray(np.exp(exponent) + self.u[start:stop, None] * self.v)
+        block: FloatArray = np.exp(exponent, out=exponent)
+        block *= self.r[start:stop, None]
+        block *= self.s
+        block += self.u[start:stop, None] * self.v
+        return block
 
     def toarray(self) -> FloatArray:
         """Return all entries, shape (n, m); `InputError` if they do not fit."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from otdist import _validate
-from otdist._errors import InputError, InputWarning
+from otdist._errors import InputError, warn
 from otdist._geometry import Geometry
 from otdist._geometry.dense import Dense
 from otdist._geometry.line import Line
@@ -137,9 +137,9 @@ class Problem:
         >>> solve(Problem.from_cost([[0, 1], [1, 0]], [0.5, 0.5], [0.25, 0.75])).value
         0.25
         """
-        matrix, largest = _validate.as_cost(cost)
+        matrix, largest, has_forbidden = _validate.as_cost(cost)
         problem = cls.__new__(cls)
-        problem._fill(Dense(matrix, largest), a, b, None, 1.0, normalize)
+        problem._fill(Dense(matrix, largest, has_forbidden), a, b, None, 1.0, normalize)
         return problem
 
     def _fill(
@@ -160,6 +160,7 @@ class Problem:
         masses_a, masses_b = _validate.balance(
             masses_a, masses_b, max(tolerance_a, tolerance_b), normalize
         )
+        _require_product(math.fsum(masses_a), geometry.largest)
         self._set(geometry, masses_a, masses_b, metric, p)
 
     def _set(
@@ -273,7 +274,9 @@ def _point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> G
         raise InputError(f"metric {metric!r} gave nan; it must return numbers")
     differ = bool((x.min(0) != y.max(0)).any() or (x.max(0) != y.min(0)).any())
     # Euclidean distances go through squares, which underflow first.
-    smallest = 1e-140**p if metric == "euclidean" and not on_line else 1e-280
+    smallest = 1e-280
+    if metric == "euclidean" and not on_line:
+        smallest = max(smallest, 1e-140**p)
     if largest > 1e300 or (largest < smallest and differ and isinstance(metric, str)):
         raise InputError(
             f"distances to the power {p:g} reach {largest:.3g}, outside what float64"
@@ -286,6 +289,16 @@ def _point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> G
     return Points(x, y, metric, p, largest)
 
 
+def _require_product(mass: float, largest: float) -> None:
+    """Raise if values, cost times mass, would leave float64."""
+    size = math.log2(mass) + math.log2(largest) if largest > 0 else 0.0
+    if not -970 < size < 1000:
+        raise InputError(
+            f"costs up to {largest:.3g} times a mass of {mass:.3g} leave what float64"
+            " holds well; multiply the costs or the masses by a constant"
+        )
+
+
 def _warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
     """Warn when two vectors of probabilities are given as points on the line."""
     if x.shape != y.shape or x.shape[1] != 1 or len(x) < 2:
@@ -294,12 +307,8 @@ def _warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
         return
     if abs(x.sum() - 1) > 1e-6 or abs(y.sum() - 1) > 1e-6:
         return
-    import warnings
-
-    warnings.warn(
+    warn(
         "x and y look like histograms (they are >= 0 and sum to 1) but are read as"
         " points on the line; for histograms on common bins write"
-        " wasserstein_distance(bins, bins, x, y) or emd(x, y, cost)",
-        InputWarning,
-        stacklevel=4,
+        " wasserstein_distance(bins, bins, x, y) or emd(x, y, cost)"
     )

@@ -72,7 +72,7 @@ class Certificate:
 
     def proves(self, tol: float) -> bool:
         """Whether the gap is at most `tol` relative, or below rounding."""
-        if not np.isfinite(self.upper):
+        if not np.isfinite([self.lower, self.upper, self.rounding]).all():
             return False
         return bool(self.gap <= max(tol * abs(self.upper), self.rounding))
 

@@ -11,11 +11,12 @@ import numpy as np
 from otdist import _solvers
 from otdist._certify import certify
 from otdist._errors import InfeasibleError, InputError
+from otdist._geometry.dense import Dense
 from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
 from otdist._typing import FloatArray, IntArray
-from otdist._validate import as_potential
+from otdist._validate import as_number, as_potential
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,6 +103,7 @@ def solve(
         _require_epsilon(epsilon, entropic, problem)
     part, rows, columns = problem.support()
     start = _potentials_of(warm_start, problem)
+    _require_arcs(part, rows, columns)
     with _reporter(progress, method) as report:
         options = _solvers.Options(
             tol=tol,
@@ -111,8 +113,8 @@ def solve(
             report=report,
         )
         candidate = _solvers.load(method)(part, options)
-    if candidate.stranded is not None and (candidate.finished or candidate.n_iter == 0):
-        _raise_if_stranded(candidate.stranded, rows, problem)
+    if candidate.stranded is not None:
+        _raise_stranded(candidate.stranded, rows, problem)
     plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
     certificate = certify(problem, plan, f, None if entropic else g)
     status = _status(candidate, certificate, tol, entropic)
@@ -149,7 +151,7 @@ def _choose(problem: Problem, method: str) -> str:
 def _tolerance(tol: float | None, entropic: bool) -> float:
     if tol is None:
         return _SINKHORN_TOL if entropic else EXACT_TOL
-    if not 0 <= tol < np.inf:
+    if not 0 <= as_number("tol", tol, "a number >= 0") < np.inf:
         raise InputError(f"tol must be a number >= 0, got {tol!r}")
     return float(tol)
 
@@ -157,7 +159,8 @@ def _tolerance(tol: float | None, entropic: bool) -> float:
 def _limit(max_iter: int | None, entropic: bool) -> int:
     if max_iter is None:
         return _SINKHORN_MAX_ITER if entropic else _NO_LIMIT
-    if isinstance(max_iter, bool) or int(max_iter) != max_iter or max_iter < 0:
+    limit = as_number("max_iter", max_iter, "an integer >= 0")
+    if not (0 <= limit < np.inf and limit == int(limit)):
         raise InputError(f"max_iter must be an integer >= 0, got {max_iter!r}")
     return int(max_iter)
 
@@ -168,7 +171,7 @@ def _require_epsilon(epsilon: float, entropic: bool, problem: Problem) -> None:
         raise InputError(
             "epsilon is used by method='sinkhorn' only; leave it out for exact methods"
         )
-    if not 0 < epsilon < np.inf:
+    if not 0 < as_number("epsilon", epsilon, "a positive number") < np.inf:
         raise InputError(f"epsilon must be a positive number, got {epsilon!r}")
     floor = 1e-13 * problem.geometry.largest
     if epsilon < floor:
@@ -195,6 +198,24 @@ def _potentials_of(
     )
 
 
+def _require_arcs(part: Problem, rows: IntArray, columns: IntArray) -> None:
+    """Raise for an atom that has mass and no allowed arc at all."""
+    geometry = part.geometry
+    if not isinstance(geometry, Dense) or not geometry.has_forbidden:
+        return
+    n, m = geometry.shape
+    for name, atoms, reachable in (
+        ("a", rows, np.isfinite(geometry.row_minimum(np.zeros(m)))),
+        ("b", columns, np.isfinite(geometry.column_minimum(np.zeros(n)))),
+    ):
+        if not reachable.all():
+            k = int(np.argmin(reachable))
+            raise InfeasibleError(
+                f"no coupling exists: {name}[{atoms[k]}] has mass and every arc of it is"
+                " forbidden (cost inf); allow one, or set that mass to 0"
+            )
+
+
 @contextmanager
 def _reporter(progress: bool, method: str) -> Iterator[Callable[[int], None]]:
     """Yield a function that takes the iteration count, showing it if asked to."""
@@ -211,7 +232,7 @@ def _reporter(progress: bool, method: str) -> Iterator[Callable[[int], None]]:
         yield lambda n_iter: bar.update(n_iter - bar.n)
 
 
-def _raise_if_stranded(stranded: IntArray, rows: IntArray, problem: Problem) -> None:
+def _raise_stranded(stranded: IntArray, rows: IntArray, problem: Problem) -> None:
     """Raise for mass that no coupling over the allowed arcs can move."""
     if len(stranded) == 0:
         raise InfeasibleError(

@@ -21,6 +21,11 @@ _MASS_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-9}
 
 def as_float64(name: str, value: Any) -> FloatArray:
     """Return an array of float64 that holds exactly the given numbers."""
+    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+        raise InputError(
+            f"{name} is a masked array with masked entries; drop or fill them first, for"
+            f" points with {name}.compressed()"
+        )
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -141,8 +146,8 @@ def _sum(name: str, weights: FloatArray) -> float:
     return total
 
 
-def as_cost(value: Any) -> tuple[FloatArray, float]:
-    """Return a cost matrix and the largest absolute value of its finite entries.
+def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
+    """Return a cost matrix, its largest finite |entry|, whether some are infinite.
 
     A float64 C-contiguous matrix is not copied. ``inf`` is a forbidden arc.
     """
@@ -161,7 +166,8 @@ def as_cost(value: Any) -> tuple[FloatArray, float]:
     if low == -math.inf:
         where = first_index(np.isneginf(cost))
         raise InputError(f"cost{where} is -inf; costs must be numbers, or +inf")
-    if high == math.inf:
+    has_forbidden = high == math.inf
+    if has_forbidden:
         finite = cost[np.isfinite(cost)]
         high = float(finite.max()) if finite.size else 0.0
         low = float(finite.min()) if finite.size else 0.0
@@ -171,14 +177,21 @@ def as_cost(value: Any) -> tuple[FloatArray, float]:
             f"the largest cost is {largest:.3g}, too near the overflow of float64;"
             " divide all costs by a constant, and mark forbidden arcs with inf"
         )
-    return frozen(cost), largest
+    return frozen(cost), largest, has_forbidden
+
+
+def as_number(name: str, value: Any, wanted: str) -> float:
+    """Return a real number as a float; NaN and inf pass."""
+    if isinstance(value, bool) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise InputError(f"{name} must be {wanted}, got {value!r}")
+    return float(value)
 
 
 def as_order(p: Any) -> float:
     """Return the order p as a float, 1 <= p <= inf."""
-    if isinstance(p, bool) or not isinstance(p, int | float | np.integer | np.floating):
-        raise InputError(f"p must be a real number >= 1 or inf, got {p!r}")
-    if not p >= 1:
+    if not as_number("p", p, "a real number >= 1 or inf") >= 1:
         raise InputError(
             f"p must be >= 1, got {p}; for p < 1 the cost is concave and W_p is no"
             " distance: pass the matrix distance**p to emd"

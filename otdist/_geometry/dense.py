@@ -21,10 +21,13 @@ class Dense:
         Cost units; a view of the caller's array where that was float64 already.
     largest : float
         The largest absolute value of a finite entry.
+    has_forbidden : bool
+        Whether some entry is ``inf``.
     """
 
     cost: FloatArray
     largest: float
+    has_forbidden: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -48,7 +51,7 @@ class Dense:
         """Copy the part of the matrix that the listed atoms span."""
         part = np.ascontiguousarray(self.cost[np.ix_(rows, columns)])
         part.flags.writeable = False
-        return Dense(part, self.largest)
+        return Dense(part, self.largest, self.has_forbidden)
 
     def column_minimum(self, f: FloatArray) -> FloatArray:
         """Return ``min_i cost[i, j] - f[i]``."""

@@ -62,7 +62,9 @@ def dense_bounds(
         arc_cost[k] = cost[rows[k], columns[k]]
         work[rows[k]] += mass[k]
         work[n + columns[k]] += mass[k]
-    upper, size = _compensated_sum(mass, arc_cost, 0.0)
+    upper, size = np.inf, np.inf
+    if arc_cost.size == 0 or arc_cost.max() < np.inf:
+        upper, size = _compensated_sum(mass, arc_cost, 0.0)
     error = 0.0
     weighted = 0.0
     for i in range(n):
@@ -73,7 +75,9 @@ def dense_bounds(
         off = abs(work[n + j] - b[j])
         error += off
         weighted += off * abs(best[j] + shift)
-    return lower_a + lower_b, upper, size_a + size_b + size, error, weighted
+    # The c-transform was rounded before the shift, in units of its own size.
+    size += size_a + size_b + _compensated_sum(b, best, 0.0)[1]
+    return lower_a + lower_b, upper, size, error, weighted
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

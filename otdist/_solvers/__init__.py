@@ -11,6 +11,9 @@ import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
+from otdist._geometry import Geometry
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._typing import FloatArray
@@ -31,6 +34,18 @@ SOLVERS = ("network_simplex", "line", "highs", "sinkhorn")
 
 #: Methods that end with a marginal error instead of an exact plan.
 ENTROPIC = ("sinkhorn",)
+
+
+def start_from(
+    geometry: Geometry, warm_start: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """Return g of a warm start, made c-concave and balanced.
+
+    That keeps good potentials as they are and brings back any others, of whatever
+    size, to no more than twice the size of the costs.
+    """
+    g = geometry.column_minimum(geometry.row_minimum(warm_start[1]))
+    return np.asarray(g - g.mean())
 
 
 def load(method: str) -> Callable[[Problem, Options], Candidate]:

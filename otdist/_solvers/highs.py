@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from otdist._masses import completed
 from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Candidate
@@ -28,6 +29,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     n, m = cost.shape
     rows, columns = np.nonzero(np.isfinite(cost))
     n_arcs = len(rows)
+    has_forbidden = n_arcs < n * m
     arc = np.arange(n_arcs)
     ends = np.concatenate([rows, n + columns])
     incidence = csr_array(
@@ -49,22 +51,27 @@ def run(problem: Problem, options: Options) -> Candidate:
             "dual_feasibility_tolerance": 1e-10,
         },
     )
+    none = np.empty(0, np.int64)
     if solution.x is None:
         # No point at all: infeasible, or stopped before one was found.
-        plan = Arcs(rows[:0], columns[:0], np.zeros(0))
+        plan = Arcs(none, none, np.zeros(0))
         potentials = np.zeros(n + m)
     else:
         mass = np.maximum(solution.x, 0.0) * mass_unit
         used = mass > 0
         plan = Arcs(rows[used], columns[used], mass[used])
         potentials = np.asarray(solution.eqlin.marginals) * cost_unit
+    if not has_forbidden:
+        # HiGHS meets marginals to an absolute tolerance only.
+        plan = completed(plan, problem.a, problem.b)
     return Candidate(
         plan=plan,
         f=potentials[:n],
         g=potentials[n:],
         n_iter=int(solution.nit),
         finished=solution.status == 0,
-        stranded=np.empty(0, int) if solution.status == 2 else None,
+        # Without forbidden arcs it can only be masses below HiGHS's tolerance.
+        stranded=none if solution.status == 2 and has_forbidden else None,
     )
 
 

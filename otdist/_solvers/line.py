@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from otdist._geometry.line import Line
-from otdist._masses import IntegerMasses, northwest, quantise
+from otdist._masses import IntegerMasses, fitted, northwest, quantise
 from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Candidate
@@ -30,6 +30,8 @@ def run(problem: Problem, options: Options) -> Candidate:
     rows, columns, flow = northwest(masses.a, masses.b)
     mass = np.asarray(flow * masses.unit, dtype=np.float64)
     plan = Arcs(by_x[rows], by_y[columns], mass)
+    if not masses.is_exact:
+        plan = fitted(plan, problem.a, problem.b)
     f, g = np.empty(len(by_x)), np.empty(len(by_y))
     f[by_x], g[by_y] = _potentials(line, masses)
     return Candidate(plan=plan, f=f, g=g, n_iter=len(rows), finished=True)

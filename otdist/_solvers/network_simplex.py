@@ -12,12 +12,12 @@ from __future__ import annotations
 import numpy as np
 
 from otdist._kernels import network_simplex as kernel
-from otdist._masses import IntegerMasses, northwest, quantise
+from otdist._masses import IntegerMasses, fitted, northwest, quantise
 from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Candidate
-from otdist._solvers import Options
-from otdist._typing import FloatArray, IntArray
+from otdist._solvers import Options, start_from
+from otdist._typing import FloatArray, NDArray
 
 # Entries priced in one call of the kernel: about 50 ms, so that Ctrl-C works.
 _BUDGET = 100_000_000
@@ -33,23 +33,40 @@ def run(problem: Problem, options: Options) -> Candidate:
     cost = problem.geometry.dense()
     n, m = cost.shape
     masses = quantise(problem.a, problem.b)
-    g = np.zeros(m) if options.warm_start is None else options.warm_start[1]
-    f = problem.geometry.row_minimum(g)
-    blocked = np.isinf(f)
-    if blocked.any():
-        none = np.empty(0, np.int64)
-        nothing = Arcs(none, none, np.empty(0))
-        f = np.where(blocked, 0.0, f)
-        return _candidate(nothing, f, g, 0, np.flatnonzero(blocked))
     largest = problem.geometry.largest or 1.0
-    margin = (2.0 if options.warm_start is None else _WARM_MARGIN) * largest
-    tree, search = _allocate(n, m)
-    kernel.start(tree, n, masses.a, masses.b, f, g, margin)
-    finished = _pivot_to_the_end(cost, tree, search, largest, margin, options)
-    stranded = _stranded(tree, n) if finished else np.empty(0, int)
-    plan = _plan(tree, masses, (n, m))
-    f, g = tree.potential[:n].copy(), tree.potential[n : n + m].copy()
-    return _candidate(plan, f, g, int(search.counts[0]), stranded, finished)
+    g, margin = np.zeros(m), 2.0 * largest
+    if options.warm_start is not None:
+        g = start_from(problem.geometry, options.warm_start)
+        margin = _WARM_MARGIN * largest
+    f = problem.geometry.row_minimum(g)
+    # Masses of parts that no arc connects may differ by the rounding of their sums.
+    rounding = int(16 * _EPS * float(masses.a.sum()))
+    negligible = 0
+    while True:
+        tree, search = _allocate(n, m)
+        kernel.start(tree, n, masses.a, masses.b, f, g, margin)
+        finished = _pivot_to_the_end(
+            cost, tree, search, largest, margin, negligible, options
+        )
+        left = _artificial_flow(tree, n)
+        if not finished or left in (0, negligible) or left > rounding:
+            break
+        # A margin above all paths has shown that no path is left for this flow; the
+        # potentials it leaves are as large, so begin again and let the flow be.
+        negligible = left
+    is_stranded = finished and left > negligible
+    rows = np.flatnonzero(_is_artificial(tree)[:n]) if is_stranded else None
+    plan = _plan(tree, masses, (n, m), keep_artificial=not finished)
+    if not masses.is_exact and finished and not is_stranded:
+        plan = fitted(plan, problem.a, problem.b)
+    return Candidate(
+        plan=plan,
+        f=tree.potential[:n].copy(),
+        g=tree.potential[n : n + m].copy(),
+        n_iter=int(search.counts[0]),
+        finished=finished,
+        stranded=rows,
+    )
 
 
 def _pivot_to_the_end(
@@ -58,6 +75,7 @@ def _pivot_to_the_end(
     search: kernel.Search,
     largest: float,
     margin: float,
+    negligible: int,
     options: Options,
 ) -> bool:
     """Pivot to optimality; return False if the iteration limit came first.
@@ -75,7 +93,7 @@ def _pivot_to_the_end(
             cost, tree, search, _BLOCK_ROWS, tolerance, _BUDGET, options.max_iter
         )
         options.report(int(search.counts[0]))
-        has_artificial = len(_stranded(tree, n)) > 0
+        has_artificial = _artificial_flow(tree, n) > negligible
         shift = 0.0
         if not has_artificial and not is_balanced:
             # The margin has done its work: potentials back to the costs' own size.
@@ -114,13 +132,24 @@ def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
     return tree, search
 
 
-def _stranded(tree: kernel.Tree, n: int) -> IntArray:
-    """Return the sources whose mass still leaves by an artificial arc."""
+def _is_artificial(tree: kernel.Tree) -> NDArray[np.bool_]:
+    """Return which atoms hang on the root by an arc that carries flow."""
     root = len(tree.parent) - 1
-    return np.flatnonzero((tree.parent[:n] == root) & (tree.flow[:n] > 0))
+    return np.asarray((tree.parent[:-1] == root) & (tree.flow[:-1] > 0))
 
 
-def _plan(tree: kernel.Tree, masses: IntegerMasses, shape: tuple[int, int]) -> Arcs:
+def _artificial_flow(tree: kernel.Tree, n: int) -> int:
+    """Return the mass that leaves its source by an artificial arc."""
+    return int(tree.flow[:n][_is_artificial(tree)[:n]].sum())
+
+
+def _plan(
+    tree: kernel.Tree,
+    masses: IntegerMasses,
+    shape: tuple[int, int],
+    *,
+    keep_artificial: bool,
+) -> Arcs:
     """Read the plan off the tree; artificial flow is coupled from the corner."""
     n, m = shape
     node = np.arange(n + m)
@@ -130,26 +159,8 @@ def _plan(tree: kernel.Tree, masses: IntegerMasses, shape: tuple[int, int]) -> A
     columns = np.where(node < n, parent, node)[real] - n
     integer = flow[real]
     left = np.where(parent == n + m, flow, 0)
-    if left.any():
+    if keep_artificial and left.any():
         i, j, rest = northwest(left[:n], left[n:])
         rows, columns = np.concatenate([rows, i]), np.concatenate([columns, j])
         integer = np.concatenate([integer, rest])
     return Arcs(rows, columns, integer * masses.unit)
-
-
-def _candidate(
-    plan: Arcs,
-    f: FloatArray,
-    g: FloatArray,
-    n_iter: int,
-    stranded: IntArray,
-    finished: bool = True,
-) -> Candidate:
-    return Candidate(
-        plan=plan,
-        f=f,
-        g=g,
-        n_iter=n_iter,
-        finished=finished,
-        stranded=stranded if len(stranded) else None,
-    )

@@ -9,24 +9,27 @@ is rounded to exact marginals (Altschuler, Weed, Rigollet, 2017).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from otdist._geometry import Geometry
+from otdist._geometry import Geometry, blocks
 from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
 from otdist._plan import EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate
-from otdist._solvers import Options
-from otdist._typing import FloatArray, IntArray
+from otdist._solvers import Options, start_from
+from otdist._typing import FloatArray
 
 # Iterations at each annealed weight before the target.
 _ITERATIONS_PER_LEVEL = 5
 _ANNEALING = 0.5
 # Matrices up to this many entries (256 MB) are held, to compute costs only once.
 _HELD_ENTRIES = 1 << 25
+# Marginal error, as a part of the mass, at which a plan counts as a coupling.
+_COUPLING = 5e-14
 
 
 class _Sweep(NamedTuple):
@@ -37,38 +40,73 @@ class _Sweep(NamedTuple):
     row_error: float  # |row sums - a|_1 of that plan
 
 
+class _State(NamedTuple):
+    """Where the iteration stands.
+
+    In here f and g hold epsilon * log of the masses too, so that the plan is
+    ``exp((f + g - c) / epsilon)``.
+    """
+
+    f: FloatArray
+    g: FloatArray
+    epsilon: float
+    n_iter: int
+    finished: bool
+
+
 def run(problem: Problem, options: Options) -> Candidate:
     """Iterate until the marginal error is at most ``tol * mass``; O(n + m) memory."""
     geometry, a, b = _held(problem.geometry), problem.a, problem.b
-    blocked = _blocked_rows(geometry)
-    if len(blocked):
-        return _nothing(geometry, blocked)
+    has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
+    # Spreading what is missing would use forbidden arcs: iterate until nothing is.
+    tol = min(options.tol, _COUPLING) if has_forbidden else options.tol
     target = default_epsilon(problem) if options.epsilon is None else options.epsilon
-    log_a, log_b = np.log(a), np.log(b)
-    epsilon, g = target, np.zeros(len(b))
-    if options.warm_start is None:
-        epsilon = max(target, geometry.largest)
-    else:
-        g = options.warm_start[1]
-    # In here f and g hold epsilon * log of the masses too, so that the plan is
-    # exp((f + g - c) / epsilon).
+    epsilon, g = max(target, geometry.largest), np.zeros(len(b))
+    if options.warm_start is not None:
+        epsilon, g = target, options.warm_start[1]
+        if np.ptp(g) > 2 * geometry.largest:
+            g = start_from(geometry, options.warm_start)
+    limits = options._replace(tol=tol, epsilon=target)
+    state = _iterate(problem, geometry, g, epsilon, limits)
+    plan = _rounded(problem, state, has_forbidden)
+    f = state.f - state.epsilon * (np.log(a) - np.log(problem.mass))
+    g = state.g - state.epsilon * np.log(b)
+    # Row sums are exact, so the dual objective has no further term.
+    value = float(a @ f + b @ g) if state.epsilon == target else float("nan")
+    return Candidate(
+        plan=plan,
+        f=f,
+        g=g,
+        n_iter=state.n_iter,
+        finished=state.finished,
+        regularized_value=value,
+    )
+
+
+def _iterate(
+    problem: Problem,
+    geometry: Geometry,
+    g: FloatArray,
+    epsilon: float,
+    options: Options,
+) -> _State:
+    """Anneal epsilon to its target and iterate there, with rows exact at the end."""
+    target = epsilon if options.epsilon is None else options.epsilon
+    log_a, log_b = np.log(problem.a), np.log(problem.b)
     g = g + epsilon * log_b
     f: FloatArray | None = None
     relaxation = Relaxation()
-    n_iter = n_level = 0
-    finished = False
-    while n_iter < options.max_iter:
+    n_level = 0
+    for n_iter in range(1, options.max_iter + 1):
         sweep = _sweep(geometry, log_a, f, g, epsilon, relaxation.omega)
         f = sweep.f
-        n_iter += 1
         n_level += 1
         options.report(n_iter)
-        error = sweep.row_error + float(np.abs(sweep.columns - b).sum())
+        error = sweep.row_error + float(np.abs(sweep.columns - problem.b).sum())
         if epsilon == target and error <= options.tol * problem.mass:
             if relaxation.omega == 1.0:
-                finished = True
-                break
-            # Prove it with exact rows, as rounding assumes.
+                return _State(f, g, epsilon, n_iter, True)
+            # Once more with exact rows, as rounding assumes.
             relaxation, f = Relaxation(), None
             continue
         if problem.is_symmetric:
@@ -83,21 +121,8 @@ def run(problem: Problem, options: Options) -> Candidate:
             lower = max(target, _ANNEALING * epsilon)
             g = g + (lower - epsilon) * log_b
             epsilon, n_level, f = lower, 0, None
-    if not finished:
-        sweep = _sweep(geometry, log_a, None, g, epsilon, 1.0)
-    plan = _rounded(problem, sweep.f, g, epsilon, sweep.columns)
-    f = sweep.f - epsilon * (log_a - np.log(problem.mass))
-    g = g - epsilon * log_b
-    # Row sums are exact, so the dual objective has no further term.
-    regularized = float(a @ f + b @ g)
-    return Candidate(
-        plan=plan,
-        f=f,
-        g=g,
-        n_iter=n_iter,
-        finished=finished,
-        regularized_value=regularized if epsilon == target else float("nan"),
-    )
+    f = _sweep(geometry, log_a, None, g, epsilon, 1.0).f
+    return _State(f, g, epsilon, options.max_iter, False)
 
 
 class Relaxation:
@@ -141,32 +166,23 @@ def _held(geometry: Geometry) -> Geometry:
     n, m = geometry.shape
     if isinstance(geometry, Dense) or n * m > _HELD_ENTRIES:
         return geometry
+    if 8 * n * m > blocks.available_memory():
+        return geometry
     return Dense(geometry.dense(), geometry.largest)
 
 
-def _nothing(geometry: Geometry, blocked: IntArray) -> Candidate:
-    """Return the claim that some rows have nowhere to go."""
-    n, m = geometry.shape
-    f, g = np.zeros(n), np.zeros(m)
-    plan = EntropicPlan(geometry, f, g, 1.0, f, g)
-    return Candidate(plan=plan, f=f, g=g, n_iter=0, finished=False, stranded=blocked)
-
-
 def default_epsilon(problem: Problem) -> float:
-    """Return 1 % of the mean cost under the product measure."""
+    """Return 1 % of the mean absolute cost under the product measure."""
     geometry, a, b = problem.geometry, problem.a, problem.b
     n, m = geometry.shape
     total = 0.0
     for start, stop in row_blocks(n, m):
         block = geometry.rows(start, stop)
-        total += float(a[start:stop] @ np.where(np.isinf(block), 0.0, block) @ b)
-    mean = abs(total) / problem.mass**2
+        total += float(
+            a[start:stop] @ np.where(np.isinf(block), 0.0, np.abs(block)) @ b
+        )
+    mean = total / problem.mass**2
     return 0.01 * mean if mean > 0 else 0.01 * (geometry.largest or 1.0)
-
-
-def _blocked_rows(geometry: Geometry) -> IntArray:
-    """Return rows with no allowed arc; the transpose is found by not converging."""
-    return np.flatnonzero(np.isinf(geometry.row_minimum(np.zeros(geometry.shape[1]))))
 
 
 def _sweep(
@@ -224,40 +240,36 @@ def _update(
     return updated
 
 
-def _rounded(
-    problem: Problem,
-    f: FloatArray,
-    g: FloatArray,
-    epsilon: float,
-    columns: FloatArray,
-) -> EntropicPlan:
-    """Scale columns down to their masses and spread what is missing.
+def _rounded(problem: Problem, state: _State, has_forbidden: bool) -> EntropicPlan:
+    """Scale rows, then columns, down to their masses and spread what is missing."""
+    a, b = problem.a, problem.b
+    r, s = np.ones(len(a)), np.ones(len(b))
+    u, v = np.zeros(len(a)), np.zeros(len(b))
+    f, g, epsilon = state.f, state.g, state.epsilon
+    plan = EntropicPlan(problem.geometry, f, g, epsilon, r, s, u, v)
+    r = _shrink(a, _marginals(plan)[0])
+    plan = replace(plan, r=r)
+    s = _shrink(b, _marginals(plan)[1])
+    plan = replace(plan, s=s)
+    if has_forbidden:
+        return plan
+    rows, columns = _marginals(plan)
+    rest_a, rest_b = np.maximum(a - rows, 0.0), np.maximum(b - columns, 0.0)
+    if not rest_a.any() or not rest_b.any():
+        return plan
+    return replace(plan, u=rest_a, v=rest_b / rest_b.sum())
 
-    Row sums of the plan are exact here, so only columns can be too large; the
-    missing mass of rows then follows from one more pass.
-    """
-    with np.errstate(divide="ignore"):
-        scale = np.minimum(1.0, problem.b / columns)
-    g = g + epsilon * np.log(scale)
-    none = np.zeros(0)
-    plan = EntropicPlan(problem.geometry, f, g, epsilon, none, none)
-    row_sums, column_sums = _marginals(plan)
-    rest_a = np.maximum(problem.a - row_sums, 0.0)
-    rest_b = np.maximum(problem.b - column_sums, 0.0)
-    total = rest_b.sum()
-    if total > 0 and rest_a.sum() > 0:
-        u, v = rest_a * (total / rest_a.sum()), rest_b / total
-    else:
-        u, v = np.zeros(len(f)), np.zeros(len(g))
-    return EntropicPlan(problem.geometry, f, g, epsilon, u, v)
+
+def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
+    """Return the factors <= 1 that bring sums down to the wanted ones."""
+    return np.minimum(1.0, wanted / np.maximum(got, np.finfo(float).tiny))
 
 
 def _marginals(plan: EntropicPlan) -> tuple[FloatArray, FloatArray]:
     n, m = plan.shape
-    row_sums, column_sums = np.empty(n), np.zeros(m)
+    rows, columns = np.empty(n), np.zeros(m)
     for start, stop in row_blocks(n, m):
-        exponent = plan.f[start:stop, None] + plan.g - plan.geometry.rows(start, stop)
-        block = np.exp(exponent / plan.epsilon)
-        row_sums[start:stop] = block.sum(axis=1)
-        column_sums += block.sum(axis=0)
-    return row_sums, column_sums
+        block = plan.rows(start, stop)
+        rows[start:stop] = block.sum(axis=1)
+        columns += block.sum(axis=0)
+    return rows, columns

@@ -89,3 +89,15 @@ def test_sinkhorn_needs_no_matrix_where_memory_is_short(monkeypatch):
     rng = np.random.default_rng(64)
     problem = Problem(rng.random((30, 2)), rng.random((20, 2)))
     assert solve(problem, method="sinkhorn").success
+
+
+def test_the_default_epsilon_of_signed_costs_whose_mean_is_nearly_zero():
+    """1 % of the mean's rounding, 1e-19, was taken for epsilon."""
+    cost = np.array([[0.0, 0.0, 0.90625], [0.03125, -0.5625, -0.375]])
+    problem = Problem.from_cost(cost)
+    result = solve(problem, method="sinkhorn")
+    assert result.success
+    assert np.isfinite(result.regularized_value)
+    plan = result.plan.toarray()
+    assert np.abs(plan.sum(axis=1) - 1 / 2).max() <= 1e-12
+    assert np.abs(plan.sum(axis=0) - 1 / 3).max() <= 1e-12
