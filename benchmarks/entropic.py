@@ -1,7 +1,8 @@
 """Sinkhorn at one epsilon: otdist beside POT's sinkhorn_log.
 
 Both stop at 1e-6: otdist by the 1-norm of the marginal error, POT by the 2-norm,
-which is smaller; `track_marginal_error` shows the 1-norm that each one reached.
+which is smaller. `track_marginal_error` is the 1-norm of the plan returned; otdist's
+is rounded to the marginals.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ TOL = 1e-6
 
 class _AtEpsilon:
     params = (
-        sizes(250, 1000, 4000),
-        ("gaussian_16", "blobs_p2"),
-        (0.1, 0.01),
+        sizes(250, 2000),
+        ("gaussian_2", "blobs_p2"),
+        (0.1, 0.05),
     )
     # epsilon is a part of the mean cost.
     param_names = ("n", "family", "epsilon")

@@ -99,7 +99,7 @@ def _row_minimum(cost_row: np.ndarray, g: np.ndarray) -> tuple[float, int]:
     return smallest, begin
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def _first_at_most(
     cost_row: np.ndarray, g: np.ndarray, level: float, begin: int
 ) -> int:
@@ -110,7 +110,7 @@ def _first_at_most(
     return j
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def _cut(tree: Tree, node: int) -> None:
     """Take the node off its parent's list of children."""
     before, after = tree.before[node], tree.after[node]
@@ -122,7 +122,7 @@ def _cut(tree: Tree, node: int) -> None:
         tree.before[after] = before
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def _link(tree: Tree, node: int, parent: int) -> None:
     """Put the node on the parent's list of children."""
     head = tree.first[parent]
@@ -134,7 +134,7 @@ def _link(tree: Tree, node: int, parent: int) -> None:
     tree.parent[node] = parent
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def _next_in_subtree(tree: Tree, node: int, top: int) -> int:
     """Return the node after `node` in the preorder below `top`, or -1."""
     child = tree.first[node]
@@ -161,36 +161,6 @@ def _shift_subtree(tree: Tree, n: int, top: int, step: float) -> int:
             tree.potential[node] -= step
         node = _next_in_subtree(tree, node, top)
     return n_moved
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def start(
-    tree: Tree,
-    n: int,
-    a: np.ndarray,
-    b: np.ndarray,
-    f: np.ndarray,
-    g: np.ndarray,
-    margin: float,
-) -> None:
-    """Hang every node on the root, with artificial arcs `margin` above f and g."""
-    root = tree.parent.size - 1
-    tree.first[:] = -1
-    tree.after[:] = -1
-    tree.before[:] = -1
-    tree.depth[:] = 1
-    tree.depth[root] = 0
-    tree.parent[root] = -1
-    tree.flow[root] = 0
-    tree.potential[root] = 0.0
-    for i in range(n):
-        _link(tree, i, root)
-        tree.flow[i] = a[i]
-        tree.potential[i] = f[i] + margin
-    for j in range(root - n):
-        _link(tree, n + j, root)
-        tree.flow[n + j] = b[j]
-        tree.potential[n + j] = g[j] + margin
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -344,7 +314,7 @@ def _best_candidate(
     return i, j, best_cost
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def _move_candidate(search: Search, source: int, target: int) -> None:
     """Fill the place of a candidate that goes with the last one."""
     search.row[target] = search.row[source]

@@ -44,7 +44,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     negligible = 0
     while True:
         tree, search = _allocate(n, m)
-        kernel.start(tree, n, masses.a, masses.b, f, g, margin)
+        _hang_on_root(tree, masses, f, g, margin)
         finished = _pivot_to_the_end(
             cost, tree, search, largest, margin, negligible, options
         )
@@ -130,6 +130,29 @@ def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
         np.zeros(3, np.int64),
     )
     return tree, search
+
+
+def _hang_on_root(
+    tree: kernel.Tree,
+    masses: IntegerMasses,
+    f: FloatArray,
+    g: FloatArray,
+    margin: float,
+) -> None:
+    """Make every atom a child of the root, by an arc `margin` above f or g."""
+    root = len(tree.parent) - 1
+    tree.parent[:] = root
+    tree.parent[root] = -1
+    tree.first[:] = -1
+    tree.first[root] = 0
+    tree.after[:] = np.arange(1, root + 2)
+    tree.after[root - 1 :] = -1
+    tree.before[:] = np.arange(-1, root)
+    tree.before[root] = -1
+    tree.depth[:] = 1
+    tree.depth[root] = 0
+    tree.flow[:] = np.concatenate([masses.a, masses.b, [0]])
+    tree.potential[:] = np.concatenate([f + margin, g + margin, [0.0]])
 
 
 def _is_artificial(tree: kernel.Tree) -> NDArray[np.bool_]:
