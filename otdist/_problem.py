@@ -269,7 +269,8 @@ def _point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> G
         p = 1.0
     if metric == "sqeuclidean" and on_line:
         metric, p = "euclidean", 2.0
-    largest = largest_cost(x, y, metric, p)
+    # On the line all metrics are |x - y|; this one takes no squares.
+    largest = largest_cost(x, y, "cityblock" if on_line else metric, p)
     if math.isnan(largest):
         raise InputError(f"metric {metric!r} gave nan; it must return numbers")
     differ = bool((x.min(0) != y.max(0)).any() or (x.max(0) != y.min(0)).any())

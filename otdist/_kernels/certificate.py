@@ -42,7 +42,8 @@ def dense_bounds(
 
     `best` (m,) receives the c-transform of f; `work` (n + m,) is scratch, zero on
     entry. Returns the lower bound, the cost of the arcs, the size of all terms
-    summed, the marginal error, and that error weighted by the potentials.
+    summed, the marginal error, and that error weighted by the potentials; all
+    infinite if some column has no allowed arc.
     """
     n, m = cost.shape
     best[:] = np.inf
@@ -51,6 +52,8 @@ def dense_bounds(
             slack = cost[i, j] - f[i]
             if slack < best[j]:  # noqa: PLR1730 (min() would stay scalar)
                 best[j] = slack
+    if not best.max() < np.inf:
+        return np.inf, np.inf, np.inf, np.inf, np.inf
     # Potentials are defined up to a constant; the balanced choice rounds least.
     mass_a = _compensated_sum(a, f, 0.0)[0]
     mass_b = _compensated_sum(b, best, 0.0)[0]
