@@ -74,7 +74,8 @@ class Certificate:
         """Whether the gap is at most `tol` relative, or below rounding."""
         if not np.isfinite([self.lower, self.upper, self.rounding]).all():
             return False
-        return bool(self.gap <= max(tol * abs(self.upper), self.rounding))
+        # Bounds that cross by more than rounding prove only that something is wrong.
+        return bool(0 <= self.gap <= max(tol * abs(self.upper), self.rounding))
 
     def __repr__(self) -> str:
         return (

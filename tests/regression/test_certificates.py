@@ -26,6 +26,14 @@ def test_an_infinite_upper_bound_proves_nothing():
     assert not on_forbidden.proves(1e-9)
 
 
+def test_bounds_that_cross_prove_nothing():
+    """A gap below zero is below any tolerance."""
+    certificate = Certificate(
+        lower=2.0, upper=1.0, marginal_error=0.0, dual_violation=0.0, rounding=1e-15
+    )
+    assert not certificate.proves(1e-9)
+
+
 def test_infinite_rounding_proves_nothing():
     """lower = inf came with rounding = inf, and every gap is below that."""
     problem = Problem.from_cost([[0.0, INF], [1.0, INF]], [0.5, 0.5], [1.0, 1e-14])
