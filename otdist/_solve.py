@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: The relative gap below which a value counts as proved.
 EXACT_TOL = 1e-9
+_COUPLING_TOLERANCE = 1e-11
 _SINKHORN_TOL = 1e-6
 _SINKHORN_MAX_ITER = 10_000
 _NO_LIMIT = 2**62
@@ -117,7 +118,7 @@ def solve(
         _raise_stranded(candidate.stranded, rows, problem)
     plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
     certificate = certify(problem, plan, f, None if entropic else g)
-    status = _status(candidate, certificate, tol, entropic)
+    status = _status(candidate, certificate, problem.mass, tol, entropic)
     return Result(
         problem=problem,
         coupling=plan,
@@ -284,10 +285,15 @@ def _finite(potential: FloatArray) -> FloatArray:
 
 
 def _status(
-    candidate: Candidate, certificate: Certificate, tol: float, entropic: bool
+    candidate: Candidate,
+    certificate: Certificate,
+    mass: float,
+    tol: float,
+    entropic: bool,
 ) -> Status:
-    """Grant OPTIMAL by the certificate alone."""
-    if certificate.proves(EXACT_TOL if entropic else tol):
+    """Grant OPTIMAL by the certificate alone, and only to a plan that is a coupling."""
+    is_coupling = certificate.marginal_error <= _COUPLING_TOLERANCE * mass
+    if is_coupling and certificate.proves(EXACT_TOL if entropic else tol):
         return Status.OPTIMAL
     if not candidate.finished:
         return Status.MAX_ITER

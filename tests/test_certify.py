@@ -181,7 +181,8 @@ def test_little_lost_mass_is_repaired_too(kind, part):
         # Sums of 40 masses are right to 1e-15, which is 1e-4 of the smallest part.
         assert certificate.marginal_error == pytest.approx(2 * part, rel=1e-3)
         assert certificate.upper >= result.value * (1 - 1e-14)
-        assert certificate.upper > result.value * (1 + part / 100)
+        # On the line what is missing is coupled in order, which is optimal again.
+        assert kind == "line" or certificate.upper > result.value * (1 + part / 100)
 
 
 def test_a_plan_on_a_forbidden_arc_costs_infinity():

@@ -134,7 +134,7 @@ def _link(tree: Tree, node: int, parent: int) -> None:
     tree.parent[node] = parent
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True)
 def _next_in_subtree(tree: Tree, node: int, top: int) -> int:
     """Return the node after `node` in the preorder below `top`, or -1."""
     child = tree.first[node]
