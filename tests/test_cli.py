@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import JIT_OFF
 
 import otdist
 from otdist import InputWarning, _compare, _demo, _verify
@@ -391,6 +392,8 @@ def dotmark():
     folder = os.environ.get("OTDIST_DOTMARK")
     if not folder:
         pytest.skip("OTDIST_DOTMARK does not name a folder with the DOTmark files")
+    if JIT_OFF:
+        pytest.skip("these are large problems for plain Python")
     return Path(folder)
 
 

@@ -38,26 +38,29 @@ def trees_of(problem, monkeypatch, **options):
 
 
 def assert_strongly_feasible(tree, n, masses):
-    """Check parents, children, depths, flows; every arc that leads down has flow."""
+    """Check parents, thread, sizes, flows; every arc that leads down has flow."""
     root = len(tree.parent) - 1
     assert tree.parent[root] == -1
-    assert tree.depth[root] == 0
     children = [[] for _ in range(root + 1)]
     for node in range(root):
         parent = tree.parent[node]
         assert (parent < n) != (node < n) or parent == root
-        assert tree.depth[node] == tree.depth[parent] + 1
         children[parent].append(node)
         assert tree.flow[node] >= 0
         if node >= n:
             assert tree.flow[node] > 0, "a sink hangs on an empty arc"
+    order, node = [root], tree.thread[root]
+    while node != root and len(order) <= root:
+        assert tree.back[node] == order[-1]
+        order.append(node)
+        node = tree.thread[node]
+    assert sorted(order) == list(range(root + 1)), "the thread misses nodes"
+    assert tree.back[root] == order[-1]
+    place = {node: k for k, node in enumerate(order)}
     for node in range(root + 1):
-        listed, child, before = [], tree.first[node], -1
-        while child >= 0:
-            assert tree.before[child] == before
-            listed.append(child)
-            before, child = child, tree.after[child]
-        assert sorted(listed) == children[node]
+        below = order[place[node] : place[node] + tree.size[node]]
+        assert tree.size[node] == 1 + sum(tree.size[k] for k in children[node])
+        assert {k for k in below[1:] if tree.parent[k] == node} == set(children[node])
     for node in range(root):
         # What passes the arc above, and those below, is what the node has or wants.
         through = [tree.flow[child] for child in children[node]]
@@ -122,7 +125,12 @@ def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
     masses = solver.quantise(problem.a, problem.b)
     whole = np.concatenate([masses.a, masses.b])
     assert_strongly_feasible(tree, 4, whole)
-    for part, index, value in (("flow", 4, 0), ("depth", 1, 9), ("parent", 0, 1)):
+    for part, index, value in (
+        ("flow", 4, 0),
+        ("size", 1, 9),
+        ("thread", 2, 2),
+        ("parent", 0, 1),
+    ):
         broken = kernel.Tree(*(array.copy() for array in tree))
         getattr(broken, part)[index] = value
         with pytest.raises(AssertionError):

@@ -33,15 +33,14 @@ _CHUNK = 256  # columns priced between two looks at the minimum
 class Tree(NamedTuple):
     """A rooted spanning tree with flow and potentials; N = n + m + 1 nodes.
 
-    Children of a node are a doubly linked list, so that a subtree is cut and
-    linked in O(1).
+    The thread visits every node after its parent, subtree by subtree (preorder),
+    and ends where it began, at the root: a subtree is `size` nodes in a row.
     """
 
     parent: np.ndarray  # (N,) int32, -1 at the root
-    first: np.ndarray  # (N,) int32, first child or -1
-    after: np.ndarray  # (N,) int32, next sibling or -1
-    before: np.ndarray  # (N,) int32, previous sibling or -1
-    depth: np.ndarray  # (N,) int32
+    thread: np.ndarray  # (N,) int32, next node in preorder
+    back: np.ndarray  # (N,) int32, previous node in preorder
+    size: np.ndarray  # (N,) int32, nodes of the subtree
     flow: np.ndarray  # (N,) int64, on the arc between the node and its parent
     potential: np.ndarray  # (N,) float64
 
@@ -110,66 +109,17 @@ def _first_at_most(
     return j
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
-def _cut(tree: Tree, node: int) -> None:
-    """Take the node off its parent's list of children."""
-    before, after = tree.before[node], tree.after[node]
-    if before >= 0:
-        tree.after[before] = after
-    else:
-        tree.first[tree.parent[node]] = after
-    if after >= 0:
-        tree.before[after] = before
-
-
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
-def _link(tree: Tree, node: int, parent: int) -> None:
-    """Put the node on the parent's list of children."""
-    head = tree.first[parent]
-    tree.after[node] = head
-    tree.before[node] = -1
-    if head >= 0:
-        tree.before[head] = node
-    tree.first[parent] = node
-    tree.parent[node] = parent
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _next_in_subtree(tree: Tree, node: int, top: int) -> int:
-    """Return the node after `node` in the preorder below `top`, or -1."""
-    child = tree.first[node]
-    if child >= 0:
-        return child
-    while node != top and tree.after[node] < 0:
-        node = tree.parent[node]
-    if node == top:
-        return -1
-    return tree.after[node]
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _shift_subtree(tree: Tree, n: int, top: int, step: float) -> int:
-    """Set depths below `top`; add `step` to f and subtract it from g there."""
-    n_moved = 0
-    node = top
-    while node >= 0:
-        n_moved += 1
-        tree.depth[node] = tree.depth[tree.parent[node]] + 1
-        if node < n:
-            tree.potential[node] += step
-        else:
-            tree.potential[node] -= step
-        node = _next_in_subtree(tree, node, top)
-    return n_moved
-
-
 @njit(cache=True, error_model="numpy", nogil=True)
 def raise_artificial(tree: Tree, n: int, step: float) -> None:
     """Make every artificial arc dearer by `step`."""
-    top = tree.first[tree.parent.size - 1]
-    while top >= 0:
-        _shift_subtree(tree, n, top, step if top < n else -step)
-        top = tree.after[top]
+    root = tree.parent.size - 1
+    shift = 0.0
+    node = tree.thread[root]
+    while node != root:
+        if tree.parent[node] == root:
+            shift = step if node < n else -step
+        tree.potential[node] += shift if node < n else -shift
+        node = tree.thread[node]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -179,26 +129,87 @@ def refresh(cost: np.ndarray, tree: Tree, n: int, shift: float) -> None:
     `shift` is added to f and taken from g, which changes no reduced cost.
     """
     root = tree.parent.size - 1
-    top = tree.first[root]
-    while top >= 0:
-        tree.potential[top] += shift if top < n else -shift
-        node = _next_in_subtree(tree, top, top)
-        while node >= 0:
-            parent = tree.parent[node]
+    node = tree.thread[root]
+    while node != root:
+        parent = tree.parent[node]
+        if parent == root:
+            tree.potential[node] += shift if node < n else -shift
+        else:
             source, sink = (node, parent - n) if node < n else (parent, node - n)
-            arc_cost = cost[source, sink]
-            tree.potential[node] = arc_cost - tree.potential[parent]
-            node = _next_in_subtree(tree, node, top)
-        top = tree.after[top]
+            tree.potential[node] = cost[source, sink] - tree.potential[parent]
+        node = tree.thread[node]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _walk(tree: Tree, n: int, node: int, length: int, step: float) -> int:
+    """Add `step` to f, and take it from g, on nodes in a row; return the last one."""
+    while True:
+        tree.potential[node] += step if node < n else -step
+        length -= 1
+        if length == 0:
+            return node
+        node = tree.thread[node]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _rehang(
+    tree: Tree, n: int, lower: int, out: int, upper: int, flow: Any, step: float
+) -> None:
+    """Cut the subtree of `out` and hang it by its node `lower` under `upper`.
+
+    The path lower .. out is turned around, with the flow on it. In the new
+    preorder the subtree of `lower` comes first; then, for each node of the path,
+    what it had before and behind the subtree just placed. All potentials of the
+    subtree move by `step`.
+    """
+    parent, thread, back, size = tree.parent, tree.thread, tree.back, tree.size
+    moved = size[out]
+    before_all = back[out]
+    child, child_size = lower, size[lower]
+    new_parent, new_flow = upper, flow
+    node, old_flow = parent[lower], tree.flow[lower]
+    tail = _walk(tree, n, lower, child_size, step)
+    behind = thread[tail]
+    size[lower] = moved
+    parent[lower], tree.flow[lower] = new_parent, new_flow
+    while child != out:
+        node_size, next_node, next_flow = size[node], parent[node], tree.flow[node]
+        # What comes before the child's subtree, from the node itself on.
+        n_behind = node_size - child_size - 1
+        end = node
+        tree.potential[node] += step if node < n else -step
+        while thread[end] != child:
+            end = thread[end]
+            tree.potential[end] += step if end < n else -step
+            n_behind -= 1
+        thread[tail] = node
+        back[node] = tail
+        tail = end
+        if n_behind > 0:
+            thread[tail] = behind
+            back[behind] = tail
+            tail = _walk(tree, n, behind, n_behind, step)
+            behind = thread[tail]
+        size[node] = moved - child_size
+        parent[node], tree.flow[node] = child, old_flow
+        child, child_size = node, node_size
+        node, old_flow = next_node, next_flow
+    thread[before_all] = behind
+    back[behind] = before_all
+    following = thread[upper]
+    thread[upper] = lower
+    back[lower] = upper
+    thread[tail] = following
+    back[following] = tail
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> tuple[int, Any]:
     """Bring the arc from source i to sink node j into the tree.
 
-    Returns the work done: nodes passed on the cycle and nodes moved.
+    Returns the work done, in nodes touched, and the flow that moved.
     """
-    flow, parent, depth = tree.flow, tree.parent, tree.depth
+    flow, parent, size = tree.flow, tree.parent, tree.size
     # Flow grows along i -> j and around the cycle. It falls on arcs that lead up
     # from a source on i's side and down to a sink on j's side. Of the arcs that
     # block first, the last one met when the cycle is walked from its apex in the
@@ -210,7 +221,7 @@ def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> tuple[int
     work = 0
     while x != y:
         work += 1
-        if depth[x] >= depth[y]:
+        if size[x] <= size[y]:
             if x < n and flow[x] < delta_i:
                 delta_i = flow[x]
                 out_i = x
@@ -234,19 +245,18 @@ def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> tuple[int
         while y != apex:
             flow[y] += -delta if y >= n else delta
             y = parent[y]
-    # Reverse the path lower .. out and hang it under the entering arc.
-    node, new_parent, new_flow = lower, upper, delta
-    while True:
-        old_parent, old_flow = parent[node], flow[node]
-        _cut(tree, node)
-        _link(tree, node, new_parent)
-        flow[node] = new_flow
-        if node == out:
-            break
-        node, new_parent, new_flow = old_parent, node, old_flow
+    moved = size[out]
+    x = parent[out]
+    while x != apex:
+        size[x] -= moved
+        x = parent[x]
+    x = upper
+    while x != apex:
+        size[x] += moved
+        x = parent[x]
     step = reduced_cost if lower < n else -reduced_cost
-    work += _shift_subtree(tree, n, lower, step)
-    return work, delta
+    _rehang(tree, n, lower, out, upper, delta, step)
+    return work + moved, delta
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

@@ -119,9 +119,9 @@ def _pivot_to_the_end(
 
 def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
     size = n + m + 1
-    parent, first, after, before, depth = np.empty((5, size), np.int32)
+    parent, thread, back, subtree = np.empty((4, size), np.int32)
     flow, potential = np.empty(size, np.int64), np.empty(size)
-    tree = kernel.Tree(parent, first, after, before, depth, flow, potential)
+    tree = kernel.Tree(parent, thread, back, subtree, flow, potential)
     search = kernel.Search(
         np.empty(_BLOCK_ROWS, np.int32),
         np.empty(_BLOCK_ROWS, np.int32),
@@ -143,14 +143,12 @@ def _hang_on_root(
     root = len(tree.parent) - 1
     tree.parent[:] = root
     tree.parent[root] = -1
-    tree.first[:] = -1
-    tree.first[root] = 0
-    tree.after[:] = np.arange(1, root + 2)
-    tree.after[root - 1 :] = -1
-    tree.before[:] = np.arange(-1, root)
-    tree.before[root] = -1
-    tree.depth[:] = 1
-    tree.depth[root] = 0
+    tree.thread[:-1] = np.arange(1, root + 1)
+    tree.thread[root] = 0
+    tree.back[1:] = np.arange(root)
+    tree.back[0] = root
+    tree.size[:-1] = 1
+    tree.size[root] = root + 1
     tree.flow[:] = np.concatenate([masses.a, masses.b, [0]])
     tree.potential[:] = np.concatenate([f + margin, g + margin, [0.0]])
 
