@@ -166,12 +166,11 @@ def _rehang(
     moved = size[out]
     before_all = back[out]
     child, child_size = lower, size[lower]
-    new_parent, new_flow = upper, flow
     node, old_flow = parent[lower], tree.flow[lower]
     tail = _walk(tree, n, lower, child_size, step)
     behind = thread[tail]
     size[lower] = moved
-    parent[lower], tree.flow[lower] = new_parent, new_flow
+    parent[lower], tree.flow[lower] = upper, flow
     while child != out:
         node_size, next_node, next_flow = size[node], parent[node], tree.flow[node]
         # What comes before the child's subtree, from the node itself on.
