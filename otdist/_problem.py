@@ -53,6 +53,8 @@ class Problem:
         float16) are made equal by scaling b.
     metric, p
         As given; ``None`` and 1 for a problem made from a cost matrix.
+    mass : float
+        The total mass of either side.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class Problem:
     b: FloatArray
     metric: Metric | None
     p: float
+    mass: float
 
     def __init__(
         self,
@@ -160,8 +163,8 @@ class Problem:
         masses_a, masses_b = _validate.balance(
             masses_a, masses_b, max(tolerance_a, tolerance_b), normalize
         )
-        _require_product(math.fsum(masses_a), geometry.largest)
         self._set(geometry, masses_a, masses_b, metric, p)
+        _require_product(self.mass, geometry.largest)
 
     def _set(
         self,
@@ -177,6 +180,7 @@ class Problem:
             ("b", _validate.frozen(b)),
             ("metric", metric),
             ("p", p),
+            ("mass", math.fsum(a)),
         ):
             object.__setattr__(self, name, value)
 
@@ -189,11 +193,6 @@ class Problem:
     def shape(self) -> tuple[int, int]:
         """Numbers of atoms (n, m)."""
         return self.geometry.shape
-
-    @property
-    def mass(self) -> float:
-        """The total mass of either side."""
-        return math.fsum(self.a)
 
     @property
     def is_line(self) -> bool:
