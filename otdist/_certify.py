@@ -358,7 +358,7 @@ def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
 
 def _total(terms: FloatArray) -> float:
     """Sum exactly, or in extended precision where there are many terms."""
-    if len(terms) <= 10_000:
+    if len(terms) <= 2000:
         return math.fsum(terms)
     return float(np.sum(terms, dtype=np.longdouble))
 
