@@ -230,7 +230,9 @@ class Result:
         Gradients
             The optimum's envelope: potentials for the masses, the plan for the
             costs, and the plan's costs differentiated for the points. Where the
-            optimal plan or potentials are not unique, one subgradient.
+            optimal plan or potentials are not unique, one subgradient. For
+            entropic methods these are the derivatives of `regularized_value`, as
+            exact as its iteration.
 
         Raises
         ------
