@@ -40,6 +40,7 @@ class Tree(NamedTuple):
     parent: np.ndarray  # (N,) int32, -1 at the root
     thread: np.ndarray  # (N,) int32, next node in preorder
     back: np.ndarray  # (N,) int32, previous node in preorder
+    last: np.ndarray  # (N,) int32, last node of the subtree in preorder
     size: np.ndarray  # (N,) int32, nodes of the subtree
     flow: np.ndarray  # (N,) int64, on the arc between the node and its parent
     potential: np.ndarray  # (N,) float64
@@ -110,30 +111,27 @@ def _first_at_most(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def raise_artificial(tree: Tree, n: int, step: float) -> None:
-    """Make every artificial arc dearer by `step`."""
-    root = tree.parent.size - 1
-    shift = 0.0
-    node = tree.thread[root]
-    while node != root:
-        if tree.parent[node] == root:
-            shift = step if node < n else -step
-        tree.potential[node] += shift if node < n else -shift
-        node = tree.thread[node]
+def refresh(
+    cost: np.ndarray,
+    tree: Tree,
+    n: int,
+    start: np.ndarray,
+    source_level: float,
+    sink_level: float,
+) -> None:
+    """Recompute all potentials from the tree, so that rounding does not build up.
 
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def refresh(cost: np.ndarray, tree: Tree, n: int, shift: float) -> None:
-    """Recompute potentials from the tree, so that rounding does not build up.
-
-    `shift` is added to f and taken from g, which changes no reduced cost.
+    The arc between the root and an atom costs `start` of the atom, plus the level
+    of its side; raising both levels makes all artificial arcs dearer.
     """
     root = tree.parent.size - 1
+    tree.potential[root] = 0.0
     node = tree.thread[root]
     while node != root:
         parent = tree.parent[node]
         if parent == root:
-            tree.potential[node] += shift if node < n else -shift
+            level = source_level if node < n else sink_level
+            tree.potential[node] = start[node] + level
         else:
             source, sink = (node, parent - n) if node < n else (parent, node - n)
             tree.potential[node] = cost[source, sink] - tree.potential[parent]
@@ -141,65 +139,69 @@ def refresh(cost: np.ndarray, tree: Tree, n: int, shift: float) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _walk(tree: Tree, n: int, node: int, length: int, step: float) -> int:
-    """Add `step` to f, and take it from g, on nodes in a row; return the last one."""
-    while True:
+def _shift(tree: Tree, n: int, node: int, length: int, step: float) -> None:
+    """Add `step` to f, and take it from g, on `length` nodes in a row."""
+    for _ in range(length):
         tree.potential[node] += step if node < n else -step
-        length -= 1
-        if length == 0:
-            return node
         node = tree.thread[node]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _rehang(
-    tree: Tree, n: int, lower: int, out: int, upper: int, flow: Any, step: float
-) -> None:
+def _rehang(tree: Tree, lower: int, out: int, upper: int, flow: Any) -> None:
     """Cut the subtree of `out` and hang it by its node `lower` under `upper`.
 
     The path lower .. out is turned around, with the flow on it. In the new
     preorder the subtree of `lower` comes first; then, for each node of the path,
-    what it had before and behind the subtree just placed. All potentials of the
-    subtree move by `step`.
+    what it had before and behind the subtree just placed.
     """
-    parent, thread, back, size = tree.parent, tree.thread, tree.back, tree.size
-    moved = size[out]
-    before_all = back[out]
+    parent, thread, back = tree.parent, tree.thread, tree.back
+    size, last = tree.size, tree.last
+    moved, before_all, last_of_all = size[out], back[out], last[out]
     child, child_size = lower, size[lower]
+    child_last, child_back = last[lower], back[lower]
     node, old_flow = parent[lower], tree.flow[lower]
-    tail = _walk(tree, n, lower, child_size, step)
-    behind = thread[tail]
+    tail, behind = last[lower], thread[last[lower]]
     size[lower] = moved
     parent[lower], tree.flow[lower] = upper, flow
     while child != out:
-        node_size, next_node, next_flow = size[node], parent[node], tree.flow[node]
-        # What comes before the child's subtree, from the node itself on.
-        n_behind = node_size - child_size - 1
-        end = node
-        tree.potential[node] += step if node < n else -step
-        while thread[end] != child:
-            end = thread[end]
-            tree.potential[end] += step if end < n else -step
-            n_behind -= 1
+        node_size, node_last, node_back = size[node], last[node], back[node]
+        next_node, next_flow = parent[node], tree.flow[node]
         thread[tail] = node
         back[node] = tail
-        tail = end
-        if n_behind > 0:
+        # What comes before the child's subtree ends where the child began.
+        tail = child_back
+        if node_last != child_last:
             thread[tail] = behind
             back[behind] = tail
-            tail = _walk(tree, n, behind, n_behind, step)
+            tail = node_last
             behind = thread[tail]
         size[node] = moved - child_size
         parent[node], tree.flow[node] = child, old_flow
         child, child_size = node, node_size
+        child_last, child_back = node_last, node_back
         node, old_flow = next_node, next_flow
+    # Every node of the path now has all that follows it below itself.
+    child = out
+    while child != upper:
+        last[child] = tail
+        child = parent[child]
     thread[before_all] = behind
     back[behind] = before_all
+    _replace_last(tree, node, last_of_all, before_all)
     following = thread[upper]
     thread[upper] = lower
     back[lower] = upper
     thread[tail] = following
     back[following] = tail
+    _replace_last(tree, upper, upper, tail)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _replace_last(tree: Tree, node: int, old: int, new: int) -> None:
+    """Tell the node and its ancestors that their subtrees end elsewhere."""
+    while node >= 0 and tree.last[node] == old:
+        tree.last[node] = new
+        node = tree.parent[node]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -253,9 +255,15 @@ def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> tuple[int
     while x != apex:
         size[x] += moved
         x = parent[x]
+    _rehang(tree, lower, out, upper, delta)
+    # Moving one side by a step or the other side back makes the same differences.
     step = reduced_cost if lower < n else -reduced_cost
-    _rehang(tree, n, lower, out, upper, delta, step)
-    return work + moved, delta
+    others = parent.size - moved
+    if moved <= others:
+        _shift(tree, n, lower, moved, step)
+        return work + moved, delta
+    _shift(tree, n, tree.thread[tree.last[lower]], others, -step)
+    return work + others, delta
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

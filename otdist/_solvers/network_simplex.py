@@ -38,15 +38,15 @@ def run(problem: Problem, options: Options) -> Candidate:
     if options.warm_start is not None:
         g = start_from(problem.geometry, options.warm_start)
         margin = _WARM_MARGIN * largest
-    f = problem.geometry.row_minimum(g)
+    start = np.concatenate([problem.geometry.row_minimum(g), g])
     # Masses of parts that no arc connects may differ by the rounding of their sums.
     rounding = int(16 * _EPS * float(masses.a.sum()))
     negligible = 0
     while True:
         tree, search = _allocate(n, m)
-        _hang_on_root(tree, masses, f, g, margin)
+        _hang_on_root(tree, masses, start, margin)
         finished = _pivot_to_the_end(
-            cost, tree, search, largest, margin, negligible, options
+            cost, tree, search, start, largest, margin, negligible, options
         )
         left = _artificial_flow(tree, n)
         if not finished or left in (0, negligible) or left > rounding:
@@ -73,6 +73,7 @@ def _pivot_to_the_end(
     cost: FloatArray,
     tree: kernel.Tree,
     search: kernel.Search,
+    start: FloatArray,
     largest: float,
     margin: float,
     negligible: int,
@@ -87,19 +88,18 @@ def _pivot_to_the_end(
     n, m = cost.shape
     tolerance = 1e-13 * largest
     n_pivots = -1
-    is_balanced = False
     while True:
         code = kernel.run(
             cost, tree, search, _BLOCK_ROWS, tolerance, _BUDGET, options.max_iter
         )
         options.report(int(search.counts[0]))
         has_artificial = _artificial_flow(tree, n) > negligible
-        shift = 0.0
-        if not has_artificial and not is_balanced:
-            # The margin has done its work: potentials back to the costs' own size.
-            shift = float(tree.potential[n:-1].mean() - tree.potential[:n].mean()) / 2
-            is_balanced = True
-        kernel.refresh(cost, tree, n, shift)
+        levels = (margin, margin)
+        if not has_artificial:
+            # Artificial arcs carry nothing: without the margin, which changes no
+            # difference, potentials are of the size of the costs in the tree.
+            levels = (0.0, 2 * margin)
+        kernel.refresh(cost, tree, n, start, *levels)
         if code == kernel.MORE:
             if search.counts[0] >= options.max_iter:
                 return False
@@ -107,10 +107,10 @@ def _pivot_to_the_end(
         if has_artificial:
             if margin > 4 * (n + m) * largest:
                 return True
-            kernel.raise_artificial(tree, n, 7 * margin)
             margin *= 8
+            kernel.refresh(cost, tree, n, start, margin, margin)
             continue
-        rounding = 8 * _EPS * float(np.abs(tree.potential).max())
+        rounding = 8 * _EPS * float(np.abs(tree.potential[:-1]).max())
         if search.counts[0] == n_pivots or rounding > tolerance / 2:
             return True
         n_pivots = int(search.counts[0])
@@ -119,9 +119,9 @@ def _pivot_to_the_end(
 
 def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
     size = n + m + 1
-    parent, thread, back, subtree = np.empty((4, size), np.int32)
+    parent, thread, back, last, subtree = np.empty((5, size), np.int32)
     flow, potential = np.empty(size, np.int64), np.empty(size)
-    tree = kernel.Tree(parent, thread, back, subtree, flow, potential)
+    tree = kernel.Tree(parent, thread, back, last, subtree, flow, potential)
     search = kernel.Search(
         np.empty(_BLOCK_ROWS, np.int32),
         np.empty(_BLOCK_ROWS, np.int32),
@@ -133,13 +133,9 @@ def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
 
 
 def _hang_on_root(
-    tree: kernel.Tree,
-    masses: IntegerMasses,
-    f: FloatArray,
-    g: FloatArray,
-    margin: float,
+    tree: kernel.Tree, masses: IntegerMasses, start: FloatArray, margin: float
 ) -> None:
-    """Make every atom a child of the root, by an arc `margin` above f or g."""
+    """Make every atom a child of the root, by an arc `margin` above its start."""
     root = len(tree.parent) - 1
     tree.parent[:] = root
     tree.parent[root] = -1
@@ -147,10 +143,13 @@ def _hang_on_root(
     tree.thread[root] = 0
     tree.back[1:] = np.arange(root)
     tree.back[0] = root
+    tree.last[:-1] = np.arange(root)
+    tree.last[root] = root - 1
     tree.size[:-1] = 1
     tree.size[root] = root + 1
     tree.flow[:] = np.concatenate([masses.a, masses.b, [0]])
-    tree.potential[:] = np.concatenate([f + margin, g + margin, [0.0]])
+    tree.potential[:-1] = start + margin
+    tree.potential[root] = 0.0
 
 
 def _is_artificial(tree: kernel.Tree) -> NDArray[np.bool_]:
