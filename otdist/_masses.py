@@ -70,8 +70,8 @@ def fitted(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
 def completed(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
     """Scale down what is too much and couple what is missing from the corner."""
     rows, columns, mass = arcs
-    mass = mass * _shrink(a, _sums(rows, mass, len(a)))[rows]
-    mass = mass * _shrink(b, _sums(columns, mass, len(b)))[columns]
+    mass = mass * shrink(a, _sums(rows, mass, len(a)))[rows]
+    mass = mass * shrink(b, _sums(columns, mass, len(b)))[columns]
     left_a = np.maximum(a - _sums(rows, mass, len(a)), 0.0)
     left_b = np.maximum(b - _sums(columns, mass, len(b)), 0.0)
     left = min(left_a.sum(), left_b.sum())
@@ -94,7 +94,7 @@ def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
     return np.bincount(index, mass, size).astype(np.float64, copy=False)
 
 
-def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
+def shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
     """Return the factors <= 1 that bring sums down to the wanted ones."""
     return np.minimum(1.0, wanted / np.maximum(got, np.finfo(float).tiny))
 

@@ -29,7 +29,7 @@ class Options(NamedTuple):
     report: Callable[[int], None]
 
 
-#: The methods, and what `solve` may assume about each.
+#: The methods by name: each is a module of this package.
 SOLVERS = ("network_simplex", "line", "highs", "sinkhorn")
 
 #: Methods that end with a marginal error instead of an exact plan.

@@ -94,6 +94,10 @@ def _pivot_to_the_end(
         )
         options.report(int(search.counts[0]))
         has_artificial = _artificial_flow(tree, n) > negligible
+        if code == kernel.DONE and has_artificial:
+            if margin > 4 * (n + m) * largest:
+                return True
+            margin *= 8
         levels = (margin, margin)
         if not has_artificial:
             # Artificial arcs carry nothing: without the margin, which changes no
@@ -105,10 +109,6 @@ def _pivot_to_the_end(
                 return False
             continue
         if has_artificial:
-            if margin > 4 * (n + m) * largest:
-                return True
-            margin *= 8
-            kernel.refresh(cost, tree, n, start, margin, margin)
             continue
         rounding = 8 * _EPS * float(np.abs(tree.potential[:-1]).max())
         if search.counts[0] == n_pivots or rounding > tolerance / 2:

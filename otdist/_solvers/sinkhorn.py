@@ -17,6 +17,7 @@ import numpy as np
 from otdist._geometry import Geometry, blocks
 from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
+from otdist._masses import shrink
 from otdist._plan import EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate
@@ -95,6 +96,7 @@ def _iterate(
     log_a, log_b = np.log(problem.a), np.log(problem.b)
     g = g + epsilon * log_b
     f: FloatArray | None = None
+    is_symmetric = problem.is_symmetric
     relaxation = Relaxation()
     n_level = 0
     for n_iter in range(1, options.max_iter + 1):
@@ -109,7 +111,7 @@ def _iterate(
             # Once more with exact rows, as rounding assumes.
             relaxation, f = Relaxation(), None
             continue
-        if problem.is_symmetric:
+        if is_symmetric:
             # Both potentials are equal at the optimum: meeting halfway converges
             # much faster than taking turns (Feydy et al., 2019).
             g = 0.5 * (g + f)
@@ -247,9 +249,9 @@ def _rounded(problem: Problem, state: _State, has_forbidden: bool) -> EntropicPl
     u, v = np.zeros(len(a)), np.zeros(len(b))
     f, g, epsilon = state.f, state.g, state.epsilon
     plan = EntropicPlan(problem.geometry, f, g, epsilon, r, s, u, v)
-    r = _shrink(a, _marginals(plan)[0])
+    r = shrink(a, _marginals(plan)[0])
     plan = replace(plan, r=r)
-    s = _shrink(b, _marginals(plan)[1])
+    s = shrink(b, _marginals(plan)[1])
     plan = replace(plan, s=s)
     if has_forbidden:
         return plan
@@ -258,11 +260,6 @@ def _rounded(problem: Problem, state: _State, has_forbidden: bool) -> EntropicPl
     if not rest_a.any() or not rest_b.any():
         return plan
     return replace(plan, u=rest_a, v=rest_b / rest_b.sum())
-
-
-def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
-    """Return the factors <= 1 that bring sums down to the wanted ones."""
-    return np.minimum(1.0, wanted / np.maximum(got, np.finfo(float).tiny))
 
 
 def _marginals(plan: EntropicPlan) -> tuple[FloatArray, FloatArray]:
