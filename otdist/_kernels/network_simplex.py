@@ -53,7 +53,7 @@ class Search(NamedTuple):
     column: np.ndarray  # (K,) int32, node of the sink
     cost: np.ndarray  # (K,) float64
     cursor: np.ndarray  # (2,) int64: next row to price, number of candidates
-    counts: np.ndarray  # (3,) int64: pivots, degenerate pivots, rows priced
+    n_pivots: np.ndarray  # (1,) int64
 
 
 def _plain_smaller(x: float, y: float) -> float:
@@ -205,10 +205,10 @@ def _replace_last(tree: Tree, node: int, old: int, new: int) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> tuple[int, Any]:
+def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> Any:
     """Bring the arc from source i to sink node j into the tree.
 
-    Returns the work done, in nodes touched, and the flow that moved.
+    Returns the work done, in nodes touched.
     """
     flow, parent, size = tree.flow, tree.parent, tree.size
     # Flow grows along i -> j and around the cycle. It falls on arcs that lead up
@@ -261,9 +261,9 @@ def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> tuple[int
     others = parent.size - moved
     if moved <= others:
         _shift(tree, n, lower, moved, step)
-        return work + moved, delta
+        return work + moved
     _shift(tree, n, tree.thread[tree.last[lower]], others, -step)
-    return work + others, delta
+    return work + others
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -294,7 +294,6 @@ def _collect(
                 i = 0
     search.cursor[0] = i
     search.cursor[1] = n_candidates
-    search.counts[2] += n_priced
     return n_priced
 
 
@@ -356,18 +355,17 @@ def run(
     is in `tree` and `search`, written in place.
     """
     n, m = cost.shape
-    while budget > 0 and search.counts[0] < max_pivots:
+    while budget > 0 and search.n_pivots[0] < max_pivots:
         if search.cursor[1] == 0:
             n_priced = _collect(cost, tree, search, n_block, tolerance)
             budget -= n_priced * m
             if search.cursor[1] == 0:
                 return DONE
-        while search.cursor[1] > 0 and budget > 0 and search.counts[0] < max_pivots:
+        while search.cursor[1] > 0 and budget > 0 and search.n_pivots[0] < max_pivots:
             i, j, reduced = _best_candidate(tree, search, tolerance)
             if i < 0:
                 break
-            work, delta = _pivot(tree, n, i, j, reduced)
-            search.counts[0] += 1
-            search.counts[1] += delta == 0
+            work = _pivot(tree, n, i, j, reduced)
+            search.n_pivots[0] += 1
             budget -= 8 * work
     return MORE

@@ -63,7 +63,7 @@ def run(problem: Problem, options: Options) -> Candidate:
         plan=plan,
         f=tree.potential[:n].copy(),
         g=tree.potential[n : n + m].copy(),
-        n_iter=int(search.counts[0]),
+        n_iter=int(search.n_pivots[0]),
         finished=finished,
         stranded=rows,
     )
@@ -92,7 +92,7 @@ def _pivot_to_the_end(
         code = kernel.run(
             cost, tree, search, _BLOCK_ROWS, tolerance, _BUDGET, options.max_iter
         )
-        options.report(int(search.counts[0]))
+        options.report(int(search.n_pivots[0]))
         has_artificial = _artificial_flow(tree, n) > negligible
         if code == kernel.DONE and has_artificial:
             if margin > 4 * (n + m) * largest:
@@ -105,15 +105,15 @@ def _pivot_to_the_end(
             levels = (0.0, 2 * margin)
         kernel.refresh(cost, tree, n, start, *levels)
         if code == kernel.MORE:
-            if search.counts[0] >= options.max_iter:
+            if search.n_pivots[0] >= options.max_iter:
                 return False
             continue
         if has_artificial:
             continue
         rounding = 8 * _EPS * float(np.abs(tree.potential[:-1]).max())
-        if search.counts[0] == n_pivots or rounding > tolerance / 2:
+        if search.n_pivots[0] == n_pivots or rounding > tolerance / 2:
             return True
-        n_pivots = int(search.counts[0])
+        n_pivots = int(search.n_pivots[0])
         tolerance = rounding
 
 
@@ -127,7 +127,7 @@ def _allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
         np.empty(_BLOCK_ROWS, np.int32),
         np.empty(_BLOCK_ROWS),
         np.zeros(2, np.int64),
-        np.zeros(3, np.int64),
+        np.zeros(1, np.int64),
     )
     return tree, search
 
