@@ -51,15 +51,7 @@ class Points:
             pairs = zip(rows, columns, strict=True)
             values = (distance(self.x[i], self.y[j]) for i, j in pairs)
             return power(np.fromiter(values, float, len(rows)), self.p)
-        difference = self.x[rows] - self.y[columns]
-        if self.metric == "cityblock":
-            return power(np.abs(difference).sum(axis=1), self.p)
-        if self.metric == "chebyshev":
-            return power(np.abs(difference).max(axis=1), self.p)
-        squared: FloatArray = np.einsum("kd,kd->k", difference, difference)
-        if self.metric == "sqeuclidean" or self.p == 2:
-            return squared
-        return power(np.sqrt(squared), self.p)
+        return _costs(self.x[rows].T, self.y[columns].T, self.metric, self.p)
 
     def dense(self) -> FloatArray:
         """Compute the whole matrix; `InputError` if it cannot fit in memory."""
@@ -122,10 +114,18 @@ def cost_matrix(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Float
         from scipy.spatial.distance import cdist
 
         return power(np.asarray(cdist(x, y, metric)), p)
-    total = np.zeros((len(x), len(y)))
+    return _costs(x.T[:, :, None], y.T[:, None, :], metric, p)
+
+
+def _costs(x: FloatArray, y: FloatArray, metric: str, p: float) -> FloatArray:
+    """Return costs of points (d, …) that broadcast, for blocks and pairs alike.
+
+    One code for both, so that a pair costs the same to the last bit either way.
+    """
+    total = np.zeros(np.broadcast_shapes(x.shape[1:], y.shape[1:]))
     part = np.empty_like(total)
-    for x_k, y_k in zip(x.T, y.T, strict=True):
-        np.subtract(x_k[:, None], y_k, out=part)
+    for x_k, y_k in zip(x, y, strict=True):
+        np.subtract(x_k, y_k, out=part)
         if metric == "chebyshev":
             np.maximum(total, np.abs(part, out=part), out=total)
         elif metric == "cityblock":
