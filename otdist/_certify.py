@@ -18,11 +18,12 @@ from otdist._errors import InputError
 from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
 from otdist._geometry.line import Line
+from otdist._geometry.points import Points
 from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Certificate
 from otdist._typing import ArrayLike, FloatArray, IntArray
-from otdist._validate import as_float64, as_potential, first_index
+from otdist._validate import as_float64, as_jobs, as_potential, first_index
 
 # A plan is a coupling if its marginals are off by no more than this of the mass:
 # sums of float64 are not exact. Beyond, it is repaired before it counts.
@@ -33,11 +34,19 @@ _ATOM_TOLERANCE = 2.0**-60
 # and on fewer points.
 _COMPILED_ENTRIES = 1 << 17
 _COMPILED_LINE = 20_000
+_COMPILED_PAIRS = 1 << 20
+# How the compiled pass calls the metrics.
+_NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
 _EPS = float(np.finfo(float).eps)
 
 
 def certify(
-    problem: Problem, plan: Any, f: ArrayLike, g: ArrayLike | None = None
+    problem: Problem,
+    plan: Any,
+    f: ArrayLike,
+    g: ArrayLike | None = None,
+    *,
+    n_jobs: int = 1,
 ) -> Certificate:
     """Bound the optimal value of a problem by anybody's plan and potentials.
 
@@ -54,6 +63,9 @@ def certify(
         `lower` is what they prove.
     g : array_like (m,), optional
         Potential of the second measure; only `dual_violation` depends on it.
+    n_jobs : int, default 1
+        Threads for many points; -1 for one on each processor. The result does not
+        depend on it.
 
     Returns
     -------
@@ -90,6 +102,7 @@ def certify(
     """
     if not isinstance(problem, Problem):
         raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
+    n_jobs = as_jobs(n_jobs)
     arcs = _as_arcs(plan, problem.shape)
     if problem.is_bottleneck:
         if arcs is None:
@@ -105,7 +118,7 @@ def certify(
         primal = _upper_from_arcs(problem, arcs)
     else:
         primal = _upper_from_rows(problem, plan)
-    dual = _lower_bound(problem, f, g)
+    dual = _lower_bound(problem, f, g, n_jobs)
     hidden = 2 * _EPS * (dual.size + primal.size)
     if primal.is_coupling:
         hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
@@ -134,15 +147,17 @@ class _Primal(NamedTuple):
     is_coupling: bool  # as given, up to rounding; else it was repaired
 
 
-def _lower_bound(problem: Problem, f: FloatArray, g: FloatArray | None) -> _Dual:
+def _lower_bound(
+    problem: Problem, f: FloatArray, g: FloatArray | None, n_jobs: int
+) -> _Dual:
     """Return the dual value of f and its c-transform."""
     a, b = problem.a, problem.b
-    best = _column_minimum(problem, f)
+    best = _column_minimum(problem, f, n_jobs)
     violation = 0.0 if g is None else max(float(np.max(g - best)), 0.0)
     carries, used = a > 0, b > 0
     if not carries.all():
         # Atoms without mass constrain nothing.
-        best = _column_minimum(problem, np.where(carries, f, -np.inf))
+        best = _column_minimum(problem, np.where(carries, f, -np.inf), n_jobs)
     f, best = np.where(carries, f, 0.0), np.where(used, best, 0.0)
     if not np.isfinite(best).all():
         return _Dual(math.inf, f, np.zeros(len(b)), violation, math.inf)
@@ -158,17 +173,46 @@ def _lower_bound(problem: Problem, f: FloatArray, g: FloatArray | None) -> _Dual
     return _Dual(_total(terms), f, best, violation, size + float(np.abs(terms).sum()))
 
 
-def _column_minimum(problem: Problem, f: FloatArray) -> FloatArray:
-    """Return the c-transform of f; compiled for many points on the line."""
-    line = problem.geometry
-    if not isinstance(line, Line) or sum(line.shape) < _COMPILED_LINE:
-        return line.column_minimum(f)
+def _column_minimum(problem: Problem, f: FloatArray, n_jobs: int) -> FloatArray:
+    """Return the c-transform of f; compiled for many points."""
+    geometry = problem.geometry
+    n, m = geometry.shape
+    if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
+        return _line_minimum(geometry, f)
+    is_known = isinstance(geometry, Points) and geometry.metric in _NORMS
+    if not is_known or n * m < _COMPILED_PAIRS:
+        return geometry.column_minimum(f)
+    return _points_minimum(geometry, f, n_jobs)
+
+
+def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
     from otdist._kernels.certificate import line_minimum
 
     x, y = line.x[line.by_x], line.y[line.by_y]
     best = np.empty(len(y))
     scratch = np.empty(len(y), np.int64)
     best[line.by_y] = line_minimum(x, f[line.by_x], y, line.p, scratch)
+    return best
+
+
+def _points_minimum(points: Points, f: FloatArray, n_jobs: int) -> FloatArray:
+    """Sweep over all pairs, in ranges of columns that threads share."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from otdist._kernels.certificate import points_minimum
+
+    x, y = np.ascontiguousarray(points.x.T), np.ascontiguousarray(points.y.T)
+    norm = _NORMS[points.metric]
+    best = np.empty(y.shape[1])
+    # Some 50 ms at a time, so that Ctrl-C is heard.
+    length = max(1024, (1 << 26) // len(f))
+
+    def sweep(start: int) -> None:
+        part = best[start : start + length]
+        points_minimum(x, f, y, norm, points.p, start, part)
+
+    with ThreadPoolExecutor(n_jobs) as pool:
+        list(pool.map(sweep, range(0, len(best), length)))
     return best
 
 

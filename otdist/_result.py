@@ -23,7 +23,7 @@ class Status(StrEnum):
     CONVERGED = "converged"
     """The method's own stopping rule held; the bracket says how far it is off."""
     MAX_ITER = "max_iter"
-    """Stopped at `max_iter`; the bracket holds: raise `max_iter`."""
+    """Stopped at `max_iter` or `time_limit`; the bracket holds: raise the limit."""
     NOT_PROVED = "not_proved"
     """The method ended, but its answer leaves a gap; the bracket holds."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
 from otdist._typing import FloatArray, IntArray
-from otdist._validate import as_number, as_potential
+from otdist._validate import as_jobs, as_number, as_potential
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,8 @@ def solve(
     max_iter: int | None = None,
     epsilon: float | None = None,
     warm_start: Result | tuple[FloatArray, FloatArray] | None = None,
+    time_limit: float | None = None,
+    n_jobs: int = 1,
     progress: bool = False,
 ) -> Result:
     """Solve a transport problem and prove how close the answer is.
@@ -61,6 +64,12 @@ def solve(
         cost under the product measure.
     warm_start : Result or (f, g), optional
         Potentials to start from, for network_simplex and sinkhorn.
+    time_limit : float, optional
+        Seconds after which network_simplex stops and returns the best bracket so
+        far, with ``success=False``. Default: none.
+    n_jobs : int, default 1
+        Threads for passes over all pairs, in network_simplex and its certificate;
+        -1 for one on each processor. The result does not depend on it.
     progress : bool, default False
         Show a progress bar (needs tqdm).
 
@@ -102,6 +111,8 @@ def solve(
     tol = _tolerance(tol, entropic)
     if epsilon is not None:
         _require_epsilon(epsilon, entropic, problem)
+    n_jobs = as_jobs(n_jobs)
+    deadline = time.monotonic() + _seconds(time_limit)
     part, rows, columns = problem.support()
     start = _potentials_of(warm_start, problem)
     _require_arcs(part, rows, columns)
@@ -112,13 +123,16 @@ def solve(
             epsilon=epsilon,
             warm_start=None if start is None else (start[0][rows], start[1][columns]),
             report=report,
+            n_jobs=n_jobs,
+            deadline=deadline,
         )
         candidate = _solvers.load(method)(part, options)
     if candidate.stranded is not None:
         _raise_stranded(candidate.stranded, rows, problem)
     plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
-    certificate = certify(problem, plan, f, None if entropic else g)
+    certificate = certify(problem, plan, f, None if entropic else g, n_jobs=n_jobs)
     status = _status(candidate, certificate, problem.mass, tol, entropic)
+    limit = "max_iter" if candidate.n_iter >= options.max_iter else "time_limit"
     return Result(
         problem=problem,
         coupling=plan,
@@ -126,7 +140,7 @@ def solve(
         certificate=certificate,
         regularized_value=candidate.regularized_value,
         status=status,
-        message=_message(status, certificate, tol, entropic),
+        message=_message(status, certificate, tol, entropic, limit),
         n_iter=candidate.n_iter,
         method=method,
     )
@@ -164,6 +178,15 @@ def _limit(max_iter: int | None, entropic: bool) -> int:
     if not (0 <= limit < np.inf and limit == int(limit)):
         raise InputError(f"max_iter must be an integer >= 0, got {max_iter!r}")
     return int(max_iter)
+
+
+def _seconds(time_limit: float | None) -> float:
+    if time_limit is None:
+        return np.inf
+    seconds = as_number("time_limit", time_limit, "seconds >= 0")
+    if not seconds >= 0:
+        raise InputError(f"time_limit must be seconds >= 0, got {time_limit!r}")
+    return seconds
 
 
 def _require_epsilon(epsilon: float, entropic: bool, problem: Problem) -> None:
@@ -301,7 +324,7 @@ def _status(
 
 
 def _message(
-    status: Status, certificate: Certificate, tol: float, entropic: bool
+    status: Status, certificate: Certificate, tol: float, entropic: bool, limit: str
 ) -> str:
     """Say what was reached, and what to try if that is not enough."""
     bracket = f"the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g}]"
@@ -314,7 +337,7 @@ def _message(
         )
     if status is Status.MAX_ITER:
         hint = " or epsilon" if entropic else ""
-        return f"stopped at max_iter; {bracket}: raise max_iter{hint}"
+        return f"stopped at {limit}; {bracket}: raise {limit}{hint}"
     return (
         f"ended with a relative gap of {certificate.relative_gap:.3g} above"
         f" tol={tol:g}; {bracket}: try method='network_simplex', or a larger tol"

@@ -7,6 +7,7 @@ the index, what was wanted, what was got and what to do.
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -206,3 +207,13 @@ def as_potential(name: str, value: Any, n: int) -> FloatArray:
         raise InputError(f"{name} must have shape ({n},), got {array.shape}")
     require_finite(name, array)
     return array
+
+
+def as_jobs(n_jobs: Any) -> int:
+    """Return a number of threads; -1 stands for one on each processor."""
+    value = as_number("n_jobs", n_jobs, "a positive integer, or -1")
+    if value == -1:
+        return os.cpu_count() or 1
+    if not (value >= 1 and value == int(value)):
+        raise InputError(f"n_jobs must be a positive integer, or -1, got {n_jobs!r}")
+    return int(value)

@@ -118,3 +118,58 @@ def line_minimum(
             best[j] = where
         step //= 2
     return g
+
+
+# Columns whose minima stay in the first-level cache while all rows pass by.
+_TILE = 1024
+
+
+@njit(cache=True, error_model="numpy", nogil=True, fastmath={"nnan", "nsz"})
+def points_minimum(
+    x: np.ndarray,
+    f: np.ndarray,
+    y: np.ndarray,
+    norm: int,
+    p: float,
+    start: int,
+    best: np.ndarray,
+) -> None:
+    """Write ``min_i |x[:, i] - y[:, j]| ** p - f[i]`` for j from `start` on.
+
+    x (d, n) and y (d, m) hold one coordinate after the other; `best` takes as many j
+    as it has places. The norm is 1, 2, 0 for the largest coordinate, or 4 for the
+    Euclidean norm squared, which is then raised to p.
+    """
+    d, n = x.shape
+    distance = np.empty(_TILE)
+    for left in range(0, best.size, _TILE):
+        least = best[left : left + _TILE]
+        least[:] = np.inf
+        size = least.size
+        for i in range(n):
+            out = distance[:size]
+            out[:] = 0.0
+            for k in range(d):
+                x_k = x[k, i]
+                y_k = y[k, start + left : start + left + size]
+                if norm == 1:
+                    for j in range(size):
+                        out[j] += abs(x_k - y_k[j])
+                elif norm == 0:
+                    for j in range(size):
+                        apart = abs(x_k - y_k[j])
+                        out[j] = apart if apart > out[j] else out[j]
+                else:
+                    for j in range(size):
+                        out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
+            # The square is exact where its root would round.
+            if norm == 2 and p != 2.0:
+                for j in range(size):
+                    out[j] = np.sqrt(out[j])
+            if not (p == 1.0 or (norm == 2 and p == 2.0)):
+                for j in range(size):
+                    out[j] = out[j] ** p
+            f_i = f[i]
+            for j in range(size):
+                slack = out[j] - f_i
+                least[j] = slack if slack < least[j] else least[j]

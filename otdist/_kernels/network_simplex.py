@@ -43,6 +43,7 @@ class Tree(NamedTuple):
     last: np.ndarray  # (N,) int32, last node of the subtree in preorder
     size: np.ndarray  # (N,) int32, nodes of the subtree
     flow: np.ndarray  # (N,) int64, on the arc between the node and its parent
+    cost: np.ndarray  # (N,) float64, of that arc
     potential: np.ndarray  # (N,) float64
 
 
@@ -111,30 +112,13 @@ def _first_at_most(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def refresh(
-    cost: np.ndarray,
-    tree: Tree,
-    n: int,
-    start: np.ndarray,
-    source_level: float,
-    sink_level: float,
-) -> None:
-    """Recompute all potentials from the tree, so that rounding does not build up.
-
-    The arc between the root and an atom costs `start` of the atom, plus the level
-    of its side; raising both levels makes all artificial arcs dearer.
-    """
+def refresh(tree: Tree) -> None:
+    """Recompute all potentials from the tree, so that rounding does not build up."""
     root = tree.parent.size - 1
     tree.potential[root] = 0.0
     node = tree.thread[root]
     while node != root:
-        parent = tree.parent[node]
-        if parent == root:
-            level = source_level if node < n else sink_level
-            tree.potential[node] = start[node] + level
-        else:
-            source, sink = (node, parent - n) if node < n else (parent, node - n)
-            tree.potential[node] = cost[source, sink] - tree.potential[parent]
+        tree.potential[node] = tree.cost[node] - tree.potential[tree.parent[node]]
         node = tree.thread[node]
 
 
@@ -147,10 +131,12 @@ def _shift(tree: Tree, n: int, node: int, length: int, step: float) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _rehang(tree: Tree, lower: int, out: int, upper: int, flow: Any) -> None:
+def _rehang(
+    tree: Tree, lower: int, out: int, upper: int, flow: Any, cost: float
+) -> None:
     """Cut the subtree of `out` and hang it by its node `lower` under `upper`.
 
-    The path lower .. out is turned around, with the flow on it. In the new
+    The path lower .. out is turned around, with flow and costs on it. In the new
     preorder the subtree of `lower` comes first; then, for each node of the path,
     what it had before and behind the subtree just placed.
     """
@@ -159,13 +145,13 @@ def _rehang(tree: Tree, lower: int, out: int, upper: int, flow: Any) -> None:
     moved, before_all, last_of_all = size[out], back[out], last[out]
     child, child_size = lower, size[lower]
     child_last, child_back = last[lower], back[lower]
-    node, old_flow = parent[lower], tree.flow[lower]
+    node, old_flow, old_cost = parent[lower], tree.flow[lower], tree.cost[lower]
     tail, behind = last[lower], thread[last[lower]]
     size[lower] = moved
-    parent[lower], tree.flow[lower] = upper, flow
+    parent[lower], tree.flow[lower], tree.cost[lower] = upper, flow, cost
     while child != out:
         node_size, node_last, node_back = size[node], last[node], back[node]
-        next_node, next_flow = parent[node], tree.flow[node]
+        next_node, next_flow, next_cost = parent[node], tree.flow[node], tree.cost[node]
         thread[tail] = node
         back[node] = tail
         # What comes before the child's subtree ends where the child began.
@@ -176,10 +162,10 @@ def _rehang(tree: Tree, lower: int, out: int, upper: int, flow: Any) -> None:
             tail = node_last
             behind = thread[tail]
         size[node] = moved - child_size
-        parent[node], tree.flow[node] = child, old_flow
+        parent[node], tree.flow[node], tree.cost[node] = child, old_flow, old_cost
         child, child_size = node, node_size
         child_last, child_back = node_last, node_back
-        node, old_flow = next_node, next_flow
+        node, old_flow, old_cost = next_node, next_flow, next_cost
     # Every node of the path now has all that follows it below itself.
     child = out
     while child != upper:
@@ -205,7 +191,9 @@ def _replace_last(tree: Tree, node: int, old: int, new: int) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> Any:
+def _pivot(
+    tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float
+) -> Any:
     """Bring the arc from source i to sink node j into the tree.
 
     Returns the work done, in nodes touched.
@@ -255,7 +243,7 @@ def _pivot(tree: Tree, n: int, i: int, j: int, reduced_cost: float) -> Any:
     while x != apex:
         size[x] += moved
         x = parent[x]
-    _rehang(tree, lower, out, upper, delta)
+    _rehang(tree, lower, out, upper, delta, cost)
     # Moving one side by a step or the other side back makes the same differences.
     step = reduced_cost if lower < n else -reduced_cost
     others = parent.size - moved
@@ -300,10 +288,10 @@ def _collect(
 @njit(cache=True, error_model="numpy", nogil=True)
 def _best_candidate(
     tree: Tree, search: Search, tolerance: float
-) -> tuple[Any, Any, float]:
+) -> tuple[Any, Any, float, float]:
     """Take the most violating candidate off the list, and those no longer violating.
 
-    Returns its source, sink node and reduced cost; source -1 if none is left.
+    Returns its source, sink node, cost and reduced cost; source -1 if none is left.
     """
     best = -1
     best_cost = -tolerance
@@ -322,12 +310,12 @@ def _best_candidate(
         k += 1
     if best < 0:
         search.cursor[1] = 0
-        return np.int32(-1), np.int32(-1), 0.0
-    i, j = search.row[best], search.column[best]
+        return np.int32(-1), np.int32(-1), 0.0, 0.0
+    i, j, cost = search.row[best], search.column[best], search.cost[best]
     n_candidates -= 1
     _move_candidate(search, n_candidates, best)
     search.cursor[1] = n_candidates
-    return i, j, best_cost
+    return i, j, cost, best_cost
 
 
 @njit(cache=True, error_model="numpy", nogil=True, inline="always")
@@ -336,6 +324,26 @@ def _move_candidate(search: Search, source: int, target: int) -> None:
     search.row[target] = search.row[source]
     search.column[target] = search.column[source]
     search.cost[target] = search.cost[source]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _pivot_on_candidates(
+    tree: Tree,
+    search: Search,
+    n: int,
+    tolerance: float,
+    budget: int,
+    max_pivots: int,
+) -> int:
+    """Bring candidates into the tree until none violates; return what is left."""
+    while search.cursor[1] > 0 and budget > 0 and search.n_pivots[0] < max_pivots:
+        i, j, cost, reduced = _best_candidate(tree, search, tolerance)
+        if i < 0:
+            break
+        work = _pivot(tree, n, i, j, cost, reduced)
+        search.n_pivots[0] += 1
+        budget -= 8 * work
+    return budget
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -361,11 +369,93 @@ def run(
             budget -= n_priced * m
             if search.cursor[1] == 0:
                 return DONE
-        while search.cursor[1] > 0 and budget > 0 and search.n_pivots[0] < max_pivots:
-            i, j, reduced = _best_candidate(tree, search, tolerance)
-            if i < 0:
-                break
-            work = _pivot(tree, n, i, j, reduced)
-            search.n_pivots[0] += 1
-            budget -= 8 * work
+        budget = _pivot_on_candidates(tree, search, n, tolerance, budget, max_pivots)
+    return MORE
+
+
+@njit(cache=True, error_model="numpy", nogil=True, fastmath={"nnan", "nsz"})
+def _list_minimum(cost: np.ndarray, other: np.ndarray, potential: np.ndarray) -> float:
+    """Return the smallest ``cost[k] - potential[other[k]]``, inf if there is none."""
+    least = np.inf
+    for k in range(cost.size):
+        least = _smaller(cost[k] - potential[other[k]], least)
+    return least
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _best_of_list(
+    cost: np.ndarray, other: np.ndarray, potential: np.ndarray, least: float
+) -> int:
+    """Return the first k that attains the minimum."""
+    k = 0
+    while cost[k] - potential[other[k]] > least:
+        k += 1
+    return k
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _collect_from_lists(
+    lists: Any, tree: Tree, search: Search, n_block: int, tolerance: float
+) -> int:
+    """Do as `_collect`, on candidate arcs only; return the arcs priced or -1.
+
+    The best arc of a row may be far from the best of its column, and a column that
+    many rows want would be served by each of them in turn: so where another row has
+    a more violated arc to the same column, that one is taken. It saves up to five
+    pivots in six.
+    """
+    n, m = lists.row_start.size - 1, lists.column_start.size - 1
+    f, g = tree.potential[:n], tree.potential[n : n + m]
+    i = search.cursor[0]
+    n_rows = 0
+    n_priced = 1
+    n_candidates = 0
+    while n_rows < n and n_candidates == 0:
+        for _ in range(min(n_block, n - n_rows)):
+            begin, end = lists.row_start[i], lists.row_start[i + 1]
+            costs, columns = lists.row_cost[begin:end], lists.column[begin:end]
+            least = _list_minimum(costs, columns, g)
+            n_priced += costs.size
+            if least - f[i] < -tolerance:
+                k = _best_of_list(costs, columns, g, least)
+                j, cost, source = columns[k], costs[k], i
+                begin, end = lists.column_start[j], lists.column_start[j + 1]
+                costs, rows = lists.column_cost[begin:end], lists.row[begin:end]
+                least = _list_minimum(costs, rows, f)
+                n_priced += costs.size
+                if least < cost - f[i] - tolerance:
+                    k = _best_of_list(costs, rows, f, least)
+                    cost, source = costs[k], np.int64(rows[k])
+                search.row[n_candidates] = source
+                search.column[n_candidates] = n + j
+                search.cost[n_candidates] = cost
+                n_candidates += 1
+            n_rows += 1
+            i += 1
+            if i == n:
+                i = 0
+    search.cursor[0] = i
+    search.cursor[1] = n_candidates
+    return n_priced
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def run_on_lists(
+    lists: Any,
+    tree: Tree,
+    search: Search,
+    n_block: int,
+    tolerance: float,
+    budget: int,
+    max_pivots: int,
+) -> int:
+    """Do as `run`, on candidate arcs only (`pricing.Lists`)."""
+    n = lists.row_start.size - 1
+    while budget > 0 and search.n_pivots[0] < max_pivots:
+        if search.cursor[1] == 0:
+            n_priced = _collect_from_lists(lists, tree, search, n_block, tolerance)
+            budget -= 4 * n_priced
+            if search.cursor[1] == 0:
+                return DONE
+        budget = _pivot_on_candidates(tree, search, n, tolerance, budget, max_pivots)
     return MORE

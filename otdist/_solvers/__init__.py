@@ -27,6 +27,8 @@ class Options(NamedTuple):
     epsilon: float | None
     warm_start: tuple[FloatArray, FloatArray] | None
     report: Callable[[int], None]
+    n_jobs: int = 1
+    deadline: float = float("inf")
 
 
 #: The methods by name: each is a module of this package.

@@ -1,0 +1,162 @@
+"""Candidate arcs, and the violated ones among all: passes over every pair.
+
+A pass is cut into ranges of rows, which threads share; what it finds does not
+depend on their number. Ctrl-C and time limits take effect between ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from otdist._geometry import Geometry
+from otdist._geometry.line import Line
+from otdist._geometry.points import Points
+from otdist._kernels import pricing as kernel
+from otdist._typing import FloatArray, IntArray
+
+# Slacks that one buffer holds: 256 kB, well inside the second-level cache.
+_BUFFER = 1 << 15
+# Pairs of one range: some 50 ms.
+_RANGE = 1 << 26
+# Coordinates from which on a matrix, if it fits, is better than computing anew.
+_MATRIX_FROM = 24
+_KINDS = {
+    "euclidean": kernel.EUCLIDEAN,
+    "sqeuclidean": kernel.SQUARED,
+    "cityblock": kernel.CITYBLOCK,
+    "chebyshev": kernel.CHEBYSHEV,
+}
+
+
+def costs_of(geometry: Geometry) -> kernel.Costs:
+    """Return the ground cost as kernels read it: coordinates, or a matrix."""
+    if isinstance(geometry, Line):
+        x, y = geometry.x[None], geometry.y[None]
+        return kernel.Costs(_NO_MATRIX, _frozen(x), _frozen(y), 1, geometry.p)
+    if isinstance(geometry, Points) and isinstance(geometry.metric, str):
+        d = geometry.x.shape[1]
+        if d < _MATRIX_FROM:
+            kind = _KINDS[geometry.metric]
+            x, y = geometry.x.T, geometry.y.T
+            return kernel.Costs(_NO_MATRIX, _frozen(x), _frozen(y), kind, geometry.p)
+    n, m = geometry.shape
+    x, y = np.empty((0, n)), np.empty((0, m))
+    matrix = geometry.dense()
+    return kernel.Costs(matrix, _frozen(x), _frozen(y), kernel.MATRIX, 1.0)
+
+
+def _frozen(values: FloatArray) -> FloatArray:
+    """Return a contiguous read-only array: one type for the compiler."""
+    values = np.ascontiguousarray(values, dtype=np.float64).view()
+    values.flags.writeable = False
+    return values
+
+
+_NO_MATRIX = _frozen(np.empty((0, 0)))
+
+
+def shape_of(costs: kernel.Costs) -> tuple[int, int]:
+    """Return the numbers of sources and sinks."""
+    return costs.x.shape[1], costs.y.shape[1]
+
+
+def no_lists(n: int, m: int) -> kernel.Lists:
+    """Return lists without arcs."""
+    none, free = np.empty(0, np.uint32), np.empty(0)
+    starts = np.zeros(n + 1, np.int64), np.zeros(m + 1, np.int64)
+    return kernel.Lists(starts[0], none, free, starts[1], none, free)
+
+
+def _places(lines: int, width: int) -> kernel.Found:
+    """Return room for the arcs of each line."""
+    end, cost = np.empty((lines, width), np.uint32), np.empty((lines, width))
+    return kernel.Found(end, cost, np.zeros(lines, np.uint32))
+
+
+def nearest(
+    costs: kernel.Costs,
+    potential: FloatArray,
+    width: int,
+    scale: float,
+    n_jobs: int,
+    *,
+    by_column: bool,
+) -> tuple[FloatArray, kernel.Found]:
+    """Return the c-transform of a potential, and the nearly tight arcs of each line."""
+    n, m = shape_of(costs)
+    lines, size = (m, n) if by_column else (n, m)
+    least, found = np.empty(lines), _places(lines, width)
+
+    def work(start: int, stop: int, buffer: FloatArray) -> None:
+        kernel.nearest(
+            costs, by_column, start, stop, potential, scale, buffer, least, found
+        )
+
+    _in_ranges(work, lines, size, n_jobs)
+    return least, found
+
+
+def violated(
+    costs: kernel.Costs,
+    f: FloatArray,
+    g: FloatArray,
+    tolerance: float,
+    width: int,
+    n_jobs: int,
+) -> kernel.Found:
+    """Price all pairs; return at most `width` violated arcs of every row."""
+    n, m = shape_of(costs)
+    found = _places(n, width)
+
+    def work(start: int, stop: int, buffer: FloatArray) -> None:
+        kernel.violations(costs, start, stop, f, g, tolerance, buffer, found)
+
+    _in_ranges(work, n, m, n_jobs)
+    return found
+
+
+def carried_over(
+    costs: kernel.Costs, rows: IntArray, f: FloatArray, columns: IntArray
+) -> FloatArray:
+    """Return ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
+    _, m = shape_of(costs)
+    g = np.full(len(columns), np.inf)
+    kernel.carry_over(costs, rows, f, columns, np.zeros(m), np.empty((1, m)), g)
+    return g
+
+
+def _in_ranges(
+    work: Callable[[int, int, FloatArray], None], lines: int, size: int, n_jobs: int
+) -> None:
+    """Do the work for all lines, range by range, on several threads if asked."""
+    height = max(1, min(8, _BUFFER // max(size, 1)))
+    length = max(height, _RANGE // max(size, 1))
+    starts = range(0, lines, length)
+
+    def one(start: int) -> None:
+        work(start, min(start + length, lines), np.empty((height, size)))
+
+    if n_jobs == 1 or len(starts) == 1:
+        for start in starts:
+            one(start)
+        return
+    with ThreadPoolExecutor(n_jobs) as pool:
+        for _ in pool.map(one, starts):
+            pass
+
+
+def merged(
+    costs: kernel.Costs,
+    lists: kernel.Lists,
+    by_row: kernel.Found,
+    by_column: kernel.Found | None = None,
+) -> kernel.Lists:
+    """Return the lists with arcs found by row, and by column, added."""
+    n, m = shape_of(costs)
+    if by_column is None:
+        by_column = _places(m, 0)
+    result: kernel.Lists = kernel.merge(n, m, lists, by_row, by_column)
+    return result

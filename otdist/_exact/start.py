@@ -1,0 +1,119 @@
+"""Potentials to start from, found on coarser problems.
+
+Atoms are grouped by halving them across their widest coordinate, again and again
+(a kd-tree). A level of the hierarchy keeps one atom of each group, the one nearest
+to its centre, with the mass of all. Potentials of a level carry over to the next
+finer one by the c-transform (Schmitzer, *SIAM J. Sci. Comput.* 38, 2016; Gerber and
+Maggioni, *JMLR* 18, 2017). For a cost matrix the coordinates of a row are its costs
+to a few columns: rows that cost alike are near each other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from otdist._geometry import Geometry
+from otdist._geometry.dense import Dense
+from otdist._geometry.points import Points
+from otdist._kernels.clusters import kd_order
+from otdist._typing import FloatArray, IntArray
+
+# Groups at the coarsest level, which is solved with all its arcs.
+_COARSEST = 256
+# Atoms in a group of the finest level, about.
+_GROUP = 4
+# Columns that serve as coordinates of the rows, and as many to see if they do.
+_N_LANDMARKS = 12
+# Groups that spread over more than this part of the whole are no neighbours.
+_SPREAD = 0.2
+
+
+class Level(NamedTuple):
+    """The atoms that stand for their groups, and the masses of those."""
+
+    rows: IntArray
+    columns: IntArray
+    a: FloatArray
+    b: FloatArray
+
+
+def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
+    """Return coarser problems, coarsest first; none where atoms form no groups."""
+    n, m = geometry.shape
+    depth = int(np.ceil(np.log2(max(min(n, m) / _GROUP, 1))))
+    if 1 << depth < _COARSEST // 4:
+        return []
+    x, test_x = _coordinates(geometry)
+    y, test_y = _coordinates(_transposed(geometry))
+    order_x, order_y = kd_order(x, depth), kd_order(y, depth)
+    if max(_spread(test_x, order_x, depth), _spread(test_y, order_y, depth)) > _SPREAD:
+        return []
+    levels = []
+    while True:
+        rows, mass_a = _grouped(x, a, order_x, depth)
+        columns, mass_b = _grouped(y, b, order_y, depth)
+        levels.append(Level(rows, columns, mass_a, mass_b))
+        if 1 << depth <= _COARSEST:
+            return levels[::-1]
+        depth -= 2
+
+
+def _coordinates(geometry: Geometry) -> tuple[FloatArray, FloatArray]:
+    """Return coordinates (d, n) of the sources, and others to test groups by."""
+    if isinstance(geometry, Points):
+        x = np.ascontiguousarray(geometry.x.T)
+        return x, x
+    cost = geometry.dense()
+    m = cost.shape[1]
+    chosen = np.random.default_rng(0).permutation(m)[: 2 * _N_LANDMARKS]
+    x = np.ascontiguousarray(cost[:, chosen].T)
+    x[~np.isfinite(x)] = geometry.largest
+    half = len(x) // 2
+    return x[:half], x[half:]
+
+
+def _transposed(geometry: Geometry) -> Geometry:
+    """Return the geometry with sources and sinks exchanged."""
+    if isinstance(geometry, Points):
+        x, y = geometry.y, geometry.x
+        return Points(x, y, geometry.metric, geometry.p, geometry.largest)
+    return Dense(geometry.dense().T, geometry.largest)
+
+
+def _edges(n: int, depth: int) -> IntArray:
+    """Return where the groups begin after `depth` halvings, and n."""
+    edges = np.array([0, n])
+    for _ in range(depth):
+        middle = (edges[:-1] + edges[1:]) // 2
+        edges = np.insert(edges, np.arange(1, len(edges)), middle)
+    return edges
+
+
+def _spread(x: FloatArray, order: IntArray, depth: int) -> float:
+    """Return the variance within groups as a part of the whole variance."""
+    n = x.shape[1]
+    edges = _edges(n, depth)
+    size = np.diff(edges)
+    ordered = x[:, order]
+    centre = np.add.reduceat(ordered, edges[:-1], axis=1) / size
+    within = float(((ordered - np.repeat(centre, size, axis=1)) ** 2).sum())
+    whole = float(((x - x.mean(axis=1, keepdims=True)) ** 2).sum())
+    return within / whole if whole > 0 else 0.0
+
+
+def _grouped(
+    x: FloatArray, mass: FloatArray, order: IntArray, depth: int
+) -> tuple[IntArray, FloatArray]:
+    """Return for each group the atom nearest to its centre, and its mass."""
+    edges = _edges(len(mass), depth)
+    size = np.diff(edges)
+    ordered, weight = x[:, order], mass[order]
+    total = np.add.reduceat(weight, edges[:-1])
+    centre = np.add.reduceat(ordered * weight, edges[:-1], axis=1) / total
+    off = ((ordered - np.repeat(centre, size, axis=1)) ** 2).sum(axis=0)
+    best = np.repeat(np.minimum.reduceat(off, edges[:-1]), size)
+    hits = np.flatnonzero(off == best)
+    first = np.searchsorted(hits, edges[:-1])
+    return order[hits[first]], total
