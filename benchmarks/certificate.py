@@ -21,10 +21,10 @@ def share(problem: Problem, repeats: int) -> float:
     certify = _solve.certify
     proof = 0.0
 
-    def timed_certify(*arguments):
+    def timed_certify(*arguments, **options):
         nonlocal proof
         start = time.perf_counter()
-        certificate = certify(*arguments)
+        certificate = certify(*arguments, **options)
         proof = time.perf_counter() - start
         return certificate
 

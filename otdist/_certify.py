@@ -179,10 +179,11 @@ def _column_minimum(problem: Problem, f: FloatArray, n_jobs: int) -> FloatArray:
     n, m = geometry.shape
     if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
         return _line_minimum(geometry, f)
-    is_known = isinstance(geometry, Points) and geometry.metric in _NORMS
-    if not is_known or n * m < _COMPILED_PAIRS:
-        return geometry.column_minimum(f)
-    return _points_minimum(geometry, f, n_jobs)
+    if isinstance(geometry, Points) and n * m >= _COMPILED_PAIRS:
+        metric = geometry.metric
+        if isinstance(metric, str):
+            return _points_minimum(geometry, _NORMS[metric], f, n_jobs)
+    return geometry.column_minimum(f)
 
 
 def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
@@ -195,14 +196,15 @@ def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
     return best
 
 
-def _points_minimum(points: Points, f: FloatArray, n_jobs: int) -> FloatArray:
+def _points_minimum(
+    points: Points, norm: int, f: FloatArray, n_jobs: int
+) -> FloatArray:
     """Sweep over all pairs, in ranges of columns that threads share."""
     from concurrent.futures import ThreadPoolExecutor
 
     from otdist._kernels.certificate import points_minimum
 
     x, y = np.ascontiguousarray(points.x.T), np.ascontiguousarray(points.y.T)
-    norm = _NORMS[points.metric]
     best = np.empty(y.shape[1])
     # Some 50 ms at a time, so that Ctrl-C is heard.
     length = max(1024, (1 << 26) // len(f))

@@ -88,8 +88,9 @@ def solve(
 
     Notes
     -----
-    network_simplex needs the cost matrix in memory and O(n + m) beside it;
-    line and sinkhorn need O(n + m). The certificate is computed afterwards by
+    network_simplex, line and sinkhorn need O(n + m) memory beside the input;
+    network_simplex makes the cost matrix of points with many coordinates (24 or
+    more) or with a function for a metric. The certificate is computed afterwards by
     `certify`, which shares no code with the solvers.
 
     Examples
@@ -241,10 +242,12 @@ def _require_arcs(part: Problem, rows: IntArray, columns: IntArray) -> None:
 
 
 @contextmanager
-def _reporter(progress: bool, method: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function that takes the iteration count, showing it if asked to."""
+def _reporter(
+    progress: bool, method: str
+) -> Iterator[Callable[[int, float], None] | None]:
+    """Yield a function that shows iterations and gap, None if nobody asked."""
     if not progress:
-        yield lambda n_iter: None
+        yield None
         return
     try:
         from tqdm.auto import tqdm
@@ -253,7 +256,13 @@ def _reporter(progress: bool, method: str) -> Iterator[Callable[[int], None]]:
             "progress=True needs tqdm: pip install 'otdist[progress]'"
         ) from None
     with tqdm(desc=method, unit=" iterations") as bar:
-        yield lambda n_iter: bar.update(n_iter - bar.n)
+
+        def show(n_iter: int, gap: float) -> None:
+            if np.isfinite(gap):
+                bar.set_postfix(gap=f"{gap:.1e}", refresh=False)
+            bar.update(n_iter - bar.n)
+
+        yield show
 
 
 def _raise_stranded(stranded: IntArray, rows: IntArray, problem: Problem) -> None:

@@ -37,9 +37,17 @@ MAY_IMPORT = {
     "_certify": {"_problem", "_result", "_validate", "_plan"}
     | GEOMETRY
     | {"_kernels.certificate"},
-    "_solvers": {"_problem", "_result", "_masses", "_plan", "_solvers"}
-    | GEOMETRY
-    | {"_kernels.network_simplex"},
+    "_exact": {
+        "_masses",
+        "_plan",
+        "_kernels.network_simplex",
+        "_kernels.pricing",
+        "_kernels.clusters",
+        "_exact",
+    }
+    | GEOMETRY,
+    "_solvers": {"_problem", "_result", "_masses", "_plan", "_solvers", "_exact"}
+    | GEOMETRY,
     "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"}
     | GEOMETRY,
     "_divergences": {"_validate"},
@@ -62,7 +70,7 @@ FRIENDLY = {
     "plot",
 }
 #: Private parts that even the friendly layer leaves alone.
-INTERNAL = {"_kernels", "_solvers", "_masses"}
+INTERNAL = {"_kernels", "_solvers", "_masses", "_exact"}
 
 KERNEL_IMPORTS = {"math", "numpy", "numba", "llvmlite", "typing"}
 KERNEL_FLAGS = {"cache": "True", "error_model": "'numpy'", "nogil": "True"}
@@ -180,6 +188,8 @@ def test_import_direction(path):
         ("_problem", "from otdist._solve import solve", ["_solve"]),
         ("_distances", "from otdist._solvers.line import run", ["_solvers.line"]),
         ("_masses", "import otdist", ["__init__"]),
+        ("_exact.tree", "from otdist._solvers import Options", ["_solvers"]),
+        ("_solve", "from otdist._exact import columns", ["_exact.columns"]),
         ("_certify", "from otdist._problem import Problem", []),
         ("_solvers.line", "from otdist._solvers import Options", []),
         ("_certify", "from otdist._kernels.certificate import dense_bounds", []),
@@ -277,7 +287,8 @@ def test_the_kernel_check_finds_planted_faults(source, fault):
 
 
 def test_every_kernel_file_is_checked():
-    assert {path.stem for path in KERNELS} >= {"network_simplex", "certificate"}
+    names = {path.stem for path in KERNELS}
+    assert names >= {"network_simplex", "pricing", "clusters", "certificate"}
 
 
 # ------------------------------------------------------------------------ size, names

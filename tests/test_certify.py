@@ -308,7 +308,7 @@ def test_the_compiled_pass_agrees_with_numpy(data):
     scale = float(np.abs(cost_of(problem)).max())
     small = _small_bounds(problem, result.coupling, f, g)
     assert small is not None
-    dual = _lower_bound(problem, f, g)
+    dual = _lower_bound(problem, f, g, 1)
     primal = _upper_from_arcs(problem, result.coupling)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     # Both sum n + m terms of potentials of this size without accumulated error.

@@ -16,67 +16,84 @@ from hypothesis import strategies as st
 
 from otdist import Problem, solve
 from otdist._certify import _COMPILED_LINE
-from otdist._kernels import certificate
+from otdist._exact import columns, search
+from otdist._kernels import certificate, clusters, pricing
 from otdist._kernels import network_simplex as kernel
+from otdist._masses import quantise
 from otdist._solvers import network_simplex as solver
 
 
 def trees_of(problem, monkeypatch, **options):
     """Solve, and return the tree after every call of the kernel, and the last one."""
     seen = []
-    run = kernel.run
 
-    def recording(cost, tree, *rest):
-        code = run(cost, tree, *rest)
-        seen.append((cost, kernel.Tree(*(part.copy() for part in tree)), tree))
-        return code
+    def recording(run):
+        def recorded(arcs, tree, *rest):
+            code = run(arcs, tree, *rest)
+            seen.append(kernel.Tree(*(part.copy() for part in tree)))
+            return code
+
+        return recorded
 
     with monkeypatch.context() as patch:
-        patch.setattr(kernel, "run", recording)
+        patch.setattr(kernel, "run", recording(kernel.run))
+        patch.setattr(kernel, "run_on_lists", recording(kernel.run_on_lists))
         result = solve(problem, method="network_simplex", **options)
-    return result, seen
+    n, m = problem.shape
+    # Trees of coarser problems are left out.
+    return result, [tree for tree in seen if len(tree.parent) == n + m + 1]
 
 
 def assert_strongly_feasible(tree, n, masses):
     """Check parents, thread, sizes, flows; every arc that leads down has flow."""
-    root = len(tree.parent) - 1
-    assert tree.parent[root] == -1
-    children = [[] for _ in range(root + 1)]
-    for node in range(root):
-        parent = tree.parent[node]
-        assert (parent < n) != (node < n) or parent == root
+    size = len(tree.parent)
+    assert sorted(tree.atom) == list(range(size))
+    assert list(tree.atom[tree.node]) == list(range(size))
+    assert tree.parent[0] == 0
+    assert tree.atom[0] == size - 1
+    children = [[] for _ in range(size)]
+    for node in range(1, size):
+        parent, atom = tree.parent[node], tree.atom[node]
+        assert (tree.atom[parent] < n) != (atom < n) or parent == 0
         children[parent].append(node)
         assert tree.flow[node] >= 0
-        if node >= n:
+        if atom >= n:
             assert tree.flow[node] > 0, "a sink hangs on an empty arc"
-    order, node = [root], tree.thread[root]
-    while node != root and len(order) <= root:
+    order, node = [0], tree.thread[0]
+    while node != 0 and len(order) < size:
         assert tree.back[node] == order[-1]
         order.append(node)
         node = tree.thread[node]
-    assert sorted(order) == list(range(root + 1)), "the thread misses nodes"
-    assert tree.back[root] == order[-1]
+    assert node == 0, "the thread does not come back to the root"
+    assert sorted(order) == list(range(size)), "the thread misses nodes"
+    assert tree.back[0] == order[-1]
     place = {node: k for k, node in enumerate(order)}
-    for node in range(root + 1):
-        below = order[place[node] : place[node] + tree.size[node]]
-        assert tree.size[node] == 1 + sum(tree.size[k] for k in children[node])
+    for node in range(size):
+        below = order[place[node] : place[node] + int(tree.size[node])]
+        assert tree.size[node] == 1 + sum(int(tree.size[k]) for k in children[node])
         assert tree.last[node] == below[-1]
         assert {k for k in below[1:] if tree.parent[k] == node} == set(children[node])
-    for node in range(root):
+    for node in range(1, size):
         # What passes the arc above, and those below, is what the node has or wants.
-        through = [tree.flow[child] for child in children[node]]
-        assert tree.flow[node] + sum(through) == masses[node]
+        through = sum(int(tree.flow[child]) for child in children[node])
+        assert int(tree.flow[node]) + through == masses[tree.atom[node]]
+
+
+def arcs_of(tree, n):
+    """Yield source, sink and node of the tree's arcs between atoms."""
+    for node in range(1, len(tree.parent)):
+        if tree.parent[node] != 0:
+            pair = sorted((int(tree.atom[node]), int(tree.atom[tree.parent[node]])))
+            yield pair[0], pair[1] - n, node
 
 
 def assert_tight(tree, cost):
-    n, m = cost.shape
-    for node in range(n + m):
-        parent = tree.parent[node]
-        if parent < n + m:
-            i, j = (node, parent - n) if node < n else (parent, node - n)
-            got = tree.potential[i] + tree.potential[n + j]
-            size = abs(tree.potential[i]) + abs(tree.potential[n + j])
-            assert abs(got - cost[i, j]) <= 4e-16 * size
+    n, _ = cost.shape
+    for i, j, node in arcs_of(tree, n):
+        assert tree.cost[node] == pytest.approx(cost[i, j], rel=1e-15)
+        got = tree.potential[i] + tree.potential[n + j]
+        size = abs(tree.potential[i]) + abs(tree.potential[n + j])
+        assert abs(got - cost[i, j]) <= 4e-16 * size
 
 
 def problems():
@@ -99,41 +116,73 @@ def problems():
 PROBLEMS = dict(problems())
 
 
-@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
-def test_every_basis_is_a_strongly_feasible_tree(problem, monkeypatch):
-    # A small budget: the tree is looked at after every few pivots.
-    monkeypatch.setattr(solver, "_BUDGET", 20 if JIT_OFF else 500)
+def assert_optimal_trees(problem, monkeypatch):
     result, seen = trees_of(problem, monkeypatch)
     n, _ = problem.shape
-    masses = solver.quantise(problem.a, problem.b)
+    masses = quantise(problem.a, problem.b)
     whole = np.concatenate([masses.a, masses.b])
-    assert len(seen) > 3
-    for _, tree, _ in seen[:: max(1, len(seen) // 20)]:
+    assert len(seen) >= 3
+    for tree in seen[:: max(1, len(seen) // 20)]:
         assert_strongly_feasible(tree, n, whole)
-    cost, _, last = seen[-1]
+    last, cost = seen[-1], problem.geometry.dense()
     assert_strongly_feasible(last, n, whole)
     assert_tight(last, cost)
     assert result.success
-    reduced = cost - last.potential[:n, None] - last.potential[n:-1]
+    f, g = result.potentials
     scale = np.abs(cost[np.isfinite(cost)]).max()
-    assert reduced.min() >= -1e-12 * scale
+    assert (cost - f[:, None] - g).min() >= -1e-12 * scale
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_every_basis_is_a_strongly_feasible_tree(problem, monkeypatch):
+    # A small budget: the tree is looked at after every few pivots.
+    monkeypatch.setattr(search, "BUDGET", 20 if JIT_OFF else 500)
+    monkeypatch.setattr(columns, "BUDGET", 20 if JIT_OFF else 500)
+    assert_optimal_trees(problem, monkeypatch)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_so_is_every_basis_on_candidate_arcs(problem, monkeypatch):
+    monkeypatch.setattr(search, "BUDGET", 20 if JIT_OFF else 500)
+    monkeypatch.setattr(columns, "BUDGET", 20 if JIT_OFF else 500)
+    monkeypatch.setattr(solver, "_SMALL", 0)
+    monkeypatch.setattr(solver, "_NARROW", 0)
+    assert_optimal_trees(problem, monkeypatch)
+
+
+def test_renumbering_changes_nothing_but_numbers(monkeypatch):
+    problem = PROBLEMS["counts"]
+    _, seen = trees_of(problem, monkeypatch)
+    n, _ = problem.shape
+    tree = kernel.Tree(*(part.copy() for part in seen[len(seen) // 2]))
+    before = {(i, j): (tree.flow[k], tree.cost[k]) for i, j, k in arcs_of(tree, n)}
+    kernel.renumber(tree)
+    masses = quantise(problem.a, problem.b)
+    assert_strongly_feasible(tree, n, np.concatenate([masses.a, masses.b]))
+    assert list(tree.thread) == [*range(1, len(tree.thread)), 0]
+    after = {(i, j): (tree.flow[k], tree.cost[k]) for i, j, k in arcs_of(tree, n)}
+    assert after == before
 
 
 def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
     problem = Problem.from_cost(np.random.default_rng(51).random((4, 4)))
     _, seen = trees_of(problem, monkeypatch)
-    tree = seen[-1][1]
-    masses = solver.quantise(problem.a, problem.b)
+    tree = seen[-1]
+    masses = quantise(problem.a, problem.b)
     whole = np.concatenate([masses.a, masses.b])
     assert_strongly_feasible(tree, 4, whole)
+    sink = next(node for node in range(1, 9) if tree.atom[node] >= 4)
     for part, index, value in (
-        ("flow", 4, 0),
+        ("flow", sink, 0),
         ("size", 1, 9),
         ("thread", 2, 2),
         ("last", 3, 0),
-        ("parent", 0, 1),
+        ("parent", 1, 1),
+        ("atom", 3, tree.atom[2]),
+        ("node", 3, tree.node[2]),
     ):
         broken = kernel.Tree(*(array.copy() for array in tree))
+        assert getattr(broken, part)[index] != value, part
         getattr(broken, part)[index] = value
         with pytest.raises(AssertionError):
             assert_strongly_feasible(broken, 4, whole)
@@ -176,13 +225,21 @@ def test_one_signature_per_kernel():
         solve(Problem.from_cost(matrix), warm_start=result)
     solve(Problem(cost[:, :2], cost[:, 2:4]), method="network_simplex")
     solve(Problem(cost[0], cost[1] + 3, p=2), method="network_simplex")
+    many, matrix = rng.random((400, 3)), rng.random((400, 300))
+    for metric in ("euclidean", "cityblock"):
+        problem = Problem(many, many[::-1] + 1, metric=metric, p=2)
+        solve(problem, warm_start=solve(problem))
+    solve(Problem(many[:, 0], many[:, 1]), method="network_simplex")
+    solve(Problem.from_cost(matrix))
+    solve(Problem.from_cost(np.asfortranarray(matrix)), n_jobs=2)
     line = rng.normal(size=_COMPILED_LINE)
     solve(Problem(line, line[::-1] + 1, p=2))
     solve(Problem(line, line[::-1] + 1, p=1))
     # Those that Python calls; the others may get indices of 32 and of 64 bits, and
     # show their signatures only where they were not loaded from the cache.
-    found = [pair for pair in kernels_of(kernel, certificate) if pair[0][0] != "_"]
-    assert len(found) >= 4
+    modules = (kernel, certificate, pricing, clusters)
+    found = [pair for pair in kernels_of(*modules) if pair[0][0] != "_"]
+    assert len(found) >= 10
     for name, function in found:
         assert len(function.nopython_signatures) <= 1, name
     assert len(kernel.run.nopython_signatures) == 1
@@ -231,7 +288,9 @@ from otdist import Problem, solve
 # A shell that runs tests in the background has them ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
-solve(Problem.from_cost(rng.random((5, 5))))
+# Compile first: the compiler does not always survive an interrupt.
+for n in (5, 300):
+    solve(Problem.from_cost(rng.random((n, n))))
 problem = Problem.from_cost({cost})
 print("ready", flush=True)
 try:

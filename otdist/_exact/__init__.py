@@ -1,6 +1,6 @@
 """The exact engine: good potentials first, few arcs in the tree, all arcs priced.
 
-`start` finds potentials on a coarser problem, `lists` the candidate arcs and the
-violated ones among all, `tree` drives the network simplex, and `columns` puts the
-three together: column generation.
+`search` drives the network simplex on a set of arcs, whose basis `tree` builds and
+reads out. For large problems `start` makes coarser ones, `lists` finds the candidate
+arcs and the violated ones among all, and `columns` puts them together.
 """

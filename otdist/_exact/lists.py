@@ -105,17 +105,22 @@ def violated(
     g: FloatArray,
     tolerance: float,
     width: int,
+    rows: IntArray,
     n_jobs: int,
-) -> kernel.Found:
-    """Price all pairs; return at most `width` violated arcs of every row."""
+) -> tuple[FloatArray, kernel.Found]:
+    """Price all pairs of some rows; return at most `width` violated arcs of each.
+
+    The smallest slacks of those rows (n,) come first.
+    """
     n, m = shape_of(costs)
-    found = _places(n, width)
+    least, found = np.empty(n), _places(n, width)
 
     def work(start: int, stop: int, buffer: FloatArray) -> None:
-        kernel.violations(costs, start, stop, f, g, tolerance, buffer, found)
+        part = rows[start:stop]
+        kernel.violations(costs, part, f, g, tolerance, buffer, least, found)
 
-    _in_ranges(work, n, m, n_jobs)
-    return found
+    _in_ranges(work, len(rows), m, n_jobs)
+    return least, found
 
 
 def carried_over(
@@ -158,5 +163,4 @@ def merged(
     n, m = shape_of(costs)
     if by_column is None:
         by_column = _places(m, 0)
-    result: kernel.Lists = kernel.merge(n, m, lists, by_row, by_column)
-    return result
+    return kernel.Lists(*kernel.merge(n, m, lists, by_row, by_column))

@@ -7,7 +7,7 @@ import numpy as np
 from otdist._kernels import network_simplex as kernel
 from otdist._masses import IntegerMasses, northwest
 from otdist._plan import Arcs
-from otdist._typing import FloatArray, NDArray
+from otdist._typing import FloatArray, IntArray
 
 # Rows priced at a time; 8 to 50 measure alike on all families, 20 is best.
 BLOCK_ROWS = 20
@@ -16,67 +16,81 @@ BLOCK_ROWS = 20
 def allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
     """Return arrays for a tree of n sources, m sinks and a root, and its search."""
     size = n + m + 1
-    parent, thread, back, last, subtree = np.empty((5, size), np.int32)
+    parent, thread, back, last, subtree, atom, node = np.empty((7, size), np.uint32)
     cost, potential = np.empty((2, size))
     flow = np.empty(size, np.int64)
-    tree = kernel.Tree(parent, thread, back, last, subtree, flow, cost, potential)
+    basis = kernel.Tree(
+        parent, thread, back, last, subtree, flow, cost, atom, node, potential
+    )
     search = kernel.Search(
-        np.empty(BLOCK_ROWS, np.int32),
-        np.empty(BLOCK_ROWS, np.int32),
+        np.empty(BLOCK_ROWS, np.uint32),
+        np.empty(BLOCK_ROWS, np.uint32),
         np.empty(BLOCK_ROWS),
         np.zeros(2, np.int64),
         np.zeros(1, np.int64),
     )
-    return tree, search
+    return basis, search
 
 
 def hang_on_root(
-    tree: kernel.Tree, masses: IntegerMasses, start: FloatArray, margin: float
+    basis: kernel.Tree, masses: IntegerMasses, start: FloatArray, margin: float
 ) -> None:
     """Make every atom a child of the root, by an arc `margin` above its start."""
-    root = len(tree.parent) - 1
-    tree.parent[:] = root
-    tree.parent[root] = -1
-    tree.thread[:-1] = np.arange(1, root + 1)
-    tree.thread[root] = 0
-    tree.back[1:] = np.arange(root)
-    tree.back[0] = root
-    tree.last[:-1] = np.arange(root)
-    tree.last[root] = root - 1
-    tree.size[:-1] = 1
-    tree.size[root] = root + 1
-    n = len(masses.a)
-    tree.flow[:n] = masses.a
-    tree.flow[n:-1] = masses.b
-    tree.flow[root] = 0
-    tree.cost[:-1] = start + margin
-    tree.potential[:-1] = tree.cost[:-1]
-    tree.cost[root] = tree.potential[root] = 0.0
+    size, n = len(basis.parent), len(masses.a)
+    nodes = np.arange(size)
+    basis.parent[:] = 0
+    basis.thread[:-1] = nodes[1:]
+    basis.thread[-1] = 0
+    basis.back[1:] = nodes[:-1]
+    basis.back[0] = basis.last[0] = size - 1
+    basis.last[1:] = nodes[1:]
+    basis.size[1:] = 1
+    basis.size[0] = size
+    basis.atom[1:] = nodes[:-1]
+    basis.atom[0] = size - 1
+    basis.node[:-1] = nodes[1:]
+    basis.node[-1] = 0
+    basis.flow[0] = 0
+    basis.flow[1 : n + 1] = masses.a
+    basis.flow[n + 1 :] = masses.b
+    basis.cost[0] = basis.potential[-1] = 0.0
+    basis.cost[1:] = start + margin
+    basis.potential[:-1] = basis.cost[1:]
 
 
 def set_artificial_costs(
-    tree: kernel.Tree, n: int, start: FloatArray, of_sources: float, of_sinks: float
+    basis: kernel.Tree, n: int, start: FloatArray, of_sources: float, of_sinks: float
 ) -> None:
     """Let the arcs of the root cost so much more than the start; new potentials."""
-    root = len(tree.parent) - 1
-    nodes = np.flatnonzero(tree.parent[:-1] == root)
-    tree.cost[nodes] = start[nodes] + np.where(nodes < n, of_sources, of_sinks)
-    kernel.refresh(tree)
+    nodes = np.flatnonzero(basis.parent[1:] == 0) + 1
+    atoms = basis.atom[nodes]
+    basis.cost[nodes] = start[atoms] + np.where(atoms < n, of_sources, of_sinks)
+    kernel.refresh(basis)
 
 
-def is_artificial(tree: kernel.Tree) -> NDArray[np.bool_]:
-    """Return which atoms hang on the root by an arc that carries flow."""
-    root = len(tree.parent) - 1
-    return np.asarray((tree.parent[:-1] == root) & (tree.flow[:-1] > 0))
-
-
-def artificial_flow(tree: kernel.Tree, n: int) -> int:
+def artificial_flow(basis: kernel.Tree, n: int) -> int:
     """Return the mass that leaves its source by an artificial arc."""
-    return int(tree.flow[:n][is_artificial(tree)[:n]].sum())
+    return int(_left_over(basis)[:n].sum())
+
+
+def value_of(basis: kernel.Tree, masses: IntegerMasses) -> float:
+    """Return the cost of the flow, artificial arcs included, in cost × mass."""
+    return float(basis.flow.astype(np.float64) @ basis.cost) * masses.unit
+
+
+def stranded_rows(basis: kernel.Tree, n: int) -> IntArray:
+    """Return the sources that send mass to the root."""
+    return np.flatnonzero(_left_over(basis)[:n])
+
+
+def _left_over(basis: kernel.Tree) -> IntArray:
+    """Return the flow between each atom and the root, by atom (n + m,)."""
+    node = basis.node[:-1]
+    return np.where(basis.parent[node] == 0, basis.flow[node], 0)
 
 
 def plan_of(
-    tree: kernel.Tree,
+    basis: kernel.Tree,
     masses: IntegerMasses,
     shape: tuple[int, int],
     *,
@@ -84,21 +98,16 @@ def plan_of(
 ) -> Arcs:
     """Read the plan off the tree; artificial flow is coupled from the corner."""
     n, m = shape
-    node = np.arange(n + m)
-    parent, flow = tree.parent[:-1].astype(np.int64), tree.flow[:-1]
+    atom, node = np.arange(n + m), basis.node[:-1]
+    parent = basis.atom[basis.parent[node]].astype(np.int64)
+    flow = basis.flow[node]
     real = (parent < n + m) & (flow > 0)
-    rows = np.where(node < n, node, parent)[real]
-    columns = np.where(node < n, parent, node)[real] - n
+    rows = np.where(atom < n, atom, parent)[real]
+    columns = np.where(atom < n, parent, atom)[real] - n
     integer = flow[real]
-    left = np.where(parent == n + m, flow, 0)
+    left = _left_over(basis)
     if keep_artificial and left.any():
         i, j, rest = northwest(left[:n], left[n:])
         rows, columns = np.concatenate([rows, i]), np.concatenate([columns, j])
         integer = np.concatenate([integer, rest])
     return Arcs(rows, columns, integer * masses.unit)
-
-
-def value_of(tree: kernel.Tree, masses: IntegerMasses) -> float:
-    """Return the cost of the flow, for a tree without artificial flow."""
-    carries = tree.flow[:-1] > 0
-    return float(tree.flow[:-1][carries] @ tree.cost[:-1][carries]) * masses.unit

@@ -158,7 +158,7 @@ def points_minimum(
                 elif norm == 0:
                     for j in range(size):
                         apart = abs(x_k - y_k[j])
-                        out[j] = apart if apart > out[j] else out[j]
+                        out[j] = apart if apart > out[j] else out[j]  # noqa: FURB136
                 else:
                     for j in range(size):
                         out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
@@ -172,4 +172,4 @@ def points_minimum(
             f_i = f[i]
             for j in range(size):
                 slack = out[j] - f_i
-                least[j] = slack if slack < least[j] else least[j]
+                least[j] = slack if slack < least[j] else least[j]  # noqa: FURB136

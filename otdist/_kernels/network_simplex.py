@@ -1,7 +1,7 @@
 """Network simplex for dense transport: pricing by rows, flow on the tree only.
 
-The nodes are the n sources ``0 .. n-1``, the m sinks ``n .. n+m-1`` and one
-artificial root ``n+m``. A basis is a spanning tree; the arc between a node and
+The atoms are the n sources ``0 .. n-1``, the m sinks ``n .. n+m-1`` and one
+artificial one ``n+m``, the root. A basis is a spanning tree; the arc between a node and
 its parent is stored at the node, so the state is O(n + m) and no array of the
 size of the cost exists besides the cost. The direction of a tree arc needs no
 storage: arcs go from sources to sinks, so the arc above a source leads up and
@@ -28,6 +28,7 @@ DONE = 0  # no arc has a negative reduced cost
 MORE = 1  # the work budget of this call is used up
 
 _CHUNK = 256  # columns priced between two looks at the minimum
+_RENUMBER = 4  # nodes are numbered anew after as many pivots as this part of them
 
 
 class Tree(NamedTuple):
@@ -35,23 +36,30 @@ class Tree(NamedTuple):
 
     The thread visits every node after its parent, subtree by subtree (preorder),
     and ends where it began, at the root: a subtree is `size` nodes in a row.
+
+    Atoms are the n sources, the m sinks and the artificial one, n + m. Nodes are
+    their numbers in the tree, dealt out anew from time to time in the order of the
+    thread, so that a subtree lies together in memory; the root is node 0. Indices
+    are unsigned, which spares a test for negative ones at every step.
     """
 
-    parent: np.ndarray  # (N,) int32, -1 at the root
-    thread: np.ndarray  # (N,) int32, next node in preorder
-    back: np.ndarray  # (N,) int32, previous node in preorder
-    last: np.ndarray  # (N,) int32, last node of the subtree in preorder
-    size: np.ndarray  # (N,) int32, nodes of the subtree
+    parent: np.ndarray  # (N,) uint32, of the root the root itself
+    thread: np.ndarray  # (N,) uint32, next node in preorder
+    back: np.ndarray  # (N,) uint32, previous node in preorder
+    last: np.ndarray  # (N,) uint32, last node of the subtree in preorder
+    size: np.ndarray  # (N,) uint32, nodes of the subtree
     flow: np.ndarray  # (N,) int64, on the arc between the node and its parent
     cost: np.ndarray  # (N,) float64, of that arc
-    potential: np.ndarray  # (N,) float64
+    atom: np.ndarray  # (N,) uint32, of each node
+    node: np.ndarray  # (N,) uint32, of each atom
+    potential: np.ndarray  # (N,) float64, of each atom
 
 
 class Search(NamedTuple):
     """Where pricing stands between two calls."""
 
-    row: np.ndarray  # (K,) int32, candidate arcs
-    column: np.ndarray  # (K,) int32, node of the sink
+    row: np.ndarray  # (K,) uint32, candidate arcs by their atoms
+    column: np.ndarray  # (K,) uint32
     cost: np.ndarray  # (K,) float64
     cursor: np.ndarray  # (2,) int64: next row to price, number of candidates
     n_pivots: np.ndarray  # (1,) int64
@@ -66,8 +74,7 @@ def _plain_smaller(x: float, y: float) -> float:
 def _simd_smaller(typing_context: Any, x: Any, y: Any) -> Any:
     """Return the smaller of two numbers, as an instruction LLVM vectorises.
 
-    Written in Python the reduction stays scalar, five times slower. ``inf``
-    (a forbidden arc) is legal here, NaN is not.
+    Plain Python stays scalar, five times slower. ``inf`` is legal here, NaN is not.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -114,19 +121,50 @@ def _first_at_most(
 @njit(cache=True, error_model="numpy", nogil=True)
 def refresh(tree: Tree) -> None:
     """Recompute all potentials from the tree, so that rounding does not build up."""
-    root = tree.parent.size - 1
-    tree.potential[root] = 0.0
-    node = tree.thread[root]
-    while node != root:
-        tree.potential[node] = tree.cost[node] - tree.potential[tree.parent[node]]
+    atom, potential = tree.atom, tree.potential
+    potential[atom[0]] = 0.0
+    node = tree.thread[0]
+    while node != 0:
+        above = potential[atom[tree.parent[node]]]
+        potential[atom[node]] = tree.cost[node] - above
         node = tree.thread[node]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _shift(tree: Tree, n: int, node: int, length: int, step: float) -> None:
+def renumber(tree: Tree) -> None:
+    """Give the nodes new numbers, in the order of the thread."""
+    size = tree.parent.size
+    # Three of the arrays are made anew at the end and serve as room until then.
+    old, new, moved = tree.back, tree.last, tree.thread
+    node = np.uint32(0)
+    for k in range(size):
+        following = tree.thread[node]
+        old[k], new[node] = node, k
+        node = following
+    for k in range(size):
+        tree.parent[k] = new[tree.parent[k]]
+    for part in (tree.parent, tree.size, tree.atom):
+        for k in range(size):
+            moved[k] = part[old[k]]
+        for k in range(size):
+            part[k] = moved[k]
+    flow, cost = np.empty(size, np.int64), np.empty(size)
+    for k in range(size):
+        flow[k], cost[k] = tree.flow[old[k]], tree.cost[old[k]]
+    for k in range(size):
+        tree.flow[k], tree.cost[k] = flow[k], cost[k]
+        tree.thread[k] = k + 1 if k + 1 < size else 0
+        tree.back[k] = k - 1 if k > 0 else size - 1
+        tree.last[k] = k + tree.size[k] - 1
+        tree.node[tree.atom[k]] = k
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _shift(tree: Tree, n: int, node: Any, length: int, step: float) -> None:
     """Add `step` to f, and take it from g, on `length` nodes in a row."""
     for _ in range(length):
-        tree.potential[node] += step if node < n else -step
+        atom = tree.atom[node]
+        tree.potential[atom] += step if atom < n else -step
         node = tree.thread[node]
 
 
@@ -185,54 +223,55 @@ def _rehang(
 @njit(cache=True, error_model="numpy", nogil=True)
 def _replace_last(tree: Tree, node: int, old: int, new: int) -> None:
     """Tell the node and its ancestors that their subtrees end elsewhere."""
-    while node >= 0 and tree.last[node] == old:
+    while tree.last[node] == old:
         tree.last[node] = new
+        if node == 0:
+            return
         node = tree.parent[node]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _pivot(
-    tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float
-) -> Any:
-    """Bring the arc from source i to sink node j into the tree.
+def _pivot(tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float) -> Any:
+    """Bring the arc from source i to sink j, given as atoms, into the tree.
 
     Returns the work done, in nodes touched.
     """
-    flow, parent, size = tree.flow, tree.parent, tree.size
+    flow, parent, size, atom = tree.flow, tree.parent, tree.size, tree.atom
     # Flow grows along i -> j and around the cycle. It falls on arcs that lead up
     # from a source on i's side and down to a sink on j's side. Of the arcs that
     # block first, the last one met when the cycle is walked from its apex in the
     # direction of the new flow leaves: `<` on i's side, `<=` on j's side.
-    x, y = i, j
+    source, sink = tree.node[i], tree.node[j]
+    x, y = source, sink
     delta_i = np.int64(9223372036854775807)
     delta_j = delta_i
-    out_i = out_j = -1
+    out_i, out_j = source, sink
     work = 0
     while x != y:
         work += 1
         if size[x] <= size[y]:
-            if x < n and flow[x] < delta_i:
+            if atom[x] < n and flow[x] < delta_i:
                 delta_i = flow[x]
                 out_i = x
             x = parent[x]
         else:
-            if y >= n and flow[y] <= delta_j:
+            if atom[y] >= n and flow[y] <= delta_j:
                 delta_j = flow[y]
                 out_j = y
             y = parent[y]
     apex = x
     if delta_i < delta_j:
-        delta, out, lower, upper = delta_i, out_i, i, j
+        delta, out, lower, upper = delta_i, out_i, source, sink
     else:
-        delta, out, lower, upper = delta_j, out_j, j, i
+        delta, out, lower, upper = delta_j, out_j, sink, source
     if delta > 0:
-        x = i
+        x = source
         while x != apex:
-            flow[x] += -delta if x < n else delta
+            flow[x] += -delta if atom[x] < n else delta
             x = parent[x]
-        y = j
+        y = sink
         while y != apex:
-            flow[y] += -delta if y >= n else delta
+            flow[y] += -delta if atom[y] >= n else delta
             y = parent[y]
     moved = size[out]
     x = parent[out]
@@ -245,7 +284,7 @@ def _pivot(
         x = parent[x]
     _rehang(tree, lower, out, upper, delta, cost)
     # Moving one side by a step or the other side back makes the same differences.
-    step = reduced_cost if lower < n else -reduced_cost
+    step = reduced_cost if atom[lower] < n else -reduced_cost
     others = parent.size - moved
     if moved <= others:
         _shift(tree, n, lower, moved, step)
@@ -286,15 +325,15 @@ def _collect(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _best_candidate(
+def _take_best(
     tree: Tree, search: Search, tolerance: float
-) -> tuple[Any, Any, float, float]:
+) -> tuple[bool, Any, Any, float, float]:
     """Take the most violating candidate off the list, and those no longer violating.
 
-    Returns its source, sink node, cost and reduced cost; source -1 if none is left.
+    Returns whether there is one, its source and sink, cost and reduced cost.
     """
-    best = -1
-    best_cost = -tolerance
+    best = 0
+    best_cost = 0.0
     k = 0
     n_candidates = search.cursor[1]
     while k < n_candidates:
@@ -308,14 +347,13 @@ def _best_candidate(
             best_cost = reduced
             best = k
         k += 1
-    if best < 0:
-        search.cursor[1] = 0
-        return np.int32(-1), np.int32(-1), 0.0, 0.0
     i, j, cost = search.row[best], search.column[best], search.cost[best]
-    n_candidates -= 1
-    _move_candidate(search, n_candidates, best)
+    is_found = n_candidates > 0
+    if is_found:
+        n_candidates -= 1
+        _move_candidate(search, n_candidates, best)
     search.cursor[1] = n_candidates
-    return i, j, cost, best_cost
+    return is_found, i, j, cost, best_cost
 
 
 @njit(cache=True, error_model="numpy", nogil=True, inline="always")
@@ -337,12 +375,14 @@ def _pivot_on_candidates(
 ) -> int:
     """Bring candidates into the tree until none violates; return what is left."""
     while search.cursor[1] > 0 and budget > 0 and search.n_pivots[0] < max_pivots:
-        i, j, cost, reduced = _best_candidate(tree, search, tolerance)
-        if i < 0:
+        is_found, i, j, cost, reduced = _take_best(tree, search, tolerance)
+        if not is_found:
             break
         work = _pivot(tree, n, i, j, cost, reduced)
         search.n_pivots[0] += 1
         budget -= 8 * work
+        if search.n_pivots[0] % (tree.parent.size // _RENUMBER + 1) == 0:
+            renumber(tree)
     return budget
 
 
@@ -397,12 +437,10 @@ def _best_of_list(
 def _collect_from_lists(
     lists: Any, tree: Tree, search: Search, n_block: int, tolerance: float
 ) -> int:
-    """Do as `_collect`, on candidate arcs only; return the arcs priced or -1.
+    """Do as `_collect`, on candidate arcs only; return the arcs priced.
 
-    The best arc of a row may be far from the best of its column, and a column that
-    many rows want would be served by each of them in turn: so where another row has
-    a more violated arc to the same column, that one is taken. It saves up to five
-    pivots in six.
+    Where another row has a more violated arc to the same column, that one is taken,
+    or rows that want one column would get it in turn. It saves up to 5 pivots in 6.
     """
     n, m = lists.row_start.size - 1, lists.column_start.size - 1
     f, g = tree.potential[:n], tree.potential[n : n + m]

@@ -20,7 +20,7 @@ CITYBLOCK = 3
 CHEBYSHEV = 4
 
 _CHUNK = 32  # slacks between two looks at a count
-_TRIES = 40  # changes of a threshold before it is taken as it is
+_TRIES = 6  # halvings of a threshold's range before it is taken as it is
 
 
 class Costs(NamedTuple):
@@ -34,11 +34,11 @@ class Costs(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Arcs found on each line of one direction: `count` of `width` places used."""
+    """Arcs found on each line of one direction: `number` of `width` places used."""
 
     end: np.ndarray  # (lines, width) uint32, the atom on the other side
     cost: np.ndarray  # (lines, width) float64
-    count: np.ndarray  # (lines,) uint32
+    number: np.ndarray  # (lines,) uint32
 
 
 class Lists(NamedTuple):
@@ -118,7 +118,9 @@ def _squares(point: np.ndarray, others: np.ndarray, out: np.ndarray) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _distances(point: np.ndarray, others: np.ndarray, kind: int, out: np.ndarray) -> None:
+def _distances(
+    point: np.ndarray, others: np.ndarray, kind: int, out: np.ndarray
+) -> None:
     """Write distances, squared for the Euclidean ones."""
     if kind in (EUCLIDEAN, SQUARED):
         _squares(point, others, out)
@@ -132,7 +134,7 @@ def _distances(point: np.ndarray, others: np.ndarray, kind: int, out: np.ndarray
         else:
             for j in range(out.size):
                 distance = abs(x_k - y_k[j])
-                out[j] = distance if distance > out[j] else out[j]
+                out[j] = distance if distance > out[j] else out[j]  # noqa: FURB136
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -213,19 +215,25 @@ def _cost(costs: Costs, i: int, j: int) -> float:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _threshold(slacks: np.ndarray, least: float, step: float, width: int) -> float:
-    """Return a step above the minimum that about `width` slacks stay below."""
+def _threshold(
+    slacks: np.ndarray, least: float, step: float, most: float, width: int
+) -> float:
+    """Return a step above the minimum that about `width` slacks stay below.
+
+    It is at most twice `most`: a line may have fewer arcs that are not forbidden.
+    """
     low, high = 0.0, np.inf
-    for _ in range(_TRIES):
+    n_tries = 0
+    while n_tries < _TRIES:
         n = _n_below(slacks, least + step)
-        if n < width // 2 and n < slacks.size:
+        if n < width // 2 and n < slacks.size and step < most:
             low = step
-            step = 2 * step if high == np.inf else 0.5 * (low + high)
         elif n > width:
             high = step
-            step = 0.5 * (low + high)
         else:
             break
+        n_tries += high < np.inf
+        step = 0.5 * (low + high) if high < np.inf else 2 * step
     return step
 
 
@@ -281,7 +289,7 @@ def nearest(
     `potential`. Of equal slacks any may be taken: the search begins at another place
     in every line, so that ties are spread.
     """
-    end, count = arcs.end, arcs.count
+    end, count = arcs.end, arcs.number
     width = end.shape[1]
     step = 1e-3 * scale
     for first in range(start, stop, buffer.shape[0]):
@@ -297,7 +305,7 @@ def nearest(
                 continue
             # Neighbouring lines need about the same step; it never shrinks to 0.
             step = max(step, 1e-13 * scale)
-            step = _threshold(slacks, smallest, step, width)
+            step = _threshold(slacks, smallest, step, 8.0 * scale, width)
             begin = (line * 7919) % slacks.size
             n_found = _keep_below(slacks, smallest + step, begin, end[line])
             count[line] = n_found
@@ -308,47 +316,46 @@ def nearest(
 @njit(cache=True, error_model="numpy", nogil=True)
 def violations(
     costs: Costs,
-    start: int,
-    stop: int,
+    rows: np.ndarray,
     f: np.ndarray,
     g: np.ndarray,
     tolerance: float,
     buffer: np.ndarray,
+    least: np.ndarray,
     arcs: Found,
 ) -> None:
-    """Find arcs with ``cost - f - g < -tolerance`` in rows ``start … stop - 1``.
+    """Find arcs with ``cost - f - g < -tolerance`` in the rows given.
 
-    Every pair is priced. Of each chunk of columns the most violated arc counts,
-    and of those the first `width` of a row are kept.
+    Every pair of them is priced. Of each chunk of columns the most violated arc counts,
+    and of those the first `width` of a row are kept. `least` (n,) receives the
+    smallest slack of each of the rows.
     """
-    found, count = arcs.end, arcs.count
+    found, count = arcs.end, arcs.number
     width = found.shape[1]
     chunk = max(8, min(128, g.size // (2 * width)))
-    for first in range(start, stop, buffer.shape[0]):
-        n_lines = min(buffer.shape[0], stop - first)
-        _slacks(costs, False, first, n_lines, g, buffer)
-        for k in range(n_lines):
-            i = first + k
-            level = f[i] - tolerance
-            slacks = buffer[k]
-            count[i] = 0
-            if not minimum(slacks) < level:
-                continue
-            n_chunks = (slacks.size + chunk - 1) // chunk
-            begin = (i * 7919) % n_chunks
-            for turn in range(n_chunks):
-                left = (begin + turn) % n_chunks * chunk
-                part = slacks[left : left + chunk]
-                smallest = minimum(part)
-                if smallest < level:
-                    j = 0
-                    while part[j] > smallest:
-                        j += 1
-                    found[i, count[i]] = left + j
-                    arcs.cost[i, count[i]] = _cost(costs, i, left + j)
-                    count[i] += 1
-                    if count[i] == width:
-                        break
+    slacks = buffer[0]
+    for i in rows:
+        _slacks(costs, False, i, 1, g, buffer)
+        level = f[i] - tolerance
+        count[i] = 0
+        least[i] = minimum(slacks)
+        if not least[i] < level:
+            continue
+        n_chunks = (slacks.size + chunk - 1) // chunk
+        begin = (i * 7919) % n_chunks
+        for turn in range(n_chunks):
+            left = (begin + turn) % n_chunks * chunk
+            part = slacks[left : left + chunk]
+            smallest = minimum(part)
+            if smallest < level:
+                j = 0
+                while part[j] > smallest:
+                    j += 1
+                found[i, count[i]] = left + j
+                arcs.cost[i, count[i]] = _cost(costs, i, left + j)
+                count[i] += 1
+                if count[i] == width:
+                    break
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -370,7 +377,7 @@ def carry_over(
         slacks, f_k = buffer[0], f[k]
         for j in range(g.size):
             slack = slacks[columns[j]] - f_k
-            g[j] = slack if slack < g[j] else g[j]
+            g[j] = slack if slack < g[j] else g[j]  # noqa: FURB136
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -381,9 +388,9 @@ def _gathered(
     most = np.zeros(n + 1, np.int64)
     for i in range(n):
         known = lists.row_start[i + 1] - lists.row_start[i]
-        most[i + 1] = by_row.count[i] + known
+        most[i + 1] = by_row.number[i] + known
     for j in range(m):
-        for k in range(by_column.count[j]):
+        for k in range(by_column.number[j]):
             most[by_column.end[j, k] + 1] += 1
     starts = np.cumsum(most)
     column, cost = np.empty(starts[n], np.uint32), np.empty(starts[n])
@@ -394,13 +401,13 @@ def _gathered(
             column[place] = lists.column[k]
             cost[place] = lists.row_cost[k]
             place += 1
-        for k in range(by_row.count[i]):
+        for k in range(by_row.number[i]):
             column[place] = by_row.end[i, k]
             cost[place] = by_row.cost[i, k]
             place += 1
         fill[i] = place
     for j in range(m):
-        for k in range(by_column.count[j]):
+        for k in range(by_column.number[j]):
             i = by_column.end[j, k]
             column[fill[i]] = j
             cost[fill[i]] = by_column.cost[j, k]
@@ -409,8 +416,10 @@ def _gathered(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def merge(n: int, m: int, lists: Lists, by_row: Found, by_column: Found) -> Lists:
-    """Add the arcs found by row and by column to the lists, each arc once."""
+def merge(
+    n: int, m: int, lists: Lists, by_row: Found, by_column: Found
+) -> tuple[np.ndarray, ...]:
+    """Return the parts of new lists: the arcs found are added, each arc once."""
     starts, column, row_cost = _gathered(n, m, lists, by_row, by_column)
     row_start = np.zeros(n + 1, np.int64)
     size = np.zeros(m + 1, np.int64)
@@ -434,4 +443,4 @@ def merge(n: int, m: int, lists: Lists, by_row: Found, by_column: Found) -> List
             place = fill[column[k]]
             row[place], column_cost[place] = i, row_cost[k]
             fill[column[k]] = place + 1
-    return Lists(row_start, column, row_cost, column_start, row, column_cost)
+    return row_start, column, row_cost, column_start, row, column_cost

@@ -26,7 +26,8 @@ class Options(NamedTuple):
     max_iter: int
     epsilon: float | None
     warm_start: tuple[FloatArray, FloatArray] | None
-    report: Callable[[int], None]
+    #: Takes the iteration count and, where one is known, the relative gap.
+    report: Callable[[int, float], None] | None
     n_jobs: int = 1
     deadline: float = float("inf")
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist._exact import columns, tree
+from otdist._exact import search as simplex
+from otdist._exact import tree
 from otdist._geometry.dense import Dense
 from otdist._masses import fitted, quantise
 from otdist._problem import Problem
@@ -17,6 +18,8 @@ from otdist._solvers import Options, start_from
 
 # Entries of the matrix up to which all arcs are priced in turn.
 _SMALL = 1 << 16
+# The same for a matrix with fewer rows or columns than this.
+_NARROW = 64
 # A warm start trusts its potentials to this part of the largest cost.
 _WARM_MARGIN = 1e-3
 _EPS = float(np.finfo(float).eps)
@@ -27,25 +30,33 @@ def run(problem: Problem, options: Options) -> Candidate:
     geometry = problem.geometry
     n, m = geometry.shape
     masses = quantise(problem.a, problem.b)
-    is_small = n * m <= _SMALL or min(n, m) < 64 and isinstance(geometry, Dense)
-    margin = 2.0 * (geometry.largest or 1.0)
+    limits = simplex.Limits(
+        options.max_iter,
+        options.deadline,
+        options.tol,
+        options.report,
+        options.n_jobs,
+    )
+    is_narrow = min(n, m) < _NARROW and isinstance(geometry, Dense)
+    g, margin = None, 2.0 * (geometry.largest or 1.0)
     if options.warm_start is not None:
         g = start_from(geometry, options.warm_start)
         margin *= _WARM_MARGIN / 2
-    elif is_small:
-        g = np.zeros(m)
+    if is_narrow or n * m <= _SMALL:
+        search = simplex.search_all(geometry, masses, np.zeros(m) if g is None else g)
     else:
-        g = columns.potentials(geometry, problem.a, problem.b, options)
-    if is_small:
-        search = columns.search_all(geometry, masses, g)
-    else:
-        search = columns.search_candidates(geometry, masses, g, options.n_jobs)
+        # Imported here, since a small problem would take longer to import than solve.
+        from otdist._exact import columns
+
+        if g is None:
+            g = columns.potentials(geometry, problem.a, problem.b, limits)
+        search = columns.search_candidates(geometry, masses, g, limits.n_jobs)
     basis = search.basis
     # Masses of parts that no arc connects may differ by the rounding of their sums.
     rounding = int(16 * _EPS * float(masses.a.sum()))
     negligible = 0
     while True:
-        finished = columns.optimise(search, margin, options, negligible=negligible)
+        finished = simplex.optimise(search, margin, limits, negligible=negligible)
         left = tree.artificial_flow(basis, n)
         if not finished or left in (0, negligible) or left > rounding:
             break
@@ -53,7 +64,7 @@ def run(problem: Problem, options: Options) -> Candidate:
         # potentials it leaves are as large, so begin again and let the flow be.
         negligible = left
     is_stranded = finished and left > negligible
-    rows = np.flatnonzero(tree.is_artificial(basis)[:n]) if is_stranded else None
+    rows = tree.stranded_rows(basis, n) if is_stranded else None
     plan = tree.plan_of(basis, masses, (n, m), keep_artificial=not finished)
     if not masses.is_exact and finished and not is_stranded:
         plan = fitted(plan, problem.a, problem.b)

@@ -103,7 +103,8 @@ def _iterate(
         sweep = _sweep(geometry, log_a, f, g, epsilon, relaxation.omega)
         f = sweep.f
         n_level += 1
-        options.report(n_iter)
+        if options.report is not None:
+            options.report(n_iter, np.inf)
         error = sweep.row_error + float(np.abs(sweep.columns - problem.b).sum())
         if epsilon == target and error <= options.tol * problem.mass:
             if relaxation.omega == 1.0:

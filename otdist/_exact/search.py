@@ -1,0 +1,155 @@
+"""Drives the network simplex from artificial arcs to the optimum, on a set of arcs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from otdist._exact import tree
+from otdist._geometry import Geometry
+from otdist._kernels import network_simplex as simplex
+from otdist._masses import IntegerMasses
+from otdist._typing import FloatArray
+
+# Work of one call of the kernel, in entries priced: about 50 ms, for Ctrl-C.
+BUDGET = 100_000_000
+# A larger tolerance than this one stops the search before the optimum.
+_EXACT = 1e-9
+_EPS = float(np.finfo(float).eps)
+
+
+class Limits(NamedTuple):
+    """When to stop, whom to tell, and how many threads to use."""
+
+    max_pivots: int
+    deadline: float
+    tol: float
+    report: Callable[[int, float], None] | None
+    n_jobs: int
+
+
+class ArcSet(Protocol):
+    """The arcs that the tree may use; `bound` is the best lower bound they proved."""
+
+    bound: float
+
+    def advance(
+        self, basis: simplex.Tree, search: simplex.Search, tolerance: float, limit: int
+    ) -> int:
+        """Pivot until no known arc violates (DONE), or for some 50 ms (MORE)."""
+        ...
+
+    def extend(self, basis: simplex.Tree, tolerance: float) -> bool:
+        """Price all arcs; return whether there is anything left to pivot on."""
+        ...
+
+
+class AllArcs:
+    """Every arc of a matrix, priced row by row: best for small problems."""
+
+    def __init__(self, cost: FloatArray) -> None:
+        self.cost = cost
+        self.bound = -np.inf
+        self.done_at = np.inf
+
+    def advance(
+        self, basis: simplex.Tree, search: simplex.Search, tolerance: float, limit: int
+    ) -> int:
+        """Pivot on all arcs."""
+        self.done_at = tolerance
+        code: int = simplex.run(
+            self.cost, basis, search, tree.BLOCK_ROWS, tolerance, BUDGET, limit
+        )
+        return code
+
+    def extend(self, basis: simplex.Tree, tolerance: float) -> bool:
+        """Return whether the last search was for a larger tolerance."""
+        return tolerance < self.done_at
+
+
+class Search(NamedTuple):
+    """A tree on its way to the optimum."""
+
+    arcs: ArcSet
+    basis: simplex.Tree
+    pivots: simplex.Search
+    masses: IntegerMasses
+    start: FloatArray  # (n + m,) potentials that the artificial arcs begin from
+    largest: float
+
+
+def search_all(geometry: Geometry, masses: IntegerMasses, g: FloatArray) -> Search:
+    """Begin on all arcs of the cost matrix."""
+    f = geometry.row_minimum(g)
+    arcs = AllArcs(geometry.dense())
+    return begin(arcs, geometry, masses, np.concatenate([f, g]))
+
+
+def begin(
+    arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatArray
+) -> Search:
+    """Return a search that has not begun, from potentials f and g in one array."""
+    n, m = geometry.shape
+    basis, pivots = tree.allocate(n, m)
+    return Search(arcs, basis, pivots, masses, start, geometry.largest or 1.0)
+
+
+def optimise(
+    search: Search,
+    margin: float,
+    limits: Limits,
+    *,
+    negligible: int = 0,
+) -> bool:
+    """Pivot from artificial arcs to the optimum; False if a limit came first.
+
+    Artificial arcs cost a margin more than the potentials of the start. When no arc
+    is violated and artificial flow is left, the margin was too small, or forbidden
+    arcs leave mass without a way: it is raised until it exceeds the cost of any path.
+
+    The entering tolerance starts at the scale of the costs. When no arc is left it is
+    lowered to the rounding of the potentials, which may be far smaller than the
+    largest cost, and the search goes on.
+    """
+    arcs, basis, pivots, masses, start, largest = search
+    n, m = len(masses.a), len(masses.b)
+    tree.hang_on_root(basis, masses, start, margin)
+    tolerance = 1e-13 * largest
+    while True:
+        code = arcs.advance(basis, pivots, tolerance, limits.max_pivots)
+        n_pivots = int(pivots.n_pivots[0])
+        if limits.report is not None:
+            limits.report(n_pivots, _relative_gap(search))
+        has_artificial = tree.artificial_flow(basis, n) > negligible
+        # Where artificial arcs carry nothing, the margin changes no difference of
+        # potentials; without it they are of the size of the costs in the tree.
+        levels = (margin, margin) if has_artificial else (0.0, 2 * margin)
+        tree.set_artificial_costs(basis, n, start, *levels)
+        if code == simplex.MORE:
+            if n_pivots >= limits.max_pivots or time.monotonic() > limits.deadline:
+                return False
+            continue
+        if not has_artificial:
+            rounding = 8 * _EPS * float(np.abs(basis.potential[:-1]).max())
+            if rounding <= tolerance / 2:
+                tolerance = rounding
+        if arcs.extend(basis, tolerance):
+            if limits.tol > _EXACT and _relative_gap(search) <= limits.tol:
+                return True
+            continue
+        if not has_artificial or margin > 4 * (n + m) * largest:
+            return True
+        margin *= 8
+        tree.set_artificial_costs(basis, n, start, margin, margin)
+
+
+def _relative_gap(search: Search) -> float:
+    """Return how far the tree is from the bound; with artificial flow, inf."""
+    n = len(search.masses.a)
+    if tree.artificial_flow(search.basis, n) > 0:
+        return np.inf
+    value = tree.value_of(search.basis, search.masses)
+    return (value - search.arcs.bound) / max(abs(value), np.finfo(float).tiny)
