@@ -63,15 +63,21 @@ def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
 def _coordinates(geometry: Geometry) -> tuple[FloatArray, FloatArray]:
     """Return coordinates (d, n) of the sources, and others to test groups by."""
     if isinstance(geometry, Points):
-        x = np.ascontiguousarray(geometry.x.T)
+        x = _scaled(geometry.x.T)
         return x, x
     cost = geometry.dense()
     m = cost.shape[1]
     chosen = np.random.default_rng(0).permutation(m)[: 2 * _N_LANDMARKS]
     x = np.ascontiguousarray(cost[:, chosen].T)
     x[~np.isfinite(x)] = geometry.largest
-    half = len(x) // 2
+    x, half = _scaled(x), len(x) // 2
     return x[:half], x[half:]
+
+
+def _scaled(x: FloatArray) -> FloatArray:
+    """Return coordinates of at most 1, whose squares neither over- nor underflow."""
+    exponent = int(np.frexp(np.abs(x).max())[1])
+    return np.ascontiguousarray(np.ldexp(x, -exponent))
 
 
 def _transposed(geometry: Geometry) -> Geometry:

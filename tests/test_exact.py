@@ -1,0 +1,155 @@
+"""The engine for large problems, made to run on small ones: start, lists, columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from otdist import Problem, _certify, solve
+from otdist._exact import columns, lists, start
+from otdist._solvers import network_simplex as solver
+
+METRICS = [
+    ("euclidean", 1),
+    ("euclidean", 2),
+    ("euclidean", 1.5),
+    ("sqeuclidean", 1),
+    ("cityblock", 1),
+    ("chebyshev", 3),
+]
+
+
+@pytest.fixture(autouse=True)
+def small_sizes(monkeypatch):
+    monkeypatch.setattr(solver, "_SMALL", 0)
+    monkeypatch.setattr(solver, "_NARROW", 0)
+    monkeypatch.setattr(start, "_COARSEST", 8)
+    monkeypatch.setattr(columns, "_ROW_WIDTH", 4)
+    monkeypatch.setattr(columns, "_COLUMN_WIDTH", 2)
+    monkeypatch.setattr(_certify, "_COMPILED_PAIRS", 0)
+
+
+def clouds(seed, n=44, m=37, d=2):
+    rng = np.random.default_rng(seed)
+    x, y = rng.random((n, d)), rng.random((m, d)) + 0.2
+    return x, y, rng.integers(1, 9, n), rng.integers(1, 9, m)
+
+
+def assert_agrees(problem, **options):
+    result = solve(problem, method="network_simplex", **options)
+    cost = problem.geometry.dense()
+    other = solve(Problem.from_cost(cost, problem.a, problem.b), method="highs")
+    assert result.success
+    assert result.value == pytest.approx(other.value, rel=1e-9)
+    f, g = result.potentials
+    plan = result.plan.toarray()
+    scale = cost.max()
+    assert (cost - f[:, None] - g).min() >= -1e-12 * scale
+    assert np.abs(plan.sum(1) - problem.a).max() <= 1e-13 * problem.mass
+    assert np.abs(plan.sum(0) - problem.b).max() <= 1e-13 * problem.mass
+    assert (plan * cost).sum() == pytest.approx(result.lower, rel=1e-12)
+    return result
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+@pytest.mark.parametrize("metric, p", METRICS)
+def test_points_agree_with_highs(d, metric, p):
+    x, y, a, b = clouds(d, d=d)
+    assert_agrees(Problem(x, y, a, b, metric=metric, p=p, normalize=True))
+
+
+def test_matrices_and_lines_agree_with_highs():
+    x, y, a, b = clouds(7)
+    points = Problem(x, y, a, b, normalize=True)
+    assert_agrees(Problem.from_cost(points.geometry.dense(), points.a, points.b))
+    rng = np.random.default_rng(8)
+    assert_agrees(Problem.from_cost(rng.random((40, 50))))
+    assert_agrees(Problem.from_cost(rng.integers(0, 3, (40, 40)).astype(float)))
+    assert_agrees(Problem(x[:, 0], y[:, 0], a, b, p=2, normalize=True))
+
+
+def test_the_number_of_threads_changes_nothing(monkeypatch):
+    monkeypatch.setattr(lists, "_RANGE", 100)
+    x, y, a, b = clouds(9)
+    problem = Problem(x, y, a, b, normalize=True)
+    one, two = assert_agrees(problem), assert_agrees(problem, n_jobs=2)
+    assert one.value == two.value
+    assert one.n_iter == two.n_iter
+    assert (one.plan.toarray() == two.plan.toarray()).all()
+
+
+def test_coarse_levels_keep_all_mass_and_shrink_by_four():
+    x, y, a, b = clouds(10, n=100, m=90)
+    problem = Problem(x, y, a, b, normalize=True)
+    levels = start.hierarchy(problem.geometry, problem.a, problem.b)
+    assert [len(level.rows) for level in levels] == [8, 32]
+    for level in levels:
+        assert len(set(level.rows)) == len(level.rows)
+        assert level.a.sum() == pytest.approx(1.0, rel=1e-14)
+        assert level.b.sum() == pytest.approx(1.0, rel=1e-14)
+
+
+def test_rows_without_likeness_get_no_coarse_levels():
+    rng = np.random.default_rng(11)
+    geometry = Problem.from_cost(rng.random((90, 90))).geometry
+    assert start.hierarchy(geometry, np.ones(90), np.ones(90)) == []
+
+
+def test_a_large_tolerance_stops_early_with_a_bracket_that_holds():
+    x, y, a, b = clouds(12)
+    problem = Problem(x, y, a, b, normalize=True)
+    exact = assert_agrees(problem)
+    early = solve(problem, tol=0.5)
+    assert early.success
+    # The coarse levels stopped early too, so the path is another one.
+    assert 0 < early.certificate.relative_gap <= 0.5
+    assert early.lower <= exact.value * (1 + 1e-12)
+    assert early.upper >= exact.value * (1 - 1e-12)
+
+
+def test_limits_return_a_bracket_without_success(monkeypatch):
+    from otdist._exact import search
+
+    monkeypatch.setattr(search, "BUDGET", 1)
+    monkeypatch.setattr(columns, "BUDGET", 1)
+    x, y, a, b = clouds(13)
+    problem = Problem(x, y, a, b, normalize=True)
+    exact = solve(problem, method="highs").value
+    for option in ({"time_limit": 0}, {"max_iter": 10}):
+        result = solve(problem, **option)
+        assert not result.success
+        assert next(iter(option)) in result.message
+        assert result.lower <= exact * (1 + 1e-9)
+        assert result.upper >= exact * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("option", [{"n_jobs": 0}, {"n_jobs": 1.5}, {"time_limit": -1}])
+def test_limits_that_make_no_sense_are_refused(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        solve(Problem([[0.0, 1]], [[1.0, 1]]), **option)
+
+
+@pytest.mark.parametrize("metric, p", METRICS)
+def test_the_compiled_check_of_points_agrees_with_numpy(metric, p):
+    x, y, _, _ = clouds(14, d=3)
+    problem = Problem(x, y, metric=metric, p=p)
+    f = np.random.default_rng(15).random(len(x))
+    compiled = _certify._column_minimum(problem, f, 2)
+    expected = problem.geometry.column_minimum(f)
+    assert np.abs(compiled - expected).max() <= 1e-14
+
+
+def test_shifted_points_cost_the_same():
+    x, y, a, b = clouds(16)
+    near = solve(Problem(x, y, a, b, normalize=True)).value
+    far = solve(Problem(x + 1e7, y + 1e7, a, b, normalize=True)).value
+    assert far == pytest.approx(near, abs=4 * np.spacing(1e7))
+
+
+@pytest.mark.parametrize("k", [-900, -1, 1, 900])
+def test_costs_times_powers_of_two_change_only_the_exponent(k):
+    cost = np.random.default_rng(17).random((30, 40))
+    plain = solve(Problem.from_cost(cost))
+    scaled = solve(Problem.from_cost(np.ldexp(cost, k)))
+    assert scaled.value == np.ldexp(plain.value, k)
+    assert (scaled.plan.toarray() == plain.plan.toarray()).all()
