@@ -380,7 +380,7 @@ def _pivot_on_candidates(
             break
         work = _pivot(tree, n, i, j, cost, reduced)
         search.n_pivots[0] += 1
-        budget -= 8 * work
+        budget -= 8 * np.int64(work)
         if search.n_pivots[0] % (tree.parent.size // _RENUMBER + 1) == 0:
             renumber(tree)
     return budget
