@@ -160,7 +160,7 @@ def renumber(tree: Tree) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _shift(tree: Tree, n: int, node: Any, length: int, step: float) -> None:
+def _shift(tree: Tree, n: int, node: Any, length: Any, step: float) -> None:
     """Add `step` to f, and take it from g, on `length` nodes in a row."""
     for _ in range(length):
         atom = tree.atom[node]
@@ -273,7 +273,7 @@ def _pivot(tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float)
         while y != apex:
             flow[y] += -delta if atom[y] >= n else delta
             y = parent[y]
-    moved = size[out]
+    moved = np.int64(size[out])
     x = parent[out]
     while x != apex:
         size[x] -= moved
@@ -285,7 +285,7 @@ def _pivot(tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float)
     _rehang(tree, lower, out, upper, delta, cost)
     # Moving one side by a step or the other side back makes the same differences.
     step = reduced_cost if atom[lower] < n else -reduced_cost
-    others = parent.size - moved
+    others = np.int64(parent.size) - moved
     if moved <= others:
         _shift(tree, n, lower, moved, step)
         return work + moved
@@ -380,7 +380,7 @@ def _pivot_on_candidates(
             break
         work = _pivot(tree, n, i, j, cost, reduced)
         search.n_pivots[0] += 1
-        budget -= 8 * np.int64(work)
+        budget -= 8 * work
         if search.n_pivots[0] % (tree.parent.size // _RENUMBER + 1) == 0:
             renumber(tree)
     return budget
