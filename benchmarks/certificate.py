@@ -51,7 +51,7 @@ class DenseCertificate:
     def setup(self, n, weights):
         peers.warm_up()
         instance = gaussian_clouds(np.random.default_rng(n), n, n, 2, weights)
-        self.problem = Problem.from_cost(instance.cost, instance.a, instance.b)
+        self.problem = instance.matrix().problem()
 
     def track_certificate_share(self, n, weights):
         return share(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from benchmarks import peers
 from benchmarks.instances import make, sizes
-from otdist import Problem, certify, solve
+from otdist import certify, solve
 
 TOL = 1e-6
 
@@ -27,7 +27,7 @@ class _AtEpsilon:
     def setup(self, n, family, epsilon):
         self.instance = make(family, n)
         a, b, cost = self.instance.a, self.instance.b, self.instance.cost
-        self.problem = Problem.from_cost(cost, a, b)
+        self.problem = self.instance.problem()
         self.epsilon = epsilon * float(a @ cost @ b)
 
 

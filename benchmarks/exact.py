@@ -5,18 +5,17 @@ Times are of the whole job: validation, solve, certificate.
 
 from __future__ import annotations
 
-import statistics
-
 from benchmarks import peers
 from benchmarks.instances import FAMILIES, make, sizes
+from benchmarks.ratios import TIMEOUT, _OverFamilies, _PerFamily, measure
 
-SIZES = sizes(250, 1000, 2000, 4000)
+SIZES = sizes(250, 1000, 2000, 4000, 8000, 10000)
 
 
 class _OnFamilies:
     params = (SIZES, FAMILIES)
     param_names = ("n", "family")
-    timeout = 600
+    timeout = 3600
 
     def setup(self, n, family):
         self.instance = make(family, n)
@@ -65,54 +64,17 @@ class Highs(_OnFamilies):
 class _SideBySide:
     """All families, measured once for the benchmarks below: POT beside otdist."""
 
-    timeout = 3600
     repeats = None
 
     def setup_cache(self):
-        peers.warm_up()
-        ratios = {}
-        for n in self.params[0]:
-            for family in FAMILIES:
-                try:
-                    instance = make(family, n)
-                    compared = peers.compare(instance, self.repeats or peers.rounds(n))
-                except NotImplementedError:
-                    continue
-                ratios[n, family] = compared.ratio
-        return ratios
+        return measure(self.params[0], FAMILIES, make, peers.pot_emd2, self.repeats)
 
-    setup_cache.timeout = 3600
+    setup_cache.timeout = TIMEOUT
 
 
-class RatioToPot(_SideBySide):
-    """How many times longer POT takes, in the same process, one thread each."""
-
+class RatioToPot(_SideBySide, _PerFamily):
     params = (SIZES, FAMILIES)
-    param_names = ("n", "family")
-
-    def setup(self, ratios, n, family):
-        if (n, family) not in ratios:
-            raise NotImplementedError
-
-    def track_ratio_to_pot(self, ratios, n, family):
-        return ratios[n, family]
-
-    track_ratio_to_pot.unit = "POT / otdist"
 
 
-class RatioToPotOverFamilies(_SideBySide):
+class RatioToPotOverFamilies(_SideBySide, _OverFamilies):
     params = (SIZES,)
-    param_names = ("n",)
-
-    def setup(self, ratios, n):
-        self.ratios = [ratio for (size, _), ratio in ratios.items() if size == n]
-        if not self.ratios:
-            raise NotImplementedError
-
-    def track_worst(self, ratios, n):
-        return min(self.ratios)
-
-    def track_geometric_mean(self, ratios, n):
-        return statistics.geometric_mean(self.ratios)
-
-    track_worst.unit = track_geometric_mean.unit = "POT / otdist"

@@ -1,7 +1,8 @@
 """Seeded problems, in families that were chosen before any result was seen.
 
-A family is a function of a generator and a size. The size is a wish: an image has a
-square number of pixels, and the odd and rectangular families miss it on purpose.
+A family is a function of a generator and a size, and gives a cost matrix or two point
+clouds, which are solved as they are or by their matrix. The size is a wish: an image
+has a square number of pixels, and the odd and rectangular families miss it on purpose.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
+
+from otdist import Problem
 
 FloatArray = NDArray[np.float64]
 Generator = np.random.Generator
@@ -37,11 +40,59 @@ class Instance:
     def shape(self) -> tuple[int, int]:
         return len(self.a), len(self.b)
 
+    def problem(self) -> Problem:
+        return Problem.from_cost(self.cost, self.a, self.b)
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Two weighted point clouds; the cost is their Euclidean distance to the power p."""
+
+    x: FloatArray
+    y: FloatArray
+    a: FloatArray
+    b: FloatArray
+    p: float
+    weights: str
+
+    @property
+    def d(self) -> int:
+        return self.x.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.a), len(self.b)
+
+    @property
+    def cost_name(self) -> str:
+        """What SciPy and POT call the cost."""
+        return {1: "euclidean", 2: "sqeuclidean"}[self.p]
+
+    def problem(self) -> Problem:
+        return Problem(self.x, self.y, self.a, self.b, p=self.p)
+
+    def matrix(self) -> Instance:
+        cost = cdist(self.x, self.y, self.cost_name)
+        return Instance(cost, self.a, self.b, self.d, self.p, self.weights)
+
 
 def make(family: str, n: int) -> Instance:
-    """Return the instance of a family: the same in every process."""
+    """Return the cost matrix of a family: the same in every process."""
+    made = _make(family, n)
+    return made.matrix() if isinstance(made, Clouds) else made
+
+
+def make_points(family: str, n: int) -> Clouds:
+    """Return the points that `make` computes the matrix of."""
+    made = _make(family, n)
+    if isinstance(made, Clouds):
+        return made
+    raise NotImplementedError(f"{family} has no points")
+
+
+def _make(family: str, n: int) -> Instance | Clouds:
     rng = np.random.default_rng([n, zlib.crc32(family.encode())])
-    return _MAKERS[family](rng, n)
+    return (_MAKERS | _POINT_MAKERS)[family](rng, n)
 
 
 def sizes(*wanted: int) -> tuple[int, ...]:
@@ -63,20 +114,16 @@ def _normalized(values: FloatArray) -> FloatArray:
     return values / values.sum()
 
 
-def _power_cost(x: FloatArray, y: FloatArray, p: float) -> FloatArray:
-    return cdist(x, y, "sqeuclidean") if p == 2 else cdist(x, y) ** p
-
-
 def _clouds(
     rng: Generator, x: FloatArray, y: FloatArray, weights: str, p: float
-) -> Instance:
+) -> Clouds:
     a, b = masses(rng, len(x), weights), masses(rng, len(y), weights)
-    return Instance(_power_cost(x, y, p), a, b, x.shape[1], p, weights)
+    return Clouds(x, y, a, b, p, weights)
 
 
 def gaussian_clouds(
     rng: Generator, n: int, m: int, d: int, weights: str = "uniform", p: float = 1
-) -> Instance:
+) -> Clouds:
     """Two standard Gaussians, the second moved by 1 along the first axis."""
     x, y = rng.standard_normal((n, d)), rng.standard_normal((m, d))
     y[:, 0] += 1
@@ -85,11 +132,11 @@ def gaussian_clouds(
 
 def _uniform_clouds(
     rng: Generator, n: int, m: int, d: int, weights: str = "uniform", p: float = 1
-) -> Instance:
+) -> Clouds:
     return _clouds(rng, rng.random((n, d)), rng.random((m, d)), weights, p)
 
 
-def _clustered_clouds(rng: Generator, n: int) -> Instance:
+def _clustered_clouds(rng: Generator, n: int) -> Clouds:
     """Ten tight clusters, visited with other frequencies by either cloud."""
     centres = 10 * rng.random((10, 2))
 
@@ -100,14 +147,14 @@ def _clustered_clouds(rng: Generator, n: int) -> Instance:
     return _clouds(rng, cloud(), cloud(), "uniform", 1)
 
 
-def _image_pair(first: FloatArray, second: FloatArray, p: float) -> Instance:
+def _image_pair(first: FloatArray, second: FloatArray, p: float) -> Clouds:
     """Two images of one size, on the grid of integers that their pixels are."""
     pixels = np.argwhere(np.ones(first.shape)).astype(float)
     a, b = _normalized(first.ravel()), _normalized(second.ravel())
-    return Instance(_power_cost(pixels, pixels, p), a, b, 2, p, "image")
+    return Clouds(pixels, pixels, a, b, p, "image")
 
 
-def _blobs(rng: Generator, n: int, p: float) -> Instance:
+def _blobs(rng: Generator, n: int, p: float) -> Clouds:
     """Smooth positive random images."""
     side = round(math.sqrt(n))
 
@@ -118,7 +165,7 @@ def _blobs(rng: Generator, n: int, p: float) -> Instance:
     return _image_pair(image(), image(), p)
 
 
-def _dotmark(image_class: str, n: int, p: float) -> Instance:
+def _dotmark(image_class: str, n: int, p: float) -> Clouds:
     """Images 1 and 2 of a DOTmark class (512 by 512), pooled by block means."""
     try:
         from PIL import Image
@@ -137,6 +184,18 @@ def _dotmark(image_class: str, n: int, p: float) -> Instance:
     return _image_pair(image(1), image(2), p)
 
 
+def _images_as_points(rng: Generator, n: int, p: float) -> Clouds:
+    """Images of 28 by 28 pixels, about half of them 0, as points in d = 784."""
+
+    def cloud(width: float) -> FloatArray:
+        fields = gaussian_filter(rng.standard_normal((n, 28, 28)), (0, width, width))
+        fields -= fields.mean(axis=(1, 2), keepdims=True)
+        images = np.maximum(fields, 0).reshape(n, -1)
+        return images / images.sum(axis=1, keepdims=True)
+
+    return _clouds(rng, cloud(2), cloud(2.5), "uniform", p)
+
+
 def _integer_costs(rng: Generator, n: int, weights: str) -> Instance:
     """Costs 0, 1, ..., 100: thousands of ties in every row."""
     cost = rng.integers(0, 101, (n, n)).astype(float)
@@ -149,9 +208,12 @@ def _random_costs(rng: Generator, n: int) -> Instance:
     return Instance(rng.random((n, n)), a, b, None, None, "uniform")
 
 
-_MAKERS: dict[str, Callable[[Generator, int], Instance]] = {
+_Maker = Callable[[Generator, int], Instance | Clouds]
+
+_MAKERS: dict[str, _Maker] = {
     "gaussian_2": lambda rng, n: gaussian_clouds(rng, n, n, 2),
     "gaussian_16": lambda rng, n: gaussian_clouds(rng, n, n, 16),
+    "gaussian_64": lambda rng, n: gaussian_clouds(rng, n, n, 64),
     "gaussian_2_weights_p2": lambda rng, n: gaussian_clouds(rng, n, n, 2, "random", 2),
     "uniform_2": lambda rng, n: _uniform_clouds(rng, n, n, 2),
     "uniform_3_weights": lambda rng, n: _uniform_clouds(rng, n, n, 3, "random"),
@@ -167,9 +229,44 @@ _MAKERS: dict[str, Callable[[Generator, int], Instance]] = {
     "odd": lambda rng, n: _uniform_clouds(rng, n + 1, n + 1, 2, "random"),
 }
 
-#: The families that can be made here: DOTmark only where its images are.
+# Solved as points, or in one benchmark only.
+_POINT_MAKERS: dict[str, _Maker] = {
+    "gaussian_2_weights": lambda rng, n: gaussian_clouds(rng, n, n, 2, "random"),
+    "gaussian_2_p2": lambda rng, n: gaussian_clouds(rng, n, n, 2, p=2),
+    "gaussian_3": lambda rng, n: gaussian_clouds(rng, n, n, 3),
+    "gaussian_3_p2": lambda rng, n: gaussian_clouds(rng, n, n, 3, p=2),
+    "gaussian_16_p2": lambda rng, n: gaussian_clouds(rng, n, n, 16, p=2),
+    "uniform_2_p2": lambda rng, n: _uniform_clouds(rng, n, n, 2, p=2),
+    "uniform_3": lambda rng, n: _uniform_clouds(rng, n, n, 3),
+    "uniform_3_p2": lambda rng, n: _uniform_clouds(rng, n, n, 3, p=2),
+    "images_784": lambda rng, n: _images_as_points(rng, n, 1),
+    "images_784_p2": lambda rng, n: _images_as_points(rng, n, 2),
+}
+
+#: Cost matrices: those that can be made here, DOTmark only where its images are.
 FAMILIES = tuple(
     family
     for family in _MAKERS
     if "OTDIST_DOTMARK" in os.environ or not family.startswith("dotmark")
 )
+#: Small matrices, where overhead counts.
+SMALL = ("gaussian_2", "gaussian_2_weights")
+#: Points, of which no matrix is made.
+POINTS = (
+    "gaussian_2",
+    "gaussian_3",
+    "gaussian_16",
+    "gaussian_16_p2",
+    "gaussian_2_weights_p2",
+    "uniform_2",
+    "uniform_3_weights",
+)
+#: So many points that a matrix of them would not fit.
+LARGE = tuple(
+    f"{cloud}_{d}{order}"
+    for cloud in ("uniform", "gaussian")
+    for d in (2, 3)
+    for order in ("", "_p2")
+)
+#: Points in so many coordinates that every method makes their matrix.
+IMAGES = ("images_784", "images_784_p2")

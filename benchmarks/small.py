@@ -2,74 +2,76 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-
 from benchmarks import peers
-from benchmarks.instances import gaussian_clouds
-from otdist import emd
+from benchmarks.instances import SMALL, make
 
 SIZES = (10, 50, 100, 300, 500)
 
 
-class Small:
-    params = (SIZES, ("uniform", "random"))
-    param_names = ("n", "weights")
+def timings(n: int) -> int:
+    """Return how many timings a median of such short calls takes."""
+    return max(5, 1000 // n)
+
+
+class _OnSmall:
+    params = (SIZES, SMALL)
+    param_names = ("n", "family")
     repeats = None
 
-    def setup(self, n, weights):
-        rng = np.random.default_rng(n)
-        self.instance = gaussian_clouds(rng, n, n, 2, weights)
+    def setup(self, n, family):
+        self.instance = make(family, n)
         peers.warm_up()
 
-    def emd(self):
-        return emd(self.instance.a, self.instance.b, self.instance.cost)
+    def ratio_to(self, peer, n):
+        repeats = self.repeats or timings(n)
+        return peers.compare(self.instance, repeats, peer, peers.otdist_emd).ratio
 
-    def time_emd(self, n, weights):
-        self.emd()
 
-    def peakmem_emd(self, n, weights):
-        self.emd()
+class Small(_OnSmall):
+    def time_emd(self, n, family):
+        peers.otdist_emd(self.instance)
 
-    def track_gap(self, n, weights):
+    def peakmem_emd(self, n, family):
+        peers.otdist_emd(self.instance)
+
+    def track_gap(self, n, family):
         return peers.exact(self.instance).relative_gap
 
 
-class Pot(Small):
+class Pot(_OnSmall):
     """POT, and how many times longer it takes in the same process."""
 
-    def setup(self, n, weights):
+    def setup(self, n, family):
         peers.load_pot()
-        super().setup(n, weights)
+        super().setup(n, family)
 
-    def time_emd(self, n, weights):
+    def time_emd(self, n, family):
         peers.pot_emd2(self.instance)
 
-    def peakmem_emd(self, n, weights):
+    def peakmem_emd(self, n, family):
         peers.pot_emd2(self.instance)
 
-    def track_gap(self, n, weights):
+    def track_gap(self, n, family):
         return peers.pot_certificate(self.instance).relative_gap
 
-    def track_ratio_to_pot(self, n, weights):
-        calls = [self.emd, lambda: peers.pot_emd2(self.instance)]
-        ours, theirs = peers.medians(calls, self.repeats or max(5, 1000 // n))
-        return theirs / ours
+    def track_ratio_to_pot(self, n, family):
+        return self.ratio_to(peers.pot_emd2, n)
 
     track_ratio_to_pot.unit = "POT / otdist"
 
 
-class Assignment:
+class Assignment(_OnSmall):
     """SciPy's assignment solver, for uniform weights only."""
 
-    params = (SIZES,)
-    param_names = ("n",)
+    params = (SIZES, SMALL[:1])
 
-    def setup(self, n):
-        self.cost = gaussian_clouds(np.random.default_rng(n), n, n, 2).cost
+    def time_linear_sum_assignment(self, n, family):
+        peers.assignment(self.instance)
 
-    def time_linear_sum_assignment(self, n):
-        linear_sum_assignment(self.cost)
+    def peakmem_linear_sum_assignment(self, n, family):
+        peers.assignment(self.instance)
 
-    def peakmem_linear_sum_assignment(self, n):
-        linear_sum_assignment(self.cost)
+    def track_ratio_to_assignment(self, n, family):
+        return self.ratio_to(peers.assignment, n)
+
+    track_ratio_to_assignment.unit = "linear_sum_assignment / otdist"

@@ -228,11 +228,11 @@ def _small_bounds(
     matrix = problem.geometry
     if not isinstance(matrix, Dense) or matrix.cost.size > _COMPILED_ENTRIES:
         return None
-    if not (problem.a.all() and problem.b.all()):
+    n, m = matrix.shape
+    if np.count_nonzero(problem.a) < n or np.count_nonzero(problem.b) < m:
         return None
     from otdist._kernels.certificate import dense_bounds
 
-    n, m = matrix.shape
     best = np.empty(m)
     lower, upper, terms, error, weighted = dense_bounds(
         matrix.cost, problem.a, problem.b, f, *arcs, best, np.zeros(n + m)
@@ -262,7 +262,7 @@ def _bracket(
 def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
     """Return the arcs of a sparse or dense plan; None for one computed by rows."""
     if isinstance(plan, Arcs):
-        if not plan.mass.min(initial=0.0) >= 0 or not np.isfinite(plan.mass.sum()):
+        if not plan.mass.min(initial=0.0) >= 0 or not math.isfinite(plan.mass.sum()):
             _refuse_entry("", float(plan.mass.min()))
         return plan
     if getattr(plan, "shape", None) is None:

@@ -12,6 +12,8 @@ from otdist._typing import FloatArray, IntArray
 
 # The total mass in integer units stays below this, so that no sum overflows.
 _TOTAL_BITS = 61
+# Masses that are right to so many bits count as exact: their sums are no better.
+_EXACT_BITS = 50
 
 
 class IntegerMasses(NamedTuple):
@@ -20,7 +22,7 @@ class IntegerMasses(NamedTuple):
     a: IntArray
     b: IntArray
     unit: float
-    is_exact: bool
+    is_exact: bool  # up to the rounding of float64, for each mass by itself
 
 
 def quantise(a: FloatArray, b: FloatArray) -> IntegerMasses:
@@ -31,10 +33,22 @@ def quantise(a: FloatArray, b: FloatArray) -> IntegerMasses:
     total and the largest one takes what is then missing, less than the
     rounding of a float64 sum.
     """
-    if np.all(a == a[0]) and np.all(b == b[0]):
+    if _is_constant(a) and _is_constant(b):
         return _uniform(a, b)
-    exact = _common_binary_unit(a, b)
-    return exact if exact is not None else _rounded(a, b)
+    shift = _TOTAL_BITS - math.frexp(math.fsum(a.tolist()))[1]
+    scaled_a, scaled_b = np.ldexp(a, shift), np.ldexp(b, shift)
+    whole_a = np.maximum(np.rint(scaled_a), 1).astype(np.int64)
+    whole_b = np.maximum(np.rint(scaled_b), 1).astype(np.int64)
+    missing = int(whole_a.sum()) - int(whole_b.sum())
+    side = whole_b if missing >= 0 else whole_a
+    largest = side.argmax()
+    is_exact = (
+        _agree(whole_a, scaled_a)
+        and _agree(whole_b, scaled_b)
+        and abs(missing) <= int(side[largest]) >> _EXACT_BITS
+    )
+    side[largest] += abs(missing)
+    return IntegerMasses(whole_a, whole_b, math.ldexp(1.0, -shift), is_exact)
 
 
 def northwest(a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
@@ -108,35 +122,11 @@ def _uniform(a: FloatArray, b: FloatArray) -> IntegerMasses:
     return IntegerMasses(np.full(n, per_a), np.full(m, per_b), unit, True)
 
 
-def _common_binary_unit(a: FloatArray, b: FloatArray) -> IntegerMasses | None:
-    """Return the exact masses over their lowest binary digit, if they fit."""
-    fraction, exponent = np.frexp(np.concatenate([a, b]))
-    digits = np.ldexp(fraction, 53).astype(np.int64)
-    trailing = digits & -digits
-    lowest = exponent - 53 + (np.frexp(trailing.astype(float))[1] - 1)
-    unit_exponent = int(lowest.min())
-    n_bits = int(exponent.max()) - unit_exponent + math.ceil(math.log2(len(digits)))
-    if n_bits > _TOTAL_BITS:
-        return None
-    integers = np.ldexp(fraction, exponent - unit_exponent).astype(np.int64)
-    whole_a, whole_b = integers[: len(a)], integers[len(a) :]
-    unit = math.ldexp(1.0, unit_exponent)
-    if whole_a.sum() != whole_b.sum() or unit == 0.0:
-        return None
-    return IntegerMasses(whole_a, whole_b, unit, True)
+def _is_constant(mass: FloatArray) -> bool:
+    return not np.count_nonzero(mass != mass[0])
 
 
-def _rounded(a: FloatArray, b: FloatArray) -> IntegerMasses:
-    """Round to 2**-61 of the total; the largest mass takes the remainder."""
-    # Scale by a power of two first: the total itself may be near overflow.
-    shift = math.frexp(math.fsum(a))[1]
-    total = math.fsum(np.ldexp(a, -shift))
-    scale = 2.0**_TOTAL_BITS / total
-    whole_a = np.maximum(np.rint(np.ldexp(a, -shift) * scale), 1).astype(np.int64)
-    whole_b = np.maximum(np.rint(np.ldexp(b, -shift) * scale), 1).astype(np.int64)
-    missing = int(whole_a.sum()) - int(whole_b.sum())
-    if missing >= 0:
-        whole_b[np.argmax(whole_b)] += missing
-    else:
-        whole_a[np.argmax(whole_a)] -= missing
-    return IntegerMasses(whole_a, whole_b, math.ldexp(1.0 / scale, shift), False)
+def _agree(whole: IntArray, scaled: FloatArray) -> bool:
+    """Whether no mass was rounded by more than a float64 may be."""
+    off = np.abs(whole - scaled)
+    return not np.count_nonzero(off > scaled * 2.0**-_EXACT_BITS)

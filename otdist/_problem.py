@@ -180,7 +180,7 @@ class Problem:
             ("b", _validate.frozen(b)),
             ("metric", metric),
             ("p", p),
-            ("mass", math.fsum(a)),
+            ("mass", math.fsum(a.tolist())),
         ):
             object.__setattr__(self, name, value)
 
@@ -228,10 +228,10 @@ class Problem:
 
     def support(self) -> tuple[Problem, IntArray, IntArray]:
         """Return the problem on the atoms that carry mass, and their indices."""
-        rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)
         n, m = self.shape
-        if len(rows) == n and len(columns) == m:
-            return self, rows, columns
+        if np.count_nonzero(self.a) == n and np.count_nonzero(self.b) == m:
+            return self, np.arange(n), np.arange(m)
+        rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)
         part = Problem.__new__(Problem)
         geometry = self.geometry.restrict(rows, columns)
         part._set(geometry, self.a[rows], self.b[columns], self.metric, self.p)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ class Certificate:
 
     def proves(self, tol: float) -> bool:
         """Whether the gap is at most `tol` relative, or below rounding."""
-        if not np.isfinite([self.lower, self.upper, self.rounding]).all():
+        if not math.isfinite(self.upper) or not math.isfinite(self.rounding):
             return False
         # Bounds that cross by more than rounding prove only that something is wrong.
         return bool(0 <= self.gap <= max(tol * abs(self.upper), self.rounding))

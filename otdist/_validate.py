@@ -62,7 +62,7 @@ def first_index(bad: NDArray[np.bool_]) -> str:
 def require_finite(name: str, array: FloatArray) -> None:
     """Raise for the first NaN or infinite entry."""
     finite = np.isfinite(array)
-    if not finite.all():
+    if np.count_nonzero(finite) < array.size:
         where = first_index(~finite)
         value = array[~finite][0]
         raise InputError(
@@ -104,13 +104,13 @@ def as_weights(name: str, value: Any, n: int, of: str) -> tuple[FloatArray, floa
             f" {array.shape}"
         )
     require_finite(name, array)
-    if (array < 0).any():
+    if np.count_nonzero(array < 0):
         where = first_index(array < 0)
         raise InputError(
             f"{name}{where} is {array[array < 0][0]}; weights must be >= 0: transport"
             " the positive and the negative part separately if masses are signed"
         )
-    if not array.any():
+    if not np.count_nonzero(array):
         raise InputError(f"{name} is zero everywhere; a measure needs a positive mass")
     given = np.asarray(value).dtype
     tolerance = _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
@@ -121,8 +121,7 @@ def balance(
     a: FloatArray, b: FloatArray, tolerance: float, normalize: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Return masses of one sum, rescaling only within `tolerance` or on request."""
-    with np.errstate(over="ignore"):
-        sum_a, sum_b = _sum("a", a), _sum("b", b)
+    sum_a, sum_b = _sum("a", a), _sum("b", b)
     if normalize:
         return a / sum_a, b / sum_b
     if abs(sum_a - sum_b) > tolerance * max(sum_a, sum_b):
@@ -137,7 +136,7 @@ def balance(
 
 def _sum(name: str, weights: FloatArray) -> float:
     try:
-        total = math.fsum(weights)
+        total = math.fsum(weights.tolist())
     except OverflowError:
         total = math.inf
     if not math.isfinite(total):

@@ -12,6 +12,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -42,3 +43,20 @@ settings.register_profile(
     "ci", max_examples=20 if JIT_OFF else 60, derandomize=True, **_SHARED
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(params=["all arcs", "columns"])
+def engine(request, monkeypatch):
+    """Price all arcs, or make the engine for large problems run on small ones."""
+    from otdist._exact import columns, start
+    from otdist._solvers import network_simplex
+
+    if request.param == "all arcs":
+        monkeypatch.setattr(network_simplex, "_SMALL", 2**62)
+    else:
+        monkeypatch.setattr(network_simplex, "_SMALL", 0)
+        monkeypatch.setattr(network_simplex, "_NARROW", 0)
+        monkeypatch.setattr(start, "_COARSEST", 8)
+        monkeypatch.setattr(columns, "_ROW_WIDTH", 2)
+        monkeypatch.setattr(columns, "_COLUMN_WIDTH", 1)
+    return request.param

@@ -16,14 +16,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+LINUX = sys.platform == "linux"
 
 if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
     pytest.skip("benchmarks are of compiled code", allow_module_level=True)
 pytest.importorskip("ot", reason="the benchmarks time POT beside otdist")
 
 import benchmarks
-from benchmarks import peers, table
-from benchmarks.instances import FAMILIES, make, sizes
+from benchmarks import fresh, peers, plot, table
+from benchmarks.instances import (
+    FAMILIES,
+    IMAGES,
+    LARGE,
+    POINTS,
+    SMALL,
+    make,
+    make_points,
+    sizes,
+)
 
 MODULES = [
     importlib.import_module(f"benchmarks.{module.name}")
@@ -58,6 +68,8 @@ def test_every_module_is_covered():
             "entropic",
             "exact",
             "line",
+            "memory",
+            "points",
             "small",
             "startup",
         )
@@ -82,7 +94,8 @@ def test_runs_at_its_smallest_size(each):
             benchmark.setup(*arguments)
         value = method(*arguments)
         if name.startswith("track_"):
-            assert math.isfinite(value), name
+            is_known = LINUX or ("peak" not in name and "beyond" not in name)
+            assert math.isfinite(value) or not is_known, name
         if name == "track_gap" and each.__module__ != "benchmarks.entropic":
             assert 0 <= value <= 1e-9
 
@@ -100,6 +113,33 @@ def test_family_is_a_problem_that_otdist_proves(family):
     result = peers.exact(instance)
     assert result.success
     assert result.value == pytest.approx(peers.pot_emd2(instance)[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("family", sorted({*SMALL, *POINTS, *LARGE, *IMAGES}))
+def test_points_and_their_matrix_are_one_problem(family):
+    clouds = make_points(family, 36)
+    value = peers.exact(clouds).value
+    assert value == pytest.approx(peers.exact(make(family, 36)).value, rel=1e-9)
+    peer = peers.pot_dist_emd2 if family in IMAGES else peers.pot_emd2_lazy
+    assert value == pytest.approx(peer(clouds)[0], rel=1e-9)
+
+
+def test_family_without_points():
+    with pytest.raises(NotImplementedError, match="random_costs has no points"):
+        make_points("random_costs", 36)
+
+
+def test_solve_in_a_fresh_process_says_what_it_took():
+    measured = fresh.measure("points", "gaussian_2", 1000, n_jobs=2)
+    assert measured.seconds > 0
+    assert 0 <= measured.gap <= 1e-9
+    if LINUX:
+        assert 0 < measured.before <= measured.peak
+
+
+def test_failure_in_a_fresh_process_is_an_error():
+    with pytest.raises(RuntimeError, match="has no points"):
+        fresh.measure("points", "random_costs", 36)
 
 
 def test_pot_that_stopped_early_is_not_timed(monkeypatch):
@@ -130,11 +170,55 @@ def test_table_prints_rows_and_the_worst_family(capsys):
     assert "worst" in lines[-1]
 
 
+@pytest.mark.parametrize(
+    "what, family, n_lines",
+    [
+        ("small", "gaussian_2", 5),
+        ("small", "gaussian_2_weights", 3),
+        ("points", "gaussian_16", 3),
+        ("images", "images_784", 3),
+        ("large", "uniform_2", 2),
+    ],
+)
+def test_table_of_each_kind(what, family, n_lines, capsys):
+    table.main(["--what", what, "--quick", "--n", "36", "--family", family])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == n_lines
+    assert float(lines[1].split()[-1]) <= 1e-9
+
+
+def test_table_knows_its_families(capsys):
+    with pytest.raises(SystemExit):
+        table.main(["--what", "points", "--family", "random_costs"])
+    assert "no such family: random_costs" in capsys.readouterr().err
+
+
+def test_plot_is_drawn_again_from_its_figures(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "new" / "time.svg"
+    plot.main(["--out", str(out), "--n", "16", "36"])
+    kept = json.loads(out.with_suffix(".json").read_text("utf-8"))
+    assert [n for n, _ in kept["seconds"]["otdist, points"]] == [16, 36]
+    first = out.read_bytes()
+    monkeypatch.setattr(plot, "measure", None)
+    plot.main(["--out", str(out), "--redraw"])
+    assert out.read_bytes() == first
+
+
 def test_larger_sizes_run_when_asked_for(monkeypatch):
     monkeypatch.delenv("OTDIST_BENCH_MAX_N", raising=False)
     assert sizes(250, 1000, 4000) == (250, 1000)
     monkeypatch.setenv("OTDIST_BENCH_MAX_N", "4000")
     assert sizes(250, 1000, 4000) == (250, 1000, 4000)
+
+
+def test_asv_finds_them_all():
+    # It reads module attributes called timeout, rounds and the like as settings.
+    discovery = pytest.importorskip("asv_runner.discovery")
+    found = discovery.disc_benchmarks(benchmarks.__path__[0])
+    classes = {".".join(each.name.split(".")[:2]) for each in found}
+    wanted = {f"{each.__module__}.{each.__name__}" for each in CLASSES}
+    assert {f"benchmarks.{name}" for name in classes} == wanted
 
 
 def test_asv_settings_name_this_folder():

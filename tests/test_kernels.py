@@ -19,6 +19,7 @@ from otdist._certify import _COMPILED_LINE
 from otdist._exact import columns, search
 from otdist._kernels import certificate, clusters, pricing
 from otdist._kernels import network_simplex as kernel
+from otdist._kernels import tree as trees
 from otdist._masses import quantise
 from otdist._solvers import network_simplex as solver
 
@@ -30,12 +31,13 @@ def trees_of(problem, monkeypatch, **options):
     def recording(run):
         def recorded(arcs, tree, *rest):
             code = run(arcs, tree, *rest)
-            seen.append(kernel.Tree(*(part.copy() for part in tree)))
+            seen.append(trees.Tree(*(part.copy() for part in tree)))
             return code
 
         return recorded
 
     with monkeypatch.context() as patch:
+        patch.setattr(search, "solve_at_once", lambda *_: None)
         patch.setattr(kernel, "run", recording(kernel.run))
         patch.setattr(kernel, "run_on_lists", recording(kernel.run_on_lists))
         result = solve(problem, method="network_simplex", **options)
@@ -154,9 +156,9 @@ def test_renumbering_changes_nothing_but_numbers(monkeypatch):
     problem = PROBLEMS["counts"]
     _, seen = trees_of(problem, monkeypatch)
     n, _ = problem.shape
-    tree = kernel.Tree(*(part.copy() for part in seen[len(seen) // 2]))
+    tree = trees.Tree(*(part.copy() for part in seen[len(seen) // 2]))
     before = {(i, j): (tree.flow[k], tree.cost[k]) for i, j, k in arcs_of(tree, n)}
-    kernel.renumber(tree)
+    trees.renumber(tree)
     masses = quantise(problem.a, problem.b)
     assert_strongly_feasible(tree, n, np.concatenate([masses.a, masses.b]))
     assert list(tree.thread) == [*range(1, len(tree.thread)), 0]
@@ -181,7 +183,7 @@ def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
         ("atom", 3, tree.atom[2]),
         ("node", 3, tree.node[2]),
     ):
-        broken = kernel.Tree(*(array.copy() for array in tree))
+        broken = trees.Tree(*(array.copy() for array in tree))
         assert getattr(broken, part)[index] != value, part
         getattr(broken, part)[index] = value
         with pytest.raises(AssertionError):
@@ -198,7 +200,9 @@ def test_row_minimum_and_its_place(data):
     row[rng.integers(m)] = 1.0
     smallest, begin = kernel._row_minimum(row, g)
     assert smallest == (row - g).min()
-    assert kernel._first_at_most(row, g, smallest, begin) == (row - g).argmin()
+    assert kernel._place_of(row, g, smallest, begin) in np.flatnonzero(
+        row - g == smallest
+    )
 
 
 def kernels_of(*modules):
@@ -237,12 +241,13 @@ def test_one_signature_per_kernel():
     solve(Problem(line, line[::-1] + 1, p=1))
     # Those that Python calls; the others may get indices of 32 and of 64 bits, and
     # show their signatures only where they were not loaded from the cache.
-    modules = (kernel, certificate, pricing, clusters)
+    modules = (trees, kernel, certificate, pricing, clusters)
     found = [pair for pair in kernels_of(*modules) if pair[0][0] != "_"]
     assert len(found) >= 10
     for name, function in found:
         assert len(function.nopython_signatures) <= 1, name
-    assert len(kernel.run.nopython_signatures) == 1
+    assert len(kernel.solve_small.nopython_signatures) == 1
+    assert len(kernel.run_on_lists.nopython_signatures) == 1
     assert len(certificate.dense_bounds.nopython_signatures) == 1
     assert len(certificate.line_minimum.nopython_signatures) == 1
 
@@ -289,7 +294,7 @@ from otdist import Problem, solve
 signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
 # Compile first: the compiler does not always survive an interrupt.
-for n in (5, 300):
+for n in (5, 600):
     solve(Problem.from_cost(rng.random((n, n))))
 problem = Problem.from_cost({cost})
 print("ready", flush=True)

@@ -17,6 +17,7 @@ from otdist._exact.search import BUDGET, Limits, Search, begin, optimise, search
 from otdist._geometry import Geometry
 from otdist._kernels import network_simplex as simplex
 from otdist._kernels import pricing
+from otdist._kernels.tree import Tree
 from otdist._masses import IntegerMasses, quantise
 from otdist._typing import FloatArray, IntArray
 
@@ -45,7 +46,7 @@ class CandidateArcs:
         self.active = np.empty(0, np.int64)
 
     def advance(
-        self, basis: simplex.Tree, search: simplex.Search, tolerance: float, limit: int
+        self, basis: Tree, search: simplex.Search, tolerance: float, limit: int
     ) -> int:
         """Pivot on the candidate arcs."""
         code: int = simplex.run_on_lists(
@@ -53,14 +54,14 @@ class CandidateArcs:
         )
         return code
 
-    def extend(self, basis: simplex.Tree, tolerance: float) -> bool:
+    def extend(self, basis: Tree, tolerance: float) -> bool:
         """Add violated arcs, of the rows that had some, or else of all rows."""
         n, _ = lists.shape_of(self.costs)
         if len(self.active) and self._add(basis, tolerance, self.active):
             return True
         return self._add(basis, tolerance, np.arange(n))
 
-    def _add(self, basis: simplex.Tree, tolerance: float, rows: IntArray) -> bool:
+    def _add(self, basis: Tree, tolerance: float, rows: IntArray) -> bool:
         """Price all pairs of some rows; add the violated ones."""
         n, m = lists.shape_of(self.costs)
         f, g = basis.potential[:n], basis.potential[n : n + m]

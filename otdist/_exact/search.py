@@ -11,6 +11,7 @@ import numpy as np
 from otdist._exact import tree
 from otdist._geometry import Geometry
 from otdist._kernels import network_simplex as simplex
+from otdist._kernels import tree as kernel
 from otdist._masses import IntegerMasses
 from otdist._typing import FloatArray
 
@@ -37,12 +38,12 @@ class ArcSet(Protocol):
     bound: float
 
     def advance(
-        self, basis: simplex.Tree, search: simplex.Search, tolerance: float, limit: int
+        self, basis: kernel.Tree, search: simplex.Search, tolerance: float, limit: int
     ) -> int:
         """Pivot until no known arc violates (DONE), or for some 50 ms (MORE)."""
         ...
 
-    def extend(self, basis: simplex.Tree, tolerance: float) -> bool:
+    def extend(self, basis: kernel.Tree, tolerance: float) -> bool:
         """Price all arcs; return whether there is anything left to pivot on."""
         ...
 
@@ -56,7 +57,7 @@ class AllArcs:
         self.done_at = np.inf
 
     def advance(
-        self, basis: simplex.Tree, search: simplex.Search, tolerance: float, limit: int
+        self, basis: kernel.Tree, search: simplex.Search, tolerance: float, limit: int
     ) -> int:
         """Pivot on all arcs."""
         self.done_at = tolerance
@@ -65,7 +66,7 @@ class AllArcs:
         )
         return code
 
-    def extend(self, basis: simplex.Tree, tolerance: float) -> bool:
+    def extend(self, basis: kernel.Tree, tolerance: float) -> bool:
         """Return whether the last search was for a larger tolerance."""
         return tolerance < self.done_at
 
@@ -74,11 +75,37 @@ class Search(NamedTuple):
     """A tree on its way to the optimum."""
 
     arcs: ArcSet
-    basis: simplex.Tree
+    basis: kernel.Tree
     pivots: simplex.Search
     masses: IntegerMasses
     start: FloatArray  # (n + m,) potentials that the artificial arcs begin from
     largest: float
+
+
+def solve_at_once(
+    geometry: Geometry, masses: IntegerMasses, max_pivots: int
+) -> Search | None:
+    """Solve a small problem in one call.
+
+    None where that call met a limit or forbidden arcs: `optimise` knows what to do.
+    """
+    cost = geometry.dense()
+    n, m = cost.shape
+    search = begin(AllArcs(cost), geometry, masses, np.zeros(n + m))
+    a, b, _, _ = masses
+    code = simplex.solve_small(
+        cost,
+        a,
+        b,
+        search.largest,
+        search.basis,
+        search.pivots,
+        search.start,
+        tree.BLOCK_ROWS,
+        BUDGET,
+        max_pivots,
+    )
+    return search if code == simplex.DONE else None
 
 
 def search_all(geometry: Geometry, masses: IntegerMasses, g: FloatArray) -> Search:
@@ -116,7 +143,7 @@ def optimise(
     """
     arcs, basis, pivots, masses, start, largest = search
     n, m = len(masses.a), len(masses.b)
-    tree.hang_on_root(basis, masses, start, margin)
+    kernel.hang_on_root(basis, masses.a, masses.b, start, margin)
     tolerance = 1e-13 * largest
     while True:
         code = arcs.advance(basis, pivots, tolerance, limits.max_pivots)
@@ -127,7 +154,7 @@ def optimise(
         # Where artificial arcs carry nothing, the margin changes no difference of
         # potentials; without it they are of the size of the costs in the tree.
         levels = (margin, margin) if has_artificial else (0.0, 2 * margin)
-        tree.set_artificial_costs(basis, n, start, *levels)
+        kernel.set_artificial_costs(basis, n, start, *levels)
         if code == simplex.MORE:
             if n_pivots >= limits.max_pivots or time.monotonic() > limits.deadline:
                 return False
@@ -143,7 +170,7 @@ def optimise(
         if not has_artificial or margin > 4 * (n + m) * largest:
             return True
         margin *= 8
-        tree.set_artificial_costs(basis, n, start, margin, margin)
+        kernel.set_artificial_costs(basis, n, start, margin, margin)
 
 
 def _relative_gap(search: Search) -> float:

@@ -1,21 +1,10 @@
-"""Network simplex for dense transport: pricing by rows, flow on the tree only.
+"""Network simplex for transport: which arc enters the tree next.
 
-The atoms are the n sources ``0 .. n-1``, the m sinks ``n .. n+m-1`` and one
-artificial one ``n+m``, the root. A basis is a spanning tree; the arc between a node and
-its parent is stored at the node, so the state is O(n + m) and no array of the
-size of the cost exists besides the cost. The direction of a tree arc needs no
-storage: arcs go from sources to sinks, so the arc above a source leads up and
-the arc above a sink leads down. The root plays a sink for the sources and a
-source for the sinks.
-
-Flows are integers, which makes ties exact, and every basis is *strongly
-feasible*: an arc that leads down (above a sink) carries flow > 0. The leaving
-rule keeps it so, and with it the method ends however degenerate the problem is
-(Cunningham, 1976; Ahuja, Magnanti, Orlin, *Network Flows*, 1993, 11.6).
-
-Potentials satisfy ``f[i] + g[j] = cost[i, j]`` on tree arcs; the reduced cost
-of any arc is ``cost[i, j] - f[i] - g[j]``, and an arc enters when it is
-negative.
+The reduced cost of an arc is ``cost[i, j] - f[i] - g[j]``, and an arc enters when it
+is negative. Arcs are priced by rows, a block of them at a time; the best arc of each
+row is a candidate, and of those the most violating one is brought into the tree until
+none violates. The arcs are those of a matrix (`run`), or lists of some (`run_on_lists`);
+of the tree nothing is of the size of the matrix.
 """
 
 from typing import Any, NamedTuple
@@ -24,35 +13,20 @@ import numpy as np
 from numba import config, njit
 from numba.extending import intrinsic
 
+from otdist._kernels.tree import (
+    Tree,
+    artificial_flow,
+    hang_on_root,
+    pivot,
+    renumber,
+    set_artificial_costs,
+)
+
 DONE = 0  # no arc has a negative reduced cost
 MORE = 1  # the work budget of this call is used up
 
 _CHUNK = 256  # columns priced between two looks at the minimum
 _RENUMBER = 4  # nodes are numbered anew after as many pivots as this part of them
-
-
-class Tree(NamedTuple):
-    """A rooted spanning tree with flow and potentials; N = n + m + 1 nodes.
-
-    The thread visits every node after its parent, subtree by subtree (preorder),
-    and ends where it began, at the root: a subtree is `size` nodes in a row.
-
-    Atoms are the n sources, the m sinks and the artificial one, n + m. Nodes are
-    their numbers in the tree, dealt out anew from time to time in the order of the
-    thread, so that a subtree lies together in memory; the root is node 0. Indices
-    are unsigned, which spares a test for negative ones at every step.
-    """
-
-    parent: np.ndarray  # (N,) uint32, of the root the root itself
-    thread: np.ndarray  # (N,) uint32, next node in preorder
-    back: np.ndarray  # (N,) uint32, previous node in preorder
-    last: np.ndarray  # (N,) uint32, last node of the subtree in preorder
-    size: np.ndarray  # (N,) uint32, nodes of the subtree
-    flow: np.ndarray  # (N,) int64, on the arc between the node and its parent
-    cost: np.ndarray  # (N,) float64, of that arc
-    atom: np.ndarray  # (N,) uint32, of each node
-    node: np.ndarray  # (N,) uint32, of each atom
-    potential: np.ndarray  # (N,) float64, of each atom
 
 
 class Search(NamedTuple):
@@ -61,7 +35,8 @@ class Search(NamedTuple):
     row: np.ndarray  # (K,) uint32, candidate arcs by their atoms
     column: np.ndarray  # (K,) uint32
     cost: np.ndarray  # (K,) float64
-    cursor: np.ndarray  # (2,) int64: next row to price, number of candidates
+    # (3,) int64: next row to price, number of candidates, pivots at the next renumbering
+    cursor: np.ndarray
     n_pivots: np.ndarray  # (1,) int64
 
 
@@ -107,210 +82,47 @@ def _row_minimum(cost_row: np.ndarray, g: np.ndarray) -> tuple[float, int]:
     return smallest, begin
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
-def _first_at_most(
-    cost_row: np.ndarray, g: np.ndarray, level: float, begin: int
-) -> int:
-    """Return the first j >= begin with ``cost_row[j] - g[j] <= level``."""
-    j = begin
-    while cost_row[j] - g[j] > level:
-        j += 1
-    return j
-
-
 @njit(cache=True, error_model="numpy", nogil=True)
-def refresh(tree: Tree) -> None:
-    """Recompute all potentials from the tree, so that rounding does not build up."""
-    atom, potential = tree.atom, tree.potential
-    potential[atom[0]] = 0.0
-    node = tree.thread[0]
-    while node != 0:
-        above = potential[atom[tree.parent[node]]]
-        potential[atom[node]] = tree.cost[node] - above
-        node = tree.thread[node]
+def _place_of(cost_row: np.ndarray, g: np.ndarray, smallest: float, begin: int) -> int:
+    """Return the last j of the chunk with ``cost_row[j] - g[j] <= smallest``."""
+    cost_part = cost_row[begin : begin + _CHUNK]
+    g_part = g[begin : begin + _CHUNK]
+    last = 0
+    # Without a way out, so that it vectorises: a search that stops is slower.
+    for j in range(g_part.size):
+        hit = j if cost_part[j] - g_part[j] <= smallest else 0
+        last = hit if hit > last else last  # noqa: FURB136
+    return begin + last
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
-def renumber(tree: Tree) -> None:
-    """Give the nodes new numbers, in the order of the thread."""
-    size = tree.parent.size
-    # Three of the arrays are made anew at the end and serve as room until then.
-    old, new, moved = tree.back, tree.last, tree.thread
-    node = np.uint32(0)
-    for k in range(size):
-        following = tree.thread[node]
-        old[k], new[node] = node, k
-        node = following
-    for k in range(size):
-        tree.parent[k] = new[tree.parent[k]]
-    for part in (tree.parent, tree.size, tree.atom):
-        for k in range(size):
-            moved[k] = part[old[k]]
-        for k in range(size):
-            part[k] = moved[k]
-    flow, cost = np.empty(size, np.int64), np.empty(size)
-    for k in range(size):
-        flow[k], cost[k] = tree.flow[old[k]], tree.cost[old[k]]
-    for k in range(size):
-        tree.flow[k], tree.cost[k] = flow[k], cost[k]
-        tree.thread[k] = k + 1 if k + 1 < size else 0
-        tree.back[k] = k - 1 if k > 0 else size - 1
-        tree.last[k] = k + tree.size[k] - 1
-        tree.node[tree.atom[k]] = k
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _shift(tree: Tree, n: int, node: Any, length: Any, step: float) -> None:
-    """Add `step` to f, and take it from g, on `length` nodes in a row."""
-    for _ in range(length):
-        atom = tree.atom[node]
-        tree.potential[atom] += step if atom < n else -step
-        node = tree.thread[node]
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _rehang(
-    tree: Tree, lower: int, out: int, upper: int, flow: Any, cost: float
-) -> None:
-    """Cut the subtree of `out` and hang it by its node `lower` under `upper`.
-
-    The path lower .. out is turned around, with flow and costs on it. In the new
-    preorder the subtree of `lower` comes first; then, for each node of the path,
-    what it had before and behind the subtree just placed.
-    """
-    parent, thread, back = tree.parent, tree.thread, tree.back
-    size, last = tree.size, tree.last
-    moved, before_all, last_of_all = size[out], back[out], last[out]
-    child, child_size = lower, size[lower]
-    child_last, child_back = last[lower], back[lower]
-    node, old_flow, old_cost = parent[lower], tree.flow[lower], tree.cost[lower]
-    tail, behind = last[lower], thread[last[lower]]
-    size[lower] = moved
-    parent[lower], tree.flow[lower], tree.cost[lower] = upper, flow, cost
-    while child != out:
-        node_size, node_last, node_back = size[node], last[node], back[node]
-        next_node, next_flow, next_cost = parent[node], tree.flow[node], tree.cost[node]
-        thread[tail] = node
-        back[node] = tail
-        # What comes before the child's subtree ends where the child began.
-        tail = child_back
-        if node_last != child_last:
-            thread[tail] = behind
-            back[behind] = tail
-            tail = node_last
-            behind = thread[tail]
-        size[node] = moved - child_size
-        parent[node], tree.flow[node], tree.cost[node] = child, old_flow, old_cost
-        child, child_size = node, node_size
-        child_last, child_back = node_last, node_back
-        node, old_flow, old_cost = next_node, next_flow, next_cost
-    # Every node of the path now has all that follows it below itself.
-    child = out
-    while child != upper:
-        last[child] = tail
-        child = parent[child]
-    thread[before_all] = behind
-    back[behind] = before_all
-    _replace_last(tree, node, last_of_all, before_all)
-    following = thread[upper]
-    thread[upper] = lower
-    back[lower] = upper
-    thread[tail] = following
-    back[following] = tail
-    _replace_last(tree, upper, upper, tail)
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _replace_last(tree: Tree, node: int, old: int, new: int) -> None:
-    """Tell the node and its ancestors that their subtrees end elsewhere."""
-    while tree.last[node] == old:
-        tree.last[node] = new
-        if node == 0:
-            return
-        node = tree.parent[node]
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _pivot(tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float) -> Any:
-    """Bring the arc from source i to sink j, given as atoms, into the tree.
-
-    Returns the work done, in nodes touched.
-    """
-    flow, parent, size, atom = tree.flow, tree.parent, tree.size, tree.atom
-    # Flow grows along i -> j and around the cycle. It falls on arcs that lead up
-    # from a source on i's side and down to a sink on j's side. Of the arcs that
-    # block first, the last one met when the cycle is walked from its apex in the
-    # direction of the new flow leaves: `<` on i's side, `<=` on j's side.
-    source, sink = tree.node[i], tree.node[j]
-    x, y = source, sink
-    delta_i = np.int64(9223372036854775807)
-    delta_j = delta_i
-    out_i, out_j = source, sink
-    work = 0
-    while x != y:
-        work += 1
-        if size[x] <= size[y]:
-            if atom[x] < n and flow[x] < delta_i:
-                delta_i = flow[x]
-                out_i = x
-            x = parent[x]
-        else:
-            if atom[y] >= n and flow[y] <= delta_j:
-                delta_j = flow[y]
-                out_j = y
-            y = parent[y]
-    apex = x
-    if delta_i < delta_j:
-        delta, out, lower, upper = delta_i, out_i, source, sink
-    else:
-        delta, out, lower, upper = delta_j, out_j, sink, source
-    if delta > 0:
-        x = source
-        while x != apex:
-            flow[x] += -delta if atom[x] < n else delta
-            x = parent[x]
-        y = sink
-        while y != apex:
-            flow[y] += -delta if atom[y] >= n else delta
-            y = parent[y]
-    moved = np.int64(size[out])
-    x = parent[out]
-    while x != apex:
-        size[x] -= moved
-        x = parent[x]
-    x = upper
-    while x != apex:
-        size[x] += moved
-        x = parent[x]
-    _rehang(tree, lower, out, upper, delta, cost)
-    # Moving one side by a step or the other side back makes the same differences.
-    step = reduced_cost if atom[lower] < n else -reduced_cost
-    others = np.int64(parent.size) - moved
-    if moved <= others:
-        _shift(tree, n, lower, moved, step)
-        return work + moved
-    _shift(tree, n, tree.thread[tree.last[lower]], others, -step)
-    return work + others
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _collect(
-    cost: np.ndarray, tree: Tree, search: Search, n_block: int, tolerance: float
+    cost: np.ndarray,
+    tree: Tree,
+    search: Search,
+    n_block: int,
+    tolerance: float,
 ) -> int:
     """Price blocks of rows until one has violating arcs, the best of each row.
 
     Returns the rows priced, n of them and no candidate if the basis is optimal.
     """
     n, m = cost.shape
-    g = tree.potential[n : n + m]
+    f, g = tree.potential[:n], tree.potential[n : n + m]
     i = search.cursor[0]
     n_priced = 0
     n_candidates = 0
     while n_priced < n and n_candidates == 0:
         for _ in range(min(n_block, n - n_priced)):
             smallest, begin = _row_minimum(cost[i], g)
-            if smallest - tree.potential[i] < -tolerance:
-                j = _first_at_most(cost[i], g, smallest, begin)
+            if smallest - f[i] < -tolerance:
+                j = _place_of(cost[i], g, smallest, begin)
                 search.row[n_candidates] = i
                 search.column[n_candidates] = n + j
                 search.cost[n_candidates] = cost[i, j]
@@ -324,7 +136,13 @@ def _collect(
     return n_priced
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _take_best(
     tree: Tree, search: Search, tolerance: float
 ) -> tuple[bool, Any, Any, float, float]:
@@ -364,7 +182,7 @@ def _move_candidate(search: Search, source: int, target: int) -> None:
     search.cost[target] = search.cost[source]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def _pivot_on_candidates(
     tree: Tree,
     search: Search,
@@ -376,13 +194,9 @@ def _pivot_on_candidates(
     """Bring candidates into the tree until none violates; return what is left."""
     while search.cursor[1] > 0 and budget > 0 and search.n_pivots[0] < max_pivots:
         is_found, i, j, cost, reduced = _take_best(tree, search, tolerance)
-        if not is_found:
-            break
-        work = _pivot(tree, n, i, j, cost, reduced)
-        search.n_pivots[0] += 1
-        budget -= 8 * work
-        if search.n_pivots[0] % (tree.parent.size // _RENUMBER + 1) == 0:
-            renumber(tree)
+        if is_found:
+            budget -= 8 * pivot(tree, n, i, j, cost, reduced)
+            search.n_pivots[0] += 1
     return budget
 
 
@@ -405,15 +219,58 @@ def run(
     n, m = cost.shape
     while budget > 0 and search.n_pivots[0] < max_pivots:
         if search.cursor[1] == 0:
-            n_priced = _collect(cost, tree, search, n_block, tolerance)
-            budget -= n_priced * m
+            budget -= m * _collect(cost, tree, search, n_block, tolerance)
             if search.cursor[1] == 0:
                 return DONE
         budget = _pivot_on_candidates(tree, search, n, tolerance, budget, max_pivots)
     return MORE
 
 
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"nnan", "nsz"})
+@njit(cache=True, error_model="numpy", nogil=True)
+def solve_small(
+    cost: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    scale: float,
+    tree: Tree,
+    search: Search,
+    start: np.ndarray,
+    n_block: int,
+    budget: int,
+    max_pivots: int,
+) -> int:
+    """Solve a problem in one call: all that is needed where nothing goes wrong.
+
+    `start` (n + m,) is scratch, zero on entry. Returns MORE where a limit was met or
+    artificial flow is left.
+    """
+    n = a.size
+    for i in range(n):
+        start[i] = _row_minimum(cost[i], start[n:])[0]
+    hang_on_root(tree, a, b, start, 2 * scale)
+    tolerance = 1e-13 * scale
+    while True:
+        code = run(cost, tree, search, n_block, tolerance, budget, max_pivots)
+        if code == MORE or artificial_flow(tree, n) > 0:
+            return MORE
+        # They carry nothing: without their margin potentials are of the size of costs.
+        set_artificial_costs(tree, n, start, 0.0, 4 * scale)
+        rounding = 0.0
+        for potential in tree.potential:
+            rounding = max(rounding, 8 * 2.0**-52 * abs(potential))
+        if not rounding < tolerance / 2:
+            return DONE
+        tolerance = rounding
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+    fastmath={"nnan", "nsz"},
+)
 def _list_minimum(cost: np.ndarray, other: np.ndarray, potential: np.ndarray) -> float:
     """Return the smallest ``cost[k] - potential[other[k]]``, inf if there is none."""
     least = np.inf
@@ -422,7 +279,13 @@ def _list_minimum(cost: np.ndarray, other: np.ndarray, potential: np.ndarray) ->
     return least
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _best_of_list(
     cost: np.ndarray, other: np.ndarray, potential: np.ndarray, least: float
 ) -> int:
@@ -433,7 +296,13 @@ def _best_of_list(
     return k
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _collect_from_lists(
     lists: Any, tree: Tree, search: Search, n_block: int, tolerance: float
 ) -> int:
@@ -495,5 +364,8 @@ def run_on_lists(
             budget -= 4 * n_priced
             if search.cursor[1] == 0:
                 return DONE
+        if search.n_pivots[0] >= search.cursor[2]:
+            search.cursor[2] = search.n_pivots[0] + tree.parent.size // _RENUMBER
+            renumber(tree)
         budget = _pivot_on_candidates(tree, search, n, tolerance, budget, max_pivots)
     return MORE

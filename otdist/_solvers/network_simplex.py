@@ -15,9 +15,10 @@ from otdist._masses import fitted, quantise
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._solvers import Options, start_from
+from otdist._typing import IntArray
 
 # Entries of the matrix up to which all arcs are priced in turn.
-_SMALL = 1 << 16
+_SMALL = 1 << 18
 # The same for a matrix with fewer rows or columns than this.
 _NARROW = 64
 # A warm start trusts its potentials to this part of the largest cost.
@@ -37,12 +38,17 @@ def run(problem: Problem, options: Options) -> Candidate:
         options.report,
         options.n_jobs,
     )
+    is_small = n * m <= _SMALL
+    if is_small and options.warm_start is None and options.report is None:
+        found = simplex.solve_at_once(geometry, masses, options.max_iter)
+        if found is not None:
+            return _claim(problem, found, finished=True)
     is_narrow = min(n, m) < _NARROW and isinstance(geometry, Dense)
     g, margin = None, 2.0 * (geometry.largest or 1.0)
     if options.warm_start is not None:
         g = start_from(geometry, options.warm_start)
         margin *= _WARM_MARGIN / 2
-    if is_narrow or n * m <= _SMALL:
+    if is_narrow or is_small:
         search = simplex.search_all(geometry, masses, np.zeros(m) if g is None else g)
     else:
         # Imported here, since a small problem would take longer to import than solve.
@@ -51,9 +57,16 @@ def run(problem: Problem, options: Options) -> Candidate:
         if g is None:
             g = columns.potentials(geometry, problem.a, problem.b, limits)
         search = columns.search_candidates(geometry, masses, g, limits.n_jobs)
-    basis = search.basis
+    return _searched(problem, search, margin, limits)
+
+
+def _searched(
+    problem: Problem, search: simplex.Search, margin: float, limits: simplex.Limits
+) -> Candidate:
+    """Search until an optimum is found, a limit is met, or mass has no way to go."""
+    basis, n = search.basis, problem.shape[0]
     # Masses of parts that no arc connects may differ by the rounding of their sums.
-    rounding = int(16 * _EPS * float(masses.a.sum()))
+    rounding = int(16 * _EPS * float(search.masses.a.sum()))
     negligible = 0
     while True:
         finished = simplex.optimise(search, margin, limits, negligible=negligible)
@@ -65,8 +78,21 @@ def run(problem: Problem, options: Options) -> Candidate:
         negligible = left
     is_stranded = finished and left > negligible
     rows = tree.stranded_rows(basis, n) if is_stranded else None
+    return _claim(problem, search, finished=finished, stranded=rows)
+
+
+def _claim(
+    problem: Problem,
+    search: simplex.Search,
+    *,
+    finished: bool,
+    stranded: IntArray | None = None,
+) -> Candidate:
+    """Read plan and potentials off the tree."""
+    basis, masses = search.basis, search.masses
+    n, m = problem.shape
     plan = tree.plan_of(basis, masses, (n, m), keep_artificial=not finished)
-    if not masses.is_exact and finished and not is_stranded:
+    if not masses.is_exact and finished and stranded is None:
         plan = fitted(plan, problem.a, problem.b)
     return Candidate(
         plan=plan,
@@ -74,5 +100,5 @@ def run(problem: Problem, options: Options) -> Candidate:
         g=basis.potential[n : n + m].copy(),
         n_iter=int(search.pivots.n_pivots[0]),
         finished=finished,
-        stranded=rows,
+        stranded=stranded,
     )
