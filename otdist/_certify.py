@@ -18,10 +18,10 @@ from otdist._errors import InputError
 from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
 from otdist._geometry.line import Line
-from otdist._geometry.points import Points
 from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Certificate
+from otdist._transform import column_minimum, row_minimum
 from otdist._typing import ArrayLike, FloatArray, IntArray
 from otdist._validate import as_float64, as_jobs, as_potential, first_index
 
@@ -30,13 +30,8 @@ from otdist._validate import as_float64, as_jobs, as_potential, first_index
 _COUPLING_TOLERANCE = 1e-13
 # The same for each atom: masses are rounded to 2**-61 of the total by the solvers.
 _ATOM_TOLERANCE = 2.0**-60
-# Sizes at which a compiled pass takes over: NumPy is as fast on larger matrices
-# and on fewer points.
+# Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
 _COMPILED_ENTRIES = 1 << 17
-_COMPILED_LINE = 20_000
-_COMPILED_PAIRS = 1 << 20
-# How the compiled pass calls the metrics.
-_NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
 _EPS = float(np.finfo(float).eps)
 
 
@@ -62,7 +57,8 @@ def certify(
         Potential of the first measure, cost units. Any finite numbers will do:
         `lower` is what they prove.
     g : array_like (m,), optional
-        Potential of the second measure; only `dual_violation` depends on it.
+        Potential of the second measure, for `dual_violation`; where f leaves a gap,
+        `lower` is the better one of what f and what g prove.
     n_jobs : int, default 1
         Threads for many points; -1 for one on each processor. The result does not
         depend on it.
@@ -113,12 +109,14 @@ def certify(
         g = as_potential("g", g, problem.shape[1])
     if arcs is not None:
         small = _small_bounds(problem, arcs, f, g)
-        if small is not None:
+        if small is not None and small.gap <= small.rounding:
             return small
         primal = _upper_from_arcs(problem, arcs)
     else:
         primal = _upper_from_rows(problem, plan)
     dual = _lower_bound(problem, f, g, n_jobs)
+    if g is not None and primal.value - dual.value > 2 * _EPS * dual.size:
+        dual = _other_lower_bound(problem, g, dual, n_jobs)
     hidden = 2 * _EPS * (dual.size + primal.size)
     if primal.is_coupling:
         hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
@@ -151,71 +149,49 @@ def _lower_bound(
     problem: Problem, f: FloatArray, g: FloatArray | None, n_jobs: int
 ) -> _Dual:
     """Return the dual value of f and its c-transform."""
-    a, b = problem.a, problem.b
-    best = _column_minimum(problem, f, n_jobs)
+    best = column_minimum(problem.geometry, f, n_jobs)
     violation = 0.0 if g is None else max(float(np.max(g - best)), 0.0)
-    carries, used = a > 0, b > 0
+    carries = problem.a > 0
     if not carries.all():
         # Atoms without mass constrain nothing.
-        best = _column_minimum(problem, np.where(carries, f, -np.inf), n_jobs)
-    f, best = np.where(carries, f, 0.0), np.where(used, best, 0.0)
-    if not np.isfinite(best).all():
-        return _Dual(math.inf, f, np.zeros(len(b)), violation, math.inf)
-    # The c-transform is rounded in units of its own size, before it is balanced.
-    size = float(b @ np.abs(best))
+        known = np.where(carries, f, -np.inf)
+        best = column_minimum(problem.geometry, known, n_jobs)
+    return _dual_value(problem, f, best, violation, by_row=False)
+
+
+def _other_lower_bound(
+    problem: Problem, g: FloatArray, dual: _Dual, n_jobs: int
+) -> _Dual:
+    """Return the dual value of g and its c-transform, or `dual` if that is larger.
+
+    The potential of an atom far away is large, and so is its rounding. As f, that
+    costs every column it is nearest to; as a c-transform, only its own mass.
+    """
+    known = np.where(problem.b > 0, g, -np.inf)
+    f = row_minimum(problem.geometry, known, n_jobs)
+    other = _dual_value(problem, f, g, dual.violation, by_row=True)
+    return other if other.value > dual.value else dual
+
+
+def _dual_value(
+    problem: Problem, f: FloatArray, g: FloatArray, violation: float, *, by_row: bool
+) -> _Dual:
+    """Return the value of a potential and its c-transform, which is f if `by_row`."""
+    a, b = problem.a, problem.b
+    carries, used = a > 0, b > 0
+    f, g = np.where(carries, f, 0.0), np.where(used, g, 0.0)
+    if not (np.isfinite(f).all() and np.isfinite(g).all()):
+        return _Dual(math.inf, np.zeros(len(a)), np.zeros(len(b)), violation, math.inf)
+    # A c-transform is rounded in units of its own size, before it is balanced.
+    size = float(a @ np.abs(f)) if by_row else float(b @ np.abs(g))
     if isinstance(problem.geometry, Line):
         # On the line it compares sums of coordinates, or relies on their order.
         size += problem.mass * problem.geometry.largest
     # Potentials are defined up to a constant; the balanced choice rounds least.
-    shift = float(a @ f - b @ best) / (2 * problem.mass)
-    f, best = np.where(carries, f - shift, 0.0), np.where(used, best + shift, 0.0)
-    terms = np.concatenate([a * f, b * best])
-    return _Dual(_total(terms), f, best, violation, size + float(np.abs(terms).sum()))
-
-
-def _column_minimum(problem: Problem, f: FloatArray, n_jobs: int) -> FloatArray:
-    """Return the c-transform of f; compiled for many points."""
-    geometry = problem.geometry
-    n, m = geometry.shape
-    if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
-        return _line_minimum(geometry, f)
-    if isinstance(geometry, Points) and n * m >= _COMPILED_PAIRS:
-        metric = geometry.metric
-        if isinstance(metric, str):
-            return _points_minimum(geometry, _NORMS[metric], f, n_jobs)
-    return geometry.column_minimum(f)
-
-
-def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
-    from otdist._kernels.certificate import line_minimum
-
-    x, y = line.x[line.by_x], line.y[line.by_y]
-    best = np.empty(len(y))
-    scratch = np.empty(len(y), np.int64)
-    best[line.by_y] = line_minimum(x, f[line.by_x], y, line.p, scratch)
-    return best
-
-
-def _points_minimum(
-    points: Points, norm: int, f: FloatArray, n_jobs: int
-) -> FloatArray:
-    """Sweep over all pairs, in ranges of columns that threads share."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from otdist._kernels.certificate import points_minimum
-
-    x, y = np.ascontiguousarray(points.x.T), np.ascontiguousarray(points.y.T)
-    best = np.empty(y.shape[1])
-    # Some 50 ms at a time, so that Ctrl-C is heard.
-    length = max(1024, (1 << 26) // len(f))
-
-    def sweep(start: int) -> None:
-        part = best[start : start + length]
-        points_minimum(x, f, y, norm, points.p, start, part)
-
-    with ThreadPoolExecutor(n_jobs) as pool:
-        list(pool.map(sweep, range(0, len(best), length)))
-    return best
+    shift = float(a @ f - b @ g) / (2 * problem.mass)
+    f, g = np.where(carries, f - shift, 0.0), np.where(used, g + shift, 0.0)
+    terms = np.concatenate([a * f, b * g])
+    return _Dual(_total(terms), f, g, violation, size + float(np.abs(terms).sum()))
 
 
 def _small_bounds(

@@ -232,10 +232,19 @@ class Problem:
         if np.count_nonzero(self.a) == n and np.count_nonzero(self.b) == m:
             return self, np.arange(n), np.arange(m)
         rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)
-        part = Problem.__new__(Problem)
-        geometry = self.geometry.restrict(rows, columns)
-        part._set(geometry, self.a[rows], self.b[columns], self.metric, self.p)
+        part = self._with(
+            self.geometry.restrict(rows, columns), self.a[rows], self.b[columns]
+        )
         return part, rows, columns
+
+    def on(self, geometry: Geometry) -> Problem:
+        """Return the problem with the same costs from elsewhere."""
+        return self._with(geometry, self.a, self.b)
+
+    def _with(self, geometry: Geometry, a: FloatArray, b: FloatArray) -> Problem:
+        other = Problem.__new__(Problem)
+        other._set(geometry, a, b, self.metric, self.p)
+        return other
 
 
 def _require_metric(metric: Any, p: float) -> None:

@@ -36,9 +36,10 @@ MAY_IMPORT = {
     "_result": {"_plan", "_problem", "_gradients"},
     "_gradients": {"_plan", "_result"} | GEOMETRY,
     # The checker takes data from others, no algorithm; its kernel is its own.
-    "_certify": {"_problem", "_result", "_validate", "_plan"}
+    "_certify": {"_problem", "_result", "_validate", "_plan", "_transform"}
     | GEOMETRY
     | {"_kernels.certificate"},
+    "_transform": GEOMETRY | {"_kernels.certificate"},
     "_exact": {
         "_masses",
         "_plan",

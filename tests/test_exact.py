@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import JIT_OFF
 
-from otdist import Problem, _certify, solve
+from otdist import Problem, _transform, solve
 from otdist._exact import columns, lists, start
+from otdist._exact.matrix import tabulated
+from otdist._kernels import certificate
 from otdist._solvers import network_simplex as solver
 
 METRICS = [
@@ -26,7 +29,7 @@ def small_sizes(monkeypatch):
     monkeypatch.setattr(start, "_COARSEST", 8)
     monkeypatch.setattr(columns, "_ROW_WIDTH", 4)
     monkeypatch.setattr(columns, "_COLUMN_WIDTH", 2)
-    monkeypatch.setattr(_certify, "_COMPILED_PAIRS", 0)
+    monkeypatch.setattr(_transform, "_COMPILED_PAIRS", 0)
 
 
 def clouds(seed, n=44, m=37, d=2):
@@ -129,12 +132,61 @@ def test_limits_that_make_no_sense_are_refused(option):
         solve(Problem([[0.0, 1]], [[1.0, 1]]), **option)
 
 
+def far_and_near(seed, d=30):
+    """Points of many coordinates, some of which are near or equal to one another."""
+    rng = np.random.default_rng(seed)
+    scale, n, m = 10.0 ** rng.uniform(-9, 9), *rng.integers(2, 40, 2)
+    x, y = scale * rng.standard_normal((n, d)), scale * rng.standard_normal((m, d))
+    k = min(n, m) // 2
+    y[:k] = x[:k] + rng.choice([0, 1e-9, 1e-3]) * scale * rng.standard_normal((k, d))
+    x[0] *= rng.choice([1, 1e4])
+    offset = rng.choice([0, 1e3, 1e6]) * scale
+    return x + offset, y + offset, rng
+
+
+@pytest.mark.parametrize("metric, p", [*METRICS, ("euclidean", 3.5), ("euclidean", 9)])
+def test_many_coordinates_are_screened_without_a_loss(metric, p):
+    for seed in range(4 if JIT_OFF else 30):
+        x, y, rng = far_and_near(seed)
+        geometry = Problem(x, y, metric=metric, p=p).geometry
+        matrix, expected = tabulated(geometry).dense(), geometry.dense()
+        assert np.abs(matrix - expected).max() <= 1e-13 * expected.max()
+        assert (matrix[expected == 0] == 0).all()
+        apart = expected > 0
+        assert np.abs(matrix[apart] / expected[apart] - 1).max() <= 1e-12 * p
+        f = rng.standard_normal(len(x)) * geometry.largest * 10.0 ** rng.uniform(-6, 1)
+        f[rng.random(len(x)) < 0.2] = -np.inf
+        f[0] = 0.0
+        got = _transform.column_minimum(geometry, f, 1)
+        size = np.abs(f[np.isfinite(f)]).max() + geometry.largest
+        assert np.abs(got - geometry.column_minimum(f)).max() <= 4e-16 * size
+
+
+def test_the_screen_looks_at_all_pairs_it_cannot_rule_out(monkeypatch):
+    """A bound on the error that is too small is seen."""
+    x, y, _ = far_and_near(3)
+    geometry = Problem(x, y).geometry
+    wrong = 0
+    for seed in range(40):
+        f = geometry.row_minimum(np.random.default_rng(seed).random(len(y)))
+        with monkeypatch.context() as patch:
+            real = certificate.screened_minimum
+            patch.setattr(
+                certificate,
+                "screened_minimum",
+                lambda *a, real=real: real(*a[:9], -1e-3, a[10]),
+            )
+            got = _transform._screened_minimum(geometry, 2, f)
+        wrong += not np.allclose(got, geometry.column_minimum(f), rtol=1e-9, atol=0)
+    assert wrong > 0
+
+
 @pytest.mark.parametrize("metric, p", METRICS)
 def test_the_compiled_check_of_points_agrees_with_numpy(metric, p):
     x, y, _, _ = clouds(14, d=3)
     problem = Problem(x, y, metric=metric, p=p)
     f = np.random.default_rng(15).random(len(x))
-    compiled = _certify._column_minimum(problem, f, 2)
+    compiled = _transform.column_minimum(problem.geometry, f, 2)
     expected = problem.geometry.column_minimum(f)
     assert np.abs(compiled - expected).max() <= 1e-14
 

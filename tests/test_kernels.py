@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import Problem, solve
-from otdist._certify import _COMPILED_LINE
 from otdist._exact import columns, search
 from otdist._kernels import certificate, clusters, pricing
 from otdist._kernels import network_simplex as kernel
 from otdist._kernels import tree as trees
 from otdist._masses import quantise
 from otdist._solvers import network_simplex as solver
+from otdist._transform import _COMPILED_LINE
 
 
 def trees_of(problem, monkeypatch, **options):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from otdist._exact import lists, start, tree
+from otdist._exact.matrix import costs_of
 from otdist._exact.search import BUDGET, Limits, Search, begin, optimise, search_all
 from otdist._geometry import Geometry
 from otdist._kernels import network_simplex as simplex
@@ -84,7 +85,7 @@ def search_candidates(
 ) -> Search:
     """Begin on the arcs that are nearly tight for g and its c-transforms."""
     n, m = geometry.shape
-    costs = lists.costs_of(geometry)
+    costs = costs_of(geometry)
     scale = geometry.largest or 1.0
     f, by_row = lists.nearest(costs, g, _ROW_WIDTH, scale, n_jobs, by_column=False)
     g, by_column = lists.nearest(costs, f, _COLUMN_WIDTH, scale, n_jobs, by_column=True)
@@ -99,7 +100,7 @@ def potentials(
     """Return potentials g (m,) to start from, carried down from coarser problems."""
     m = geometry.shape[1]
     levels = start.hierarchy(geometry, a, b)
-    costs = lists.costs_of(geometry)
+    costs = costs_of(geometry)
     finer = [level.columns for level in levels[1:]] + [np.arange(m)]
     g = np.zeros(len(levels[0].columns)) if levels else np.zeros(m)
     for k, level in enumerate(levels):

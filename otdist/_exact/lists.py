@@ -11,9 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from otdist._geometry import Geometry
-from otdist._geometry.line import Line
-from otdist._geometry.points import Points
 from otdist._kernels import pricing as kernel
 from otdist._typing import FloatArray, IntArray
 
@@ -21,41 +18,6 @@ from otdist._typing import FloatArray, IntArray
 _BUFFER = 1 << 15
 # Pairs of one range: some 50 ms.
 _RANGE = 1 << 26
-# Coordinates from which on a matrix, if it fits, is better than computing anew.
-_MATRIX_FROM = 24
-_KINDS = {
-    "euclidean": kernel.EUCLIDEAN,
-    "sqeuclidean": kernel.SQUARED,
-    "cityblock": kernel.CITYBLOCK,
-    "chebyshev": kernel.CHEBYSHEV,
-}
-
-
-def costs_of(geometry: Geometry) -> kernel.Costs:
-    """Return the ground cost as kernels read it: coordinates, or a matrix."""
-    if isinstance(geometry, Line):
-        x, y = geometry.x[None], geometry.y[None]
-        return kernel.Costs(_NO_MATRIX, _frozen(x), _frozen(y), 1, geometry.p)
-    if isinstance(geometry, Points) and isinstance(geometry.metric, str):
-        d = geometry.x.shape[1]
-        if d < _MATRIX_FROM:
-            kind = _KINDS[geometry.metric]
-            x, y = geometry.x.T, geometry.y.T
-            return kernel.Costs(_NO_MATRIX, _frozen(x), _frozen(y), kind, geometry.p)
-    n, m = geometry.shape
-    x, y = np.empty((0, n)), np.empty((0, m))
-    matrix = geometry.dense()
-    return kernel.Costs(matrix, _frozen(x), _frozen(y), kernel.MATRIX, 1.0)
-
-
-def _frozen(values: FloatArray) -> FloatArray:
-    """Return a contiguous read-only array: one type for the compiler."""
-    values = np.ascontiguousarray(values, dtype=np.float64).view()
-    values.flags.writeable = False
-    return values
-
-
-_NO_MATRIX = _frozen(np.empty((0, 0)))
 
 
 def shape_of(costs: kernel.Costs) -> tuple[int, int]:

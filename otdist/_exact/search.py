@@ -19,7 +19,10 @@ from otdist._typing import FloatArray
 BUDGET = 100_000_000
 # A larger tolerance than this one stops the search before the optimum.
 _EXACT = 1e-9
-_EPS = float(np.finfo(float).eps)
+# Rounding of a reduced cost, as a part of the largest potential.
+_ROUNDING = 8 * float(np.finfo(float).eps)
+# Part of the value that rounding may blur before the search is done once more.
+_BLUR = 1e-11
 
 
 class Limits(NamedTuple):
@@ -80,6 +83,7 @@ class Search(NamedTuple):
     masses: IntegerMasses
     start: FloatArray  # (n + m,) potentials that the artificial arcs begin from
     largest: float
+    scale: float  # of the costs that matter; of the first tolerance
 
 
 def solve_at_once(
@@ -87,7 +91,8 @@ def solve_at_once(
 ) -> Search | None:
     """Solve a small problem in one call.
 
-    None where that call met a limit or forbidden arcs: `optimise` knows what to do.
+    None where that call met a limit, forbidden arcs or costs of too many decades:
+    `optimise` knows what to do.
     """
     cost = geometry.dense()
     n, m = cost.shape
@@ -104,6 +109,7 @@ def solve_at_once(
         tree.BLOCK_ROWS,
         BUDGET,
         max_pivots,
+        _BLUR,
     )
     return search if code == simplex.DONE else None
 
@@ -121,7 +127,16 @@ def begin(
     """Return a search that has not begun, from potentials f and g in one array."""
     n, m = geometry.shape
     basis, pivots = tree.allocate(n, m)
-    return Search(arcs, basis, pivots, masses, start, geometry.largest or 1.0)
+    largest = geometry.largest or 1.0
+    return Search(arcs, basis, pivots, masses, start, largest, largest)
+
+
+def hides_digits(search: Search) -> bool:
+    """Whether the potentials are so large that their rounding blurs the value."""
+    size = float(np.abs(search.basis.potential).max())
+    value = tree.value_of(search.basis, search.masses)
+    mass = float(search.masses.a.sum()) * search.masses.unit
+    return 0 < _BLUR * abs(value) < _ROUNDING * size * mass
 
 
 def optimise(
@@ -141,10 +156,10 @@ def optimise(
     lowered to the rounding of the potentials, which may be far smaller than the
     largest cost, and the search goes on.
     """
-    arcs, basis, pivots, masses, start, largest = search
+    arcs, basis, pivots, masses, start, largest, scale = search
     n, m = len(masses.a), len(masses.b)
     kernel.hang_on_root(basis, masses.a, masses.b, start, margin)
-    tolerance = 1e-13 * largest
+    tolerance = 1e-13 * scale
     while True:
         code = arcs.advance(basis, pivots, tolerance, limits.max_pivots)
         n_pivots = int(pivots.n_pivots[0])
@@ -160,7 +175,7 @@ def optimise(
                 return False
             continue
         if not has_artificial:
-            rounding = 8 * _EPS * float(np.abs(basis.potential[:-1]).max())
+            rounding = _ROUNDING * float(np.abs(basis.potential).max())
             if rounding <= tolerance / 2:
                 tolerance = rounding
         if arcs.extend(basis, tolerance):

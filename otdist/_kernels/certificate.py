@@ -173,3 +173,78 @@ def points_minimum(
             for j in range(size):
                 slack = out[j] - f_i
                 least[j] = slack if slack < least[j] else least[j]  # noqa: FURB136
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _cost_of(x: np.ndarray, y: np.ndarray, norm: int, p: float) -> float:
+    """Return the cost of two points (d,), as `points_minimum` computes it."""
+    total = 0.0
+    for k in range(x.size):
+        total += (x[k] - y[k]) * (x[k] - y[k])
+    if norm == 2 and p != 2.0:
+        total = np.sqrt(total)
+    return total if p == 1.0 or (norm == 2 and p == 2.0) else total**p
+
+
+_CLOSE = np.float32(0.1)  # part of its terms below which a square has lost digits
+_TINY = np.float32(1e-15)  # sum of two squares whose powers might underflow
+_SCREEN = 64  # pairs between two looks at a count
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def screened_minimum(
+    x: np.ndarray,
+    f: np.ndarray,
+    y: np.ndarray,
+    products: np.ndarray,
+    size_x: np.ndarray,
+    size_y: np.ndarray,
+    norm: int,
+    p: float,
+    unit: float,
+    relative: float,
+    best: np.ndarray,
+) -> None:
+    """Write ``min_i |x[i] - y[j]| ** p - f[i]`` for Euclidean points (n, d) and (m, d).
+
+    `products` (m, n) float32 and the sizes, squares of norms, are of points moved and
+    scaled; costs are `unit` times those, and off by no more than the part `relative`.
+    `products` is overwritten.
+    """
+    n = f.size
+    for j in range(best.size):
+        row, own = products[j], size_y[j]
+        for i in range(n):
+            whole = size_x[i] + own
+            square = whole - np.float32(2.0) * row[i]
+            is_far = square >= _CLOSE * whole and whole > _TINY
+            row[i] = square if is_far else np.float32(0.0)
+        if norm == 2 and p == 1.0:
+            for i in range(n):
+                row[i] = np.sqrt(row[i])
+        elif not (norm == 2 and p == 2.0) and p != 1.0:
+            power = p if norm == 4 else 0.5 * p
+            for i in range(n):
+                row[i] = row[i] ** power
+        above, below = unit * (1.0 + relative), unit * (1.0 - relative)
+        upper = np.inf
+        for i in range(n):
+            # Close pairs are 0 here: they rule out nothing, and are not ruled out.
+            slack = above * row[i] - f[i] if row[i] > 0.0 else np.inf
+            upper = slack if slack < upper else upper  # noqa: FURB136
+        # What is summed here is rounded too.
+        upper += 2.0**-50 * (abs(upper) if upper < np.inf else 0.0)
+        least = np.inf
+        for start in range(0, n, _SCREEN):
+            costs, potentials = row[start : start + _SCREEN], f[start : start + _SCREEN]
+            n_left = 0
+            for i in range(costs.size):
+                n_left += below * costs[i] - potentials[i] <= upper
+            if n_left == 0:
+                continue
+            for i in range(costs.size):
+                if below * costs[i] - potentials[i] <= upper:
+                    cost = _cost_of(x[start + i], y[j], norm, p)
+                    slack = cost - potentials[i]
+                    least = slack if slack < least else least  # noqa: FURB136
+        best[j] = least

@@ -26,6 +26,7 @@ DONE = 0  # no arc has a negative reduced cost
 MORE = 1  # the work budget of this call is used up
 
 _CHUNK = 256  # columns priced between two looks at the minimum
+_NOISE = 2.0**-49  # rounding of a reduced cost, as a part of the two potentials
 _RENUMBER = 4  # nodes are numbered anew after as many pivots as this part of them
 
 
@@ -95,6 +96,16 @@ def _place_of(cost_row: np.ndarray, g: np.ndarray, smallest: float, begin: int) 
     return begin + last
 
 
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+def _is_noise(reduced_cost: float, f: float, g: float) -> bool:
+    """Whether a reduced cost, ``(cost - g) - f``, may be negative by rounding only.
+
+    A few potentials may be far above the tolerance, which is for all of them. Whoever
+    looks for arcs must ask, and compute in this order, or an arc may come for ever.
+    """
+    return reduced_cost >= -_NOISE * (abs(f) + abs(g))
+
+
 @njit(
     cache=True,
     error_model="numpy",
@@ -123,10 +134,11 @@ def _collect(
             smallest, begin = _row_minimum(cost[i], g)
             if smallest - f[i] < -tolerance:
                 j = _place_of(cost[i], g, smallest, begin)
-                search.row[n_candidates] = i
-                search.column[n_candidates] = n + j
-                search.cost[n_candidates] = cost[i, j]
-                n_candidates += 1
+                if not _is_noise(smallest - f[i], f[i], g[j]):
+                    search.row[n_candidates] = i
+                    search.column[n_candidates] = n + j
+                    search.cost[n_candidates] = cost[i, j]
+                    n_candidates += 1
             n_priced += 1
             i += 1
             if i == n:
@@ -156,7 +168,7 @@ def _take_best(
     n_candidates = search.cursor[1]
     while k < n_candidates:
         i, j = search.row[k], search.column[k]
-        reduced = search.cost[k] - tree.potential[i] - tree.potential[j]
+        reduced = (search.cost[k] - tree.potential[j]) - tree.potential[i]
         if reduced >= -tolerance:
             n_candidates -= 1
             _move_candidate(search, n_candidates, k)
@@ -166,8 +178,9 @@ def _take_best(
             best = k
         k += 1
     i, j, cost = search.row[best], search.column[best], search.cost[best]
-    is_found = n_candidates > 0
-    if is_found:
+    is_found = False
+    if n_candidates > 0:
+        is_found = not _is_noise(best_cost, tree.potential[i], tree.potential[j])
         n_candidates -= 1
         _move_candidate(search, n_candidates, best)
     search.cursor[1] = n_candidates
@@ -238,11 +251,12 @@ def solve_small(
     n_block: int,
     budget: int,
     max_pivots: int,
+    blur: float,
 ) -> int:
     """Solve a problem in one call: all that is needed where nothing goes wrong.
 
-    `start` (n + m,) is scratch, zero on entry. Returns MORE where a limit was met or
-    artificial flow is left.
+    `start` (n + m,) is scratch, zero on entry. Returns MORE where a limit was met,
+    artificial flow is left, or rounding may hide more than `blur` of the value.
     """
     n = a.size
     for i in range(n):
@@ -259,8 +273,14 @@ def solve_small(
         for potential in tree.potential:
             rounding = max(rounding, 8 * 2.0**-52 * abs(potential))
         if not rounding < tolerance / 2:
-            return DONE
+            break
         tolerance = rounding
+    value = mass = 0.0
+    for node in range(1, n + b.size + 1):
+        value += tree.flow[node] * tree.cost[node]
+    for i in range(n):
+        mass += a[i]
+    return MORE if 0 < blur * abs(value) < rounding * mass else DONE
 
 
 @njit(
@@ -326,17 +346,21 @@ def _collect_from_lists(
             if least - f[i] < -tolerance:
                 k = _best_of_list(costs, columns, g, least)
                 j, cost, source = columns[k], costs[k], i
+                reduced = least - f[i]
                 begin, end = lists.column_start[j], lists.column_start[j + 1]
                 costs, rows = lists.column_cost[begin:end], lists.row[begin:end]
-                least = _list_minimum(costs, rows, f)
                 n_priced += costs.size
-                if least < cost - f[i] - tolerance:
-                    k = _best_of_list(costs, rows, f, least)
-                    cost, source = costs[k], np.int64(rows[k])
-                search.row[n_candidates] = source
-                search.column[n_candidates] = n + j
-                search.cost[n_candidates] = cost
-                n_candidates += 1
+                best = _list_minimum(costs, rows, f)
+                if best < cost - f[i] - tolerance:
+                    k = _best_of_list(costs, rows, f, best)
+                    other = (costs[k] - g[j]) - f[rows[k]]
+                    if not _is_noise(other, f[rows[k]], g[j]):
+                        cost, source, reduced = costs[k], np.int64(rows[k]), other
+                if not _is_noise(reduced, f[source], g[j]):
+                    search.row[n_candidates] = source
+                    search.column[n_candidates] = n + j
+                    search.cost[n_candidates] = cost
+                    n_candidates += 1
             n_rows += 1
             i += 1
             if i == n:

@@ -19,6 +19,7 @@ SQUARED = 2
 CITYBLOCK = 3
 CHEBYSHEV = 4
 
+_NOISE = 2.0**-49  # rounding of a reduced cost, as a part of the two potentials
 _CHUNK = 32  # slacks between two looks at a count
 _TRIES = 6  # halvings of a threshold's range before it is taken as it is
 
@@ -194,6 +195,52 @@ def _slacks(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
+def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) -> None:
+    """Write the costs of the rows from `start` on; `nothing` (m,) is zero."""
+    _slacks(costs, False, start, out.shape[0], nothing, out)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def from_products(
+    x: np.ndarray,
+    y: np.ndarray,
+    size_x: np.ndarray,
+    size_y: np.ndarray,
+    squared: bool,
+    p: float,
+    close: float,
+    out: np.ndarray,
+) -> None:
+    """Turn products ``x y`` of points (n, d) and (m, d) from some middle into costs.
+
+    ``|x|² + |y|² - 2 x y`` loses digits where it is small beside its terms. Below the
+    part `close` of them the distance comes from differences of coordinates.
+    """
+    n, m = out.shape
+    for i in range(n):
+        row, own = out[i], size_x[i]
+        n_close = 0
+        for j in range(m):
+            row[j] = (own + size_y[j]) - 2.0 * row[j]
+            n_close += row[j] < close * (own + size_y[j])
+        for j in range(m):
+            if n_close == 0:
+                break
+            if row[j] < close * (own + size_y[j]):
+                n_close -= 1
+                total = 0.0
+                for k in range(x.shape[1]):
+                    total += (x[i, k] - y[j, k]) * (x[i, k] - y[j, k])
+                row[j] = total
+        if not squared and p != 2.0:
+            for j in range(m):
+                row[j] = np.sqrt(row[j])
+        if p != 1.0 and (squared or p != 2.0):
+            for j in range(m):
+                row[j] = row[j] ** p
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
 def _cost(costs: Costs, i: int, j: int) -> float:
     """Return the cost of one pair."""
     if costs.kind == MATRIX:
@@ -336,10 +383,9 @@ def violations(
     slacks = buffer[0]
     for i in rows:
         _slacks(costs, False, i, 1, g, buffer)
-        level = f[i] - tolerance
         count[i] = 0
         least[i] = minimum(slacks)
-        if not least[i] < level:
+        if not least[i] - f[i] < -tolerance:
             continue
         n_chunks = (slacks.size + chunk - 1) // chunk
         begin = (i * 7919) % n_chunks
@@ -347,13 +393,18 @@ def violations(
             left = (begin + turn) % n_chunks * chunk
             part = slacks[left : left + chunk]
             smallest = minimum(part)
-            if smallest < level:
+            if smallest - f[i] < -tolerance:
                 j = 0
                 while part[j] > smallest:
                     j += 1
-                found[i, count[i]] = left + j
-                arcs.cost[i, count[i]] = _cost(costs, i, left + j)
-                count[i] += 1
+                j += left
+                cost = _cost(costs, i, j)
+                # As the network simplex computes it, or that would not take the arc.
+                noise = max(tolerance, _NOISE * (abs(f[i]) + abs(g[j])))
+                if (cost - g[j]) - f[i] < -noise:
+                    found[i, count[i]] = j
+                    arcs.cost[i, count[i]] = cost
+                    count[i] += 1
                 if count[i] == width:
                     break
 

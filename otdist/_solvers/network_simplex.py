@@ -10,12 +10,13 @@ import numpy as np
 
 from otdist._exact import search as simplex
 from otdist._exact import tree
+from otdist._exact.matrix import tabulated
 from otdist._geometry.dense import Dense
-from otdist._masses import fitted, quantise
+from otdist._masses import IntegerMasses, fitted, quantise
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._solvers import Options, start_from
-from otdist._typing import IntArray
+from otdist._typing import FloatArray, IntArray
 
 # Entries of the matrix up to which all arcs are priced in turn.
 _SMALL = 1 << 18
@@ -28,7 +29,8 @@ _EPS = float(np.finfo(float).eps)
 
 def run(problem: Problem, options: Options) -> Candidate:
     """Solve the linear program exactly; O(n + m) memory beyond the input."""
-    geometry = problem.geometry
+    if (geometry := tabulated(problem.geometry)) is not problem.geometry:
+        problem = problem.on(geometry)
     n, m = geometry.shape
     masses = quantise(problem.a, problem.b)
     limits = simplex.Limits(
@@ -43,21 +45,56 @@ def run(problem: Problem, options: Options) -> Candidate:
         found = simplex.solve_at_once(geometry, masses, options.max_iter)
         if found is not None:
             return _claim(problem, found, finished=True)
-    is_narrow = min(n, m) < _NARROW and isinstance(geometry, Dense)
     g, margin = None, 2.0 * (geometry.largest or 1.0)
     if options.warm_start is not None:
         g = start_from(geometry, options.warm_start)
         margin *= _WARM_MARGIN / 2
-    if is_narrow or is_small:
-        search = simplex.search_all(geometry, masses, np.zeros(m) if g is None else g)
-    else:
-        # Imported here, since a small problem would take longer to import than solve.
-        from otdist._exact import columns
+    search = _begun(problem, masses, g, limits)
+    candidate = _searched(problem, search, margin, limits)
+    if candidate.finished and simplex.hides_digits(search):
+        return _searched_near(problem, search, limits) or candidate
+    return candidate
 
-        if g is None:
-            g = columns.potentials(geometry, problem.a, problem.b, limits)
-        search = columns.search_candidates(geometry, masses, g, limits.n_jobs)
-    return _searched(problem, search, margin, limits)
+
+def _begun(
+    problem: Problem,
+    masses: IntegerMasses,
+    g: FloatArray | None,
+    limits: simplex.Limits,
+) -> simplex.Search:
+    """Begin a search, from potentials g or the best that can be found soon."""
+    geometry = problem.geometry
+    n, m = geometry.shape
+    is_narrow = min(n, m) < _NARROW and isinstance(geometry, Dense)
+    if is_narrow or n * m <= _SMALL:
+        return simplex.search_all(geometry, masses, np.zeros(m) if g is None else g)
+    # Imported here, since a small problem would take longer to import than solve.
+    from otdist._exact import columns
+
+    if g is None:
+        g = columns.potentials(geometry, problem.a, problem.b, limits)
+    return columns.search_candidates(geometry, masses, g, limits.n_jobs)
+
+
+def _searched_near(
+    problem: Problem, search: simplex.Search, limits: simplex.Limits
+) -> Candidate | None:
+    """Search again with margins of the size of the costs that are paid.
+
+    Where a few costs are far above those, potentials that come from them have no
+    digits left for the others. Without need for them, no such potential appears.
+    """
+    geometry, masses = problem.geometry, search.masses
+    mass = float(masses.a.sum()) * masses.unit
+    paid = abs(tree.value_of(search.basis, masses)) / mass
+    nothing = np.zeros(geometry.shape[1])
+    g = geometry.column_minimum(geometry.row_minimum(nothing))
+    # Rounding could go round in circles: there is an answer already, so give up then.
+    n_pivots = int(search.pivots.n_pivots[0]) + 20 * sum(geometry.shape)
+    limits = limits._replace(max_pivots=min(limits.max_pivots, n_pivots))
+    again = _begun(problem, masses, g, limits)._replace(scale=paid)
+    candidate = _searched(problem, again, 2 * paid, limits)
+    return candidate if candidate.finished and candidate.stranded is None else None
 
 
 def _searched(

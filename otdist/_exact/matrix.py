@@ -1,0 +1,111 @@
+"""The ground cost as kernels read it: coordinates, or a matrix.
+
+With many coordinates a pair costs more to compute than to store, and most of the
+work of a Euclidean matrix is a product of matrices, which BLAS does best.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from otdist._geometry import Geometry
+from otdist._geometry.blocks import require_memory
+from otdist._geometry.dense import Dense
+from otdist._geometry.line import Line
+from otdist._geometry.points import Points
+from otdist._kernels import pricing as kernel
+from otdist._typing import FloatArray
+
+# Coordinates from which on a matrix is better than computing pairs anew.
+_MATRIX_FROM = 24
+# Below this part of their sizes, squares of distances are computed from differences.
+_CLOSE = 0.05
+# Rows computed at a time; with fewer BLAS is slower.
+_ROWS = 512
+_KINDS = {
+    "euclidean": kernel.EUCLIDEAN,
+    "sqeuclidean": kernel.SQUARED,
+    "cityblock": kernel.CITYBLOCK,
+    "chebyshev": kernel.CHEBYSHEV,
+}
+
+
+def tabulated(geometry: Geometry) -> Geometry:
+    """Return the geometry to solve on: the matrix, if points have many coordinates."""
+    if isinstance(geometry, Points) and geometry.x.shape[1] >= _MATRIX_FROM:
+        return Dense(_matrix_of(geometry), geometry.largest)
+    return geometry
+
+
+def costs_of(geometry: Geometry) -> kernel.Costs:
+    """Return coordinates, or the matrix where there are none or too many."""
+    if isinstance(geometry, Line):
+        x, y = geometry.x[None], geometry.y[None]
+        return kernel.Costs(_NO_MATRIX, _frozen(x), _frozen(y), 1, geometry.p)
+    if isinstance(geometry, Points):
+        costs = _from_coordinates(geometry)
+        if costs is not None:
+            return costs
+    n, m = geometry.shape
+    x, y = np.empty((0, n)), np.empty((0, m))
+    matrix = geometry.dense()
+    return kernel.Costs(matrix, _frozen(x), _frozen(y), kernel.MATRIX, 1.0)
+
+
+def _matrix_of(points: Points) -> FloatArray:
+    """Return the matrix (n, m), read-only."""
+    n, m = points.shape
+    if points.metric in ("euclidean", "sqeuclidean"):
+        return _euclidean(points)
+    costs = _from_coordinates(points)
+    if costs is None:
+        return points.dense()
+    require_memory(n, m)
+    matrix, nothing = np.empty((n, m)), np.zeros(m)
+    for start in range(0, n, _ROWS):
+        kernel.fill_rows(costs, start, nothing, matrix[start : start + _ROWS])
+    return _frozen(matrix)
+
+
+def _euclidean(points: Points) -> FloatArray:
+    """Return Euclidean costs, from products of matrices where they have the digits."""
+    n, m = points.shape
+    require_memory(n, m)
+    matrix = np.empty((n, m))
+    # From the middle, so that an offset common to all points costs no digits.
+    middle = 0.5 * points.x.mean(axis=0) + 0.5 * points.y.mean(axis=0)
+    x, y = points.x - middle, points.y - middle
+    size_x, size_y = (x * x).sum(axis=1), (y * y).sum(axis=1)
+    is_squared = points.metric == "sqeuclidean"
+    for start in range(0, n, _ROWS):
+        rows = slice(start, start + _ROWS)
+        part = np.matmul(x[rows], y.T, out=matrix[rows])
+        kernel.from_products(
+            points.x[rows],
+            points.y,
+            size_x[rows],
+            size_y,
+            is_squared,
+            points.p,
+            _CLOSE,
+            part,
+        )
+    return _frozen(matrix)
+
+
+def _from_coordinates(points: Points) -> kernel.Costs | None:
+    """Return the coordinates; None where the metric is a function."""
+    if not isinstance(points.metric, str):
+        return None
+    x, y = _frozen(points.x.T), _frozen(points.y.T)
+    return kernel.Costs(_NO_MATRIX, x, y, _KINDS[points.metric], points.p)
+
+
+def _frozen(values: FloatArray) -> FloatArray:
+    """Return a contiguous read-only array: one type for the compiler."""
+    values = np.ascontiguousarray(values, dtype=np.float64).view()
+    values.flags.writeable = False
+    return values
+
+
+_NO_MATRIX = _frozen(np.empty((0, 0)))

@@ -1,0 +1,125 @@
+"""The c-transform, as certificates compute it: compiled where there are many pairs.
+
+Nothing here comes from a solver or its kernels. Each compiled pass has a NumPy twin,
+the method of the geometry, that tests compare it with.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from otdist._geometry import Geometry
+from otdist._geometry.line import Line
+from otdist._geometry.points import Points
+from otdist._typing import FloatArray
+
+# Sizes at which a compiled pass takes over: NumPy is as fast on fewer points.
+_COMPILED_LINE = 20_000
+_COMPILED_PAIRS = 1 << 20
+# Coordinates from which on a product of matrices screens the pairs of points.
+_SCREENED_FROM = 24
+# Columns that are screened at a time.
+_LINES = 512
+# How the compiled passes call the metrics.
+_NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
+
+
+def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray:
+    """Return the c-transform of f; compiled for many points."""
+    n, m = geometry.shape
+    if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
+        return _line_minimum(geometry, f)
+    if isinstance(geometry, Points) and n * m >= _COMPILED_PAIRS:
+        metric = geometry.metric
+        if isinstance(metric, str):
+            return _points_minimum(geometry, _NORMS[metric], f, n_jobs)
+    return geometry.column_minimum(f)
+
+
+def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
+    from otdist._kernels.certificate import line_minimum
+
+    x, y = line.x[line.by_x], line.y[line.by_y]
+    best = np.empty(len(y))
+    scratch = np.empty(len(y), np.int64)
+    best[line.by_y] = line_minimum(x, f[line.by_x], y, line.p, scratch)
+    return best
+
+
+def _points_minimum(
+    points: Points, norm: int, f: FloatArray, n_jobs: int
+) -> FloatArray:
+    """Sweep over all pairs, in ranges of columns that threads share."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from otdist._kernels.certificate import points_minimum
+
+    if points.x.shape[1] >= _SCREENED_FROM and norm in (2, 4):
+        screened = _screened_minimum(points, norm, f)
+        if screened is not None:
+            return screened
+    x, y = np.ascontiguousarray(points.x.T), np.ascontiguousarray(points.y.T)
+    best = np.empty(y.shape[1])
+    # Some 50 ms at a time, so that Ctrl-C is heard.
+    length = max(1024, (1 << 26) // len(f))
+
+    def sweep(start: int) -> None:
+        part = best[start : start + length]
+        points_minimum(x, f, y, norm, points.p, start, part)
+
+    with ThreadPoolExecutor(n_jobs) as pool:
+        list(pool.map(sweep, range(0, len(best), length)))
+    return best
+
+
+def row_minimum(geometry: Geometry, g: FloatArray, n_jobs: int) -> FloatArray:
+    """Return the c-transform of g, ``f[i] = min_j c[i, j] - g[j]``."""
+    if isinstance(geometry, Points):
+        x, y = geometry.y, geometry.x
+        turned = Points(x, y, geometry.metric, geometry.p, geometry.largest)
+        return column_minimum(turned, g, n_jobs)
+    return geometry.row_minimum(g)
+
+
+def _screened_minimum(points: Points, norm: int, f: FloatArray) -> FloatArray | None:
+    """Do the same for many coordinates: single precision finds the pairs to look at.
+
+    ``|x|² + |y|² - 2 x y`` is off by no more than a known part of its terms (Higham,
+    *Accuracy and Stability of Numerical Algorithms*, 2002, 3.1). Pairs that this part
+    cannot rule out, and pairs that are close beside their terms, are computed from
+    differences of coordinates in double precision. None where that part is too large, or single precision could overflow.
+    """
+    from otdist._kernels.certificate import screened_minimum
+
+    d = points.x.shape[1]
+    # Of a square that is not close: products of d terms, sums and rounded coordinates.
+    part = 20 * (d + 16) * 2.0**-24
+    power = points.p if norm == 4 else points.p / 2
+    if not (power <= 2 and (1 + part) ** power < 1.5):
+        return None
+    relative = (1 + part) ** power - 1 + 2.0**-20
+    middle = 0.5 * points.x.mean(axis=0) + 0.5 * points.y.mean(axis=0)
+    x, y = points.x - middle, points.y - middle
+    exponent = int(np.frexp(max(np.abs(x).max(), np.abs(y).max()))[1])
+    x = np.ldexp(x, -exponent).astype(np.float32)
+    y = np.ldexp(y, -exponent).astype(np.float32)
+    size_x, size_y = (x * x).sum(axis=1), (y * y).sum(axis=1)
+    unit = 2.0 ** (2 * exponent * power)
+    best = np.empty(len(y))
+    for start in range(0, len(y), _LINES):
+        lines = slice(start, start + _LINES)
+        products = y[lines] @ x.T
+        screened_minimum(
+            points.x,
+            f,
+            points.y[lines],
+            products,
+            size_x,
+            size_y[lines],
+            norm,
+            points.p,
+            unit,
+            relative,
+            best[lines],
+        )
+    return best
