@@ -46,6 +46,8 @@ MAY_IMPORT = {
         "_kernels.network_simplex",
         "_kernels.tree",
         "_kernels.pricing",
+        "_kernels.lists",
+        "_kernels.products",
         "_kernels.clusters",
         "_exact",
     }
@@ -302,7 +304,14 @@ def test_the_kernel_check_finds_planted_faults(source, fault):
 
 def test_every_kernel_file_is_checked():
     names = {path.stem for path in KERNELS}
-    assert names >= {"tree", "network_simplex", "pricing", "clusters", "certificate"}
+    assert names >= {
+        "tree",
+        "network_simplex",
+        "pricing",
+        "lists",
+        "clusters",
+        "certificate",
+    }
 
 
 # ------------------------------------------------------------------------ size, names

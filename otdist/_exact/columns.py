@@ -18,6 +18,7 @@ from otdist._exact.search import BUDGET, Limits, Search, begin, optimise, search
 from otdist._geometry import Geometry
 from otdist._kernels import network_simplex as simplex
 from otdist._kernels import pricing
+from otdist._kernels.lists import Lists
 from otdist._kernels.tree import Tree
 from otdist._masses import IntegerMasses, quantise
 from otdist._typing import FloatArray, IntArray
@@ -34,7 +35,7 @@ class CandidateArcs:
     def __init__(
         self,
         costs: pricing.Costs,
-        candidates: pricing.Lists,
+        candidates: Lists,
         masses: IntegerMasses,
         n_jobs: int,
     ) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from otdist._kernels import lists as lists_kernel
 from otdist._kernels import pricing as kernel
 from otdist._typing import FloatArray, IntArray
 
@@ -25,11 +26,11 @@ def shape_of(costs: kernel.Costs) -> tuple[int, int]:
     return costs.x.shape[1], costs.y.shape[1]
 
 
-def no_lists(n: int, m: int) -> kernel.Lists:
+def no_lists(n: int, m: int) -> lists_kernel.Lists:
     """Return lists without arcs."""
     none, free = np.empty(0, np.uint32), np.empty(0)
     starts = np.zeros(n + 1, np.int64), np.zeros(m + 1, np.int64)
-    return kernel.Lists(starts[0], none, free, starts[1], none, free)
+    return lists_kernel.Lists(starts[0], none, free, starts[1], none, free)
 
 
 def _places(lines: int, width: int) -> kernel.Found:
@@ -117,12 +118,12 @@ def _in_ranges(
 
 def merged(
     costs: kernel.Costs,
-    lists: kernel.Lists,
+    lists: lists_kernel.Lists,
     by_row: kernel.Found,
     by_column: kernel.Found | None = None,
-) -> kernel.Lists:
+) -> lists_kernel.Lists:
     """Return the lists with arcs found by row, and by column, added."""
     n, m = shape_of(costs)
     if by_column is None:
         by_column = _places(m, 0)
-    return kernel.Lists(*kernel.merge(n, m, lists, by_row, by_column))
+    return lists_kernel.Lists(*lists_kernel.merge(n, m, lists, by_row, by_column))

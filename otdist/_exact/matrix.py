@@ -14,6 +14,7 @@ from otdist._geometry.dense import Dense
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
 from otdist._kernels import pricing as kernel
+from otdist._kernels.products import from_products
 from otdist._typing import FloatArray
 
 # Coordinates from which on a matrix is better than computing pairs anew.
@@ -80,7 +81,7 @@ def _euclidean(points: Points) -> FloatArray:
     for start in range(0, n, _ROWS):
         rows = slice(start, start + _ROWS)
         part = np.matmul(x[rows], y.T, out=matrix[rows])
-        kernel.from_products(
+        from_products(
             points.x[rows],
             points.y,
             size_x[rows],

@@ -380,7 +380,7 @@ def run_on_lists(
     budget: int,
     max_pivots: int,
 ) -> int:
-    """Do as `run`, on candidate arcs only (`pricing.Lists`)."""
+    """Do as `run`, on candidate arcs only (`lists.Lists`)."""
     n = lists.row_start.size - 1
     while budget > 0 and search.n_pivots[0] < max_pivots:
         if search.cursor[1] == 0:

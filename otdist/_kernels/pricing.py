@@ -20,6 +20,7 @@ CITYBLOCK = 3
 CHEBYSHEV = 4
 
 _NOISE = 2.0**-49  # rounding of a reduced cost, as a part of the two potentials
+_SCREEN = 4096  # pairs between two looks at whether one may violate
 _CHUNK = 32  # slacks between two looks at a count
 _TRIES = 6  # halvings of a threshold's range before it is taken as it is
 
@@ -40,17 +41,6 @@ class Found(NamedTuple):
     end: np.ndarray  # (lines, width) uint32, the atom on the other side
     cost: np.ndarray  # (lines, width) float64
     number: np.ndarray  # (lines,) uint32
-
-
-class Lists(NamedTuple):
-    """Candidate arcs, once by row and once by column."""
-
-    row_start: np.ndarray  # (n + 1,) int64
-    column: np.ndarray  # (k,) uint32
-    row_cost: np.ndarray  # (k,) float64
-    column_start: np.ndarray  # (m + 1,) int64
-    row: np.ndarray  # (k,) uint32
-    column_cost: np.ndarray  # (k,) float64
 
 
 def _plain_smaller(x: float, y: float) -> float:
@@ -201,46 +191,6 @@ def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) ->
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def from_products(
-    x: np.ndarray,
-    y: np.ndarray,
-    size_x: np.ndarray,
-    size_y: np.ndarray,
-    squared: bool,
-    p: float,
-    close: float,
-    out: np.ndarray,
-) -> None:
-    """Turn products ``x y`` of points (n, d) and (m, d) from some middle into costs.
-
-    ``|x|² + |y|² - 2 x y`` loses digits where it is small beside its terms. Below the
-    part `close` of them the distance comes from differences of coordinates.
-    """
-    n, m = out.shape
-    for i in range(n):
-        row, own = out[i], size_x[i]
-        n_close = 0
-        for j in range(m):
-            row[j] = (own + size_y[j]) - 2.0 * row[j]
-            n_close += row[j] < close * (own + size_y[j])
-        for j in range(m):
-            if n_close == 0:
-                break
-            if row[j] < close * (own + size_y[j]):
-                n_close -= 1
-                total = 0.0
-                for k in range(x.shape[1]):
-                    total += (x[i, k] - y[j, k]) * (x[i, k] - y[j, k])
-                row[j] = total
-        if not squared and p != 2.0:
-            for j in range(m):
-                row[j] = np.sqrt(row[j])
-        if p != 1.0 and (squared or p != 2.0):
-            for j in range(m):
-                row[j] = row[j] ** p
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
 def _cost(costs: Costs, i: int, j: int) -> float:
     """Return the cost of one pair."""
     if costs.kind == MATRIX:
@@ -360,6 +310,35 @@ def nearest(
             _costs_of_line(costs, by_column, line, found, cost)
 
 
+@njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract", "nsz"})
+def _may_violate(
+    point: np.ndarray, others: np.ndarray, f: float, g: np.ndarray
+) -> bool:
+    """Whether a distance in the plane or in space may be below ``f + g[j]`` for some j.
+
+    Squares are compared, since a root takes longer than all the rest.
+    """
+    x0, x1, x2 = point[0], point[1], point[point.size - 1]
+    for start in range(0, g.size, _SCREEN):
+        stop = start + _SCREEN
+        y0, y1 = others[0][start:stop], others[1][start:stop]
+        y2 = others[point.size - 1][start:stop]
+        part = g[start:stop]
+        hits = 0
+        if point.size == 2:
+            for j in range(part.size):
+                d0, d1, most = x0 - y0[j], x1 - y1[j], f + part[j]
+                hits += (d0 * d0 + d1 * d1 < most * most) & (most > 0.0)
+        else:
+            for j in range(part.size):
+                d0, d1, d2 = x0 - y0[j], x1 - y1[j], x2 - y2[j]
+                most = f + part[j]
+                hits += (d0 * d0 + d1 * d1 + d2 * d2 < most * most) & (most > 0.0)
+        if hits > 0:
+            return True
+    return False
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def violations(
     costs: Costs,
@@ -375,15 +354,23 @@ def violations(
 
     Every pair of them is priced. Of each chunk of columns the most violated arc counts,
     and of those the first `width` of a row are kept. `least` (n,) receives the
-    smallest slack of each of the rows.
+    smallest slack of each of the rows, or no more than that.
     """
     found, count = arcs.end, arcs.number
     width = found.shape[1]
     chunk = max(8, min(128, g.size // (2 * width)))
     slacks = buffer[0]
+    is_distance = costs.kind == EUCLIDEAN and costs.p == 1.0
+    is_screened = is_distance and costs.x.shape[0] in (2, 3)
     for i in rows:
-        _slacks(costs, False, i, 1, g, buffer)
         count[i] = 0
+        if is_screened:
+            # Half the tolerance is for the rounding of the squares.
+            point, level = costs.x[:, i].copy(), f[i] - 0.5 * tolerance
+            if not _may_violate(point, costs.y, level, g):
+                least[i] = f[i] - tolerance
+                continue
+        _slacks(costs, False, i, 1, g, buffer)
         least[i] = minimum(slacks)
         if not least[i] - f[i] < -tolerance:
             continue
@@ -429,69 +416,3 @@ def carry_over(
         for j in range(g.size):
             slack = slacks[columns[j]] - f_k
             g[j] = slack if slack < g[j] else g[j]  # noqa: FURB136
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _gathered(
-    n: int, m: int, lists: Lists, by_row: Found, by_column: Found
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return all arcs by row, some of them twice: starts, columns, costs."""
-    most = np.zeros(n + 1, np.int64)
-    for i in range(n):
-        known = lists.row_start[i + 1] - lists.row_start[i]
-        most[i + 1] = by_row.number[i] + known
-    for j in range(m):
-        for k in range(by_column.number[j]):
-            most[by_column.end[j, k] + 1] += 1
-    starts = np.cumsum(most)
-    column, cost = np.empty(starts[n], np.uint32), np.empty(starts[n])
-    fill = starts[:-1].copy()
-    for i in range(n):
-        place = fill[i]
-        for k in range(lists.row_start[i], lists.row_start[i + 1]):
-            column[place] = lists.column[k]
-            cost[place] = lists.row_cost[k]
-            place += 1
-        for k in range(by_row.number[i]):
-            column[place] = by_row.end[i, k]
-            cost[place] = by_row.cost[i, k]
-            place += 1
-        fill[i] = place
-    for j in range(m):
-        for k in range(by_column.number[j]):
-            i = by_column.end[j, k]
-            column[fill[i]] = j
-            cost[fill[i]] = by_column.cost[j, k]
-            fill[i] += 1
-    return starts, column, cost
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def merge(
-    n: int, m: int, lists: Lists, by_row: Found, by_column: Found
-) -> tuple[np.ndarray, ...]:
-    """Return the parts of new lists: the arcs found are added, each arc once."""
-    starts, column, row_cost = _gathered(n, m, lists, by_row, by_column)
-    row_start = np.zeros(n + 1, np.int64)
-    size = np.zeros(m + 1, np.int64)
-    seen = np.full(m, -1, np.int64)
-    n_arcs = 0
-    for i in range(n):
-        for k in range(starts[i], starts[i + 1]):
-            j = column[k]
-            if seen[j] != i:
-                seen[j] = i
-                column[n_arcs], row_cost[n_arcs] = j, row_cost[k]
-                size[j + 1] += 1
-                n_arcs += 1
-        row_start[i + 1] = n_arcs
-    column_start = np.cumsum(size)
-    column, row_cost = column[:n_arcs].copy(), row_cost[:n_arcs].copy()
-    row, column_cost = np.empty(n_arcs, np.uint32), np.empty(n_arcs)
-    fill = column_start[:-1].copy()
-    for i in range(n):
-        for k in range(row_start[i], row_start[i + 1]):
-            place = fill[column[k]]
-            row[place], column_cost[place] = i, row_cost[k]
-            fill[column[k]] = place + 1
-    return row_start, column, row_cost, column_start, row, column_cost
