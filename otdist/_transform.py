@@ -40,9 +40,9 @@ def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
     from otdist._kernels.certificate import line_minimum
 
     x, y = line.x[line.by_x], line.y[line.by_y]
-    best = np.empty(len(y))
-    scratch = np.empty(len(y), np.int64)
-    best[line.by_y] = line_minimum(x, f[line.by_x], y, line.p, scratch)
+    ordered, best = np.empty((2, len(y)))
+    line_minimum(x, f[line.by_x], y, line.p, np.empty(len(y), np.int64), ordered)
+    best[line.by_y] = ordered
     return best
 
 

@@ -391,7 +391,8 @@ def test_the_compiled_line_minimum_agrees_with_numpy():
             cost = np.abs(np.subtract.outer(x, y)) ** p
             f = np.where(rng.random(n) < 0.7, rng.normal(size=n), -INF)
             f[-1] = 0.0
-            got = line_minimum(x, f, y, p, np.empty(m, np.int64))
+            got = np.empty(m)
+            line_minimum(x, f, y, p, np.empty(m, np.int64), got)
             expected = (cost - f[:, None]).min(axis=0)
             slack = 8 * EPS * (cost.max() + 4)
             assert np.abs(got - expected).max() <= slack

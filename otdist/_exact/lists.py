@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from otdist._kernels import lists as lists_kernel
 from otdist._kernels import pricing as kernel
+from otdist._kernels.lists import Lists, merge
 from otdist._typing import FloatArray, IntArray
 
 # Slacks that one buffer holds: 256 kB, well inside the second-level cache.
@@ -26,11 +26,12 @@ def shape_of(costs: kernel.Costs) -> tuple[int, int]:
     return costs.x.shape[1], costs.y.shape[1]
 
 
-def no_lists(n: int, m: int) -> lists_kernel.Lists:
-    """Return lists without arcs."""
-    none, free = np.empty(0, np.uint32), np.empty(0)
-    starts = np.zeros(n + 1, np.int64), np.zeros(m + 1, np.int64)
-    return lists_kernel.Lists(starts[0], none, free, starts[1], none, free)
+def no_lists(n: int, m: int, room: int = 0) -> Lists:
+    """Return lists without arcs, and room for some."""
+    column, row = np.empty((2, room), np.uint32)
+    row_cost, column_cost = np.empty((2, room))
+    row_start, column_start = np.zeros(n + 1, np.int64), np.zeros(m + 1, np.int64)
+    return Lists(row_start, column, row_cost, column_start, row, column_cost)
 
 
 def _places(lines: int, width: int) -> kernel.Found:
@@ -118,12 +119,20 @@ def _in_ranges(
 
 def merged(
     costs: kernel.Costs,
-    lists: lists_kernel.Lists,
+    lists: Lists,
     by_row: kernel.Found,
     by_column: kernel.Found | None = None,
-) -> lists_kernel.Lists:
+) -> Lists:
     """Return the lists with arcs found by row, and by column, added."""
     n, m = shape_of(costs)
     if by_column is None:
         by_column = _places(m, 0)
-    return lists_kernel.Lists(*lists_kernel.merge(n, m, lists, by_row, by_column))
+    found = int(by_row.number.sum()) + int(by_column.number.sum())
+    new = no_lists(n, m, len(lists.column) + found)
+    n_arcs = merge(lists, by_row, by_column, new)
+    return new._replace(
+        column=new.column[:n_arcs],
+        row_cost=new.row_cost[:n_arcs],
+        row=new.row[:n_arcs],
+        column_cost=new.column_cost[:n_arcs],
+    )

@@ -47,7 +47,9 @@ def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
         return []
     x, test_x = _coordinates(geometry)
     y, test_y = _coordinates(_transposed(geometry))
-    order_x, order_y = kd_order(x, depth), kd_order(y, depth)
+    order_x, order_y = np.arange(n), np.arange(m)
+    kd_order(x, depth, order_x)
+    kd_order(y, depth, order_y)
     if max(_spread(test_x, order_x, depth), _spread(test_y, order_y, depth)) > _SPREAD:
         return []
     levels = []

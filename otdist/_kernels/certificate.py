@@ -85,15 +85,19 @@ def dense_bounds(
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def line_minimum(
-    x: np.ndarray, f: np.ndarray, y: np.ndarray, p: float, best: np.ndarray
-) -> np.ndarray:
-    """Return ``min_i |x[i] - y[j]| ** p - f[i]`` for sorted x and y, p >= 1.
+    x: np.ndarray,
+    f: np.ndarray,
+    y: np.ndarray,
+    p: float,
+    best: np.ndarray,
+    g: np.ndarray,
+) -> None:
+    """Write ``min_i |x[i] - y[j]| ** p - f[i]`` to g, for sorted x and y, p >= 1.
 
     The minimising i never falls as j grows. Halving the step between the j that
     are done scans O(n + m) pairs a level. `best` (m,) int64 is scratch.
     """
     n, m = x.size, y.size
-    g = np.empty(m)
     step = 1
     while step < m:
         step *= 2
@@ -117,11 +121,33 @@ def line_minimum(
             g[j] = least
             best[j] = where
         step //= 2
-    return g
 
 
 # Columns whose minima stay in the first-level cache while all rows pass by.
-_TILE = 1024
+_TILE = 256
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _may_improve(
+    x: np.ndarray, i: int, y: np.ndarray, start: int, f: float, least: np.ndarray
+) -> bool:
+    """Whether a distance in the plane or in space may be below ``least[j] + f``.
+
+    Squares are compared, with room for their rounding, since a root takes longer
+    than all the rest. Of most rows no distance is: their minima are found early.
+    """
+    stop = start + least.size
+    d = x.shape[0]
+    x0, x1, x2 = x[0, i], x[1, i], x[d - 1, i]
+    y0, y1, y2 = y[0][start:stop], y[1][start:stop], y[d - 1][start:stop]
+    weight = 1.0 if d == 3 else 0.0
+    hits = 0
+    for j in range(least.size):
+        d0, d1, d2 = x0 - y0[j], x1 - y1[j], x2 - y2[j]
+        most = least[j] + f
+        square = d0 * d0 + d1 * d1 + weight * (d2 * d2)
+        hits += (square < (1.0 + 2.0**-48) * (most * most)) & (most > 0.0)
+    return hits > 0
 
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath={"nnan", "nsz"})
@@ -141,12 +167,15 @@ def points_minimum(
     Euclidean norm squared, which is then raised to p.
     """
     d, n = x.shape
+    is_screened = norm == 2 and p == 1.0 and d in (2, 3)
     distance = np.empty(_TILE)
     for left in range(0, best.size, _TILE):
         least = best[left : left + _TILE]
         least[:] = np.inf
         size = least.size
         for i in range(n):
+            if is_screened and not _may_improve(x, i, y, start + left, f[i], least):
+                continue
             out = distance[:size]
             out[:] = 0.0
             for k in range(d):

@@ -34,13 +34,13 @@ def _select(values: np.ndarray, order: np.ndarray, k: int) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def kd_order(points: np.ndarray, depth: int) -> np.ndarray:
+def kd_order(points: np.ndarray, depth: int, order: np.ndarray) -> None:
     """Order points (d, n) by `depth` halvings across their widest coordinate.
 
-    The range ``start … stop`` of the order is split at ``(start + stop) // 2``.
+    `order` is ``0, 1, …`` on entry. Its range ``start … stop`` is split at
+    ``(start + stop) // 2``.
     """
     d, n = points.shape
-    order = np.arange(n)
     for level in range(depth):
         for part in range(1 << level):
             # The same halves again and again, without a list of them.
@@ -63,4 +63,3 @@ def kd_order(points: np.ndarray, depth: int) -> np.ndarray:
                 if high - low > width:
                     widest, width = k, high - low
             _select(points[widest], inside, inside.size // 2)
-    return order

@@ -18,10 +18,9 @@ class Lists(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _gathered(
-    n: int, m: int, lists: Lists, by_row: Any, by_column: Any
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return all arcs by row, some of them twice: starts, columns, costs."""
+def _gather(lists: Lists, by_row: Any, by_column: Any, out: Lists) -> np.ndarray:
+    """Write all arcs by row, some of them twice; return where rows begin (n + 1,)."""
+    n, m = lists.row_start.size - 1, lists.column_start.size - 1
     most = np.zeros(n + 1, np.int64)
     for i in range(n):
         known = lists.row_start[i + 1] - lists.row_start[i]
@@ -30,55 +29,55 @@ def _gathered(
         for k in range(by_column.number[j]):
             most[by_column.end[j, k] + 1] += 1
     starts = np.cumsum(most)
-    column, cost = np.empty(starts[n], np.uint32), np.empty(starts[n])
     fill = starts[:-1].copy()
     for i in range(n):
         place = fill[i]
         for k in range(lists.row_start[i], lists.row_start[i + 1]):
-            column[place] = lists.column[k]
-            cost[place] = lists.row_cost[k]
+            out.column[place] = lists.column[k]
+            out.row_cost[place] = lists.row_cost[k]
             place += 1
         for k in range(by_row.number[i]):
-            column[place] = by_row.end[i, k]
-            cost[place] = by_row.cost[i, k]
+            out.column[place] = by_row.end[i, k]
+            out.row_cost[place] = by_row.cost[i, k]
             place += 1
         fill[i] = place
     for j in range(m):
         for k in range(by_column.number[j]):
             i = by_column.end[j, k]
-            column[fill[i]] = j
-            cost[fill[i]] = by_column.cost[j, k]
+            out.column[fill[i]] = j
+            out.row_cost[fill[i]] = by_column.cost[j, k]
             fill[i] += 1
-    return starts, column, cost
+    return starts
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def merge(
-    n: int, m: int, lists: Lists, by_row: Any, by_column: Any
-) -> tuple[np.ndarray, ...]:
-    """Return the parts of new lists: the arcs found are added, each arc once."""
-    starts, column, row_cost = _gathered(n, m, lists, by_row, by_column)
-    row_start = np.zeros(n + 1, np.int64)
-    size = np.zeros(m + 1, np.int64)
+def merge(lists: Lists, by_row: Any, by_column: Any, out: Lists) -> int:
+    """Write new lists, the arcs found added, each arc once; return how many they are.
+
+    Arrays come from the caller, since returning some takes numba through Python code,
+    where an interrupt that waits for the end of the call would do damage.
+    """
+    n, m = lists.row_start.size - 1, lists.column_start.size - 1
+    starts = _gather(lists, by_row, by_column, out)
+    out.column_start[:] = 0
     seen = np.full(m, -1, np.int64)
     n_arcs = 0
+    out.row_start[0] = 0
     for i in range(n):
         for k in range(starts[i], starts[i + 1]):
-            j = column[k]
+            j = out.column[k]
             if seen[j] != i:
                 seen[j] = i
-                column[n_arcs], row_cost[n_arcs] = j, row_cost[k]
-                size[j + 1] += 1
+                out.column[n_arcs], out.row_cost[n_arcs] = j, out.row_cost[k]
+                out.column_start[j + 1] += 1
                 n_arcs += 1
-        row_start[i + 1] = n_arcs
-    column_start = np.cumsum(size)
-    # Not copied: that would be the most memory of all.
-    column, row_cost = column[:n_arcs], row_cost[:n_arcs]
-    row, column_cost = np.empty(n_arcs, np.uint32), np.empty(n_arcs)
-    fill = column_start[:-1].copy()
+        out.row_start[i + 1] = n_arcs
+    for j in range(m):
+        out.column_start[j + 1] += out.column_start[j]
+    fill = out.column_start[:-1].copy()
     for i in range(n):
-        for k in range(row_start[i], row_start[i + 1]):
-            place = fill[column[k]]
-            row[place], column_cost[place] = i, row_cost[k]
-            fill[column[k]] = place + 1
-    return row_start, column, row_cost, column_start, row, column_cost
+        for k in range(out.row_start[i], out.row_start[i + 1]):
+            place = fill[out.column[k]]
+            out.row[place], out.column_cost[place] = i, out.row_cost[k]
+            fill[out.column[k]] = place + 1
+    return n_arcs
