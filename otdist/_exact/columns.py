@@ -113,5 +113,5 @@ def potentials(
             search = search_candidates(part, masses, g, limits.n_jobs)
         optimise(search, 2 * search.largest, limits)
         f = search.basis.potential[: len(level.rows)]
-        g = lists.carried_over(costs, level.rows, f, finer[k])
+        g = lists.carried_over(costs, level.rows, f, finer[k], limits.n_jobs)
     return g

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from otdist._exact.matrix import restricted
 from otdist._kernels import pricing as kernel
 from otdist._kernels.lists import Lists, merge
 from otdist._typing import FloatArray, IntArray
@@ -88,9 +89,14 @@ def violated(
 
 
 def carried_over(
-    costs: kernel.Costs, rows: IntArray, f: FloatArray, columns: IntArray
+    costs: kernel.Costs, rows: IntArray, f: FloatArray, columns: IntArray, n_jobs: int
 ) -> FloatArray:
     """Return ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
+    if costs.kind != kernel.MATRIX:
+        g, _ = nearest(
+            restricted(costs, rows, columns), f, 0, 1, n_jobs, by_column=True
+        )
+        return g
     _, m = shape_of(costs)
     g = np.full(len(columns), np.inf)
     kernel.carry_over(costs, rows, f, columns, np.zeros(m), np.empty((1, m)), g)

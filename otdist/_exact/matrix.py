@@ -15,7 +15,7 @@ from otdist._geometry.line import Line
 from otdist._geometry.points import Points
 from otdist._kernels import pricing as kernel
 from otdist._kernels.products import from_products
-from otdist._typing import FloatArray
+from otdist._typing import FloatArray, IntArray
 
 # Coordinates from which on a matrix is better than computing pairs anew.
 _MATRIX_FROM = 24
@@ -51,6 +51,12 @@ def costs_of(geometry: Geometry) -> kernel.Costs:
     x, y = np.empty((0, n)), np.empty((0, m))
     matrix = geometry.dense()
     return kernel.Costs(matrix, _frozen(x), _frozen(y), kernel.MATRIX, 1.0)
+
+
+def restricted(costs: kernel.Costs, rows: IntArray, columns: IntArray) -> kernel.Costs:
+    """Return the coordinates of the listed points only."""
+    x, y = _frozen(costs.x[:, rows]), _frozen(costs.y[:, columns])
+    return costs._replace(x=x, y=y)
 
 
 def _matrix_of(points: Points) -> FloatArray:
