@@ -31,7 +31,7 @@ _COUPLING_TOLERANCE = 1e-13
 # The same for each atom: masses are rounded to 2**-61 of the total by the solvers.
 _ATOM_TOLERANCE = 2.0**-60
 # Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
-_COMPILED_ENTRIES = 1 << 22
+_COMPILED_ENTRIES = 1 << 27
 _EPS = float(np.finfo(float).eps)
 
 

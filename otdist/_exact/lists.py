@@ -16,8 +16,10 @@ from otdist._kernels import pricing as kernel
 from otdist._kernels.lists import Lists, merge
 from otdist._typing import FloatArray, IntArray
 
-# Slacks that one buffer holds: 256 kB, well inside the second-level cache.
-_BUFFER = 1 << 15
+# Slacks that one buffer holds: 512 kB, inside the second-level cache.
+_BUFFER = 1 << 16
+# Lines computed at a time: of a matrix, so many columns are read together.
+_LINES = 16
 # Pairs of one range: some 50 ms.
 _RANGE = 1 << 26
 
@@ -94,7 +96,7 @@ def carried_over(
     """Return ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
     if costs.kind != kernel.MATRIX:
         g, _ = nearest(
-            restricted(costs, rows, columns), f, 0, 1, n_jobs, by_column=True
+            restricted(costs, rows, columns), f, 0, 1.0, n_jobs, by_column=True
         )
         return g
     _, m = shape_of(costs)
@@ -107,7 +109,7 @@ def _in_ranges(
     work: Callable[[int, int, FloatArray], None], lines: int, size: int, n_jobs: int
 ) -> None:
     """Do the work for all lines, range by range, on several threads if asked."""
-    height = max(1, min(8, _BUFFER // max(size, 1)))
+    height = max(1, min(_LINES, _BUFFER // max(size, 1)))
     length = max(height, _RANGE // max(size, 1))
     starts = range(0, lines, length)
 
