@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,7 +117,7 @@ def solve(
     part, rows, columns = problem.support()
     start = _potentials_of(warm_start, problem)
     _require_arcs(part, rows, columns)
-    with _reporter(progress, method) as report:
+    with _reporter(method) if progress else nullcontext() as report:
         options = _solvers.Options(
             tol=tol,
             max_iter=_limit(max_iter, entropic),
@@ -242,13 +242,8 @@ def _require_arcs(part: Problem, rows: IntArray, columns: IntArray) -> None:
 
 
 @contextmanager
-def _reporter(
-    progress: bool, method: str
-) -> Iterator[Callable[[int, float], None] | None]:
-    """Yield a function that shows iterations and gap, None if nobody asked."""
-    if not progress:
-        yield None
-        return
+def _reporter(method: str) -> Iterator[Callable[[int, float], None]]:
+    """Yield a function that shows iterations and gap."""
     try:
         from tqdm.auto import tqdm
     except ImportError:

@@ -22,6 +22,8 @@ _MASS_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-9}
 
 def as_float64(name: str, value: Any) -> FloatArray:
     """Return an array of float64 that holds exactly the given numbers."""
+    if type(value) is np.ndarray and value.dtype == np.float64:
+        return value
     if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
         raise InputError(
             f"{name} is a masked array with masked entries; drop or fill them first, for"
