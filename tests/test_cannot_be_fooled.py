@@ -1,9 +1,8 @@
 """Scales, offsets and forbidden arcs made to fool an exact solver.
 
 Everything goes through the public API, and no result is believed before `proved`
-has seen it. Sizes with n * m > 2**16 are priced on few arcs at a time, smaller ones
-on all arcs at once; without numba's compiler the large ones are replaced by small
-ones.
+has seen it. Every test runs on both engines of the network simplex method; without
+numba's compiler the large problems are replaced by small ones.
 """
 
 from __future__ import annotations
@@ -28,9 +27,10 @@ from scipy.optimize import linear_sum_assignment
 
 from otdist import InfeasibleError, Problem, emd, solve, wasserstein_distance
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 INF = math.inf
 SMALL = (20, 25) if not JIT_OFF else (8, 9)
-#: More than 2**16 pairs.
 LARGE = (300, 280) if not JIT_OFF else (11, 12)
 SIZES = {"small": SMALL, "large": LARGE}
 SQUARE = {"small": 30 if not JIT_OFF else 10, "large": 300 if not JIT_OFF else 14}

@@ -229,7 +229,7 @@ def test_one_signature_per_kernel():
         solve(Problem.from_cost(matrix), warm_start=result)
     solve(Problem(cost[:, :2], cost[:, 2:4]), method="network_simplex")
     solve(Problem(cost[0], cost[1] + 3, p=2), method="network_simplex")
-    many, matrix = rng.random((400, 3)), rng.random((400, 300))
+    many, matrix = rng.random((600, 3)), rng.random((600, 500))
     for metric in ("euclidean", "cityblock"):
         problem = Problem(many, many[::-1] + 1, metric=metric, p=2)
         solve(problem, warm_start=solve(problem))
