@@ -17,7 +17,7 @@ from otdist._exact.matrix import costs_of
 from otdist._exact.search import BUDGET, Limits, Search, begin, optimise, search_all
 from otdist._geometry import Geometry
 from otdist._kernels import network_simplex as simplex
-from otdist._kernels import pricing
+from otdist._kernels.costs import MATRIX, Costs
 from otdist._kernels.lists import Lists
 from otdist._kernels.tree import Tree
 from otdist._masses import IntegerMasses, quantise
@@ -27,8 +27,10 @@ from otdist._typing import FloatArray, IntArray
 # and take less memory; on matrices of other kinds they may take three times as long.
 _ROW_WIDTH, _COLUMN_WIDTH = 40, 20
 _POINTS_WIDTH = 0.6  # of these
+# Pairs of a coarse problem up to which all its arcs are candidates.
+_ALL_ARCS = 1 << 17
 # Violated arcs that a row may add in one round.
-_MORE = 8
+_MORE = 32
 
 
 class CandidateArcs:
@@ -36,7 +38,7 @@ class CandidateArcs:
 
     def __init__(
         self,
-        costs: pricing.Costs,
+        costs: Costs,
         candidates: Lists,
         masses: IntegerMasses,
         n_jobs: int,
@@ -90,7 +92,7 @@ def search_candidates(
     n, m = geometry.shape
     costs = costs_of(geometry)
     scale = geometry.largest or 1.0
-    part = 1.0 if costs.kind == pricing.MATRIX else _POINTS_WIDTH
+    part = 1.0 if costs.kind == MATRIX else _POINTS_WIDTH
     width, height = round(_ROW_WIDTH * part), round(_COLUMN_WIDTH * part)
     f, by_row = lists.nearest(costs, g, width, scale, n_jobs, by_column=False)
     g, by_column = lists.nearest(costs, f, height, scale, n_jobs, by_column=True)
@@ -111,7 +113,7 @@ def potentials(
     for k, level in enumerate(levels):
         part = geometry.restrict(level.rows, level.columns)
         masses = quantise(level.a, level.b)
-        if k == 0:
+        if k == 0 or part.shape[0] * part.shape[1] <= _ALL_ARCS:
             search = search_all(part, masses, g)
         else:
             search = search_candidates(part, masses, g, limits.n_jobs)

@@ -12,19 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from otdist._exact.matrix import restricted
-from otdist._kernels import pricing as kernel
+from otdist._kernels import nearest as near
+from otdist._kernels import pricing
+from otdist._kernels.costs import MATRIX, Costs, Found
 from otdist._kernels.lists import Lists, merge
 from otdist._typing import FloatArray, IntArray
 
-# Slacks that one buffer holds: 512 kB, inside the second-level cache.
-_BUFFER = 1 << 16
-# Lines computed at a time: of a matrix, so many columns are read together.
-_LINES = 16
 # Pairs of one range: some 50 ms.
 _RANGE = 1 << 26
 
 
-def shape_of(costs: kernel.Costs) -> tuple[int, int]:
+def shape_of(costs: Costs) -> tuple[int, int]:
     """Return the numbers of sources and sinks."""
     return costs.x.shape[1], costs.y.shape[1]
 
@@ -37,29 +35,29 @@ def no_lists(n: int, m: int, room: int = 0) -> Lists:
     return Lists(row_start, column, row_cost, column_start, row, column_cost)
 
 
-def _places(lines: int, width: int) -> kernel.Found:
+def _places(lines: int, width: int) -> Found:
     """Return room for the arcs of each line."""
     end, cost = np.empty((lines, width), np.uint32), np.empty((lines, width))
-    return kernel.Found(end, cost, np.zeros(lines, np.uint32))
+    return Found(end, cost, np.zeros(lines, np.uint32))
 
 
 def nearest(
-    costs: kernel.Costs,
+    costs: Costs,
     potential: FloatArray,
     width: int,
     scale: float,
     n_jobs: int,
     *,
     by_column: bool,
-) -> tuple[FloatArray, kernel.Found]:
+) -> tuple[FloatArray, Found]:
     """Return the c-transform of a potential, and the nearly tight arcs of each line."""
     n, m = shape_of(costs)
     lines, size = (m, n) if by_column else (n, m)
-    least, found = np.empty(lines), _places(lines, width)
+    least, found, nothing = np.empty(lines), _places(lines, width), np.zeros(size)
 
-    def work(start: int, stop: int, buffer: FloatArray) -> None:
-        kernel.nearest(
-            costs, by_column, start, stop, potential, scale, buffer, least, found
+    def work(start: int, stop: int) -> None:
+        near.nearest(
+            costs, by_column, start, stop, potential, nothing, scale, least, found
         )
 
     _in_ranges(work, lines, size, n_jobs)
@@ -67,14 +65,14 @@ def nearest(
 
 
 def violated(
-    costs: kernel.Costs,
+    costs: Costs,
     f: FloatArray,
     g: FloatArray,
     tolerance: float,
     width: int,
     rows: IntArray,
     n_jobs: int,
-) -> tuple[FloatArray, kernel.Found]:
+) -> tuple[FloatArray, Found]:
     """Price all pairs of some rows; return at most `width` violated arcs of each.
 
     The smallest slacks of those rows (n,) come first.
@@ -82,39 +80,38 @@ def violated(
     n, m = shape_of(costs)
     least, found = np.empty(n), _places(n, width)
 
-    def work(start: int, stop: int, buffer: FloatArray) -> None:
+    def work(start: int, stop: int) -> None:
         part = rows[start:stop]
-        kernel.violations(costs, part, f, g, tolerance, buffer, least, found)
+        pricing.violations(costs, part, f, g, tolerance, np.empty(m), least, found)
 
     _in_ranges(work, len(rows), m, n_jobs)
     return least, found
 
 
 def carried_over(
-    costs: kernel.Costs, rows: IntArray, f: FloatArray, columns: IntArray, n_jobs: int
+    costs: Costs, rows: IntArray, f: FloatArray, columns: IntArray, n_jobs: int
 ) -> FloatArray:
     """Return ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
-    if costs.kind != kernel.MATRIX:
+    if costs.kind != MATRIX:
         g, _ = nearest(
             restricted(costs, rows, columns), f, 0, 1.0, n_jobs, by_column=True
         )
         return g
     _, m = shape_of(costs)
     g = np.full(len(columns), np.inf)
-    kernel.carry_over(costs, rows, f, columns, np.zeros(m), np.empty((1, m)), g)
+    pricing.carry_over(costs, rows, f, columns, *np.zeros((2, m)), g)
     return g
 
 
 def _in_ranges(
-    work: Callable[[int, int, FloatArray], None], lines: int, size: int, n_jobs: int
+    work: Callable[[int, int], None], lines: int, size: int, n_jobs: int
 ) -> None:
     """Do the work for all lines, range by range, on several threads if asked."""
-    height = max(1, min(_LINES, _BUFFER // max(size, 1)))
-    length = max(height, _RANGE // max(size, 1))
+    length = max(1, _RANGE // max(size, 1))
     starts = range(0, lines, length)
 
     def one(start: int) -> None:
-        work(start, min(start + length, lines), np.empty((height, size)))
+        work(start, min(start + length, lines))
 
     if n_jobs == 1 or len(starts) == 1:
         for start in starts:
@@ -126,10 +123,10 @@ def _in_ranges(
 
 
 def merged(
-    costs: kernel.Costs,
+    costs: Costs,
     lists: Lists,
-    by_row: kernel.Found,
-    by_column: kernel.Found | None = None,
+    by_row: Found,
+    by_column: Found | None = None,
 ) -> Lists:
     """Return the lists with arcs found by row, and by column, added."""
     n, m = shape_of(costs)

@@ -13,7 +13,7 @@ from otdist._geometry.blocks import require_memory
 from otdist._geometry.dense import Dense
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
-from otdist._kernels import pricing as kernel
+from otdist._kernels import costs as kernel
 from otdist._kernels.products import from_products
 from otdist._typing import FloatArray, IntArray
 

@@ -21,7 +21,7 @@ from otdist._kernels.clusters import kd_order
 from otdist._typing import FloatArray, IntArray
 
 # Groups at the coarsest level, which is solved with all its arcs.
-_COARSEST = 256
+_COARSEST = 64
 # Atoms in a group of the finest level, about.
 _GROUP = 4
 # Columns that serve as coordinates of the rows, and as many to see if they do.

@@ -1,0 +1,193 @@
+"""The ground cost as kernels read it: from a matrix, or computed from coordinates.
+
+A line is the row of one source or the column of one sink. Its slacks, costs minus
+the potentials of the other side, are written to a buffer that stays in the
+processor's cache; no matrix is made of coordinates.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import config, njit
+from numba.extending import intrinsic
+
+# Where costs come from; all but the first compute ``metric ** p`` from points.
+MATRIX = 0
+EUCLIDEAN = 1
+SQUARED = 2
+CITYBLOCK = 3
+CHEBYSHEV = 4
+
+
+class Costs(NamedTuple):
+    """A ground cost as the kernels read it."""
+
+    matrix: np.ndarray  # (n, m) float64, or (0, 0)
+    x: np.ndarray  # (d, n) float64, one coordinate after the other
+    y: np.ndarray  # (d, m) float64
+    kind: int
+    p: float
+
+
+class Found(NamedTuple):
+    """Arcs found on each line of one direction: `number` of `width` places used."""
+
+    end: np.ndarray  # (lines, width) uint32, the atom on the other side
+    cost: np.ndarray  # (lines, width) float64
+    number: np.ndarray  # (lines,) uint32
+
+
+def _plain_smaller(x: float, y: float) -> float:
+    """Return the smaller of two numbers, for runs without compilation."""
+    return min(y, x)
+
+
+@intrinsic
+def _simd_smaller(typing_context: Any, x: Any, y: Any) -> Any:
+    """Return the smaller of two numbers, as an instruction LLVM vectorises."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flags = ("nnan", "nsz")
+        is_less = builder.fcmp_ordered("<", args[0], args[1], flags=flags)
+        return builder.select(is_less, args[0], args[1], flags=flags)
+
+    return x(x, x), generate
+
+
+_jit_is_off = getattr(config, "DISABLE_JIT", False)
+smaller: Any = _plain_smaller if _jit_is_off else _simd_smaller
+
+
+@njit(cache=True, error_model="numpy", nogil=True, fastmath={"nnan", "nsz"})
+def minimum(values: np.ndarray) -> float:
+    """Return the smallest value, inf if there is none."""
+    least = np.inf
+    for k in range(values.size):
+        least = smaller(values[k], least)
+    return least
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def n_below(values: np.ndarray, level: float) -> int:
+    """Return how many values are below the level."""
+    n = 0
+    for k in range(values.size):
+        n += values[k] < level
+    return n
+
+
+@njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract", "nsz"})
+def _squares(point: np.ndarray, others: np.ndarray, out: np.ndarray) -> None:
+    """Write squared Euclidean distances, from differences of coordinates."""
+    d = point.size
+    if d == 1:
+        x0, y0 = point[0], others[0]
+        for j in range(out.size):
+            out[j] = (x0 - y0[j]) * (x0 - y0[j])
+        return
+    x0, x1 = point[0], point[1]
+    y0, y1 = others[0], others[1]
+    if d == 2:
+        for j in range(out.size):
+            d0, d1 = x0 - y0[j], x1 - y1[j]
+            out[j] = d0 * d0 + d1 * d1
+        return
+    x2, y2 = point[2], others[2]
+    for j in range(out.size):
+        d0, d1, d2 = x0 - y0[j], x1 - y1[j], x2 - y2[j]
+        out[j] = d0 * d0 + d1 * d1 + d2 * d2
+    for k in range(3, d):
+        x_k, y_k = point[k], others[k]
+        for j in range(out.size):
+            out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _distances(
+    point: np.ndarray, others: np.ndarray, kind: int, out: np.ndarray
+) -> None:
+    """Write distances, squared for the Euclidean ones."""
+    if kind in (EUCLIDEAN, SQUARED):
+        _squares(point, others, out)
+        return
+    out[:] = 0.0
+    for k in range(point.size):
+        x_k, y_k = point[k], others[k]
+        if kind == CITYBLOCK:
+            for j in range(out.size):
+                out[j] += abs(x_k - y_k[j])
+        else:
+            for j in range(out.size):
+                distance = abs(x_k - y_k[j])
+                out[j] = distance if distance > out[j] else out[j]  # noqa: FURB136
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _point_slacks(
+    point: np.ndarray,
+    others: np.ndarray,
+    kind: int,
+    p: float,
+    potential: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write the costs from a point to others, minus the potentials of those."""
+    _distances(point, others, kind, out)
+    if kind == EUCLIDEAN and p == 1.0:
+        for j in range(out.size):
+            out[j] = np.sqrt(out[j]) - potential[j]
+        return
+    if kind == EUCLIDEAN and p != 2.0:
+        for j in range(out.size):
+            out[j] = np.sqrt(out[j])
+    if p == 1.0 or (kind == EUCLIDEAN and p == 2.0):
+        for j in range(out.size):
+            out[j] -= potential[j]
+        return
+    for j in range(out.size):
+        out[j] = out[j] ** p - potential[j]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def slacks_of(
+    costs: Costs, by_column: bool, line: int, potential: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the slacks of a line; of a matrix, of a row only."""
+    if costs.kind == MATRIX:
+        row = costs.matrix[line]
+        for j in range(out.size):
+            out[j] = row[j] - potential[j]
+        return
+    if by_column:
+        point, others = costs.y[:, line].copy(), costs.x
+    else:
+        point, others = costs.x[:, line].copy(), costs.y
+    _point_slacks(point, others, costs.kind, costs.p, potential, out)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) -> None:
+    """Write the costs of the rows from `start` on; `nothing` (m,) is zero."""
+    for k in range(out.shape[0]):
+        slacks_of(costs, False, start + k, nothing, out[k])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def cost_of(costs: Costs, i: int, j: int) -> float:
+    """Return the cost of one pair."""
+    if costs.kind == MATRIX:
+        return costs.matrix[i, j]
+    total = 0.0
+    for k in range(costs.x.shape[0]):
+        difference = costs.x[k, i] - costs.y[k, j]
+        if costs.kind == CITYBLOCK:
+            total += abs(difference)
+        elif costs.kind == CHEBYSHEV:
+            total = max(total, abs(difference))
+        else:
+            total += difference * difference
+    if costs.kind == EUCLIDEAN and costs.p != 2.0:
+        total = np.sqrt(total)
+    if costs.p == 1.0 or (costs.kind == EUCLIDEAN and costs.p == 2.0):
+        return total
+    return total**costs.p

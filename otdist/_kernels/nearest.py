@@ -1,0 +1,251 @@
+"""Finds candidate arcs: those of nearly the least slack on every line.
+
+The slacks of a line are put into groups, and the least one of each group is found in
+one vectorised pass; only groups whose least slack is below a threshold are looked
+into. The members of a group lie far apart, so that neighbours, which cost alike, are
+in different groups.
+"""
+
+import numpy as np
+from numba import njit
+
+from otdist._kernels.costs import (
+    MATRIX,
+    Costs,
+    Found,
+    cost_of,
+    minimum,
+    n_below,
+    slacks_of,
+    smaller,
+)
+
+_CHUNK = 32  # values between two looks at a count
+_TRIES = 6  # halvings of a threshold's range before it is taken as it is
+_STRIP = 128  # columns of a matrix that are read together
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _n_groups(size: int) -> int:
+    """Return how many groups make it cheapest to search all minima and some groups."""
+    members = max(8, int(np.sqrt(size) / 4))
+    return (size + members - 1) // members
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _threshold(
+    slacks: np.ndarray, least: float, step: float, most: float, width: int
+) -> float:
+    """Return a step above the minimum that about `width` slacks stay below.
+
+    It is at most twice `most`: a line may have fewer arcs that are not forbidden.
+    """
+    low, high = 0.0, np.inf
+    n_tries = 0
+    while n_tries < _TRIES:
+        n = n_below(slacks, least + step)
+        if n < width // 2 and n < slacks.size and step < most:
+            low = step
+        elif n > width:
+            high = step
+        else:
+            break
+        n_tries += high < np.inf
+        step = 0.5 * (low + high) if high < np.inf else 2 * step
+    return step
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _keep_below(values: np.ndarray, level: float, begin: int, found: np.ndarray) -> int:
+    """Write where values are below the level, from `begin` on and around.
+
+    The last places of `found` are never kept: it is written without a branch.
+    """
+    n_found = 0
+    n_chunks = (values.size + _CHUNK - 1) // _CHUNK
+    chunk = begin // _CHUNK
+    for _ in range(n_chunks):
+        start = chunk * _CHUNK
+        part = values[start : start + _CHUNK]
+        if n_below(part, level) > 0:
+            for k in range(part.size):
+                found[n_found] = start + k
+                n_found += part[k] < level
+            if n_found > found.size - _CHUNK:
+                return found.size - _CHUNK
+        chunk += 1
+        if chunk == n_chunks:
+            chunk = 0
+    return n_found
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    fastmath={"nnan", "nsz"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _group_minima(slacks: np.ndarray, minima: np.ndarray) -> None:
+    """Write the least slack of each group: k, k + G, k + 2 G, … for group k of G."""
+    size = minima.size
+    minima[:] = slacks[:size]
+    for start in range(size, slacks.size, size):
+        part = slacks[start : start + size]
+        for k in range(part.size):
+            minima[k] = smaller(part[k], minima[k])
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    fastmath={"nnan", "nsz"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _strip_minima(strip: np.ndarray, f: np.ndarray, minima: np.ndarray) -> None:
+    """Do the same for some columns of a matrix at a time; minima is (G, columns).
+
+    A matrix is read by rows: its columns one by one would take three times as long.
+    """
+    minima[:] = np.inf
+    group = 0
+    for i in range(f.size):
+        part, out, f_i = strip[i], minima[group], f[i]
+        for k in range(part.size):
+            out[k] = smaller(part[k] - f_i, out[k])
+        group += 1
+        if group == minima.shape[0]:
+            group = 0
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _members_below(
+    slacks: np.ndarray,
+    potential: np.ndarray,
+    groups: np.ndarray,
+    n_groups: int,
+    level: float,
+    end: np.ndarray,
+    values: np.ndarray,
+) -> int:
+    """Write the members of some groups that are below the level, and their slacks."""
+    n_found = 0
+    for group in groups:
+        for k in range(np.int64(group), slacks.size, n_groups):
+            slack = slacks[k] - potential[k]
+            end[n_found], values[n_found] = k, slack
+            n_found += slack < level
+    return n_found
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _keep_best(
+    end: np.ndarray, values: np.ndarray, least: float, step: float, out: np.ndarray
+) -> int:
+    """Write about as many of the least values as there is room for, or all."""
+    width = out.size
+    level = np.inf
+    if end.size > width:
+        level = least + _threshold(values, least, 0.75 * step, step, width)
+    n_found = 0
+    for k in range(end.size):
+        if values[k] < level and n_found < width:
+            out[n_found] = end[k]
+            n_found += 1
+    return n_found
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def nearest(
+    costs: Costs,
+    by_column: bool,
+    start: int,
+    stop: int,
+    potential: np.ndarray,
+    nothing: np.ndarray,
+    scale: float,
+    least: np.ndarray,
+    arcs: Found,
+) -> None:
+    """Find the arcs of smallest slack of every line in ``start … stop - 1``.
+
+    `least` (lines,) receives the smallest slack, which is the c-transform of
+    `potential`; `nothing`, of the size of that, is zero. Of equal slacks any may be
+    taken: the search begins at another place in every line, so that ties are spread.
+    """
+    size, width = potential.size, arcs.end.shape[1]
+    is_strip = by_column and costs.kind == MATRIX
+    n_groups = _n_groups(size)
+    n_together = _STRIP if is_strip else 1
+    slacks, minima = np.empty(1 if is_strip else size), np.empty(n_groups)
+    strip_minima = np.empty((n_groups, min(n_together, stop - start)))
+    groups = np.empty(width + _CHUNK, np.uint32)
+    room = groups.size * ((size + n_groups - 1) // n_groups) + 1
+    end, values = np.empty(room, np.uint32), np.empty(room)
+    step = 1e-3 * scale
+    for line in range(start, stop):
+        column = (line - start) % n_together
+        if not is_strip:
+            slacks_of(costs, by_column, line, potential, slacks)
+            _group_minima(slacks, minima)
+        else:
+            if column == 0:
+                last = min(line + n_together, stop)
+                strip = costs.matrix[:, line:last]
+                _strip_minima(strip, potential, strip_minima[:, : last - line])
+            minima[:] = strip_minima[:, column]
+        smallest = minimum(minima)
+        least[line] = smallest
+        arcs.number[line] = 0
+        if width == 0 or smallest == np.inf:
+            continue
+        # Neighbouring lines need about the same step; it never shrinks to 0.
+        step = max(step, 1e-13 * scale)
+        step = _threshold(minima, smallest, step, 8.0 * scale, width)
+        level = smallest + step
+        begin = (line * 7919) % n_groups
+        kept = groups[: _keep_below(minima, level, begin, groups)]
+        if is_strip:
+            whole = costs.matrix[:, line]
+            n = _members_below(whole, potential, kept, n_groups, level, end, values)
+        else:
+            n = _members_below(slacks, nothing, kept, n_groups, level, end, values)
+        found = arcs.end[line]
+        n = _keep_best(end[:n], values[:n], smallest, step, found)
+        arcs.number[line] = n
+        for k in range(n):
+            i, j = (found[k], line) if by_column else (line, found[k])
+            arcs.cost[line, k] = cost_of(costs, i, j)
