@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numba as nb
 import numpy as np
 import pytest
 from conftest import JIT_OFF
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from otdist import Problem, solve
 from otdist._exact import columns, search
-from otdist._kernels import certificate, clusters, pricing
+from otdist._kernels import certificate, clusters, costs, nearest, pricing, simd
 from otdist._kernels import network_simplex as kernel
 from otdist._kernels import tree as trees
 from otdist._masses import quantise
@@ -190,19 +191,26 @@ def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
             assert_strongly_feasible(broken, 4, whole)
 
 
+@nb.njit
+def least_difference(u, v):
+    return simd.least_difference(u, v)
+
+
 @given(st.data())
-def test_row_minimum_and_its_place(data):
-    m = data.draw(st.sampled_from([1, 2, 255, 256, 257, 600]))
-    seed = data.draw(st.integers(0, 2**32 - 1))
-    rng = np.random.default_rng(seed)
-    row, g = rng.integers(0, 4, m).astype(float), rng.integers(0, 4, m).astype(float)
-    row[rng.random(m) < 0.3] = np.inf
-    row[rng.integers(m)] = 1.0
-    smallest, begin = kernel._row_minimum(row, g)
-    assert smallest == (row - g).min()
-    assert kernel._place_of(row, g, smallest, begin) in np.flatnonzero(
-        row - g == smallest
-    )
+def test_least_difference_and_its_place(data):
+    m = data.draw(st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 100, 257]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    u, v = rng.integers(0, 4, (2, m)).astype(float)
+    u[rng.random(m) < 0.3] = np.inf
+    u[rng.integers(m)] = 1.0
+    assert least_difference(u, v) == ((u - v).min(), np.argmin(u - v))
+    assert simd._plain_least_difference(u, v) == ((u - v).min(), np.argmin(u - v))
+
+
+def test_least_difference_where_all_is_forbidden():
+    for m in (1, 20):
+        u, v = np.full(m, np.inf), np.zeros(m)
+        assert least_difference(u, v) == (np.inf, 0)
 
 
 def kernels_of(*modules):
@@ -241,8 +249,12 @@ def test_one_signature_per_kernel():
     solve(Problem(line, line[::-1] + 1, p=1))
     # Those that Python calls; the others may get indices of 32 and of 64 bits, and
     # show their signatures only where they were not loaded from the cache.
-    modules = (trees, kernel, certificate, pricing, clusters)
-    found = [pair for pair in kernels_of(*modules) if pair[0][0] != "_"]
+    modules = (trees, kernel, certificate, costs, nearest, pricing, clusters)
+    found = [
+        (name, function)
+        for name, function in kernels_of(*modules)
+        if name[0] != "_" and "no_cpython_wrapper" not in function.targetoptions
+    ]
     assert len(found) >= 10
     for name, function in found:
         assert len(function.nopython_signatures) <= 1, name

@@ -99,7 +99,8 @@ def carried_over(
         return g
     _, m = shape_of(costs)
     g = np.full(len(columns), np.inf)
-    pricing.carry_over(costs, rows, f, columns, *np.zeros((2, m)), g)
+    nothing, scratch = np.zeros((2, m))
+    pricing.carry_over(costs, rows, f, columns, nothing, scratch, g)
     return g
 
 

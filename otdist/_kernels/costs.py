@@ -5,11 +5,12 @@ the potentials of the other side, are written to a buffer that stays in the
 processor's cache; no matrix is made of coordinates.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import config, njit
-from numba.extending import intrinsic
+from numba import njit
+
+from otdist._kernels.simd import smaller
 
 # Where costs come from; all but the first compute ``metric ** p`` from points.
 MATRIX = 0
@@ -37,28 +38,14 @@ class Found(NamedTuple):
     number: np.ndarray  # (lines,) uint32
 
 
-def _plain_smaller(x: float, y: float) -> float:
-    """Return the smaller of two numbers, for runs without compilation."""
-    return min(y, x)
-
-
-@intrinsic
-def _simd_smaller(typing_context: Any, x: Any, y: Any) -> Any:
-    """Return the smaller of two numbers, as an instruction LLVM vectorises."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        flags = ("nnan", "nsz")
-        is_less = builder.fcmp_ordered("<", args[0], args[1], flags=flags)
-        return builder.select(is_less, args[0], args[1], flags=flags)
-
-    return x(x, x), generate
-
-
-_jit_is_off = getattr(config, "DISABLE_JIT", False)
-smaller: Any = _plain_smaller if _jit_is_off else _simd_smaller
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"nnan", "nsz"})
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    fastmath={"nnan", "nsz"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def minimum(values: np.ndarray) -> float:
     """Return the smallest value, inf if there is none."""
     least = np.inf
@@ -67,7 +54,13 @@ def minimum(values: np.ndarray) -> float:
     return least
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def n_below(values: np.ndarray, level: float) -> int:
     """Return how many values are below the level."""
     n = 0
@@ -76,7 +69,14 @@ def n_below(values: np.ndarray, level: float) -> int:
     return n
 
 
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract", "nsz"})
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    fastmath={"contract", "nsz"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _squares(point: np.ndarray, others: np.ndarray, out: np.ndarray) -> None:
     """Write squared Euclidean distances, from differences of coordinates."""
     d = point.size
@@ -102,7 +102,13 @@ def _squares(point: np.ndarray, others: np.ndarray, out: np.ndarray) -> None:
             out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _distances(
     point: np.ndarray, others: np.ndarray, kind: int, out: np.ndarray
 ) -> None:
@@ -122,7 +128,13 @@ def _distances(
                 out[j] = distance if distance > out[j] else out[j]  # noqa: FURB136
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _point_slacks(
     point: np.ndarray,
     others: np.ndarray,
@@ -148,7 +160,13 @@ def _point_slacks(
         out[j] = out[j] ** p - potential[j]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def slacks_of(
     costs: Costs, by_column: bool, line: int, potential: np.ndarray, out: np.ndarray
 ) -> None:
@@ -172,7 +190,13 @@ def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) ->
         slacks_of(costs, False, start + k, nothing, out[k])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def cost_of(costs: Costs, i: int, j: int) -> float:
     """Return the cost of one pair."""
     if costs.kind == MATRIX:

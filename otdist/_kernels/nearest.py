@@ -17,8 +17,8 @@ from otdist._kernels.costs import (
     minimum,
     n_below,
     slacks_of,
-    smaller,
 )
+from otdist._kernels.simd import smaller
 
 _CHUNK = 32  # values between two looks at a count
 _TRIES = 6  # halvings of a threshold's range before it is taken as it is

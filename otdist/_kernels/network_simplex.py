@@ -10,9 +10,9 @@ of the tree nothing is of the size of the matrix.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import config, njit
-from numba.extending import intrinsic
+from numba import njit
 
+from otdist._kernels.simd import least_difference, smaller
 from otdist._kernels.tree import (
     Tree,
     artificial_flow,
@@ -25,7 +25,6 @@ from otdist._kernels.tree import (
 DONE = 0  # no arc has a negative reduced cost
 MORE = 1  # the work budget of this call is used up
 
-_CHUNK = 256  # columns priced between two looks at the minimum
 _NOISE = 2.0**-49  # rounding of a reduced cost, as a part of the two potentials
 _RENUMBER = 4  # nodes are numbered anew after as many pivots as this part of them
 
@@ -39,61 +38,6 @@ class Search(NamedTuple):
     # (3,) int64: next row to price, number of candidates, pivots at the next renumbering
     cursor: np.ndarray
     n_pivots: np.ndarray  # (1,) int64
-
-
-def _plain_smaller(x: float, y: float) -> float:
-    """Return the smaller of two numbers, for runs without compilation."""
-    return min(y, x)
-
-
-@intrinsic
-def _simd_smaller(typing_context: Any, x: Any, y: Any) -> Any:
-    """Return the smaller of two numbers, as an instruction LLVM vectorises.
-
-    Plain Python stays scalar, five times slower. ``inf`` is legal here, NaN is not.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        flags = ("nnan", "nsz")
-        is_less = builder.fcmp_ordered("<", args[0], args[1], flags=flags)
-        return builder.select(is_less, args[0], args[1], flags=flags)
-
-    return x(x, x), generate
-
-
-_jit_is_off = getattr(config, "DISABLE_JIT", False)
-_smaller: Any = _plain_smaller if _jit_is_off else _simd_smaller
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"nnan", "nsz"})
-def _row_minimum(cost_row: np.ndarray, g: np.ndarray) -> tuple[float, int]:
-    """Return the smallest ``cost_row[j] - g[j]`` and where its chunk of j begins."""
-    smallest = np.inf
-    begin = 0
-    for start in range(0, g.size, _CHUNK):
-        # Slices, since a loop over part of an array stays scalar.
-        cost_part = cost_row[start : start + _CHUNK]
-        g_part = g[start : start + _CHUNK]
-        least = np.inf
-        for j in range(g_part.size):
-            least = _smaller(cost_part[j] - g_part[j], least)
-        if least < smallest:
-            smallest = least
-            begin = start
-    return smallest, begin
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _place_of(cost_row: np.ndarray, g: np.ndarray, smallest: float, begin: int) -> int:
-    """Return the last j of the chunk with ``cost_row[j] - g[j] <= smallest``."""
-    cost_part = cost_row[begin : begin + _CHUNK]
-    g_part = g[begin : begin + _CHUNK]
-    last = 0
-    # Without a way out, so that it vectorises: a search that stops is slower.
-    for j in range(g_part.size):
-        hit = j if cost_part[j] - g_part[j] <= smallest else 0
-        last = hit if hit > last else last  # noqa: FURB136
-    return begin + last
 
 
 @njit(cache=True, error_model="numpy", nogil=True, inline="always")
@@ -131,14 +75,13 @@ def _collect(
     n_candidates = 0
     while n_priced < n and n_candidates == 0:
         for _ in range(min(n_block, n - n_priced)):
-            smallest, begin = _row_minimum(cost[i], g)
-            if smallest - f[i] < -tolerance:
-                j = _place_of(cost[i], g, smallest, begin)
-                if not _is_noise(smallest - f[i], f[i], g[j]):
-                    search.row[n_candidates] = i
-                    search.column[n_candidates] = n + j
-                    search.cost[n_candidates] = cost[i, j]
-                    n_candidates += 1
+            smallest, j = least_difference(cost[i], g)
+            reduced = smallest - f[i]
+            if reduced < -tolerance and not _is_noise(reduced, f[i], g[j]):
+                search.row[n_candidates] = i
+                search.column[n_candidates] = n + j
+                search.cost[n_candidates] = cost[i, j]
+                n_candidates += 1
             n_priced += 1
             i += 1
             if i == n:
@@ -261,7 +204,7 @@ def solve_small(
     """
     n = a.size
     for i in range(n):
-        start[i] = _row_minimum(cost[i], start[n:])[0]
+        start[i] = least_difference(cost[i], start[n:])[0]
     hang_on_root(tree, a, b, start, 2 * scale)
     tolerance = 1e-13 * scale
     while True:
@@ -296,7 +239,7 @@ def _list_minimum(cost: np.ndarray, other: np.ndarray, potential: np.ndarray) ->
     """Return the smallest ``cost[k] - potential[other[k]]``, inf if there is none."""
     least = np.inf
     for k in range(cost.size):
-        least = _smaller(cost[k] - potential[other[k]], least)
+        least = smaller(cost[k] - potential[other[k]], least)
     return least
 
 

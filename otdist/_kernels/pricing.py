@@ -12,7 +12,14 @@ _NOISE = 2.0**-49  # rounding of a reduced cost, as a part of the two potentials
 _SCREEN = 4096  # pairs between two looks at whether one may violate
 
 
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract", "nsz"})
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    fastmath={"contract", "nsz"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _may_violate(
     point: np.ndarray, others: np.ndarray, f: float, g: np.ndarray
 ) -> bool:

@@ -250,55 +250,58 @@ def pivot(tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float) 
 
     Returns the work done, in nodes touched.
     """
-    flow, parent, size, atom = tree.flow, tree.parent, tree.size, tree.atom
+    flow, parent, size = tree.flow, tree.parent, tree.size
     # Flow grows along i -> j and around the cycle. It falls on arcs that lead up
-    # from a source on i's side and down to a sink on j's side. Of the arcs that
-    # block first, the last one met when the cycle is walked from its apex in the
-    # direction of the new flow leaves: `<` on i's side, `<=` on j's side.
-    source, sink = tree.node[i], tree.node[j]
-    x, y = source, sink
-    delta_i = np.int64(9223372036854775807)
-    delta_j = delta_i
-    out_i, out_j = source, sink
+    # from a source on i's side and down to a sink on j's side: on either side on
+    # every other arc, since sources and sinks take turns. Of the arcs that block
+    # first, the last one met when the cycle is walked from its apex in the direction
+    # of the new flow leaves: `<` on i's side, `<=` on j's side.
+    x, y = tree.node[i], tree.node[j]
+    out_i, out_j = x, y
+    delta_i = delta_j = np.int64(9223372036854775807)
+    x_falls = y_falls = True
     work = 0
     while x != y:
         work += 1
         if size[x] <= size[y]:
-            if atom[x] < n and flow[x] < delta_i:
+            if x_falls and flow[x] < delta_i:
                 delta_i = flow[x]
                 out_i = x
+            x_falls = not x_falls
             x = parent[x]
         else:
-            if atom[y] >= n and flow[y] <= delta_j:
+            if y_falls and flow[y] <= delta_j:
                 delta_j = flow[y]
                 out_j = y
+            y_falls = not y_falls
             y = parent[y]
     apex = x
     if delta_i < delta_j:
-        delta, out, lower, upper = delta_i, out_i, source, sink
+        delta, out, lower, upper = delta_i, out_i, tree.node[i], tree.node[j]
     else:
-        delta, out, lower, upper = delta_j, out_j, sink, source
-    if delta > 0:
-        x = source
-        while x != apex:
-            flow[x] += -delta if atom[x] < n else delta
-            x = parent[x]
-        y = sink
-        while y != apex:
-            flow[y] += -delta if atom[y] >= n else delta
-            y = parent[y]
+        delta, out, lower, upper = delta_j, out_j, tree.node[j], tree.node[i]
+    # The subtree of `out` leaves the nodes above it and comes below `upper`.
     moved = np.int64(size[out])
-    x = parent[out]
+    x, change = lower, -delta
+    while x != out:
+        flow[x] += change
+        change = -change
+        x = parent[x]
+    x, change = parent[out], delta
     while x != apex:
+        flow[x] += change
+        change = -change
         size[x] -= moved
         x = parent[x]
-    x = upper
+    x, change = upper, -delta
     while x != apex:
+        flow[x] += change
+        change = -change
         size[x] += moved
         x = parent[x]
     _rehang(tree, lower, out, upper, delta, cost)
     # Moving one side by a step or the other side back makes the same differences.
-    step = reduced_cost if atom[lower] < n else -reduced_cost
+    step = reduced_cost if tree.atom[lower] < n else -reduced_cost
     others = np.int64(parent.size) - moved
     if moved <= others:
         _shift(tree, n, lower, moved, step)
