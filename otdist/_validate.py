@@ -201,11 +201,17 @@ def as_order(p: Any) -> float:
     return float(p)
 
 
-def as_potential(name: str, value: Any, n: int) -> FloatArray:
-    """Return a finite dual potential (n,)."""
+def as_vector(name: str, value: Any, n: int) -> FloatArray:
+    """Return numbers (n,); NaN and inf pass."""
     array = as_float64(name, value)
     if array.shape != (n,):
         raise InputError(f"{name} must have shape ({n},), got {array.shape}")
+    return array
+
+
+def as_potential(name: str, value: Any, n: int) -> FloatArray:
+    """Return a finite dual potential (n,)."""
+    array = as_vector(name, value, n)
     require_finite(name, array)
     return array
 

@@ -18,6 +18,8 @@ from otdist._kernels.tree import (
     artificial_flow,
     hang_on_root,
     pivot,
+    quantise,
+    read_plan,
     renumber,
     set_artificial_costs,
 )
@@ -245,43 +247,75 @@ def solve_small(
     cost: np.ndarray,
     a: np.ndarray,
     b: np.ndarray,
+    total: float,
     scale: float,
-    tree: Tree,
-    search: Search,
-    start: np.ndarray,
     n_block: int,
     budget: int,
     max_pivots: int,
     blur: float,
-) -> int:
+    arcs: np.ndarray,
+    mass: np.ndarray,
+    potential: np.ndarray,
+) -> tuple[int, int, int, bool]:
     """Solve a problem in one call: all that is needed where nothing goes wrong.
 
-    `start` (n + m,) is scratch, zero on entry. Returns MORE where a limit was met,
+    Masses are positive and sum to `total`. `arcs` (2, n + m) receives rows and columns
+    of the plan, `mass` (n + m,) what they carry, `potential` (n + m + 1,) f, g and the
+    root's. Returns a code, the number of arcs, that of pivots, and whether the integer
+    masses are exact. The code is MORE, and nothing is written, where a limit was met,
     artificial flow is left, or rounding may hide more than `blur` of the value.
     """
-    n = a.size
+    n, m = cost.shape
+    # The same arrays as `_exact.tree.allocate` makes for a search in many calls.
+    ids, of_arcs = np.empty((7, n + m + 1), np.uint32), np.empty(n + m + 1)
+    flow, whole = np.empty(n + m + 1, np.int64), np.empty(n + m, np.int64)
+    tree = Tree(
+        ids[0],
+        ids[1],
+        ids[2],
+        ids[3],
+        ids[4],
+        flow,
+        of_arcs,
+        ids[5],
+        ids[6],
+        potential,
+    )
+    ends, costs = np.empty((2, n_block), np.uint32), np.empty(n_block)
+    cursor, n_pivots = np.empty(3, np.int64), np.empty(1, np.int64)
+    cursor[0] = cursor[1] = cursor[2] = n_pivots[0] = 0
+    search = Search(ends[0], ends[1], costs, cursor, n_pivots)
+    start = np.empty(n + m)
+    for j in range(m):
+        start[n + j] = 0.0
     for i in range(n):
         start[i] = _row_minimum(cost[i], start[n:])[0]
-    hang_on_root(tree, a, b, start, 2 * scale)
+    unit, is_exact = quantise(a, b, total, whole)
+    hang_on_root(tree, whole[:n], whole[n:], start, 2 * scale)
     tolerance = 1e-13 * scale
     while True:
         code = run(cost, tree, search, n_block, tolerance, budget, max_pivots)
         if code == MORE or artificial_flow(tree, n) > 0:
-            return MORE
+            return MORE, 0, 0, False
         # They carry nothing: without their margin potentials are of the size of costs.
         set_artificial_costs(tree, n, start, 0.0, 4 * scale)
         rounding = 0.0
-        for potential in tree.potential:
-            rounding = max(rounding, 8 * 2.0**-52 * abs(potential))
+        for k in range(potential.size):
+            rounding = max(rounding, 8 * 2.0**-52 * abs(potential[k]))
         if not rounding < tolerance / 2:
             break
         tolerance = rounding
-    value = mass = 0.0
-    for node in range(1, n + b.size + 1):
+    value = units = 0.0
+    for node in range(1, n + m + 1):
         value += tree.flow[node] * tree.cost[node]
     for i in range(n):
-        mass += a[i]
-    return MORE if 0 < blur * abs(value) < rounding * mass else DONE
+        units += whole[i]
+    if 0 < blur * abs(value) < rounding * units:
+        return MORE, 0, 0, False
+    n_arcs = read_plan(tree, n, arcs[0], arcs[1], whole)
+    for k in range(n_arcs):
+        mass[k] = whole[k] * unit
+    return DONE, n_arcs, n_pivots[0], is_exact
 
 
 @njit(

@@ -15,10 +15,15 @@ rule keeps it so, and with it the method ends however degenerate the problem is
 Potentials satisfy ``f[i] + g[j] = cost[i, j]`` on tree arcs.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+
+# As in `_masses`, where they are explained.
+_TOTAL_BITS = 61
+_EXACT_BITS = 50
 
 
 class Tree(NamedTuple):
@@ -45,7 +50,47 @@ class Tree(NamedTuple):
     potential: np.ndarray  # (N,) float64, of each atom
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+def quantise(
+    a: np.ndarray, b: np.ndarray, total: float, whole: np.ndarray
+) -> tuple[float, bool]:
+    """Write masses that sum to `total` as integers, as `_masses.quantise` does.
+
+    `whole` (n + m,) receives them. Returns the unit, and whether they are exact.
+    """
+    n, m = a.size, b.size
+    # In loops: expressions on whole arrays take longer to compile than all of this.
+    is_constant = True
+    for i in range(n):
+        is_constant &= a[i] == a[0]
+    for j in range(m):
+        is_constant &= b[j] == b[0]
+    if is_constant:
+        common, rest = n, m
+        while rest > 0:
+            common, rest = rest, common % rest
+        for k in range(n + m):
+            whole[k] = m // common if k < n else n // common
+        return a[0] / (m // common), True
+    shift = _TOTAL_BITS - math.frexp(total)[1]
+    is_exact = True
+    missing = 0
+    for k in range(n + m):
+        scaled = math.ldexp(a[k] if k < n else b[k - n], shift)
+        whole[k] = max(np.int64(np.rint(scaled)), 1)
+        is_exact &= abs(whole[k] - scaled) <= scaled * 2.0**-_EXACT_BITS
+        missing += whole[k] if k < n else -whole[k]
+    # The largest mass of the lighter side takes what is missing there.
+    largest, end = (n, n + m) if missing >= 0 else (0, n)
+    for k in range(largest + 1, end):
+        if whole[k] > whole[largest]:
+            largest = k
+    is_exact &= abs(missing) <= whole[largest] >> _EXACT_BITS
+    whole[largest] += abs(missing)
+    return math.ldexp(1.0, -shift), is_exact
+
+
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def hang_on_root(
     tree: Tree, a: np.ndarray, b: np.ndarray, start: np.ndarray, margin: float
 ) -> None:
@@ -69,7 +114,7 @@ def hang_on_root(
     tree.cost[0] = tree.potential[size - 1] = 0.0
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def refresh(tree: Tree) -> None:
     """Recompute all potentials from the tree, so that rounding does not build up."""
     atom, potential = tree.atom, tree.potential
@@ -81,7 +126,7 @@ def refresh(tree: Tree) -> None:
         node = tree.thread[node]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def set_artificial_costs(
     tree: Tree, n: int, start: np.ndarray, of_sources: float, of_sinks: float
 ) -> None:
@@ -93,7 +138,7 @@ def set_artificial_costs(
     refresh(tree)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def artificial_flow(tree: Tree, n: int) -> int:
     """Return the mass that leaves its source by an artificial arc."""
     flow = 0
@@ -103,7 +148,7 @@ def artificial_flow(tree: Tree, n: int) -> int:
     return flow
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def read_plan(
     tree: Tree, n: int, rows: np.ndarray, columns: np.ndarray, flow: np.ndarray
 ) -> int:

@@ -32,6 +32,19 @@ def run(problem: Problem, options: Options) -> Candidate:
     if (geometry := tabulated(problem.geometry)) is not problem.geometry:
         problem = problem.on(geometry)
     n, m = geometry.shape
+    is_small = n * m <= _SMALL
+    if is_small and options.warm_start is None and options.report is None:
+        found = simplex.solve_at_once(
+            geometry, problem.a, problem.b, problem.mass, options.max_iter
+        )
+        if found is not None:
+            return Candidate(
+                plan=found.plan,
+                f=found.f,
+                g=found.g,
+                n_iter=found.n_pivots,
+                finished=True,
+            )
     masses = quantise(problem.a, problem.b)
     limits = simplex.Limits(
         options.max_iter,
@@ -40,11 +53,6 @@ def run(problem: Problem, options: Options) -> Candidate:
         options.report,
         options.n_jobs,
     )
-    is_small = n * m <= _SMALL
-    if is_small and options.warm_start is None and options.report is None:
-        found = simplex.solve_at_once(geometry, masses, options.max_iter)
-        if found is not None:
-            return _claim(problem, found, finished=True)
     g, margin = None, 2.0 * (geometry.largest or 1.0)
     if options.warm_start is not None:
         g = start_from(geometry, options.warm_start)
