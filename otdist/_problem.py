@@ -229,7 +229,7 @@ class Problem:
 
     def support(self) -> tuple[Problem, IntArray, IntArray]:
         """Return the problem on the atoms that carry mass, and their indices."""
-        n, m = self.shape
+        n, m = len(self.a), len(self.b)
         if np.count_nonzero(self.a) == n and np.count_nonzero(self.b) == m:
             return self, np.arange(n), np.arange(m)
         rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)

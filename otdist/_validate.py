@@ -244,6 +244,8 @@ def as_potential(name: str, value: Any, n: int) -> FloatArray:
 
 def as_jobs(n_jobs: Any) -> int:
     """Return a number of threads; -1 stands for one on each processor."""
+    if type(n_jobs) is int and n_jobs >= 1:
+        return n_jobs
     value = as_number("n_jobs", n_jobs, "a positive integer, or -1")
     if value == -1:
         return os.cpu_count() or 1

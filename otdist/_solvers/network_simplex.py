@@ -38,13 +38,7 @@ def run(problem: Problem, options: Options) -> Candidate:
             geometry, problem.a, problem.b, problem.mass, options.max_iter
         )
         if found is not None:
-            return Candidate(
-                plan=found.plan,
-                f=found.f,
-                g=found.g,
-                n_iter=found.n_pivots,
-                finished=True,
-            )
+            return Candidate(*found, finished=True)
     masses = quantise(problem.a, problem.b)
     limits = simplex.Limits(
         options.max_iter,
