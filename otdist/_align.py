@@ -87,11 +87,9 @@ def align(
             "x and y must have the same number of coordinates, got"
             f" {points_x.shape[1]} and {points_y.shape[1]}"
         )
-    masses_a, tolerance_a = _validate.as_weights("a", a, len(points_x), "point of x")
-    masses_b, tolerance_b = _validate.as_weights("b", b, len(points_y), "point of y")
-    masses_a, masses_b = _validate.balance(
-        masses_a, masses_b, max(tolerance_a, tolerance_b), normalize
-    )
+    shape = (len(points_x), len(points_y))
+    of = ("point of x", "point of y")
+    masses_a, masses_b, _ = _validate.as_masses(a, b, shape, of, normalize)
     support, starts, order = _merge(np.concatenate([points_x, points_y]))
     p = _merged(masses_a, a is None, order, starts, 0)
     q = _merged(masses_b, b is None, order, starts, len(points_x))

@@ -23,7 +23,13 @@ from otdist._problem import Problem
 from otdist._result import Certificate
 from otdist._transform import column_minimum, row_minimum
 from otdist._typing import ArrayLike, FloatArray, IntArray
-from otdist._validate import as_float64, as_jobs, as_potential, first_index
+from otdist._validate import (
+    as_float64,
+    as_jobs,
+    as_vector,
+    first_index,
+    require_finite,
+)
 
 # A plan is a coupling if its marginals are off by no more than this of the mass:
 # sums of float64 are not exact. Beyond, it is repaired before it counts.
@@ -99,18 +105,24 @@ def certify(
     if not isinstance(problem, Problem):
         raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
     n_jobs = as_jobs(n_jobs)
-    arcs = _as_arcs(plan, problem.shape)
+    n, m = problem.shape
+    arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
     if problem.is_bottleneck:
         if arcs is None:
             raise InputError("for p=inf the plan must be sparse or a dense array")
+        _require_masses(arcs)
         return _certify_bottleneck(problem, arcs)
-    f = as_potential("f", f, problem.shape[0])
-    if g is not None:
-        g = as_potential("g", g, problem.shape[1])
+    f = as_vector("f", f, n)
+    g = None if g is None else as_vector("g", g, m)
     if arcs is not None:
         small = _small_bounds(problem, arcs, f, g)
         if small is not None and small.gap <= small.rounding:
             return small
+        _require_masses(arcs)
+    require_finite("f", f)
+    if g is not None:
+        require_finite("g", g)
+    if arcs is not None:
         primal = _upper_from_arcs(problem, arcs)
     else:
         primal = _upper_from_rows(problem, plan)
@@ -199,25 +211,29 @@ def _small_bounds(
 ) -> Certificate | None:
     """Do everything in one compiled pass; None where that pass does not apply.
 
-    It is for the small matrices, where NumPy's calls cost more than the sums.
+    It is for the small matrices, where NumPy's calls cost more than the sums. Bad
+    masses and potentials are among what it leaves to others.
     """
     matrix = problem.geometry
     if not isinstance(matrix, Dense) or matrix.cost.size > _COMPILED_ENTRIES:
         return None
-    n, m = matrix.shape
-    if np.count_nonzero(problem.a) < n or np.count_nonzero(problem.b) < m:
-        return None
     from otdist._kernels.certificate import dense_bounds
 
-    best = np.empty(m)
-    lower, upper, terms, error, weighted = dense_bounds(
-        matrix.cost, problem.a, problem.b, f, *arcs, best, np.zeros(n + m)
+    n, m = matrix.cost.shape
+    best, work = np.empty(m), np.empty(n + m + len(arcs.mass))
+    lower, upper, terms, error, weighted, violation = dense_bounds(
+        matrix.cost,
+        problem.a,
+        problem.b,
+        f,
+        best if g is None else g,
+        *arcs,
+        best,
+        work,
     )
-    if not _is_rounding(problem, error) or not math.isfinite(lower):
+    if not _is_rounding(problem, error):
         return None
-    violation = 0.0 if g is None else max(float((g - best).max()), 0.0)
-    hidden = 2 * _EPS * terms + weighted
-    return _bracket(lower, upper, error, violation, hidden)
+    return _bracket(lower, upper, error, violation, 2 * _EPS * terms + weighted)
 
 
 def _bracket(
@@ -237,10 +253,6 @@ def _bracket(
 
 def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
     """Return the arcs of a sparse or dense plan; None for one computed by rows."""
-    if isinstance(plan, Arcs):
-        if not plan.mass.min(initial=0.0) >= 0 or not math.isfinite(plan.mass.sum()):
-            _refuse_entry("", float(plan.mass.min()))
-        return plan
     if getattr(plan, "shape", None) is None:
         plan = as_float64("plan", plan)
     if tuple(plan.shape) != shape:
@@ -265,6 +277,13 @@ def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
     if not used.all():
         rows, columns, mass = rows[used], columns[used], mass[used]
     return Arcs(rows.astype(np.int64), columns.astype(np.int64), mass)
+
+
+def _require_masses(arcs: Arcs) -> None:
+    """Raise for a mass that is negative, NaN or infinite."""
+    mass = arcs.mass
+    if not mass.min(initial=0.0) >= 0 or not math.isfinite(mass.sum()):
+        _refuse_entry("", float(mass.min()))
 
 
 def _refuse_entry(where: str, value: float) -> None:
@@ -319,7 +338,8 @@ def _is_coupling(problem: Problem, off_a: FloatArray, off_b: FloatArray) -> bool
 
 def _is_rounding(problem: Problem, error: float) -> bool:
     """Whether a marginal error is no more than sums of float64 must have."""
-    allowed = max(_COUPLING_TOLERANCE, _ATOM_TOLERANCE * sum(problem.shape))
+    n_atoms = len(problem.a) + len(problem.b)
+    allowed = max(_COUPLING_TOLERANCE, _ATOM_TOLERANCE * n_atoms)
     return error <= allowed * problem.mass
 
 

@@ -154,17 +154,14 @@ class Problem:
         p: float,
         normalize: bool,
     ) -> None:
-        n, m = geometry.shape
-        source, target = ("row of cost", "column of cost")
+        of = ("row of cost", "column of cost")
         if metric is not None:
-            source, target = ("point of x", "point of y")
-        masses_a, tolerance_a = _validate.as_weights("a", a, n, source)
-        masses_b, tolerance_b = _validate.as_weights("b", b, m, target)
-        masses_a, masses_b = _validate.balance(
-            masses_a, masses_b, max(tolerance_a, tolerance_b), normalize
+            of = ("point of x", "point of y")
+        masses_a, masses_b, mass = _validate.as_masses(
+            a, b, geometry.shape, of, normalize
         )
-        self._set(geometry, masses_a, masses_b, metric, p)
-        _require_product(self.mass, geometry.largest)
+        self._set(geometry, masses_a, masses_b, metric, p, mass)
+        _require_product(mass, geometry.largest)
 
     def _set(
         self,
@@ -173,14 +170,18 @@ class Problem:
         b: FloatArray,
         metric: Metric | None,
         p: float,
+        mass: float,
     ) -> None:
+        """Fill in the fields; a and b are nobody else's."""
+        a.setflags(write=False)
+        b.setflags(write=False)
         for name, value in (
             ("geometry", geometry),
-            ("a", _validate.frozen(a)),
-            ("b", _validate.frozen(b)),
+            ("a", a),
+            ("b", b),
             ("metric", metric),
             ("p", p),
-            ("mass", math.fsum(a.tolist())),
+            ("mass", mass),
         ):
             object.__setattr__(self, name, value)
 
@@ -228,7 +229,7 @@ class Problem:
 
     def support(self) -> tuple[Problem, IntArray, IntArray]:
         """Return the problem on the atoms that carry mass, and their indices."""
-        n, m = self.shape
+        n, m = len(self.a), len(self.b)
         if np.count_nonzero(self.a) == n and np.count_nonzero(self.b) == m:
             return self, np.arange(n), np.arange(m)
         rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)
@@ -243,7 +244,7 @@ class Problem:
 
     def _with(self, geometry: Geometry, a: FloatArray, b: FloatArray) -> Problem:
         other = Problem.__new__(Problem)
-        other._set(geometry, a, b, self.metric, self.p)
+        other._set(geometry, a, b, self.metric, self.p, self.mass)
         return other
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -76,7 +76,8 @@ class Certificate:
         if not math.isfinite(self.upper) or not math.isfinite(self.rounding):
             return False
         # Bounds that cross by more than rounding prove only that something is wrong.
-        return bool(0 <= self.gap <= max(tol * abs(self.upper), self.rounding))
+        gap = self.upper - self.lower
+        return bool(0 <= gap <= max(tol * abs(self.upper), self.rounding))
 
     def __repr__(self) -> str:
         return (
@@ -86,8 +87,7 @@ class Certificate:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A solver's claim: nothing of it is believed before it is certified."""
 
     plan: Arcs | EntropicPlan

@@ -28,6 +28,7 @@ _COUPLING_TOLERANCE = 1e-11
 _SINKHORN_TOL = 1e-6
 _SINKHORN_MAX_ITER = 10_000
 _NO_LIMIT = 2**62
+_SILENT = nullcontext()
 
 
 def solve(
@@ -117,7 +118,7 @@ def solve(
     part, rows, columns = problem.support()
     start = _potentials_of(warm_start, problem)
     _require_arcs(part, rows, columns)
-    with _reporter(method) if progress else nullcontext() as report:
+    with _reporter(method) if progress else _SILENT as report:
         options = _solvers.Options(
             tol=tol,
             max_iter=_limit(max_iter, entropic),
@@ -331,9 +332,9 @@ def _message(
     status: Status, certificate: Certificate, tol: float, entropic: bool, limit: str
 ) -> str:
     """Say what was reached, and what to try if that is not enough."""
-    bracket = f"the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g}]"
     if status is Status.OPTIMAL:
         return f"optimal: proved by a gap of {certificate.gap:.3g}"
+    bracket = f"the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g}]"
     if status is Status.CONVERGED:
         return (
             f"converged to a marginal error of {tol:g} of the mass; {bracket}: lower"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ from otdist._typing import FloatArray
 
 # Sums of masses agree up to the rounding of the coarsest type they came in.
 _MASS_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-9}
+# Entries of a matrix that are looked at together: 1 MB, the second-level cache.
+_BLOCK_ENTRIES = 1 << 17
+_EPS = float(np.finfo(float).eps)
+_REAL = (int, float, np.integer, np.floating)
 
 
 def as_float64(name: str, value: Any) -> FloatArray:
@@ -92,19 +96,61 @@ def as_points(name: str, value: Any) -> FloatArray:
     return frozen(array.copy())
 
 
-def as_weights(name: str, value: Any, n: int, of: str) -> tuple[FloatArray, float]:
-    """Return masses (n,) >= 0 with a positive sum, and how exact that sum is.
+def as_masses(
+    a: Any, b: Any, shape: tuple[int, int], of: tuple[str, str], normalize: bool
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return masses (n,) and (m,) >= 0 of one positive sum, and that sum.
 
-    ``None`` is the uniform probability. `of` names what the masses belong to.
+    ``None`` is the uniform probability. Masses are copies, rescaled only where their
+    sums differ by rounding, or on request. `of` names what they belong to.
     """
+    a, sum_a, tolerance_a = _as_weights("a", a, shape[0], of[0])
+    b, sum_b, tolerance_b = _as_weights("b", b, shape[1], of[1])
+    if normalize:
+        a, b = a / sum_a, b / sum_b
+        return a, b, _sum(a)
+    apart = abs(sum_a - sum_b)
+    if apart > max(tolerance_a, tolerance_b) * max(sum_a, sum_b):
+        raise InputError(
+            f"the masses differ: a sums to {sum_a:.17g} and b to {sum_b:.17g}; pass"
+            " normalize=True to compare them as probabilities, or rescale one"
+        )
+    if apart > 4 * _EPS * sum_a:
+        b = b * (sum_a / sum_b)
+    return a, b, sum_a
+
+
+def _as_weights(
+    name: str, value: Any, n: int, of: str
+) -> tuple[FloatArray, float, float]:
+    """Return masses (n,), their sum, and how exact that sum is."""
     if value is None:
-        return np.full(n, 1.0 / n), _MASS_TOLERANCE[8]
+        array = np.full(n, 1.0 / n)
+        return array, _sum(array), _MASS_TOLERANCE[8]
     array = as_float64(name, value)
     if array.shape != (n,):
         raise InputError(
             f"{name} must have shape ({n},), one weight for each {of}, got"
             f" {array.shape}"
         )
+    total = _sum(array)
+    if not 0 < total < math.inf or array.item(array.argmin()) < 0:
+        _refuse_weights(name, array)
+    given = array.dtype if array is value else np.asarray(value).dtype
+    tolerance = _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
+    return array.copy(), total, tolerance
+
+
+def _sum(weights: FloatArray) -> float:
+    """Return the sum, rounded once; not finite where it or an entry is not."""
+    try:
+        return math.fsum(weights.tolist())
+    except (OverflowError, ValueError):  # too large, or inf and -inf
+        return math.inf
+
+
+def _refuse_weights(name: str, array: FloatArray) -> NoReturn:
+    """Say what is wrong with weights."""
     require_finite(name, array)
     if np.count_nonzero(array < 0):
         where = first_index(array < 0)
@@ -114,38 +160,7 @@ def as_weights(name: str, value: Any, n: int, of: str) -> tuple[FloatArray, floa
         )
     if not np.count_nonzero(array):
         raise InputError(f"{name} is zero everywhere; a measure needs a positive mass")
-    given = np.asarray(value).dtype
-    tolerance = _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
-    return array.copy(), tolerance
-
-
-def balance(
-    a: FloatArray, b: FloatArray, tolerance: float, normalize: bool
-) -> tuple[FloatArray, FloatArray]:
-    """Return masses of one sum, rescaling only within `tolerance` or on request."""
-    sum_a, sum_b = _sum("a", a), _sum("b", b)
-    if normalize:
-        return a / sum_a, b / sum_b
-    if abs(sum_a - sum_b) > tolerance * max(sum_a, sum_b):
-        raise InputError(
-            f"the masses differ: a sums to {sum_a:.17g} and b to {sum_b:.17g}; pass"
-            " normalize=True to compare them as probabilities, or rescale one"
-        )
-    if abs(sum_a - sum_b) > 4 * np.finfo(float).eps * sum_a:
-        b = b * (sum_a / sum_b)
-    return a, b
-
-
-def _sum(name: str, weights: FloatArray) -> float:
-    try:
-        total = math.fsum(weights.tolist())
-    except OverflowError:
-        total = math.inf
-    if not math.isfinite(total):
-        raise InputError(
-            f"the sum of {name} overflows; divide the weights by a constant"
-        )
-    return total
+    raise InputError(f"the sum of {name} overflows; divide the weights by a constant")
 
 
 def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
@@ -158,7 +173,8 @@ def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
         raise InputError(
             f"cost must have shape (n, m) with n, m >= 1, got {cost.shape}"
         )
-    high, low = float(cost.max()), float(cost.min())
+    cost = frozen(cost)
+    high, low = _extremes(cost)
     if math.isnan(high):
         where = first_index(np.isnan(cost))
         raise InputError(
@@ -179,14 +195,24 @@ def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
             f"the largest cost is {largest:.3g}, too near the overflow of float64;"
             " divide all costs by a constant, and mark forbidden arcs with inf"
         )
-    return frozen(cost), largest, has_forbidden
+    return cost, largest, has_forbidden
+
+
+def _extremes(matrix: FloatArray) -> tuple[float, float]:
+    """Return the largest and the smallest entry; NaN if there is one."""
+    if matrix.size <= _BLOCK_ENTRIES:
+        # Without the wrappers of max and min, which take most of the time.
+        return matrix.item(matrix.argmax()), matrix.item(matrix.argmin())
+    # Block by block, so that each is read from memory once.
+    height = max(1, _BLOCK_ENTRIES // matrix.shape[1])
+    blocks = [matrix[start : start + height] for start in range(0, len(matrix), height)]
+    high, low = np.transpose([(block.max(), block.min()) for block in blocks])
+    return float(high.max()), float(low.min())
 
 
 def as_number(name: str, value: Any, wanted: str) -> float:
     """Return a real number as a float; NaN and inf pass."""
-    if isinstance(value, bool) or not isinstance(
-        value, int | float | np.integer | np.floating
-    ):
+    if isinstance(value, bool) or not isinstance(value, _REAL):
         raise InputError(f"{name} must be {wanted}, got {value!r}")
     return float(value)
 
@@ -201,17 +227,25 @@ def as_order(p: Any) -> float:
     return float(p)
 
 
-def as_potential(name: str, value: Any, n: int) -> FloatArray:
-    """Return a finite dual potential (n,)."""
+def as_vector(name: str, value: Any, n: int) -> FloatArray:
+    """Return numbers (n,); NaN and inf pass."""
     array = as_float64(name, value)
     if array.shape != (n,):
         raise InputError(f"{name} must have shape ({n},), got {array.shape}")
+    return array
+
+
+def as_potential(name: str, value: Any, n: int) -> FloatArray:
+    """Return a finite dual potential (n,)."""
+    array = as_vector(name, value, n)
     require_finite(name, array)
     return array
 
 
 def as_jobs(n_jobs: Any) -> int:
     """Return a number of threads; -1 stands for one on each processor."""
+    if type(n_jobs) is int and n_jobs >= 1:
+        return n_jobs
     value = as_number("n_jobs", n_jobs, "a positive integer, or -1")
     if value == -1:
         return os.cpu_count() or 1

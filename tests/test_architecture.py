@@ -27,7 +27,13 @@ MAY_IMPORT = {
     "_version": set(),
     # The kernel files that others may use. Numba's cache of those misses changes in
     # them: see CONTRIBUTING.md. The checker's kernel shares nothing with any.
-    "_kernels": {"_kernels.simd", "_kernels.costs", "_kernels.tree"},
+    "_kernels": {
+        "_kernels.simd",
+        "_kernels.costs",
+        "_kernels.tree",
+        "_kernels.clusters",
+        "_kernels.network_simplex",
+    },
     "_geometry": GEOMETRY,
     "_validate": set(),
     "_masses": {"_plan"},
@@ -44,6 +50,7 @@ MAY_IMPORT = {
         "_masses",
         "_plan",
         "_kernels.network_simplex",
+        "_kernels.small",
         "_kernels.tree",
         "_kernels.costs",
         "_kernels.nearest",
@@ -312,6 +319,7 @@ def test_every_kernel_file_is_checked():
     assert names >= {
         "tree",
         "network_simplex",
+        "small",
         "simd",
         "costs",
         "nearest",

@@ -20,6 +20,7 @@ from otdist._certify import _lower_bound, _small_bounds, _upper_from_arcs
 from otdist._geometry import blocks
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
+from otdist._plan import Arcs
 
 INF = math.inf
 
@@ -319,6 +320,67 @@ def test_the_compiled_pass_agrees_with_numpy(data):
     assert abs(small.upper - primal.value) <= slack
     assert abs(small.dual_violation - dual.violation) <= slack
     assert small.marginal_error == pytest.approx(error, abs=4 * EPS)
+
+
+def test_the_compiled_pass_leaves_to_numpy_what_is_not_as_it_must_be():
+    cost = np.array([[0.0, 2.0, INF], [1.0, 1.0, 3.0]])
+    problem = Problem.from_cost(cost, [1.0, 2.0], [1.0, 1.5, 0.5])
+    rows, columns = np.array([0, 1, 1]), np.array([0, 1, 2])
+    mass, f, g = np.array([1.0, 1.5, 0.5]), np.zeros(2), np.array([0.0, 1.0, 3.0])
+
+    def both(rows=rows, columns=columns, mass=mass, f=f, g=g, problem=problem):
+        plan = Arcs(rows, columns, mass)
+        return _small_bounds(problem, plan, f, g), lambda: certify(problem, plan, f, g)
+
+    small, whole = both()
+    assert small is not None
+    assert (small.lower, small.upper, small.dual_violation) == (3.0, 3.0, 0.0)
+    assert whole().proves(0.0)
+    assert both(g=None)[0].dual_violation == 0.0
+    assert both(g=g + 0.25)[0].dual_violation == 0.25
+    assert both(mass=mass * (1 + 1e-9))[0] is None
+    for bad in (math.nan, INF, -INF):
+        for name, values in (("f", f), ("g", g)):
+            wrong = np.where(np.arange(len(values)) == 1, bad, values)
+            small, whole = both(**{name: wrong})
+            assert small is None
+            with pytest.raises(InputError, match=rf"{name}\[1\] is {bad}"):
+                whole()
+    for bad in (math.nan, INF, -1.0):
+        small, whole = both(mass=np.array([1.0, bad, 0.5]))
+        assert small is None
+        with pytest.raises(InputError, match="a plan holds masses, finite and >= 0"):
+            whole()
+    for bad in (
+        {"rows": np.array([0, 1, 2])},
+        {"rows": np.array([-2, 1, 1])},
+        {"columns": np.array([0, 1, 3])},
+        {"columns": np.array([0, 1, -1])},
+        {"rows": rows[:2]},
+        {"columns": columns[:2]},
+    ):
+        small, whole = both(**bad)
+        assert small is None
+        with pytest.raises((ValueError, IndexError)):
+            whole()
+    small, whole = both(rows=np.array([1, 1, 0]))
+    assert small is None  # marginals
+    assert not whole().proves(1.0)
+    for a, b in (([3.0, 0.0], [1.0, 1.5, 0.5]), ([1.0, 2.0], [1.0, 2.0, 0.0])):
+        assert both(problem=Problem.from_cost(cost, a, b))[0] is None
+    forbidden = Problem.from_cost(
+        np.where(cost == 3.0, INF, cost), [1, 2], [1, 1.5, 0.5]
+    )
+    small, whole = both(problem=forbidden)
+    assert small is None  # a column without an allowed arc
+    forbidden = Problem.from_cost(
+        np.where(cost == 2.0, INF, cost), [1, 2], [2, 0.5, 0.5]
+    )
+    plan = Arcs(
+        np.array([0, 1, 1, 0]), np.array([0, 0, 2, 1]), np.array([0.5, 1.5, 0.5, 0.5])
+    )
+    assert _small_bounds(forbidden, plan, f, g) is None
+    assert certify(forbidden, plan, f, g).upper == INF
 
 
 # ------------------------------------------------------------------------- geometry

@@ -11,6 +11,7 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otdist._kernels import tree
 from otdist._masses import IntegerMasses, northwest, quantise
 
 LIMIT = 2**62
@@ -95,6 +96,55 @@ def test_masses_near_overflow_and_underflow():
         assert_valid(masses)
         assert np.isfinite(masses.a * masses.unit).all()
         assert (masses.a * masses.unit > 0).all()
+
+
+def assert_compiled_alike(a, b):
+    """Compare the compiled twin with NumPy: the same integers, unit and verdict."""
+    a, b = np.array(a, dtype=float), np.array(b, dtype=float)
+    wanted = quantise(a, b)
+    whole = np.empty(len(a) + len(b), np.int64)
+    unit, is_exact = tree.quantise(a, b, math.fsum(a), whole)
+    assert (whole == np.concatenate([wanted.a, wanted.b])).all()
+    assert (unit, is_exact) == (wanted.unit, wanted.is_exact)
+
+
+@given(positive_counts(), st.integers(-1000, 900))
+def test_compiled_counts_are_the_same(pair, k):
+    assert_compiled_alike(*(np.ldexp(side, k) for side in pair))
+
+
+@given(st.integers(1, 400), st.integers(1, 400))
+def test_compiled_uniform_masses_are_the_same(n, m):
+    assert_compiled_alike(np.full(n, 1 / n), np.full(m, 1 / m))
+
+
+@given(st.data())
+def test_any_compiled_masses_are_the_same(data):
+    n, m = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 8))
+    exponents = st.floats(data.draw(st.sampled_from([-30, -3, -1])), 0)
+    a = 10.0 ** np.array(data.draw(st.lists(exponents, min_size=n, max_size=n)))
+    b = 10.0 ** np.array(data.draw(st.lists(exponents, min_size=m, max_size=m)))
+    b *= math.fsum(a) / math.fsum(b)
+    scale = 2.0 ** data.draw(st.integers(-900, 900))
+    assert_compiled_alike(a * scale, b * scale)
+
+
+@pytest.mark.parametrize(
+    "a, b, is_exact",
+    [
+        ([0.5, 0.5], [0.25, 0.75], True),
+        ([0.1, 0.2, 0.7], [0.3, 0.3, 0.4], True),
+        ([1e-20, 1.0], [0.5, 0.5], False),
+        ([0.5, 0.5], [1e-20, 1.0], False),
+        ([0.25, 0.75], [0.5, 0.5 + 1e-12], False),
+        ([0.25, 0.75 + 1e-12], [0.5, 0.5], False),
+        ([3e-309, 4e-309], [7e-309], True),
+        ([3e307, 4e307], [7e307], True),
+    ],
+)
+def test_the_compiled_verdict_is_the_same(a, b, is_exact):
+    assert quantise(np.array(a), np.array(b)).is_exact == is_exact
+    assert_compiled_alike(a, b)
 
 
 @given(positive_counts())

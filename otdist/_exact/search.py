@@ -10,9 +10,12 @@ import numpy as np
 
 from otdist._exact import tree
 from otdist._geometry import Geometry
+from otdist._geometry.dense import Dense
 from otdist._kernels import network_simplex as simplex
+from otdist._kernels import small
 from otdist._kernels import tree as kernel
-from otdist._masses import IntegerMasses
+from otdist._masses import IntegerMasses, fitted
+from otdist._plan import Arcs
 from otdist._typing import FloatArray
 
 # Work of one call of the kernel, in entries priced: about 50 ms, for Ctrl-C.
@@ -86,32 +89,55 @@ class Search(NamedTuple):
     scale: float  # of the costs that matter; of the first tolerance
 
 
+class Solution(NamedTuple):
+    """An optimal plan and potentials."""
+
+    plan: Arcs
+    f: FloatArray
+    g: FloatArray
+    n_pivots: int
+
+
 def solve_at_once(
-    geometry: Geometry, masses: IntegerMasses, max_pivots: int
-) -> Search | None:
+    geometry: Geometry,
+    a: FloatArray,
+    b: FloatArray,
+    mass: float,
+    max_pivots: int,
+    *,
+    needs_groups: bool,
+) -> Solution | None:
     """Solve a small problem in one call.
 
-    None where that call met a limit, forbidden arcs or costs of too many decades:
-    `optimise` knows what to do.
+    None where that call met a limit, forbidden arcs or costs of too many decades, or
+    atoms that form no groups if those are needed: `optimise` knows what to do.
     """
-    cost = geometry.dense()
-    n, m = cost.shape
-    search = begin(AllArcs(cost), geometry, masses, np.zeros(n + m))
-    a, b, _, _ = masses
-    code = simplex.solve_small(
-        cost,
+    n, m = geometry.shape
+    has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
+    arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
+    potential = np.empty(n + m + 1)
+    code, n_arcs, n_pivots, is_exact = small.solve_small(
+        geometry.dense(),
         a,
         b,
-        search.largest,
-        search.basis,
-        search.pivots,
-        search.start,
+        mass,
+        geometry.largest or 1.0,
+        has_forbidden,
+        needs_groups,
         tree.BLOCK_ROWS,
         BUDGET,
         max_pivots,
         _BLUR,
+        arcs,
+        carried,
+        potential,
     )
-    return search if code == simplex.DONE else None
+    if code != simplex.DONE:
+        return None
+    plan = Arcs(arcs[0, :n_arcs], arcs[1, :n_arcs], carried[:n_arcs])
+    if not is_exact:
+        plan = fitted(plan, a, b)
+    return Solution(plan, potential[:n], potential[n : n + m], n_pivots)
 
 
 def search_all(geometry: Geometry, masses: IntegerMasses, g: FloatArray) -> Search:

@@ -17,7 +17,7 @@ import numpy as np
 from otdist._geometry import Geometry
 from otdist._geometry.dense import Dense
 from otdist._geometry.points import Points
-from otdist._kernels.clusters import kd_order
+from otdist._kernels.clusters import central, kd_order, spread
 from otdist._typing import FloatArray, IntArray
 
 # Groups at the coarsest level, which is solved with all its arcs.
@@ -50,7 +50,7 @@ def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
     order_x, order_y = np.arange(n), np.arange(m)
     kd_order(x, depth, order_x)
     kd_order(y, depth, order_y)
-    if max(_spread(test_x, order_x, depth), _spread(test_y, order_y, depth)) > _SPREAD:
+    if max(spread(test_x, order_x, depth), spread(test_y, order_y, depth)) > _SPREAD:
         return []
     levels = []
     while True:
@@ -90,38 +90,10 @@ def _transposed(geometry: Geometry) -> Geometry:
     return Dense(geometry.dense().T, geometry.largest)
 
 
-def _edges(n: int, depth: int) -> IntArray:
-    """Return where the groups begin after `depth` halvings, and n."""
-    edges = np.array([0, n])
-    for _ in range(depth):
-        middle = (edges[:-1] + edges[1:]) // 2
-        edges = np.insert(edges, np.arange(1, len(edges)), middle)
-    return edges
-
-
-def _spread(x: FloatArray, order: IntArray, depth: int) -> float:
-    """Return the variance within groups as a part of the whole variance."""
-    n = x.shape[1]
-    edges = _edges(n, depth)
-    size = np.diff(edges)
-    ordered = x[:, order]
-    centre = np.add.reduceat(ordered, edges[:-1], axis=1) / size
-    within = float(((ordered - np.repeat(centre, size, axis=1)) ** 2).sum())
-    whole = float(((x - x.mean(axis=1, keepdims=True)) ** 2).sum())
-    return within / whole if whole > 0 else 0.0
-
-
 def _grouped(
     x: FloatArray, mass: FloatArray, order: IntArray, depth: int
 ) -> tuple[IntArray, FloatArray]:
     """Return for each group the atom nearest to its centre, and its mass."""
-    edges = _edges(len(mass), depth)
-    size = np.diff(edges)
-    ordered, weight = x[:, order], mass[order]
-    total = np.add.reduceat(weight, edges[:-1])
-    centre = np.add.reduceat(ordered * weight, edges[:-1], axis=1) / total
-    off = ((ordered - np.repeat(centre, size, axis=1)) ** 2).sum(axis=0)
-    best = np.repeat(np.minimum.reduceat(off, edges[:-1]), size)
-    hits = np.flatnonzero(off == best)
-    first = np.searchsorted(hits, edges[:-1])
-    return order[hits[first]], total
+    chosen, total = np.empty(1 << depth, np.int64), np.empty(1 << depth)
+    central(x, mass, order, depth, np.empty(len(x)), chosen, total)
+    return chosen, total

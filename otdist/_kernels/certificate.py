@@ -8,7 +8,13 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _compensated_sum(u: np.ndarray, v: np.ndarray, shift: float) -> tuple[float, float]:
     """Return ``sum u * (v + shift)`` without accumulated rounding, and its size."""
     total = 0.0
@@ -32,42 +38,65 @@ def dense_bounds(
     a: np.ndarray,
     b: np.ndarray,
     f: np.ndarray,
+    g: np.ndarray,
     rows: np.ndarray,
     columns: np.ndarray,
     mass: np.ndarray,
     best: np.ndarray,
     work: np.ndarray,
-) -> tuple[float, float, float, float, float]:
-    """Certify arcs and a potential on a small matrix; all masses are positive.
+) -> tuple[float, float, float, float, float, float]:
+    """Certify arcs and potentials on a small matrix.
 
-    `best` (m,) receives the c-transform of f; `work` (n + m,) is scratch, zero on
-    entry. Returns the lower bound, the cost of the arcs, the size of all terms
-    summed, the marginal error, and that error weighted by the potentials; all
-    infinite if some column has no allowed arc.
+    `best` (m,) receives the c-transform of f, and may be given as g; `work`, of n + m
+    places and one for each arc, is scratch. Returns the lower bound, the cost of the
+    arcs, the size of all terms summed, the marginal error, that error weighted by the
+    potentials, and the violation of f and g. All are infinite where arcs, masses or
+    potentials are not as they must be, where some column has no allowed arc, and where
+    a forbidden arc is used or an atom has no mass: NumPy knows what that means.
     """
     n, m = cost.shape
-    best[:] = np.inf
+    refused = np.inf, np.inf, np.inf, np.inf, np.inf, np.inf
+    if rows.size != mass.size or columns.size != mass.size:
+        return refused
+    # Expressions on whole arrays take longer to compile than all of these loops.
+    total = 0.0
+    for i in range(n):
+        if not (a[i] > 0.0 and abs(f[i]) < np.inf):
+            return refused
+        total += a[i]
+        work[i] = 0.0
+    for j in range(m):
+        work[n + j] = 0.0
+        best[j] = np.inf
     for i in range(n):
         for j in range(m):
             slack = cost[i, j] - f[i]
             if slack < best[j]:  # noqa: PLR1730 (min() would stay scalar)
                 best[j] = slack
-    if not best.max() < np.inf:
-        return np.inf, np.inf, np.inf, np.inf, np.inf
+    violation = 0.0
+    for j in range(m):
+        if not (b[j] > 0.0 and best[j] < np.inf and abs(g[j]) < np.inf):
+            return refused
+        violation = max(violation, g[j] - best[j])
+    arc_cost = work[n + m :]
+    for k in range(mass.size):
+        i, j = rows[k], columns[k]
+        if not (0 <= i < n and 0 <= j < m and 0.0 <= mass[k] < np.inf):
+            return refused
+        arc_cost[k] = cost[i, j]
+        if not arc_cost[k] < np.inf:
+            return refused
+        work[i] += mass[k]
+        work[n + j] += mass[k]
     # Potentials are defined up to a constant; the balanced choice rounds least.
-    mass_a = _compensated_sum(a, f, 0.0)[0]
-    mass_b = _compensated_sum(b, best, 0.0)[0]
-    shift = (mass_a - mass_b) / (2 * a.sum())
+    value_b, size_best = _compensated_sum(b, best, 0.0)
+    shift = (_compensated_sum(a, f, 0.0)[0] - value_b) / (2 * total)
     lower_a, size_a = _compensated_sum(a, f, -shift)
     lower_b, size_b = _compensated_sum(b, best, shift)
-    arc_cost = np.empty(mass.size)
-    for k in range(mass.size):
-        arc_cost[k] = cost[rows[k], columns[k]]
-        work[rows[k]] += mass[k]
-        work[n + columns[k]] += mass[k]
-    upper, size = np.inf, np.inf
-    if arc_cost.size == 0 or arc_cost.max() < np.inf:
-        upper, size = _compensated_sum(mass, arc_cost, 0.0)
+    upper, size = _compensated_sum(mass, arc_cost, 0.0)
+    lower = lower_a + lower_b
+    if not abs(lower) < np.inf:
+        return refused
     error = 0.0
     weighted = 0.0
     for i in range(n):
@@ -79,8 +108,8 @@ def dense_bounds(
         error += off
         weighted += off * abs(best[j] + shift)
     # The c-transform was rounded before the shift, in units of its own size.
-    size += size_a + size_b + _compensated_sum(b, best, 0.0)[1]
-    return lower_a + lower_b, upper, size, error, weighted
+    size += size_a + size_b + size_best
+    return lower, upper, size, error, weighted, violation
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

@@ -33,6 +33,25 @@ def _select(values: np.ndarray, order: np.ndarray, k: int) -> None:
             return
 
 
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def group_of(n: int, depth: int, part: int) -> tuple[int, int]:
+    """Return where a group begins and ends: one of ``2 ** depth``, by halving 0 … n."""
+    start, stop = 0, n
+    for bit in range(depth - 1, -1, -1):
+        middle = (start + stop) // 2
+        if (part >> bit) & 1:
+            start = middle
+        else:
+            stop = middle
+    return start, stop
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def kd_order(points: np.ndarray, depth: int, order: np.ndarray) -> None:
     """Order points (d, n) by `depth` halvings across their widest coordinate.
@@ -43,14 +62,7 @@ def kd_order(points: np.ndarray, depth: int, order: np.ndarray) -> None:
     d, n = points.shape
     for level in range(depth):
         for part in range(1 << level):
-            # The same halves again and again, without a list of them.
-            start, stop = 0, n
-            for bit in range(level - 1, -1, -1):
-                middle = (start + stop) // 2
-                if (part >> bit) & 1:
-                    start = middle
-                else:
-                    stop = middle
+            start, stop = group_of(n, level, part)
             inside = order[start:stop]
             if inside.size < 2:
                 continue
@@ -63,3 +75,60 @@ def kd_order(points: np.ndarray, depth: int, order: np.ndarray) -> None:
                 if high - low > width:
                     widest, width = k, high - low
             _select(points[widest], inside, inside.size // 2)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def spread(points: np.ndarray, order: np.ndarray, depth: int) -> float:
+    """Return the variance within the groups as a part of the whole variance."""
+    d, n = points.shape
+    within = whole = 0.0
+    for k in range(d):
+        total = 0.0
+        for i in range(n):
+            total += points[k, i]
+        for i in range(n):
+            whole += (points[k, i] - total / n) ** 2
+        for part in range(1 << depth):
+            start, stop = group_of(n, depth, part)
+            total = 0.0
+            for place in range(start, stop):
+                total += points[k, order[place]]
+            for place in range(start, stop):
+                within += (points[k, order[place]] - total / (stop - start)) ** 2
+    return within / whole if whole > 0.0 else 0.0
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def central(
+    points: np.ndarray,
+    mass: np.ndarray,
+    order: np.ndarray,
+    depth: int,
+    centre: np.ndarray,
+    chosen: np.ndarray,
+    total: np.ndarray,
+) -> None:
+    """Choose of each group the point nearest to its centre, and sum the masses.
+
+    `centre` (d,) is scratch; a group has at least one point.
+    """
+    d, n = points.shape
+    for part in range(1 << depth):
+        start, stop = group_of(n, depth, part)
+        weight = mass[order[start]]
+        for place in range(start + 1, stop):
+            weight += mass[order[place]]
+        total[part] = weight
+        for k in range(d):
+            centre[k] = 0.0
+            for place in range(start, stop):
+                index = order[place]
+                centre[k] += points[k, index] * (mass[index] / weight)
+        best = np.inf
+        for place in range(start, stop):
+            off = 0.0
+            for k in range(d):
+                off += (points[k, order[place]] - centre[k]) ** 2
+            if off < best:
+                best = off
+                chosen[part] = order[place]

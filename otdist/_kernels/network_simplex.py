@@ -15,11 +15,8 @@ from numba import njit
 from otdist._kernels.simd import least_difference, smaller
 from otdist._kernels.tree import (
     Tree,
-    artificial_flow,
-    hang_on_root,
     pivot,
     renumber,
-    set_artificial_costs,
 )
 
 DONE = 0  # no arc has a negative reduced cost
@@ -181,50 +178,6 @@ def run(
                 return DONE
         budget = _pivot_on_candidates(tree, search, n, tolerance, budget, max_pivots)
     return MORE
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def solve_small(
-    cost: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    scale: float,
-    tree: Tree,
-    search: Search,
-    start: np.ndarray,
-    n_block: int,
-    budget: int,
-    max_pivots: int,
-    blur: float,
-) -> int:
-    """Solve a problem in one call: all that is needed where nothing goes wrong.
-
-    `start` (n + m,) is scratch, zero on entry. Returns MORE where a limit was met,
-    artificial flow is left, or rounding may hide more than `blur` of the value.
-    """
-    n = a.size
-    for i in range(n):
-        start[i] = least_difference(cost[i], start[n:])[0]
-    hang_on_root(tree, a, b, start, 2 * scale)
-    tolerance = 1e-13 * scale
-    while True:
-        code = run(cost, tree, search, n_block, tolerance, budget, max_pivots)
-        if code == MORE or artificial_flow(tree, n) > 0:
-            return MORE
-        # They carry nothing: without their margin potentials are of the size of costs.
-        set_artificial_costs(tree, n, start, 0.0, 4 * scale)
-        rounding = 0.0
-        for potential in tree.potential:
-            rounding = max(rounding, 8 * 2.0**-52 * abs(potential))
-        if not rounding < tolerance / 2:
-            break
-        tolerance = rounding
-    value = mass = 0.0
-    for node in range(1, n + b.size + 1):
-        value += tree.flow[node] * tree.cost[node]
-    for i in range(n):
-        mass += a[i]
-    return MORE if 0 < blur * abs(value) < rounding * mass else DONE
 
 
 @njit(

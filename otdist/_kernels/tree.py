@@ -45,7 +45,7 @@ class Tree(NamedTuple):
     potential: np.ndarray  # (N,) float64, of each atom
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def hang_on_root(
     tree: Tree, a: np.ndarray, b: np.ndarray, start: np.ndarray, margin: float
 ) -> None:
@@ -69,7 +69,7 @@ def hang_on_root(
     tree.cost[0] = tree.potential[size - 1] = 0.0
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def refresh(tree: Tree) -> None:
     """Recompute all potentials from the tree, so that rounding does not build up."""
     atom, potential = tree.atom, tree.potential
@@ -81,7 +81,7 @@ def refresh(tree: Tree) -> None:
         node = tree.thread[node]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def set_artificial_costs(
     tree: Tree, n: int, start: np.ndarray, of_sources: float, of_sinks: float
 ) -> None:
@@ -93,7 +93,7 @@ def set_artificial_costs(
     refresh(tree)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def artificial_flow(tree: Tree, n: int) -> int:
     """Return the mass that leaves its source by an artificial arc."""
     flow = 0
@@ -103,7 +103,7 @@ def artificial_flow(tree: Tree, n: int) -> int:
     return flow
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def read_plan(
     tree: Tree, n: int, rows: np.ndarray, columns: np.ndarray, flow: np.ndarray
 ) -> int:

@@ -7,6 +7,7 @@ they are first used, so that importing otdist loads neither numba nor SciPy.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -51,6 +52,7 @@ def start_from(
     return np.asarray(g - g.mean())
 
 
+@functools.cache
 def load(method: str) -> Callable[[Problem, Options], Candidate]:
     """Return the entry point of a method, importing it now."""
     module = importlib.import_module(f"otdist._solvers.{method}")

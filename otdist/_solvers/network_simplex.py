@@ -20,6 +20,8 @@ from otdist._typing import FloatArray, IntArray
 
 # Entries of the matrix up to which all arcs are priced in turn.
 _SMALL = 1 << 18
+# The same for a matrix whose rows and columns form groups.
+_MEDIUM = 3 << 18
 # The same for a matrix with fewer rows or columns than this.
 _NARROW = 64
 # A warm start trusts its potentials to this part of the largest cost.
@@ -32,6 +34,20 @@ def run(problem: Problem, options: Options) -> Candidate:
     if (geometry := tabulated(problem.geometry)) is not problem.geometry:
         problem = problem.on(geometry)
     n, m = geometry.shape
+    is_small, needs_groups = n * m <= _SMALL, False
+    if isinstance(geometry, Dense) and not is_small:
+        is_small, needs_groups = n * m <= _MEDIUM and options.deadline == np.inf, True
+    if is_small and options.warm_start is None and options.report is None:
+        found = simplex.solve_at_once(
+            geometry,
+            problem.a,
+            problem.b,
+            problem.mass,
+            options.max_iter,
+            needs_groups=needs_groups,
+        )
+        if found is not None:
+            return Candidate(*found, finished=True)
     masses = quantise(problem.a, problem.b)
     limits = simplex.Limits(
         options.max_iter,
@@ -40,11 +56,6 @@ def run(problem: Problem, options: Options) -> Candidate:
         options.report,
         options.n_jobs,
     )
-    is_small = n * m <= _SMALL
-    if is_small and options.warm_start is None and options.report is None:
-        found = simplex.solve_at_once(geometry, masses, options.max_iter)
-        if found is not None:
-            return _claim(problem, found, finished=True)
     g, margin = None, 2.0 * (geometry.largest or 1.0)
     if options.warm_start is not None:
         g = start_from(geometry, options.warm_start)
