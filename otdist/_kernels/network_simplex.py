@@ -262,7 +262,7 @@ def solve_small(
     Masses are positive and sum to `total`. `arcs` (2, n + m) receives rows and columns
     of the plan, `mass` (n + m,) what they carry, `potential` (n + m + 1,) f, g and the
     root's. Returns a code, the number of arcs, that of pivots, and whether the integer
-    masses are exact. The code is MORE, and nothing is written, where a limit was met,
+    masses are exact. The code is MORE, and nothing else counts, where a limit was met,
     artificial flow is left, or rounding may hide more than `blur` of the value.
     """
     n, m = cost.shape
