@@ -8,6 +8,7 @@ its kernels: costs are read from the problem, in blocks, with NumPy.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -217,11 +218,9 @@ def _small_bounds(
     matrix = problem.geometry
     if not isinstance(matrix, Dense) or matrix.cost.size > _COMPILED_ENTRIES:
         return None
-    from otdist._kernels.certificate import dense_bounds
-
     n, m = matrix.cost.shape
     best, work = np.empty(m), np.empty(n + m + len(arcs.mass))
-    lower, upper, terms, error, weighted, violation = dense_bounds(
+    lower, upper, terms, error, weighted, violation = _kernel()(
         matrix.cost,
         problem.a,
         problem.b,
@@ -234,6 +233,16 @@ def _small_bounds(
     if not _is_rounding(problem, error):
         return None
     return _bracket(lower, upper, error, violation, 2 * _EPS * terms + weighted)
+
+
+@functools.cache
+def _kernel() -> Callable[..., tuple[float, float, float, float, float, float]]:
+    """Return the compiled pass; to import it in every call takes time."""
+    from otdist._kernels.certificate import dense_bounds
+
+    kernel: Callable[..., tuple[float, float, float, float, float, float]]
+    kernel = dense_bounds
+    return kernel
 
 
 def _bracket(

@@ -13,6 +13,7 @@ from otdist import (
     InputError,
     InputWarning,
     Problem,
+    _validate,
     certify,
     emd,
     kr_dual,
@@ -142,6 +143,11 @@ def test_costs_outside_float64_are_refused():
         ([0.5, 0.5], [1, 1, 2], "pass normalize=True to compare them as probabilities"),
         ([0.5, 0.5 + 1e-8], None, "the masses differ: a sums to 1.0000000"),
         ([1e308, 1e308], None, "the sum of a overflows"),
+        ([INF, -INF], None, "a[0] is inf; a must be finite"),
+        ([1.0, -INF], None, "a[1] is -inf; a must be finite"),
+        ([1e308, NAN], None, "a[1] is nan; a must be finite"),
+        (None, [2.0, -1.0, -1.0], "b[1] is -1.0; weights must be >= 0"),
+        (None, [0.0, -0.0, 0.0], "b is zero everywhere"),
     ],
 )
 def test_bad_weights(a, b, message):
@@ -211,6 +217,27 @@ def test_normalize_divides_each_side():
 def test_bad_costs(cost, message):
     with refuses(message):
         Problem.from_cost(cost)
+
+
+@pytest.mark.parametrize("block", [1, 8, 20, 1 << 17])
+def test_a_large_matrix_is_looked_at_in_blocks(block, monkeypatch):
+    monkeypatch.setattr(_validate, "_BLOCK_ENTRIES", block)
+    rng = np.random.default_rng(60)
+    for _ in range(10):
+        cost = rng.normal(size=(7, 5))
+        got, largest, has_forbidden = _validate.as_cost(np.asfortranarray(cost))
+        assert (got == cost).all()
+        assert got.flags.c_contiguous
+        assert (largest, has_forbidden) == (np.abs(cost).max(), False)
+        i, j = rng.integers(7), rng.integers(5)
+        for bad, message in ((NAN, f"cost[{i}, {j}] is nan"), (-INF, "is -inf")):
+            wrong = cost.copy()
+            wrong[i, j] = bad
+            with refuses(message):
+                _validate.as_cost(wrong)
+        cost[i, j] = INF
+        finite = np.abs(cost[np.isfinite(cost)])
+        assert _validate.as_cost(cost)[1:] == (finite.max(), True)
 
 
 def test_a_cost_matrix_is_not_copied():

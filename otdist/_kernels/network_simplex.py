@@ -154,7 +154,7 @@ def _pivot_on_candidates(
     return budget
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def run(
     cost: np.ndarray,
     tree: Tree,
