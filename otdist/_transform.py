@@ -20,6 +20,8 @@ _COMPILED_PAIRS = 1 << 20
 _SCREENED_FROM = 24
 # Columns that are screened at a time.
 _LINES = 512
+# Columns whose minima are found together.
+_TILE = 256
 # How the compiled passes call the metrics.
 _NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
 
@@ -65,7 +67,7 @@ def _points_minimum(
 
     def sweep(start: int) -> None:
         part = best[start : start + length]
-        points_minimum(x, f, y, norm, points.p, start, part)
+        points_minimum(x, f, y, norm, points.p, start, np.empty(_TILE), part)
 
     with ThreadPoolExecutor(n_jobs) as pool:
         list(pool.map(sweep, range(0, len(best), length)))

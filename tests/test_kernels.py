@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 from otdist import Problem, solve
 from otdist._exact import columns, search
-from otdist._kernels import certificate, clusters, costs, nearest, pricing, simd
+from otdist._kernels import (
+    certificate,
+    clusters,
+    costs,
+    lists,
+    nearest,
+    pricing,
+    simd,
+    small,
+)
 from otdist._kernels import network_simplex as kernel
 from otdist._kernels import tree as trees
 from otdist._masses import quantise
@@ -38,7 +47,7 @@ def trees_of(problem, monkeypatch, **options):
         return recorded
 
     with monkeypatch.context() as patch:
-        patch.setattr(search, "solve_at_once", lambda *_: None)
+        patch.setattr(search, "solve_at_once", lambda *_, **__: None)
         patch.setattr(kernel, "run", recording(kernel.run))
         patch.setattr(kernel, "run_on_lists", recording(kernel.run_on_lists))
         result = solve(problem, method="network_simplex", **options)
@@ -243,13 +252,24 @@ def test_one_signature_per_kernel():
         solve(problem, warm_start=solve(problem))
     solve(Problem(many[:, 0], many[:, 1]), method="network_simplex")
     solve(Problem.from_cost(matrix))
+    solve(Problem.from_cost(matrix[:200, :200]))
     solve(Problem.from_cost(np.asfortranarray(matrix)), n_jobs=2)
     line = rng.normal(size=_COMPILED_LINE)
     solve(Problem(line, line[::-1] + 1, p=2))
     solve(Problem(line, line[::-1] + 1, p=1))
     # Those that Python calls; the others may get indices of 32 and of 64 bits, and
     # show their signatures only where they were not loaded from the cache.
-    modules = (trees, kernel, certificate, costs, nearest, pricing, clusters)
+    modules = (
+        trees,
+        kernel,
+        small,
+        certificate,
+        costs,
+        lists,
+        nearest,
+        pricing,
+        clusters,
+    )
     found = [
         (name, function)
         for name, function in kernels_of(*modules)
@@ -258,7 +278,8 @@ def test_one_signature_per_kernel():
     assert len(found) >= 10
     for name, function in found:
         assert len(function.nopython_signatures) <= 1, name
-    assert len(kernel.solve_small.nopython_signatures) == 1
+    assert len(small.solve_small.nopython_signatures) == 1
+    assert len(small.coarse_start.nopython_signatures) == 1
     assert len(kernel.run_on_lists.nopython_signatures) == 1
     assert len(certificate.dense_bounds.nopython_signatures) == 1
     assert len(certificate.line_minimum.nopython_signatures) == 1

@@ -11,7 +11,7 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otdist._kernels import tree
+from otdist._kernels import small
 from otdist._masses import IntegerMasses, northwest, quantise
 
 LIMIT = 2**62
@@ -103,7 +103,7 @@ def assert_compiled_alike(a, b):
     a, b = np.array(a, dtype=float), np.array(b, dtype=float)
     wanted = quantise(a, b)
     whole = np.empty(len(a) + len(b), np.int64)
-    unit, is_exact = tree.quantise(a, b, math.fsum(a), whole)
+    unit, is_exact = small.quantise(a, b, math.fsum(a), whole)
     assert (whole == np.concatenate([wanted.a, wanted.b])).all()
     assert (unit, is_exact) == (wanted.unit, wanted.is_exact)
 

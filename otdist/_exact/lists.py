@@ -56,8 +56,18 @@ def nearest(
     least, found, nothing = np.empty(lines), _places(lines, width), np.zeros(size)
 
     def work(start: int, stop: int) -> None:
+        scratch = near.scratch_for(size, width)
         near.nearest(
-            costs, by_column, start, stop, potential, nothing, scale, least, found
+            costs,
+            by_column,
+            start,
+            stop,
+            potential,
+            nothing,
+            scale,
+            scratch,
+            least,
+            found,
         )
 
     _in_ranges(work, lines, size, n_jobs)
@@ -135,7 +145,8 @@ def merged(
         by_column = _places(m, 0)
     found = int(by_row.number.sum()) + int(by_column.number.sum())
     new = no_lists(n, m, len(lists.column) + found)
-    n_arcs = merge(lists, by_row, by_column, new)
+    scratch = np.empty((3, max(n, m) + 1), np.int64)
+    n_arcs = merge(lists, by_row, by_column, scratch, new)
     return new._replace(
         column=new.column[:n_arcs],
         row_cost=new.row_cost[:n_arcs],

@@ -24,6 +24,12 @@ BUDGET = 100_000_000
 _EXACT = 1e-9
 # Rounding of a reduced cost, as a part of the largest potential.
 _ROUNDING = 8 * float(np.finfo(float).eps)
+# Atoms of the smaller side from which on coarser problems pay.
+_FEWEST = 150
+# Atoms of a group there, at least.
+_GROUP = 4
+# Columns that serve as coordinates of the rows of a small matrix.
+_N_LANDMARKS = 6
 # Part of the value that rounding may blur before the search is done once more.
 _BLUR = 1e-11
 
@@ -113,21 +119,41 @@ def solve_at_once(
     atoms that form no groups if those are needed: `optimise` knows what to do.
     """
     n, m = geometry.shape
+    cost, scale = geometry.dense(), geometry.largest or 1.0
     has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
+    start = np.zeros(n + m)
+    width = n + m + 1 + tree.BLOCK_ROWS
+    room = small.Room(
+        np.empty((9, width), np.uint32),
+        np.empty((3, n + m + 2), np.int64),
+        np.empty((2, width)),
+    )
+    margin, growth = 2.0, 8.0
+    if min(n, m) >= _FEWEST:
+        if not has_forbidden and _coarse_start(
+            cost, a, b, mass, scale, room, start[n:]
+        ):
+            margin = 0.1
+        elif needs_groups:
+            return None
+        else:
+            margin, growth = 0.01, 4.0
     arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
     potential = np.empty(n + m + 1)
     code, n_arcs, n_pivots, is_exact = small.solve_small(
-        geometry.dense(),
+        cost,
         a,
         b,
         mass,
-        geometry.largest or 1.0,
-        has_forbidden,
-        needs_groups,
+        scale,
+        margin * scale,
+        growth,
         tree.BLOCK_ROWS,
         BUDGET,
         max_pivots,
         _BLUR,
+        room,
+        start,
         arcs,
         carried,
         potential,
@@ -138,6 +164,33 @@ def solve_at_once(
     if not is_exact:
         plan = fitted(plan, a, b)
     return Solution(plan, potential[:n], potential[n : n + m], n_pivots)
+
+
+def _coarse_start(
+    cost: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    mass: float,
+    scale: float,
+    room: small.Room,
+    g: FloatArray,
+) -> bool:
+    """Write potentials of coarser problems; False where there are none."""
+    n, m = cost.shape
+    depth = int(np.log2(min(n, m) / _GROUP))
+    most = 1 << depth
+    scratch = small.Scratch(
+        x=np.empty((2, _N_LANDMARKS, n)),
+        y=np.empty((2, _N_LANDMARKS, m)),
+        order=np.concatenate([np.arange(n), np.arange(m)]),
+        chosen=np.empty((2, 2 * most), np.int64),
+        floats=np.empty((4, 2 * most + 1)),
+        matrix=np.empty((most, most)),
+    )
+    has_groups: bool = small.coarse_start(
+        cost, a, b, mass, scale, depth, tree.BLOCK_ROWS, BUDGET, room, scratch, g
+    )
+    return has_groups
 
 
 def search_all(geometry: Geometry, masses: IntegerMasses, g: FloatArray) -> Search:

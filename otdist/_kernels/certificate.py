@@ -12,6 +12,7 @@ from numba import njit
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -32,7 +33,7 @@ def _compensated_sum(u: np.ndarray, v: np.ndarray, shift: float) -> tuple[float,
     return total + lost, size
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def dense_bounds(
     cost: np.ndarray,
     a: np.ndarray,
@@ -112,7 +113,7 @@ def dense_bounds(
     return lower, upper, size, error, weighted, violation
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def line_minimum(
     x: np.ndarray,
     f: np.ndarray,
@@ -152,11 +153,7 @@ def line_minimum(
         step //= 2
 
 
-# Columns whose minima stay in the first-level cache while all rows pass by.
-_TILE = 256
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _may_improve(
     x: np.ndarray, i: int, y: np.ndarray, start: int, f: float, least: np.ndarray
 ) -> bool:
@@ -179,7 +176,7 @@ def _may_improve(
     return hits > 0
 
 
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"nnan", "nsz"})
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"nnan", "nsz"})
 def points_minimum(
     x: np.ndarray,
     f: np.ndarray,
@@ -187,19 +184,21 @@ def points_minimum(
     norm: int,
     p: float,
     start: int,
+    distance: np.ndarray,
     best: np.ndarray,
 ) -> None:
     """Write ``min_i |x[:, i] - y[:, j]| ** p - f[i]`` for j from `start` on.
 
     x (d, n) and y (d, m) hold one coordinate after the other; `best` takes as many j
     as it has places. The norm is 1, 2, 0 for the largest coordinate, or 4 for the
-    Euclidean norm squared, which is then raised to p.
+    Euclidean norm squared, which is then raised to p. As many columns as `distance` has
+    places, which is scratch, stay in the first-level cache while all rows pass by.
     """
     d, n = x.shape
     is_screened = norm == 2 and p == 1.0 and d in (2, 3)
-    distance = np.empty(_TILE)
-    for left in range(0, best.size, _TILE):
-        least = best[left : left + _TILE]
+    tile = distance.size
+    for left in range(0, best.size, tile):
+        least = best[left : left + tile]
         least[:] = np.inf
         size = least.size
         for i in range(n):
@@ -233,7 +232,7 @@ def points_minimum(
                 least[j] = slack if slack < least[j] else least[j]  # noqa: FURB136
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _cost_of(x: np.ndarray, y: np.ndarray, norm: int, p: float) -> float:
     """Return the cost of two points (d,), as `points_minimum` computes it."""
     total = 0.0
@@ -249,7 +248,7 @@ _TINY = np.float32(1e-15)  # sum of two squares whose powers might underflow
 _SCREEN = 64  # pairs between two looks at a count
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def screened_minimum(
     x: np.ndarray,
     f: np.ndarray,

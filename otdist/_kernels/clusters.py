@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _select(values: np.ndarray, order: np.ndarray, k: int) -> None:
     """Reorder so that no value before place k is larger, and none behind smaller.
 
@@ -37,6 +37,7 @@ def _select(values: np.ndarray, order: np.ndarray, k: int) -> None:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -52,7 +53,7 @@ def group_of(n: int, depth: int, part: int) -> tuple[int, int]:
     return start, stop
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def kd_order(points: np.ndarray, depth: int, order: np.ndarray) -> None:
     """Order points (d, n) by `depth` halvings across their widest coordinate.
 
@@ -77,7 +78,7 @@ def kd_order(points: np.ndarray, depth: int, order: np.ndarray) -> None:
             _select(points[widest], inside, inside.size // 2)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def spread(points: np.ndarray, order: np.ndarray, depth: int) -> float:
     """Return the variance within the groups as a part of the whole variance."""
     d, n = points.shape
@@ -98,7 +99,7 @@ def spread(points: np.ndarray, order: np.ndarray, depth: int) -> float:
     return within / whole if whole > 0.0 else 0.0
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def central(
     points: np.ndarray,
     mass: np.ndarray,
@@ -110,7 +111,7 @@ def central(
 ) -> None:
     """Choose of each group the point nearest to its centre, and sum the masses.
 
-    `centre` (d,) is scratch; a group has at least one point.
+    `centre`, of d places or more, is scratch; a group has at least one point.
     """
     d, n = points.shape
     for part in range(1 << depth):

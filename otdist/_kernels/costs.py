@@ -42,6 +42,7 @@ class Found(NamedTuple):
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     fastmath={"nnan", "nsz"},
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
@@ -58,6 +59,7 @@ def minimum(values: np.ndarray) -> float:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -73,6 +75,7 @@ def n_below(values: np.ndarray, level: float) -> int:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     fastmath={"contract", "nsz"},
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
@@ -106,6 +109,7 @@ def _squares(point: np.ndarray, others: np.ndarray, out: np.ndarray) -> None:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -132,6 +136,7 @@ def _distances(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -164,6 +169,7 @@ def _point_slacks(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -177,13 +183,13 @@ def slacks_of(
             out[j] = row[j] - potential[j]
         return
     if by_column:
-        point, others = costs.y[:, line].copy(), costs.x
+        point, others = costs.y[:, line], costs.x
     else:
-        point, others = costs.x[:, line].copy(), costs.y
+        point, others = costs.x[:, line], costs.y
     _point_slacks(point, others, costs.kind, costs.p, potential, out)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) -> None:
     """Write the costs of the rows from `start` on; `nothing` (m,) is zero."""
     for k in range(out.shape[0]):
@@ -194,6 +200,7 @@ def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) ->
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )

@@ -17,19 +17,34 @@ class Lists(NamedTuple):
     column_cost: np.ndarray  # (k,) float64
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
-def _gather(lists: Lists, by_row: Any, by_column: Any, out: Lists) -> np.ndarray:
-    """Write all arcs by row, some of them twice; return where rows begin (n + 1,)."""
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _gather(
+    lists: Lists,
+    by_row: Any,
+    by_column: Any,
+    starts: np.ndarray,
+    fill: np.ndarray,
+    out: Lists,
+) -> None:
+    """Write all arcs by row, some of them twice, and where rows begin."""
     n, m = lists.row_start.size - 1, lists.column_start.size - 1
-    most = np.zeros(n + 1, np.int64)
+    starts[0] = 0
     for i in range(n):
         known = lists.row_start[i + 1] - lists.row_start[i]
-        most[i + 1] = by_row.number[i] + known
+        starts[i + 1] = by_row.number[i] + known
     for j in range(m):
         for k in range(by_column.number[j]):
-            most[by_column.end[j, k] + 1] += 1
-    starts = np.cumsum(most)
-    fill = starts[:-1].copy()
+            starts[by_column.end[j, k] + 1] += 1
+    for i in range(n):
+        starts[i + 1] += starts[i]
+        fill[i] = starts[i]
     for i in range(n):
         place = fill[i]
         for k in range(lists.row_start[i], lists.row_start[i + 1]):
@@ -47,20 +62,23 @@ def _gather(lists: Lists, by_row: Any, by_column: Any, out: Lists) -> np.ndarray
             out.column[fill[i]] = j
             out.row_cost[fill[i]] = by_column.cost[j, k]
             fill[i] += 1
-    return starts
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
-def merge(lists: Lists, by_row: Any, by_column: Any, out: Lists) -> int:
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def merge(
+    lists: Lists, by_row: Any, by_column: Any, scratch: np.ndarray, out: Lists
+) -> int:
     """Write new lists, the arcs found added, each arc once; return how many they are.
 
-    Arrays come from the caller, since returning some takes numba through Python code,
-    where an interrupt that waits for the end of the call would do damage.
+    `scratch` is (3, max(n, m) + 1) int64. Arrays come from the caller, since returning
+    some takes numba through Python code, where an interrupt that waits for the end of
+    the call would do damage.
     """
     n, m = lists.row_start.size - 1, lists.column_start.size - 1
-    starts = _gather(lists, by_row, by_column, out)
+    starts, fill, seen = scratch[0], scratch[1], scratch[2]
+    _gather(lists, by_row, by_column, starts, fill, out)
     out.column_start[:] = 0
-    seen = np.full(m, -1, np.int64)
+    seen[:] = -1
     n_arcs = 0
     out.row_start[0] = 0
     for i in range(n):
@@ -74,7 +92,7 @@ def merge(lists: Lists, by_row: Any, by_column: Any, out: Lists) -> int:
         out.row_start[i + 1] = n_arcs
     for j in range(m):
         out.column_start[j + 1] += out.column_start[j]
-    fill = out.column_start[:-1].copy()
+        fill[j] = out.column_start[j]
     for i in range(n):
         for k in range(out.row_start[i], out.row_start[i + 1]):
             place = fill[out.column[k]]

@@ -6,6 +6,8 @@ into. The members of a group lie far apart, so that neighbours, which cost alike
 in different groups.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -29,19 +31,7 @@ _STRIP = 128  # columns of a matrix that are read together
     cache=True,
     error_model="numpy",
     nogil=True,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _n_groups(size: int) -> int:
-    """Return how many groups make it cheapest to search all minima and some groups."""
-    members = max(8, int(np.sqrt(size) / 4))
-    return (size + members - 1) // members
-
-
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -71,6 +61,7 @@ def _threshold(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -101,6 +92,7 @@ def _keep_below(values: np.ndarray, level: float, begin: int, found: np.ndarray)
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     fastmath={"nnan", "nsz"},
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
@@ -108,7 +100,8 @@ def _keep_below(values: np.ndarray, level: float, begin: int, found: np.ndarray)
 def _group_minima(slacks: np.ndarray, minima: np.ndarray) -> None:
     """Write the least slack of each group: k, k + G, k + 2 G, … for group k of G."""
     size = minima.size
-    minima[:] = slacks[:size]
+    for k in range(size):
+        minima[k] = slacks[k]
     for start in range(size, slacks.size, size):
         part = slacks[start : start + size]
         for k in range(part.size):
@@ -119,6 +112,7 @@ def _group_minima(slacks: np.ndarray, minima: np.ndarray) -> None:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     fastmath={"nnan", "nsz"},
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
@@ -143,6 +137,7 @@ def _strip_minima(strip: np.ndarray, f: np.ndarray, minima: np.ndarray) -> None:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -169,6 +164,7 @@ def _members_below(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -188,7 +184,36 @@ def _keep_best(
     return n_found
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+class Scratch(NamedTuple):
+    """Arrays for the lines of one range."""
+
+    slacks: np.ndarray  # (size,) float64
+    strip: np.ndarray  # (G, columns) float64
+    minima: np.ndarray  # (G,) float64
+    groups: np.ndarray  # (width + 32,) uint32
+    end: np.ndarray  # (members of as many groups + 1,) uint32
+    values: np.ndarray  # of the same size, float64
+
+
+def scratch_for(size: int, width: int) -> Scratch:
+    """Return arrays for lines of that size, of which about `width` arcs are kept.
+
+    Groups have as many members as make it cheapest to search all minima and some groups.
+    """
+    n_members = max(8, int(size**0.5 / 4))
+    n_groups = (size + n_members - 1) // n_members
+    room = (width + _CHUNK) * ((size + n_groups - 1) // n_groups) + 1
+    return Scratch(
+        slacks=np.empty(size),
+        strip=np.empty((n_groups, _STRIP)),
+        minima=np.empty(n_groups),
+        groups=np.empty(width + _CHUNK, np.uint32),
+        end=np.empty(room, np.uint32),
+        values=np.empty(room),
+    )
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def nearest(
     costs: Costs,
     by_column: bool,
@@ -197,6 +222,7 @@ def nearest(
     potential: np.ndarray,
     nothing: np.ndarray,
     scale: float,
+    scratch: Scratch,
     least: np.ndarray,
     arcs: Found,
 ) -> None:
@@ -206,27 +232,22 @@ def nearest(
     `potential`; `nothing`, of the size of that, is zero. Of equal slacks any may be
     taken: the search begins at another place in every line, so that ties are spread.
     """
-    size, width = potential.size, arcs.end.shape[1]
+    slacks, strip, minima, groups, end, values = scratch
+    n_groups, width = minima.size, arcs.end.shape[1]
     is_strip = by_column and costs.kind == MATRIX
-    n_groups = _n_groups(size)
-    n_together = _STRIP if is_strip else 1
-    slacks, minima = np.empty(1 if is_strip else size), np.empty(n_groups)
-    strip_minima = np.empty((n_groups, min(n_together, stop - start)))
-    groups = np.empty(width + _CHUNK, np.uint32)
-    room = groups.size * ((size + n_groups - 1) // n_groups) + 1
-    end, values = np.empty(room, np.uint32), np.empty(room)
     step = 1e-3 * scale
     for line in range(start, stop):
-        column = (line - start) % n_together
         if not is_strip:
             slacks_of(costs, by_column, line, potential, slacks)
             _group_minima(slacks, minima)
         else:
+            column = (line - start) % _STRIP
             if column == 0:
-                last = min(line + n_together, stop)
-                strip = costs.matrix[:, line:last]
-                _strip_minima(strip, potential, strip_minima[:, : last - line])
-            minima[:] = strip_minima[:, column]
+                last = min(line + _STRIP, stop)
+                matrix = costs.matrix[:, line:last]
+                _strip_minima(matrix, potential, strip[:, : last - line])
+            for k in range(n_groups):
+                minima[k] = strip[k, column]
         smallest = minimum(minima)
         least[line] = smallest
         arcs.number[line] = 0

@@ -37,7 +37,7 @@ class Search(NamedTuple):
     n_pivots: np.ndarray  # (1,) int64
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def _is_noise(reduced_cost: float, f: float, g: float) -> bool:
     """Whether a reduced cost, ``(cost - g) - f``, may be negative by rounding only.
 
@@ -51,6 +51,7 @@ def _is_noise(reduced_cost: float, f: float, g: float) -> bool:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -92,6 +93,7 @@ def _collect(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -126,7 +128,7 @@ def _take_best(
     return is_found, i, j, cost, best_cost
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def _move_candidate(search: Search, source: int, target: int) -> None:
     """Fill the place of a candidate that goes with the last one."""
     search.row[target] = search.row[source]
@@ -134,7 +136,7 @@ def _move_candidate(search: Search, source: int, target: int) -> None:
     search.cost[target] = search.cost[source]
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def _pivot_on_candidates(
     tree: Tree,
     search: Search,
@@ -154,7 +156,7 @@ def _pivot_on_candidates(
     return budget
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def run(
     cost: np.ndarray,
     tree: Tree,
@@ -184,6 +186,7 @@ def run(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
     fastmath={"nnan", "nsz"},
@@ -200,6 +203,7 @@ def _list_minimum(cost: np.ndarray, other: np.ndarray, potential: np.ndarray) ->
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -217,6 +221,7 @@ def _best_of_list(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -267,7 +272,7 @@ def _collect_from_lists(
     return n_priced
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def run_on_lists(
     lists: Any,
     tree: Tree,

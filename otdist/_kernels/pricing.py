@@ -16,6 +16,7 @@ _SCREEN = 4096  # pairs between two looks at whether one may violate
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     fastmath={"contract", "nsz"},
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
@@ -48,7 +49,7 @@ def _may_violate(
     return False
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def violations(
     costs: Costs,
     rows: np.ndarray,
@@ -74,7 +75,7 @@ def violations(
         count[i] = 0
         if is_screened:
             # Half the tolerance is for the rounding of the squares.
-            point, level = costs.x[:, i].copy(), f[i] - 0.5 * tolerance
+            point, level = costs.x[:, i], f[i] - 0.5 * tolerance
             if not _may_violate(point, costs.y, level, g):
                 least[i] = f[i] - tolerance
                 continue
@@ -104,7 +105,7 @@ def violations(
                     break
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def carry_over(
     costs: Costs,
     rows: np.ndarray,

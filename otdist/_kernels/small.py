@@ -8,7 +8,7 @@ with artificial arcs that cost little, and raises them.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -28,18 +28,12 @@ from otdist._kernels.tree import (
 _TOTAL_BITS = 61
 _EXACT_BITS = 50
 
-NO_GROUPS = 2  # not tried: lists of candidate arcs are better for so many arcs
-
-_GROUP = 4  # atoms of a group, at least
 _COARSEST = 16  # groups of the coarsest problem, about
-_FEWEST = 200  # atoms of a side from which on a coarse start pays
-_LANDMARKS = 6  # columns that serve as coordinates of the rows, and as many for a test
 _SPREAD = 0.3
-_LOOSE = 0.05
-_GOLDEN = 0.6180339887498949
+_LOOSE = 0.05  # tolerance of coarse problems, beside the costs between groups
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def quantise(
     a: np.ndarray, b: np.ndarray, total: float, whole: np.ndarray
 ) -> tuple[float, bool]:
@@ -79,27 +73,47 @@ def quantise(
     return math.ldexp(1.0, -shift), is_exact
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
-def _new_search(n: int, m: int, n_block: int, potential: np.ndarray) -> Any:
-    """Return arrays for a tree and its search, as `_exact.tree.allocate` makes them."""
-    size = n + m + 1
-    ids, costs, flow = (
-        np.empty((7, size), np.uint32),
-        np.empty(size),
-        np.empty(size, np.int64),
-    )
+class Room(NamedTuple):
+    """Arrays for the tree and the search of n sources and m sinks.
+
+    They are made in Python: kernels that make arrays count the references to all of
+    them, and take twice as long.
+    """
+
+    ids: np.ndarray  # (9, n + m + 1 + n_block) uint32
+    integers: np.ndarray  # (3, n + m + 2) int64
+    floats: np.ndarray  # (2, n + m + 1 + n_block) float64
+
+
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+def _search_in(room: Room, size: int, n_block: int, potential: np.ndarray) -> Any:
+    """Return a tree of so many nodes, and its search, in parts of the arrays given."""
+    ids, integers, floats = room
     tree = Tree(
-        ids[0], ids[1], ids[2], ids[3], ids[4], flow, costs, ids[5], ids[6], potential
+        ids[0, :size],
+        ids[1, :size],
+        ids[2, :size],
+        ids[3, :size],
+        ids[4, :size],
+        integers[0, :size],
+        floats[0, :size],
+        ids[5, :size],
+        ids[6, :size],
+        potential,
     )
-    ends, cursor = np.empty((2, n_block), np.uint32), np.zeros(3, np.int64)
-    n_pivots = np.zeros(1, np.int64)
-    return tree, Search(ends[0], ends[1], np.empty(n_block), cursor, n_pivots)
+    cursor, n_pivots = integers[2, :3], integers[2, 3:4]
+    cursor[0] = cursor[1] = cursor[2] = n_pivots[0] = 0
+    search = Search(
+        ids[7, :n_block], ids[8, :n_block], floats[1, :n_block], cursor, n_pivots
+    )
+    return tree, search
 
 
 @njit(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -129,22 +143,25 @@ def _search(
         code = run(cost, tree, search, n_block, tolerance, budget, max_pivots)
         if code == MORE:
             return MORE
-        if artificial_flow(tree, n) > 0:
+        is_short = artificial_flow(tree, n) > 0
+        if is_short:
             # Forbidden arcs, or paths that are longer than any arc.
             if margin > scale:
                 return MORE
             margin *= growth
-            set_artificial_costs(tree, n, start, margin, margin)
+        # Arcs that carry nothing need no margin; without it potentials are of the size
+        # of costs.
+        of_sources, of_sinks = (margin, margin) if is_short else (0.0, 2.0 * margin)
+        set_artificial_costs(tree, n, start, of_sources, of_sinks)
+        if is_short:
             continue
-        # They carry nothing: without their margin potentials are of the size of costs.
-        set_artificial_costs(tree, n, start, 0.0, 2.0 * margin)
         rounding = _rounding(tree.potential)
         if tolerance > 1e-6 * scale or not rounding < tolerance / 2:
             return DONE
         tolerance = rounding
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def _rounding(potential: np.ndarray) -> float:
     """Return what rounding may make of a reduced cost."""
     largest = 0.0
@@ -153,24 +170,22 @@ def _rounding(potential: np.ndarray) -> float:
     return 8 * 2.0**-52 * largest
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
-def _landmark(k: int, size: int) -> int:
-    """Return the k-th of some indices that are spread evenly."""
-    return int((0.5 + k * _GOLDEN) % 1.0 * size)
-
-
 @njit(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
 def _coordinates(cost: np.ndarray, first: int, x: np.ndarray, y: np.ndarray) -> None:
     """Write the costs to some columns as coordinates of the rows, and so of columns."""
     n, m = cost.shape
-    for k in range(_LANDMARKS):
-        row, column = _landmark(first + k, n), _landmark(first + k, m)
+    for k in range(x.shape[0]):
+        # Spread evenly, as multiples of the golden ratio are.
+        place = (first + k) * 0.6180339887498949
+        place -= math.floor(place)
+        row, column = int(place * n), int(place * m)
         for i in range(n):
             x[k, i] = cost[i, column]
         for j in range(m):
@@ -181,63 +196,100 @@ def _coordinates(cost: np.ndarray, first: int, x: np.ndarray, y: np.ndarray) -> 
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _coarse_start(
+def _carried_over(
     cost: np.ndarray,
-    masses: np.ndarray,
+    rows: np.ndarray,
+    f: np.ndarray,
+    columns: np.ndarray,
+    g: np.ndarray,
+) -> None:
+    """Write ``min_i cost[i, j] - f[i]`` over the rows given, for the columns given."""
+    g[:] = np.inf
+    for k in range(rows.size):
+        row = cost[rows[k]]
+        for q in range(g.size):
+            g[q] = smaller(row[columns[q]] - f[k], g[q])
+
+
+class Scratch(NamedTuple):
+    """Arrays for coarse problems of no more than 2 ** depth groups, G."""
+
+    x: np.ndarray  # (2, d, n) float64
+    y: np.ndarray  # (2, d, m) float64
+    order: np.ndarray  # (n + m,) int64; on entry 0 … n - 1, 0 … m - 1
+    chosen: np.ndarray  # (2, 2 G) int64
+    floats: np.ndarray  # (4, 2 G + 1) float64
+    matrix: np.ndarray  # (G, G) float64
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def coarse_start(
+    cost: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    total: float,
     scale: float,
+    depth: int,
     n_block: int,
     budget: int,
+    room: Room,
+    scratch: Scratch,
     g: np.ndarray,
 ) -> bool:
-    """Write potentials g (m,) of coarser problems; False where atoms form no groups."""
-    n, m = cost.shape
-    depth = 1
-    while (_GROUP << depth) < min(n, m):
-        depth += 1
-    order_x, order_y = np.arange(n), np.arange(m)
-    x, y = np.empty((_LANDMARKS, n)), np.empty((_LANDMARKS, m))
+    """Write potentials g (m,) of coarser problems; False where atoms form no groups.
+
+    Masses are positive and sum to `total`, no arc is forbidden.
+    """
+    n = a.size
+    x, y = scratch.x[0], scratch.y[0]
+    test_x, test_y = scratch.x[1], scratch.y[1]
+    order_x, order_y = scratch.order[:n], scratch.order[n:]
     _coordinates(cost, 0, x, y)
+    _coordinates(cost, x.shape[0], test_x, test_y)
     kd_order(x, depth, order_x)
     kd_order(y, depth, order_y)
-    test_x, test_y = np.empty((_LANDMARKS, n)), np.empty((_LANDMARKS, m))
-    _coordinates(cost, _LANDMARKS, test_x, test_y)
-    if spread(test_x, order_x, depth) > _SPREAD:
+    if max(spread(test_x, order_x, depth), spread(test_y, order_y, depth)) > _SPREAD:
         return False
-    if spread(test_y, order_y, depth) > _SPREAD:
-        return False
+    masses, start = scratch.floats[0], scratch.floats[1]
+    f, potential = scratch.floats[2], scratch.floats[3]
     level = depth
     while (1 << level) > 2 * _COARSEST:
         level -= 2
-    most = 1 << depth
-    rows, columns = np.empty(most, np.int64), np.empty(most, np.int64)
-    parts, centre = np.empty(2 * most, np.int64), np.empty(_LANDMARKS)
-    f, start = np.empty(most), np.zeros(2 * most)
+    margin = 2.0 * scale
     n_known = 0
     while level <= depth:
         size = 1 << level
-        previous = rows[:n_known].copy()
-        central(x, masses[:n], order_x, level, centre, rows, parts[:size])
-        central(y, masses[n:], order_y, level, centre, columns, parts[size:])
-        coarse = np.empty((size, size))
+        rows, columns = scratch.chosen[0, :size], scratch.chosen[0, size : 2 * size]
+        of_rows, of_columns = masses[:size], masses[size : 2 * size]
+        central(x, a, order_x, level, potential, rows, of_rows)
+        central(y, b, order_y, level, potential, columns, of_columns)
+        whole = room.integers[1, : 2 * size]
+        quantise(of_rows, of_columns, total, whole)
+        start[: 2 * size] = 0.0
+        known = scratch.chosen[1, :n_known]
+        if n_known > 0:
+            part = start[size : 2 * size]
+            _carried_over(cost, known, f[:n_known], columns, part)
+            margin = 0.1 * scale
+        coarse = scratch.matrix[:size, :size]
         for k in range(size):
+            row = cost[rows[k]]
             for q in range(size):
-                coarse[k, q] = cost[rows[k], columns[q]]
-        for q in range(size):
-            least = np.inf if n_known > 0 else 0.0
-            for k in range(n_known):
-                least = min(least, cost[previous[k], columns[q]] - f[k])
-            start[size + q] = least
-        margin = 0.1 * scale if n_known > 0 else 2.0 * scale
-        tree, search = _new_search(size, size, n_block, np.empty(2 * size + 1))
+                coarse[k, q] = row[columns[q]]
+        nodes = potential[: 2 * size + 1]
+        tree, search = _search_in(room, 2 * size + 1, n_block, nodes)
+        # Finer than groups are apart it need not be.
+        tolerance = _LOOSE * scale / math.sqrt(size)
         _search(
             coarse,
-            parts[: 2 * size],
+            whole,
             start[: 2 * size],
             scale,
-            _LOOSE * scale / np.sqrt(size),
+            tolerance,
             margin,
             8.0,
             budget,
@@ -245,59 +297,64 @@ def _coarse_start(
             tree,
             search,
         )
-        f[:size] = tree.potential[:size]
         n_known = size
+        for k in range(size):
+            scratch.chosen[1, k], f[k] = rows[k], potential[k]
         level += 2
     g[:] = np.inf
     for k in range(n_known):
-        row, f_k = cost[rows[k]], f[k]
-        for j in range(m):
+        row, f_k = cost[scratch.chosen[1, k]], f[k]
+        for j in range(g.size):
             g[j] = smaller(row[j] - f_k, g[j])
     return True
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def solve_small(
     cost: np.ndarray,
     a: np.ndarray,
     b: np.ndarray,
     total: float,
     scale: float,
-    has_forbidden: bool,
-    needs_groups: bool,
+    margin: float,
+    growth: float,
     n_block: int,
     budget: int,
     max_pivots: int,
     blur: float,
+    room: Room,
+    start: np.ndarray,
     arcs: np.ndarray,
     mass: np.ndarray,
     potential: np.ndarray,
 ) -> tuple[int, int, int, bool]:
     """Solve a problem in one call: all that is needed where nothing goes wrong.
 
-    Masses are positive and sum to `total`. `arcs` (2, n + m) receives rows and columns
-    of the plan, `mass` (n + m,) what they carry, `potential` (n + m + 1,) f, g and the
-    root's. Returns a code, the number of arcs, that of pivots, and whether the integer
-    masses are exact. The code is MORE, and nothing is written, where a limit was met,
-    artificial flow is left, or rounding may hide more than `blur` of the value; it is
-    NO_GROUPS if groups were asked for and there are none.
+    Masses are positive and sum to `total`. Of `start` (n + m,) the second part is g to
+    start from, the first scratch; artificial arcs cost `margin` more, and `growth` times
+    that where it was too small. `arcs` (2, n + m) receives rows and columns of the plan,
+    `mass` (n + m,) what they carry, `potential` (n + m + 1,) f, g and the root's. Returns
+    a code, the number of arcs, that of pivots, and whether the integer masses are exact.
+    The code is MORE, and nothing else counts, where a limit was met, artificial flow is
+    left, or rounding may hide more than `blur` of the value.
     """
     n, m = cost.shape
-    whole, start = np.empty(n + m, np.int64), np.zeros(n + m)
+    tree, search = _search_in(room, n + m + 1, n_block, potential)
+    whole = room.integers[1, : n + m]
     unit, is_exact = quantise(a, b, total, whole)
-    margin, growth = 2.0 * scale, 8.0
-    if min(n, m) >= _FEWEST and not has_forbidden:
-        if _coarse_start(cost, whole, scale, n_block, budget, start[n:]):
-            margin = 0.1 * scale
-        elif needs_groups:
-            return NO_GROUPS, 0, 0, False
-        else:
-            margin, growth = 0.01 * scale, 4.0
-    elif needs_groups:
-        return NO_GROUPS, 0, 0, False
-    tree, search = _new_search(n, m, n_block, potential)
+    tolerance = 1e-13 * scale
     code = _search(
-        cost, whole, start, scale, 1e-13 * scale, margin, growth, budget, max_pivots, tree, search
+        cost,
+        whole,
+        start,
+        scale,
+        tolerance,
+        margin,
+        growth,
+        budget,
+        max_pivots,
+        tree,
+        search,
     )
     if code == MORE:
         return MORE, 0, 0, False
@@ -306,7 +363,7 @@ def solve_small(
         value += tree.flow[node] * tree.cost[node]
     for i in range(n):
         units += whole[i]
-    if 0 < blur * abs(value) < _rounding(potential) * units:
+    if 0 < blur * abs(value) < _rounding(tree.potential) * units:
         return MORE, 0, 0, False
     n_arcs = read_plan(tree, n, arcs[0], arcs[1], whole)
     for k in range(n_arcs):

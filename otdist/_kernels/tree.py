@@ -45,7 +45,7 @@ class Tree(NamedTuple):
     potential: np.ndarray  # (N,) float64, of each atom
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def hang_on_root(
     tree: Tree, a: np.ndarray, b: np.ndarray, start: np.ndarray, margin: float
 ) -> None:
@@ -69,7 +69,7 @@ def hang_on_root(
     tree.cost[0] = tree.potential[size - 1] = 0.0
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def refresh(tree: Tree) -> None:
     """Recompute all potentials from the tree, so that rounding does not build up."""
     atom, potential = tree.atom, tree.potential
@@ -81,7 +81,7 @@ def refresh(tree: Tree) -> None:
         node = tree.thread[node]
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def set_artificial_costs(
     tree: Tree, n: int, start: np.ndarray, of_sources: float, of_sinks: float
 ) -> None:
@@ -93,7 +93,7 @@ def set_artificial_costs(
     refresh(tree)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def artificial_flow(tree: Tree, n: int) -> int:
     """Return the mass that leaves its source by an artificial arc."""
     flow = 0
@@ -103,7 +103,7 @@ def artificial_flow(tree: Tree, n: int) -> int:
     return flow
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
 def read_plan(
     tree: Tree, n: int, rows: np.ndarray, columns: np.ndarray, flow: np.ndarray
 ) -> int:
@@ -120,7 +120,7 @@ def read_plan(
     return n_arcs
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def renumber(tree: Tree) -> None:
     """Give the nodes new numbers, in the order of the thread."""
     size = tree.parent.size
@@ -138,11 +138,22 @@ def renumber(tree: Tree) -> None:
             moved[k] = part[old[k]]
         for k in range(size):
             part[k] = moved[k]
-    flow, cost = np.empty(size, np.int64), np.empty(size)
+    # These two are moved along the cycles of the renumbering.
     for k in range(size):
-        flow[k], cost[k] = tree.flow[old[k]], tree.cost[old[k]]
+        moved[k] = 0
     for k in range(size):
-        tree.flow[k], tree.cost[k] = flow[k], cost[k]
+        if moved[k] == 1:
+            continue
+        flow, cost = tree.flow[k], tree.cost[k]
+        place = k
+        while old[place] != k:
+            source = int(old[place])
+            tree.flow[place], tree.cost[place] = tree.flow[source], tree.cost[source]
+            moved[place] = 1
+            place = source
+        tree.flow[place], tree.cost[place] = flow, cost
+        moved[place] = 1
+    for k in range(size):
         tree.thread[k] = k + 1 if k + 1 < size else 0
         tree.back[k] = k - 1 if k > 0 else size - 1
         tree.last[k] = k + tree.size[k] - 1
@@ -153,6 +164,7 @@ def renumber(tree: Tree) -> None:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -168,6 +180,7 @@ def _shift(tree: Tree, n: int, node: Any, length: Any, step: float) -> None:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -226,6 +239,7 @@ def _rehang(
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
@@ -242,6 +256,7 @@ def _replace_last(tree: Tree, node: int, old: int, new: int) -> None:
     cache=True,
     error_model="numpy",
     nogil=True,
+    _nrt=False,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
