@@ -45,16 +45,19 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
-@pytest.fixture(params=["all arcs", "columns"])
+@pytest.fixture(params=["all arcs", "coarse", "columns"])
 def engine(request, monkeypatch):
-    """Price all arcs, or make the engine for large problems run on small ones."""
-    from otdist._exact import columns, start
+    """Price all arcs, from coarse starts or not, or run the engine for large problems."""
+    from otdist._exact import columns, search, start
     from otdist._solvers import network_simplex
 
-    if request.param == "all arcs":
+    if request.param != "columns":
         monkeypatch.setattr(network_simplex, "_SMALL", 2**62)
+        if request.param == "coarse":
+            monkeypatch.setattr(search, "_FEWEST", 8)
     else:
         monkeypatch.setattr(network_simplex, "_SMALL", 0)
+        monkeypatch.setattr(network_simplex, "_MEDIUM", 0)
         monkeypatch.setattr(network_simplex, "_NARROW", 0)
         monkeypatch.setattr(start, "_COARSEST", 8)
         monkeypatch.setattr(columns, "_ROW_WIDTH", 2)

@@ -178,18 +178,24 @@ def _rounding(potential: np.ndarray) -> float:
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _coordinates(cost: np.ndarray, first: int, x: np.ndarray, y: np.ndarray) -> None:
-    """Write the costs to some columns as coordinates of the rows, and so of columns."""
+def _coordinates(
+    cost: np.ndarray, first: int, scale: float, x: np.ndarray, y: np.ndarray
+) -> None:
+    """Write the costs to some columns as coordinates of the rows, and so of columns.
+
+    They are at most 1, so that squares neither over- nor underflow.
+    """
     n, m = cost.shape
+    unit = math.ldexp(1.0, -math.frexp(scale)[1])
     for k in range(x.shape[0]):
         # Spread evenly, as multiples of the golden ratio are.
         place = (first + k) * 0.6180339887498949
         place -= math.floor(place)
         row, column = int(place * n), int(place * m)
         for i in range(n):
-            x[k, i] = cost[i, column]
+            x[k, i] = cost[i, column] * unit
         for j in range(m):
-            y[k, j] = cost[row, j]
+            y[k, j] = cost[row, j] * unit
 
 
 @njit(
@@ -248,8 +254,8 @@ def coarse_start(
     x, y = scratch.x[0], scratch.y[0]
     test_x, test_y = scratch.x[1], scratch.y[1]
     order_x, order_y = scratch.order[:n], scratch.order[n:]
-    _coordinates(cost, 0, x, y)
-    _coordinates(cost, x.shape[0], test_x, test_y)
+    _coordinates(cost, 0, scale, x, y)
+    _coordinates(cost, x.shape[0], scale, test_x, test_y)
     kd_order(x, depth, order_x)
     kd_order(y, depth, order_y)
     if max(spread(test_x, order_x, depth), spread(test_y, order_y, depth)) > _SPREAD:
