@@ -233,10 +233,12 @@ class Problem:
         if np.count_nonzero(self.a) == n and np.count_nonzero(self.b) == m:
             return self, np.arange(n), np.arange(m)
         rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)
-        part = self._with(
-            self.geometry.restrict(rows, columns), self.a[rows], self.b[columns]
-        )
-        return part, rows, columns
+        return self.restrict(rows, columns), rows, columns
+
+    def restrict(self, rows: IntArray, columns: IntArray) -> Problem:
+        """Return the problem on the listed atoms, in that order."""
+        part = self.geometry.restrict(rows, columns)
+        return self._with(part, self.a[rows], self.b[columns])
 
     def on(self, geometry: Geometry) -> Problem:
         """Return the problem with the same costs from elsewhere."""

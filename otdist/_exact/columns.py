@@ -18,7 +18,7 @@ from otdist._exact.search import BUDGET, Limits, Search, begin, optimise, search
 from otdist._geometry import Geometry
 from otdist._kernels import network_simplex as simplex
 from otdist._kernels.costs import MATRIX, Costs
-from otdist._kernels.lists import Lists
+from otdist._kernels.lists import Lists, Rows
 from otdist._kernels.tree import Tree
 from otdist._masses import IntegerMasses, quantise
 from otdist._typing import FloatArray, IntArray
@@ -81,7 +81,11 @@ class CandidateArcs:
         self.active = np.flatnonzero(found.number)
         if len(self.active) == 0:
             return False
-        self.lists = lists.merged(self.costs, self.lists, found)
+        # The old lists by column go first: all together would take twice the memory.
+        known = Rows(*self.lists[:3])
+        del self.lists
+        known = lists.merged(self.costs, known, found)
+        self.lists = lists.both_ways(known, m)
         return True
 
 
@@ -96,8 +100,9 @@ def search_candidates(
     width, height = round(_ROW_WIDTH * part), round(_COLUMN_WIDTH * part)
     f, by_row = lists.nearest(costs, g, width, scale, n_jobs, by_column=False)
     g, by_column = lists.nearest(costs, f, height, scale, n_jobs, by_column=True)
-    candidates = lists.merged(costs, lists.no_lists(n, m), by_row, by_column)
-    arcs = CandidateArcs(costs, candidates, masses, n_jobs)
+    rows = lists.merged(costs, lists.no_rows(n), by_row, by_column)
+    del by_row, by_column
+    arcs = CandidateArcs(costs, lists.both_ways(rows, m), masses, n_jobs)
     return begin(arcs, geometry, masses, np.concatenate([f, g]))
 
 

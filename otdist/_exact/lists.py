@@ -14,10 +14,12 @@ import numpy as np
 from otdist._exact.matrix import restricted
 from otdist._kernels import nearest as near
 from otdist._kernels import pricing
+from otdist._kernels import tiles as tiled
 from otdist._kernels.costs import MATRIX, Costs, Found
-from otdist._kernels.lists import Lists, merge
+from otdist._kernels.lists import Lists, Rows, merge, turn
 from otdist._typing import FloatArray, IntArray
 
+_TINY = float(np.finfo(float).tiny)
 # Pairs of one range: some 50 ms.
 _RANGE = 1 << 26
 
@@ -27,18 +29,49 @@ def shape_of(costs: Costs) -> tuple[int, int]:
     return costs.x.shape[1], costs.y.shape[1]
 
 
-def no_lists(n: int, m: int, room: int = 0) -> Lists:
+def no_rows(n: int, room: int = 0) -> Rows:
     """Return lists without arcs, and room for some."""
-    column, row = np.empty((2, room), np.uint32)
-    row_cost, column_cost = np.empty((2, room))
-    row_start, column_start = np.zeros(n + 1, np.int64), np.zeros(m + 1, np.int64)
-    return Lists(row_start, column, row_cost, column_start, row, column_cost)
+    return Rows(np.zeros(n + 1, np.int64), np.empty(room, np.uint32), np.empty(room))
 
 
 def _places(lines: int, width: int) -> Found:
     """Return room for the arcs of each line."""
-    end, cost = np.empty((lines, width), np.uint32), np.empty((lines, width))
-    return Found(end, cost, np.zeros(lines, np.uint32))
+    return Found(np.empty((lines, width), np.uint32), np.zeros(lines, np.uint32))
+
+
+def _tiles_of(points: FloatArray, potential: FloatArray) -> tiled.Tiles:
+    """Return tiles of points (d, n) that follow each other.
+
+    The linear functions are fitted by least squares; whatever they are, bounds hold.
+    """
+    d, n = points.shape
+    first = np.arange(0, n, tiled.TILE)
+    size = np.diff(first, append=n)
+    centre = np.add.reduceat(points, first, axis=1) / size
+    # Of at most 1, so that squares neither over- nor underflow.
+    off = points - np.repeat(centre, size, axis=1)
+    exponent = int(np.frexp(np.abs(off).max())[1])
+    off = np.ldexp(off, -exponent)
+    square = (off * off).sum(axis=0)
+    level = np.add.reduceat(potential, first) / size
+    above = potential - np.repeat(level, size)
+    moments, sums = np.empty((len(first), d, d)), np.empty((len(first), d, 1))
+    for k in range(d):
+        moments[:, k] = np.add.reduceat(off[k] * off, first, axis=1).T
+        sums[:, k, 0] = np.add.reduceat(off[k] * above, first)
+    # A little more on the diagonal, for points that lie on a line or a plane.
+    ridge = 1e-6 * np.add.reduceat(square, first) + _TINY
+    moments += ridge[:, None, None] * np.eye(d)
+    slope = np.linalg.solve(moments, sums)[:, :, 0].T
+    rest = potential - (np.repeat(slope, size, axis=1) * off).sum(axis=0)
+    # Centres are rounded, and so are the distances from them.
+    radius = np.sqrt(np.maximum.reduceat(square, first)) + 2.0**-40
+    return tiled.Tiles(
+        centre,
+        np.ascontiguousarray(np.ldexp(slope, -exponent)),
+        np.ldexp(radius, exponent),
+        np.maximum.reduceat(rest, first),
+    )
 
 
 def nearest(
@@ -53,22 +86,41 @@ def nearest(
     """Return the c-transform of a potential, and the nearly tight arcs of each line."""
     n, m = shape_of(costs)
     lines, size = (m, n) if by_column else (n, m)
-    least, found, nothing = np.empty(lines), _places(lines, width), np.zeros(size)
+    least, found = np.empty(lines), _places(lines, width)
+    if costs.kind == MATRIX:
+        nothing = np.zeros(size)
 
-    def work(start: int, stop: int) -> None:
-        scratch = near.scratch_for(size, width)
-        near.nearest(
-            costs,
-            by_column,
-            start,
-            stop,
-            potential,
-            nothing,
-            scale,
-            scratch,
-            least,
-            found,
-        )
+        def work(start: int, stop: int) -> None:
+            scratch = near.scratch_for(size, width)
+            near.nearest(
+                costs,
+                by_column,
+                start,
+                stop,
+                potential,
+                nothing,
+                scale,
+                scratch,
+                least,
+                found,
+            )
+    else:
+        tiles = _tiles_of(costs.x if by_column else costs.y, potential)
+
+        def work(start: int, stop: int) -> None:
+            scratch = tiled.scratch_for(len(tiles.top), width)
+            tiled.nearest(
+                costs,
+                by_column,
+                start,
+                stop,
+                potential,
+                tiles,
+                scale,
+                scratch,
+                least,
+                found,
+            )
 
     _in_ranges(work, lines, size, n_jobs)
     return least, found
@@ -90,9 +142,17 @@ def violated(
     n, m = shape_of(costs)
     least, found = np.empty(n), _places(n, width)
 
-    def work(start: int, stop: int) -> None:
-        part = rows[start:stop]
-        pricing.violations(costs, part, f, g, tolerance, np.empty(m), least, found)
+    if costs.kind == MATRIX:
+
+        def work(start: int, stop: int) -> None:
+            part, slacks = rows[start:stop], np.empty(m)
+            pricing.violations(costs, part, f, g, tolerance, slacks, least, found)
+    else:
+        tiles = _tiles_of(costs.y, g)
+
+        def work(start: int, stop: int) -> None:
+            part, scratch = rows[start:stop], tiled.scratch_for(len(tiles.top), 0)
+            tiled.violations(costs, part, f, g, tolerance, tiles, scratch, least, found)
 
     _in_ranges(work, len(rows), m, n_jobs)
     return least, found
@@ -134,22 +194,22 @@ def _in_ranges(
 
 
 def merged(
-    costs: Costs,
-    lists: Lists,
-    by_row: Found,
-    by_column: Found | None = None,
-) -> Lists:
+    costs: Costs, rows: Rows, by_row: Found, by_column: Found | None = None
+) -> Rows:
     """Return the lists with arcs found by row, and by column, added."""
     n, m = shape_of(costs)
     if by_column is None:
         by_column = _places(m, 0)
     found = int(by_row.number.sum()) + int(by_column.number.sum())
-    new = no_lists(n, m, len(lists.column) + found)
+    new = no_rows(n, len(rows.column) + found)
     scratch = np.empty((3, max(n, m) + 1), np.int64)
-    n_arcs = merge(lists, by_row, by_column, scratch, new)
-    return new._replace(
-        column=new.column[:n_arcs],
-        row_cost=new.row_cost[:n_arcs],
-        row=new.row[:n_arcs],
-        column_cost=new.column_cost[:n_arcs],
-    )
+    n_arcs = merge(costs, rows, by_row, by_column, scratch, new)
+    return new._replace(column=new.column[:n_arcs], cost=new.cost[:n_arcs])
+
+
+def both_ways(rows: Rows, m: int) -> Lists:
+    """Return the lists by row, and by column too."""
+    start, size = np.empty(m + 1, np.int64), len(rows.column)
+    row, cost = np.empty(size, np.uint32), np.empty(size)
+    turn(rows, np.empty(m, np.int64), start, row, cost)
+    return Lists(*rows, start, row, cost)

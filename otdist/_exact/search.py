@@ -125,7 +125,7 @@ def solve_at_once(
     width = n + m + 1 + tree.BLOCK_ROWS
     room = small.Room(
         np.empty((9, width), np.uint32),
-        np.empty((3, n + m + 2), np.int64),
+        np.empty((3, n + m + 3), np.int64),
         np.empty((2, width)),
     )
     margin, growth = 2.0, 8.0

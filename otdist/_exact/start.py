@@ -62,6 +62,15 @@ def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
         depth -= 2
 
 
+def order_of(points: FloatArray) -> IntArray:
+    """Return an order in which points (n, d) that follow each other lie together."""
+    n = len(points)
+    depth = int(np.ceil(np.log2(max(n / _GROUP, 1))))
+    order = np.arange(n)
+    kd_order(_scaled(points.T), depth, order)
+    return order
+
+
 def _coordinates(geometry: Geometry) -> tuple[FloatArray, FloatArray]:
     """Return coordinates (d, n) of the sources, and others to test groups by."""
     if isinstance(geometry, Points):

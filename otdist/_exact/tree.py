@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from otdist._kernels import network_simplex as simplex
@@ -24,8 +26,16 @@ def allocate(n: int, m: int) -> tuple[kernel.Tree, simplex.Search]:
         parent, thread, back, last, below, flow, cost, atom, node, potential
     )
     row, column = np.empty((2, BLOCK_ROWS), np.uint32)
-    cursor, n_pivots = np.zeros(3, np.int64), np.zeros(1, np.int64)
+    cursor, n_pivots = np.array([0, 0, 0, _step(n)]), np.zeros(1, np.int64)
     return basis, simplex.Search(row, column, np.empty(BLOCK_ROWS), cursor, n_pivots)
+
+
+def _step(n: int) -> int:
+    """Return a step that leads through 0 … n - 1 in an order without a pattern."""
+    step = max(1, round(n * 0.6180339887498949))
+    while math.gcd(step, n) > 1:
+        step += 1
+    return step
 
 
 def artificial_flow(basis: kernel.Tree, n: int) -> int:

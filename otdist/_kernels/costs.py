@@ -34,7 +34,6 @@ class Found(NamedTuple):
     """Arcs found on each line of one direction: `number` of `width` places used."""
 
     end: np.ndarray  # (lines, width) uint32, the atom on the other side
-    cost: np.ndarray  # (lines, width) float64
     number: np.ndarray  # (lines,) uint32
 
 
@@ -80,27 +79,29 @@ def n_below(values: np.ndarray, level: float) -> int:
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _squares(point: np.ndarray, others: np.ndarray, out: np.ndarray) -> None:
+def _squares(
+    point: np.ndarray, others: np.ndarray, start: int, out: np.ndarray
+) -> None:
     """Write squared Euclidean distances, from differences of coordinates."""
-    d = point.size
+    d, stop = point.size, start + out.size
     if d == 1:
-        x0, y0 = point[0], others[0]
+        x0, y0 = point[0], others[0][start:stop]
         for j in range(out.size):
             out[j] = (x0 - y0[j]) * (x0 - y0[j])
         return
     x0, x1 = point[0], point[1]
-    y0, y1 = others[0], others[1]
+    y0, y1 = others[0][start:stop], others[1][start:stop]
     if d == 2:
         for j in range(out.size):
             d0, d1 = x0 - y0[j], x1 - y1[j]
             out[j] = d0 * d0 + d1 * d1
         return
-    x2, y2 = point[2], others[2]
+    x2, y2 = point[2], others[2][start:stop]
     for j in range(out.size):
         d0, d1, d2 = x0 - y0[j], x1 - y1[j], x2 - y2[j]
         out[j] = d0 * d0 + d1 * d1 + d2 * d2
     for k in range(3, d):
-        x_k, y_k = point[k], others[k]
+        x_k, y_k = point[k], others[k][start:stop]
         for j in range(out.size):
             out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
 
@@ -114,15 +115,16 @@ def _squares(point: np.ndarray, others: np.ndarray, out: np.ndarray) -> None:
     no_cfunc_wrapper=True,
 )
 def _distances(
-    point: np.ndarray, others: np.ndarray, kind: int, out: np.ndarray
+    point: np.ndarray, others: np.ndarray, start: int, kind: int, out: np.ndarray
 ) -> None:
     """Write distances, squared for the Euclidean ones."""
     if kind in (EUCLIDEAN, SQUARED):
-        _squares(point, others, out)
+        _squares(point, others, start, out)
         return
+    stop = start + out.size
     out[:] = 0.0
     for k in range(point.size):
-        x_k, y_k = point[k], others[k]
+        x_k, y_k = point[k], others[k][start:stop]
         if kind == CITYBLOCK:
             for j in range(out.size):
                 out[j] += abs(x_k - y_k[j])
@@ -140,16 +142,20 @@ def _distances(
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _point_slacks(
+def point_slacks(
     point: np.ndarray,
     others: np.ndarray,
+    start: int,
     kind: int,
     p: float,
     potential: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write the costs from a point to others, minus the potentials of those."""
-    _distances(point, others, kind, out)
+    """Write the costs from a point to others, minus the potentials of those.
+
+    `others` are read from `start` on; `potential` and `out` begin there.
+    """
+    _distances(point, others, start, kind, out)
     if kind == EUCLIDEAN and p == 1.0:
         for j in range(out.size):
             out[j] = np.sqrt(out[j]) - potential[j]
@@ -186,7 +192,7 @@ def slacks_of(
         point, others = costs.y[:, line], costs.x
     else:
         point, others = costs.x[:, line], costs.y
-    _point_slacks(point, others, costs.kind, costs.p, potential, out)
+    point_slacks(point, others, 0, costs.kind, costs.p, potential, out)
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)

@@ -1,4 +1,4 @@
-"""Finds candidate arcs: those of nearly the least slack on every line.
+"""Finds candidate arcs of a matrix: those of nearly the least slack on every line.
 
 The slacks of a line are put into groups, and the least one of each group is found in
 one vectorised pass; only groups whose least slack is below a threshold are looked
@@ -12,10 +12,8 @@ import numpy as np
 from numba import njit
 
 from otdist._kernels.costs import (
-    MATRIX,
     Costs,
     Found,
-    cost_of,
     minimum,
     n_below,
     slacks_of,
@@ -168,7 +166,7 @@ def _members_below(
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _keep_best(
+def keep_best(
     end: np.ndarray, values: np.ndarray, least: float, step: float, out: np.ndarray
 ) -> int:
     """Write about as many of the least values as there is room for, or all."""
@@ -234,11 +232,10 @@ def nearest(
     """
     slacks, strip, minima, groups, end, values = scratch
     n_groups, width = minima.size, arcs.end.shape[1]
-    is_strip = by_column and costs.kind == MATRIX
     step = 1e-3 * scale
     for line in range(start, stop):
-        if not is_strip:
-            slacks_of(costs, by_column, line, potential, slacks)
+        if not by_column:
+            slacks_of(costs, False, line, potential, slacks)
             _group_minima(slacks, minima)
         else:
             column = (line - start) % _STRIP
@@ -259,14 +256,10 @@ def nearest(
         level = smallest + step
         begin = (line * 7919) % n_groups
         kept = groups[: _keep_below(minima, level, begin, groups)]
-        if is_strip:
+        if by_column:
             whole = costs.matrix[:, line]
             n = _members_below(whole, potential, kept, n_groups, level, end, values)
         else:
             n = _members_below(slacks, nothing, kept, n_groups, level, end, values)
         found = arcs.end[line]
-        n = _keep_best(end[:n], values[:n], smallest, step, found)
-        arcs.number[line] = n
-        for k in range(n):
-            i, j = (found[k], line) if by_column else (line, found[k])
-            arcs.cost[line, k] = cost_of(costs, i, j)
+        arcs.number[line] = keep_best(end[:n], values[:n], smallest, step, found)

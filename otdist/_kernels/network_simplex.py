@@ -32,7 +32,8 @@ class Search(NamedTuple):
     row: np.ndarray  # (K,) uint32, candidate arcs by their atoms
     column: np.ndarray  # (K,) uint32
     cost: np.ndarray  # (K,) float64
-    # (3,) int64: next row to price, number of candidates, pivots at the next renumbering
+    # (4,) int64: next row to price, number of candidates, pivots at the next renumbering,
+    # step between rows priced, which has no divisor in common with n
     cursor: np.ndarray
     n_pivots: np.ndarray  # (1,) int64
 
@@ -264,9 +265,10 @@ def _collect_from_lists(
                     search.cost[n_candidates] = cost
                     n_candidates += 1
             n_rows += 1
-            i += 1
-            if i == n:
-                i = 0
+            # Neighbours, which follow each other, would want the same columns.
+            i += search.cursor[3]
+            if i >= n:
+                i -= n
     search.cursor[0] = i
     search.cursor[1] = n_candidates
     return n_priced

@@ -81,7 +81,7 @@ class Room(NamedTuple):
     """
 
     ids: np.ndarray  # (9, n + m + 1 + n_block) uint32
-    integers: np.ndarray  # (3, n + m + 2) int64
+    integers: np.ndarray  # (3, n + m + 3) int64
     floats: np.ndarray  # (2, n + m + 1 + n_block) float64
 
 
@@ -101,8 +101,9 @@ def _search_in(room: Room, size: int, n_block: int, potential: np.ndarray) -> An
         ids[6, :size],
         potential,
     )
-    cursor, n_pivots = integers[2, :3], integers[2, 3:4]
+    cursor, n_pivots = integers[2, :4], integers[2, 4:5]
     cursor[0] = cursor[1] = cursor[2] = n_pivots[0] = 0
+    cursor[3] = 1
     search = Search(
         ids[7, :n_block], ids[8, :n_block], floats[1, :n_block], cursor, n_pivots
     )

@@ -12,7 +12,9 @@ from otdist._exact import search as simplex
 from otdist._exact import tree
 from otdist._exact.matrix import tabulated
 from otdist._geometry.dense import Dense
+from otdist._geometry.points import Points
 from otdist._masses import IntegerMasses, fitted, quantise
+from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._solvers import Options, start_from
@@ -48,6 +50,33 @@ def run(problem: Problem, options: Options) -> Candidate:
         )
         if found is not None:
             return Candidate(*found, finished=True)
+    if isinstance(geometry, Points) and n * m > _SMALL:
+        return _in_order(problem, options)
+    return _in_parts(problem, options)
+
+
+def _in_order(problem: Problem, options: Options) -> Candidate:
+    """Solve on points reordered, so that neighbours lie together in memory."""
+    from otdist._exact.start import order_of
+
+    geometry = problem.geometry
+    assert isinstance(geometry, Points)
+    rows, columns = order_of(geometry.x), order_of(geometry.y)
+    if options.warm_start is not None:
+        f, g = options.warm_start
+        options = options._replace(warm_start=(f[rows], g[columns]))
+    found = _in_parts(problem.restrict(rows, columns), options)
+    f, g = np.empty(len(rows)), np.empty(len(columns))
+    f[rows], g[columns] = found.f, found.g
+    assert isinstance(found.plan, Arcs)
+    i, j, mass = found.plan
+    plan = Arcs(rows[i], columns[j], mass)
+    return found._replace(plan=plan, f=f, g=g)
+
+
+def _in_parts(problem: Problem, options: Options) -> Candidate:
+    """Solve by column generation, or on all arcs where they are few."""
+    geometry = problem.geometry
     masses = quantise(problem.a, problem.b)
     limits = simplex.Limits(
         options.max_iter,
