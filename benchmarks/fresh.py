@@ -22,7 +22,7 @@ from otdist import Result, solve
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _MAKERS = {"matrix": make, "points": make_points}
-_WARM_UP = 600  # enough for column generation and a coarse start
+_WARM_UP = 1100  # enough for column generation, a coarse start and a compiled check
 # The root comes last on the path, so that an installed otdist is the one measured.
 _CHILD = """
 import sys

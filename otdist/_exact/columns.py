@@ -29,8 +29,8 @@ _ROW_WIDTH, _COLUMN_WIDTH = 40, 20
 _POINTS_WIDTH = 0.6  # of these
 # Pairs of a coarse problem up to which all its arcs are candidates.
 _ALL_ARCS = 1 << 17
-# Violated arcs that a row may add in one round.
-_MORE = 32
+# Violated arcs that a row may add in one round; of points fewer, to save memory.
+_MORE, _MORE_POINTS = 32, 8
 
 
 class CandidateArcs:
@@ -71,8 +71,9 @@ class CandidateArcs:
         """Price all pairs of some rows; add the violated ones."""
         n, m = lists.shape_of(self.costs)
         f, g = basis.potential[:n], basis.potential[n : n + m]
+        width = _MORE if self.costs.kind == MATRIX else _MORE_POINTS
         least, found = lists.violated(
-            self.costs, f, g, tolerance, _MORE, rows, self.n_jobs
+            self.costs, f, g, tolerance, width, rows, self.n_jobs
         )
         if len(rows) == n:
             # The smallest slacks and g are dual feasible.

@@ -171,8 +171,8 @@ def keep_best(
 ) -> int:
     """Write about as many of the least values as there is room for, or all."""
     width = out.size
-    level = np.inf
-    if end.size > width:
+    level = least + step
+    if n_below(values, level) > width:
         level = least + _threshold(values, least, 0.75 * step, step, width)
     n_found = 0
     for k in range(end.size):

@@ -231,11 +231,12 @@ def _collect(
     potential: np.ndarray,
     scratch: Scratch,
     step: float,
+    shortest: float,
 ) -> tuple[float, float, int]:
     """Write the points with slacks of less than `step` above the least, and some more.
 
     Returns the least slack, the step, which is less than asked for where there was no
-    room for so many points, and how many were written.
+    room for so many points, but not below the shortest, and how many were written.
     """
     bounds, end, values = scratch.bounds, scratch.end, scratch.values
     first = 0
@@ -267,10 +268,10 @@ def _collect(
                 rest = scratch.slacks
                 least = _least_of(point, others, costs, potential, bounds, rest, least)
                 is_least = True
-            elif n_kept == n_found and least + step > least:
-                step *= 0.5
+            elif n_kept == n_found and step > shortest:
+                step = max(0.5 * step, shortest)
             elif n_kept == n_found:
-                # All are equal: so many are enough.
+                # All are as good as equal: so many are enough.
                 n_kept = end.size - TILE
             n_found = n_kept
             # The slacks of this tile may have been overwritten.
@@ -297,6 +298,8 @@ def nearest(
 ) -> None:
     """Do what `nearest.nearest` does, on points in the order of a kd-tree."""
     width = arcs.end.shape[1]
+    # Neighbouring lines need about the same step; it never shrinks to 0.
+    shortest = 1e-13 * scale if width > 0 else 0.0
     step = 1e-3 * scale if width > 0 else 0.0
     for line in range(start, stop):
         if by_column:
@@ -305,22 +308,23 @@ def nearest(
             point, others = costs.x[:, line], costs.y
         _write_bounds(point, tiles, costs.kind, costs.p, scratch)
         for _ in range(_TRIES):
-            smallest, step, n = _collect(point, others, costs, potential, scratch, step)
+            smallest, step, n = _collect(
+                point, others, costs, potential, scratch, step, shortest
+            )
             n_near = 0
             for k in range(n):
                 n_near += scratch.values[k] < smallest + step
             is_few = n_near < width // 2 and n_near < potential.size
             if not is_few or step > 8.0 * scale:
                 break
-            # Neighbouring lines need about the same step; it never shrinks to 0.
-            step = max(2.0 * step, 1e-13 * scale)
+            step *= 2.0
         least[line] = smallest
         arcs.number[line] = 0
         if width > 0:
             end, values = scratch.end[:n], scratch.values[:n]
             found = arcs.end[line]
             arcs.number[line] = keep_best(end, values, smallest, step, found)
-            step = 0.8 * step if n_near > width else step
+            step = max(0.8 * step, shortest) if n_near > width else step
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
