@@ -176,6 +176,71 @@ def test_renumbering_changes_nothing_but_numbers(monkeypatch):
     assert after == before
 
 
+def hanging(order, parents):
+    """Return a tree with nodes in this preorder, each below a place in the order."""
+    size = len(order)
+    old = np.array(order)
+    tree = trees.Tree(
+        *np.zeros((5, size), np.uint32),
+        np.arange(size) * 10,
+        np.arange(size) * 0.5,
+        *np.zeros((2, size), np.uint32),
+        np.zeros(size),
+    )
+    below = np.ones(size, int)
+    for k in range(size - 1, 0, -1):
+        below[parents[k]] += below[k]
+    tree.parent[old] = old[list(parents)]
+    tree.thread[old], tree.back[old] = np.roll(old, -1), np.roll(old, 1)
+    tree.size[old] = below
+    tree.last[old] = old[np.arange(size) + below - 1]
+    tree.atom[:] = np.roll(np.arange(size), 1)
+    tree.node[tree.atom] = np.arange(size)
+    return tree
+
+
+def assert_renumbers(order, parents):
+    tree = hanging(order, parents)
+    before = trees.Tree(*(part.copy() for part in tree))
+    trees.renumber(tree)
+    size, old = len(order), np.array(order)
+    for part in ("flow", "cost", "atom", "size"):
+        moved = getattr(before, part)[old]
+        assert list(getattr(tree, part)) == list(moved), part
+    assert list(tree.parent) == list(parents)
+    assert list(tree.thread) == [*range(1, size), 0]
+    assert list(tree.back) == [size - 1, *range(size - 1)]
+    assert list(tree.last) == list(np.arange(size) + tree.size - 1)
+    assert list(tree.atom[tree.node]) == list(range(size))
+
+
+def test_renumbering_walks_every_cycle():
+    chain = [0, 0, 1, 2, 3, 4, 5, 6, 7]
+    # Two cycles of two, one of three, one node that stays.
+    assert_renumbers([0, 2, 1, 4, 5, 3, 6, 8, 7], [0] * 9)
+    assert_renumbers([0, 2, 1, 4, 5, 3, 6, 8, 7], chain)
+    # One of all, forwards and backwards; one that goes to and fro.
+    assert_renumbers([0, 2, 3, 4, 5, 6, 7, 8, 1], chain)
+    assert_renumbers([0, 8, 1, 2, 3, 4, 5, 6, 7], chain)
+    assert_renumbers([0, 5, 7, 1, 8, 2, 4, 3, 6], chain)
+    assert_renumbers(range(9), chain)
+    assert_renumbers([0], [0])
+
+
+@given(st.data())
+def test_renumbering_has_an_obvious_twin(data):
+    size = data.draw(st.integers(1, 30))
+    order = [0, *data.draw(st.permutations(range(1, size)))]
+    parents = [0]
+    for k in range(1, size):
+        # Below the node before, or any of those above it: so preorder wants it.
+        above = [k - 1]
+        while above[-1] != 0:
+            above.append(parents[above[-1]])
+        parents.append(data.draw(st.sampled_from(above)))
+    assert_renumbers(order, parents)
+
+
 def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
     problem = Problem.from_cost(np.random.default_rng(51).random((4, 4)))
     _, seen = trees_of(problem, monkeypatch)
@@ -220,6 +285,23 @@ def test_least_difference_where_all_is_forbidden():
     for m in (1, 20):
         u, v = np.full(m, np.inf), np.zeros(m)
         assert least_difference(u, v) == (np.inf, 0)
+
+
+@nb.njit
+def smallest(values, others):
+    least = np.inf
+    for k in range(values.size):
+        least = simd.smaller(values[k] - others[k], least)
+    return least
+
+
+@given(st.integers(0, 100), st.integers(0, 2**32 - 1))
+def test_smaller_in_a_loop_finds_the_least(m, seed):
+    u, v = np.random.default_rng(seed).integers(-3, 4, (2, m)).astype(float)
+    u[u == 3] = np.inf
+    assert smallest(u, v) == min(u - v, default=np.inf)
+    assert simd._plain_smaller(1.0, 2.0) == simd._plain_smaller(2.0, 1.0) == 1.0
+    assert simd._plain_smaller(np.inf, 1.0) == simd._plain_smaller(1.0, np.inf) == 1.0
 
 
 def kernels_of(*modules):
