@@ -219,7 +219,7 @@ def test_renumbering_walks_every_cycle():
     # Two cycles of two, one of three, one node that stays.
     assert_renumbers([0, 2, 1, 4, 5, 3, 6, 8, 7], [0] * 9)
     assert_renumbers([0, 2, 1, 4, 5, 3, 6, 8, 7], chain)
-    # One of all, forwards and backwards; one that goes to and fro.
+    # One of all, forwards and backwards; one that jumps about.
     assert_renumbers([0, 2, 3, 4, 5, 6, 7, 8, 1], chain)
     assert_renumbers([0, 8, 1, 2, 3, 4, 5, 6, 7], chain)
     assert_renumbers([0, 5, 7, 1, 8, 2, 4, 3, 6], chain)
