@@ -265,43 +265,70 @@ def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
             assert_strongly_feasible(broken, 4, whole)
 
 
-@nb.njit
-def least_difference(u, v):
-    return simd.least_difference(u, v)
+@pytest.fixture(scope="module")
+def compiled():
+    """Return the vector instructions compiled, also where kernels are not."""
+    least, is_less = simd._simd_least_difference, simd._simd_smaller
+
+    def least_difference(u, v):
+        return least(u, v)
+
+    def smallest(u, v):
+        found = np.inf
+        for k in range(u.size):
+            found = is_less(u[k] - v[k], found)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nb.config, "DISABLE_JIT", 0)
+        return nb.njit(least_difference), nb.njit(smallest)
 
 
-@given(st.data())
-def test_least_difference_and_its_place(data):
-    m = data.draw(st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 100, 257]))
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    u, v = rng.integers(0, 4, (2, m)).astype(float)
+LENGTHS = st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 100, 257])
+
+
+@given(LENGTHS, st.integers(0, 5), st.integers(0, 2**32 - 1))
+def test_least_difference_and_its_place(compiled, m, begin, seed):
+    rng = np.random.default_rng(seed)
+    # Vectors may begin at any number, wherever the array lies in memory.
+    u, v = rng.integers(0, 4, (2, begin + m)).astype(float)[:, begin:]
     u[rng.random(m) < 0.3] = np.inf
     u[rng.integers(m)] = 1.0
-    assert least_difference(u, v) == ((u - v).min(), np.argmin(u - v))
-    assert simd._plain_least_difference(u, v) == ((u - v).min(), np.argmin(u - v))
+    expected = (u - v).min(), np.argmin(u - v)
+    assert simd._plain_least_difference(u, v) == expected
+    assert compiled[0](u, v) == expected
 
 
-def test_least_difference_where_all_is_forbidden():
-    for m in (1, 20):
-        u, v = np.full(m, np.inf), np.zeros(m)
-        assert least_difference(u, v) == (np.inf, 0)
+def test_least_difference_looks_at_every_place(compiled):
+    for m in (*range(1, 36), 64, 79):
+        # Smaller differences before and behind must not be seen.
+        u, v = np.repeat([[-9.0], [9.0]], m + 32, axis=1)[:, 16 : m + 16]
+        v[:] = 0.0
+        for k in range(m):
+            u[:] = 1.0
+            u[k] = -1.0
+            assert compiled[0](u, v) == (-1.0, k)
+            # Of equal ones the first.
+            for other in (k - 1, (k + 16) % m, (7 * k) % m):
+                u[other] = -1.0
+                assert compiled[0](u, v) == (-1.0, min(k, other % m))
+                u[other], u[k] = 1.0, -1.0
 
 
-@nb.njit
-def smallest(values, others):
-    least = np.inf
-    for k in range(values.size):
-        least = simd.smaller(values[k] - others[k], least)
-    return least
-
-
-@given(st.integers(0, 100), st.integers(0, 2**32 - 1))
-def test_smaller_in_a_loop_finds_the_least(m, seed):
+@given(LENGTHS, st.integers(0, 2**32 - 1))
+def test_smaller_in_a_loop_finds_the_least(compiled, m, seed):
     u, v = np.random.default_rng(seed).integers(-3, 4, (2, m)).astype(float)
     u[u == 3] = np.inf
-    assert smallest(u, v) == min(u - v, default=np.inf)
+    assert compiled[1](u, v) == (u - v).min()
     assert simd._plain_smaller(1.0, 2.0) == simd._plain_smaller(2.0, 1.0) == 1.0
     assert simd._plain_smaller(np.inf, 1.0) == simd._plain_smaller(1.0, np.inf) == 1.0
+
+
+def test_least_difference_where_all_is_forbidden(compiled):
+    for m in (1, 20):
+        u, v = np.full(m, np.inf), np.zeros(m)
+        assert compiled[0](u, v) == (np.inf, 0)
+        assert simd._plain_least_difference(u, v) == (np.inf, 0)
 
 
 def kernels_of(*modules):
