@@ -71,6 +71,29 @@ def test_matrices_and_lines_agree_with_highs():
     assert_agrees(Problem(x[:, 0], y[:, 0], a, b, p=2, normalize=True))
 
 
+def test_many_coordinates_agree_with_highs():
+    x, y, a, b = clouds(18, d=25)
+    assert_agrees(Problem(x, y, a, b, normalize=True))
+
+
+def test_all_processors_can_be_asked_for():
+    x, y, a, b = clouds(19)
+    problem = Problem(x, y, a, b, normalize=True)
+    one = assert_agrees(problem)
+    for n_jobs in (-1, 2.0, np.int64(2)):
+        assert assert_agrees(problem, n_jobs=n_jobs).value == one.value
+
+
+@pytest.mark.parametrize("p", [1, 1.5, 2])
+def test_the_compiled_check_of_a_line_agrees_with_numpy(p, monkeypatch):
+    monkeypatch.setattr(_transform, "_COMPILED_LINE", 0)
+    x, y, _, _ = clouds(20, d=1)
+    geometry = Problem(x[:, 0], y[:, 0], p=p).geometry
+    f = np.random.default_rng(21).random(len(x))
+    compiled = _transform.column_minimum(geometry, f, 1)
+    assert np.abs(compiled - geometry.column_minimum(f)).max() <= 1e-14
+
+
 def test_the_number_of_threads_changes_nothing(monkeypatch):
     monkeypatch.setattr(lists, "_RANGE", 100)
     x, y, a, b = clouds(9)

@@ -176,6 +176,71 @@ def test_renumbering_changes_nothing_but_numbers(monkeypatch):
     assert after == before
 
 
+def hanging(order, parents):
+    """Return a tree with nodes in this preorder, each below a place in the order."""
+    size = len(order)
+    old = np.array(order)
+    tree = trees.Tree(
+        *np.zeros((5, size), np.uint32),
+        np.arange(size) * 10,
+        np.arange(size) * 0.5,
+        *np.zeros((2, size), np.uint32),
+        np.zeros(size),
+    )
+    below = np.ones(size, int)
+    for k in range(size - 1, 0, -1):
+        below[parents[k]] += below[k]
+    tree.parent[old] = old[list(parents)]
+    tree.thread[old], tree.back[old] = np.roll(old, -1), np.roll(old, 1)
+    tree.size[old] = below
+    tree.last[old] = old[np.arange(size) + below - 1]
+    tree.atom[:] = np.roll(np.arange(size), 1)
+    tree.node[tree.atom] = np.arange(size)
+    return tree
+
+
+def assert_renumbers(order, parents):
+    tree = hanging(order, parents)
+    before = trees.Tree(*(part.copy() for part in tree))
+    trees.renumber(tree)
+    size, old = len(order), np.array(order)
+    for part in ("flow", "cost", "atom", "size"):
+        moved = getattr(before, part)[old]
+        assert list(getattr(tree, part)) == list(moved), part
+    assert list(tree.parent) == list(parents)
+    assert list(tree.thread) == [*range(1, size), 0]
+    assert list(tree.back) == [size - 1, *range(size - 1)]
+    assert list(tree.last) == list(np.arange(size) + tree.size - 1)
+    assert list(tree.atom[tree.node]) == list(range(size))
+
+
+def test_renumbering_walks_every_cycle():
+    chain = [0, 0, 1, 2, 3, 4, 5, 6, 7]
+    # Two cycles of two, one of three, one node that stays.
+    assert_renumbers([0, 2, 1, 4, 5, 3, 6, 8, 7], [0] * 9)
+    assert_renumbers([0, 2, 1, 4, 5, 3, 6, 8, 7], chain)
+    # One of all, forwards and backwards; one that jumps about.
+    assert_renumbers([0, 2, 3, 4, 5, 6, 7, 8, 1], chain)
+    assert_renumbers([0, 8, 1, 2, 3, 4, 5, 6, 7], chain)
+    assert_renumbers([0, 5, 7, 1, 8, 2, 4, 3, 6], chain)
+    assert_renumbers(range(9), chain)
+    assert_renumbers([0], [0])
+
+
+@given(st.data())
+def test_renumbering_has_an_obvious_twin(data):
+    size = data.draw(st.integers(1, 30))
+    order = [0, *data.draw(st.permutations(range(1, size)))]
+    parents = [0]
+    for k in range(1, size):
+        # Below the node before, or any of those above it: so preorder wants it.
+        above = [k - 1]
+        while above[-1] != 0:
+            above.append(parents[above[-1]])
+        parents.append(data.draw(st.sampled_from(above)))
+    assert_renumbers(order, parents)
+
+
 def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
     problem = Problem.from_cost(np.random.default_rng(51).random((4, 4)))
     _, seen = trees_of(problem, monkeypatch)
@@ -200,26 +265,70 @@ def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
             assert_strongly_feasible(broken, 4, whole)
 
 
-@nb.njit
-def least_difference(u, v):
-    return simd.least_difference(u, v)
+@pytest.fixture(scope="module")
+def compiled():
+    """Return the vector instructions compiled, also where kernels are not."""
+    least, is_less = simd._simd_least_difference, simd._simd_smaller
+
+    def least_difference(u, v):
+        return least(u, v)
+
+    def smallest(u, v):
+        found = np.inf
+        for k in range(u.size):
+            found = is_less(u[k] - v[k], found)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nb.config, "DISABLE_JIT", 0)
+        return nb.njit(least_difference), nb.njit(smallest)
 
 
-@given(st.data())
-def test_least_difference_and_its_place(data):
-    m = data.draw(st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 100, 257]))
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    u, v = rng.integers(0, 4, (2, m)).astype(float)
+LENGTHS = st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 100, 257])
+
+
+@given(LENGTHS, st.integers(0, 5), st.integers(0, 2**32 - 1))
+def test_least_difference_and_its_place(compiled, m, begin, seed):
+    rng = np.random.default_rng(seed)
+    # Vectors may begin at any number, wherever the array lies in memory.
+    u, v = rng.integers(0, 4, (2, begin + m)).astype(float)[:, begin:]
     u[rng.random(m) < 0.3] = np.inf
     u[rng.integers(m)] = 1.0
-    assert least_difference(u, v) == ((u - v).min(), np.argmin(u - v))
-    assert simd._plain_least_difference(u, v) == ((u - v).min(), np.argmin(u - v))
+    expected = (u - v).min(), np.argmin(u - v)
+    assert simd._plain_least_difference(u, v) == expected
+    assert compiled[0](u, v) == expected
 
 
-def test_least_difference_where_all_is_forbidden():
+def test_least_difference_looks_at_every_place(compiled):
+    for m in (*range(1, 36), 64, 79):
+        # Smaller differences before and behind must not be seen.
+        u, v = np.repeat([[-9.0], [9.0]], m + 32, axis=1)[:, 16 : m + 16]
+        v[:] = 0.0
+        for k in range(m):
+            u[:] = 1.0
+            u[k] = -1.0
+            assert compiled[0](u, v) == (-1.0, k)
+            # Of equal ones the first.
+            for other in (k - 1, (k + 16) % m, (7 * k) % m):
+                u[other] = -1.0
+                assert compiled[0](u, v) == (-1.0, min(k, other % m))
+                u[other], u[k] = 1.0, -1.0
+
+
+@given(LENGTHS, st.integers(0, 2**32 - 1))
+def test_smaller_in_a_loop_finds_the_least(compiled, m, seed):
+    u, v = np.random.default_rng(seed).integers(-3, 4, (2, m)).astype(float)
+    u[u == 3] = np.inf
+    assert compiled[1](u, v) == (u - v).min()
+    assert simd._plain_smaller(1.0, 2.0) == simd._plain_smaller(2.0, 1.0) == 1.0
+    assert simd._plain_smaller(np.inf, 1.0) == simd._plain_smaller(1.0, np.inf) == 1.0
+
+
+def test_least_difference_where_all_is_forbidden(compiled):
     for m in (1, 20):
         u, v = np.full(m, np.inf), np.zeros(m)
-        assert least_difference(u, v) == (np.inf, 0)
+        assert compiled[0](u, v) == (np.inf, 0)
+        assert simd._plain_least_difference(u, v) == (np.inf, 0)
 
 
 def kernels_of(*modules):

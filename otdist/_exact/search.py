@@ -184,7 +184,7 @@ def _coarse_start(
         y=np.empty((2, _N_LANDMARKS, m)),
         order=np.concatenate([np.arange(n), np.arange(m)]),
         chosen=np.empty((2, 2 * most), np.int64),
-        floats=np.empty((4, 2 * most + 1)),
+        floats=np.empty((4, max(2 * most + 1, _N_LANDMARKS))),
         matrix=np.empty((most, most)),
     )
     has_groups: bool = small.coarse_start(

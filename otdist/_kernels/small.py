@@ -229,7 +229,7 @@ class Scratch(NamedTuple):
     y: np.ndarray  # (2, d, m) float64
     order: np.ndarray  # (n + m,) int64; on entry 0 … n - 1, 0 … m - 1
     chosen: np.ndarray  # (2, 2 G) int64
-    floats: np.ndarray  # (4, 2 G + 1) float64
+    floats: np.ndarray  # (4, 2 G + 1) float64, or (4, d) if d is more
     matrix: np.ndarray  # (G, G) float64
 
 
