@@ -235,10 +235,18 @@ class Problem:
         rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)
         return self.restrict(rows, columns), rows, columns
 
-    def restrict(self, rows: IntArray, columns: IntArray) -> Problem:
-        """Return the problem on the listed atoms, in that order."""
+    def restrict(
+        self,
+        rows: IntArray,
+        columns: IntArray,
+        a: FloatArray | None = None,
+        b: FloatArray | None = None,
+    ) -> Problem:
+        """Return the problem on the listed atoms, in that order, or with other masses."""
         part = self.geometry.restrict(rows, columns)
-        return self._with(part, self.a[rows], self.b[columns])
+        a = self.a[rows] if a is None else a
+        b = self.b[columns] if b is None else b
+        return self._with(part, a, b)
 
     def on(self, geometry: Geometry) -> Problem:
         """Return the problem with the same costs from elsewhere."""

@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "_transform": GEOMETRY | {"_kernels.certificate"},
     "_exact": {
         "_masses",
+        "_problem",
         "_plan",
         "_kernels.network_simplex",
         "_kernels.small",

@@ -51,8 +51,31 @@ def run(problem: Problem, options: Options) -> Candidate:
         if found is not None:
             return Candidate(*found, finished=True)
     if isinstance(geometry, Points) and n * m > _SMALL:
-        return _in_order(problem, options)
+        return _without_common(problem, options)
     return _in_parts(problem, options)
+
+
+def _without_common(problem: Problem, options: Options) -> Candidate:
+    """Solve for the mass that the two measures do not have in common, if p = 1."""
+    from otdist._exact import cancellation
+
+    rest = cancellation.cancel(problem) if problem.is_metric else None
+    if rest is None:
+        return _in_order(problem, options)
+    n, m = problem.shape
+    if rest.problem is None:
+        return Candidate(rest.kept, np.zeros(n), np.zeros(m), 0, finished=True)
+    if options.warm_start is not None:
+        f, g = options.warm_start
+        options = options._replace(warm_start=(f[rest.rows], g[rest.columns]))
+    found = _in_order(rest.problem, options)
+    assert isinstance(found.plan, Arcs)
+    moved = Arcs(
+        rest.rows[found.plan.rows], rest.columns[found.plan.columns], found.plan.mass
+    )
+    plan = Arcs(*(np.concatenate(pair) for pair in zip(rest.kept, moved, strict=True)))
+    f, g = cancellation.potentials(problem, rest.columns, found.g, options.n_jobs)
+    return found._replace(plan=plan, f=f, g=g)
 
 
 def _in_order(problem: Problem, options: Options) -> Candidate:

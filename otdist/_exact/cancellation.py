@@ -1,0 +1,89 @@
+"""Cancels the mass that two measures have in common, where the cost is a metric.
+
+Mass that both measures have at one point may stay there: a plan that moves it and brings
+other mass instead is no better, by the triangle inequality (Villani, *Topics in Optimal
+Transportation*, 2003, 1.2). What is left has fewer atoms, of two images half of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from otdist._exact import lists
+from otdist._exact.matrix import costs_of
+from otdist._exact.start import order_of
+from otdist._geometry.points import Points
+from otdist._plan import Arcs
+from otdist._problem import Problem
+from otdist._typing import FloatArray, IntArray
+
+# Less than this part of the mass is not worth another problem, and has few digits.
+_LEAST = 1e-9
+
+
+class Rest(NamedTuple):
+    """What is left of a problem, and the mass that stays where it is."""
+
+    problem: Problem | None  # None if nothing is left
+    rows: IntArray
+    columns: IntArray
+    kept: Arcs
+
+
+def cancel(problem: Problem) -> Rest | None:
+    """Cancel common mass; None if there is none, or next to nothing besides.
+
+    Points that occur more than once on a side are left alone.
+    """
+    geometry = problem.geometry
+    assert isinstance(geometry, Points)
+    x, y = geometry.x, geometry.y
+    if len(np.intersect1d(x[:, 0], y[:, 0])) == 0:
+        return None
+    _, place = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
+    at_x, at_y = place[: len(x)], place[len(x) :]
+    once = (np.bincount(at_x, minlength=len(place)) == 1) & (
+        np.bincount(at_y, minlength=len(place)) == 1
+    )
+    rows, columns = np.flatnonzero(once[at_x]), np.flatnonzero(once[at_y])
+    if len(rows) == 0:
+        return None
+    rows, columns = rows[np.argsort(at_x[rows])], columns[np.argsort(at_y[columns])]
+    mass = np.minimum(problem.a[rows], problem.b[columns])
+    kept = Arcs(rows, columns, mass)
+    a, b = problem.a.copy(), problem.b.copy()
+    a[rows] -= mass
+    b[columns] -= mass
+    left_x, left_y = np.flatnonzero(a), np.flatnonzero(b)
+    if len(left_x) == len(left_y) == 0:
+        return Rest(None, left_x, left_y, kept)
+    if min(a.sum(), b.sum()) < _LEAST * problem.mass:
+        return None
+    part = problem.restrict(left_x, left_y, a[left_x], b[left_y])
+    return Rest(part, left_x, left_y, kept)
+
+
+def potentials(
+    problem: Problem, columns: IntArray, g: FloatArray, n_jobs: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return potentials of all atoms, from those of the columns that were left.
+
+    They are one function and its negative, whose slope is nowhere more than 1: the
+    least ``cost - g`` over those columns. Mass that stays costs 0 and earns 0.
+    """
+    geometry = problem.geometry
+    assert isinstance(geometry, Points)
+    centres = geometry.y[columns]
+    order = order_of(centres)
+    values = []
+    for points in (geometry.x, geometry.y):
+        pairs = Points(
+            points, centres[order], geometry.metric, geometry.p, geometry.largest
+        )
+        value, _ = lists.nearest(
+            costs_of(pairs), g[order], 0, 1.0, n_jobs, by_column=False
+        )
+        values.append(value)
+    return values[0], -values[1]
