@@ -108,6 +108,32 @@ def test_nearest_arcs_of_tiles(case):
     assert_nearest(geometry, cost, f, 6, by_column=True)
 
 
+@given(cases())
+def test_nearest_arcs_where_there_is_little_room(case):
+    """The step is made shorter; of points that are all equal so many are enough."""
+    seed, (metric, p) = case
+    rng = np.random.default_rng(seed)
+    geometry = geometry_of(rng, (SIZE, SIZE + 30), metric, p, rng.choice([0.0, 1.0]))
+    cost = geometry.dense()
+    g = potential_of(rng, geometry, cost)
+    real = tiles.scratch_for
+
+    def tight(n_tiles, width):
+        made, room = real(n_tiles, width), tiles.TILE + 12
+        return made._replace(end=made.end[:room], values=made.values[:room])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "scratch_for", tight)
+        least, found = lists.nearest(
+            costs_of(geometry), g, 10, geometry.largest, 1, by_column=False
+        )
+    scale = np.abs(g).max() + geometry.largest
+    assert least == pytest.approx((cost - g).min(axis=1), abs=1e-14 * scale)
+    for i in range(len(cost)):
+        end = found.end[i, : found.number[i]]
+        assert 1 <= len(set(end.tolist())) == len(end) <= 10
+
+
 def test_a_bound_too_high_is_seen(monkeypatch):
     """Tiles that claim less than their potentials are skipped, and should not be."""
     rng = np.random.default_rng(3)
