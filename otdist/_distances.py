@@ -62,7 +62,8 @@ def wasserstein_distance(
     Notes
     -----
     On the line O(n log n) time and O(n) memory; else the network simplex
-    method, about O(n² log n) in practice, with the (n, m) matrix in memory.
+    method, with O(n + m) memory, or the (n, m) matrix for points of 24
+    coordinates or more and for a metric given as a function.
 
     Examples
     --------

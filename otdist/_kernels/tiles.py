@@ -1,8 +1,7 @@
 """Passes over points that skip whole tiles of them.
 
-Points that follow each other in the order of a kd-tree lie together. For every 128 of
-them their centre and radius are known, and a linear function that their potentials are
-close to. The cost is convex, so it lies above its tangent at the centre: what that and
+Points of a tile, which follow each other, lie together (`_exact.start.order_of`). Its
+centre and radius are known, and a linear function that its potentials are close to. The cost is convex, so it lies above its tangent at the centre: what that and
 the linear function differ by on the tile bounds the slack of all its points from below.
 Of most tiles no point needs to be looked at, also along the rays of W1, where
 potentials fall as fast as costs grow.
@@ -296,7 +295,7 @@ def nearest(
     least: np.ndarray,
     arcs: Found,
 ) -> None:
-    """Do what `nearest.nearest` does, on points in the order of a kd-tree."""
+    """Do what `nearest.nearest` does, on points by tiles."""
     width = arcs.end.shape[1]
     # Neighbouring lines need about the same step; it never shrinks to 0.
     shortest = 1e-13 * scale if width > 0 else 0.0
@@ -339,7 +338,7 @@ def violations(
     least: np.ndarray,
     arcs: Found,
 ) -> None:
-    """Do what `pricing.violations` does, on points in the order of a kd-tree.
+    """Do what `pricing.violations` does, on points by tiles.
 
     Of each tile some of the most violated arcs count.
     """

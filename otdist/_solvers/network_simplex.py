@@ -79,7 +79,7 @@ def _without_common(problem: Problem, options: Options) -> Candidate:
 
 
 def _in_order(problem: Problem, options: Options) -> Candidate:
-    """Solve on points reordered, so that neighbours lie together in memory."""
+    """Solve on points reordered, so that those of a tile lie together."""
     from otdist._exact.start import order_of
 
     geometry = problem.geometry
