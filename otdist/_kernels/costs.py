@@ -179,27 +179,22 @@ def point_slacks(
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def slacks_of(
-    costs: Costs, by_column: bool, line: int, potential: np.ndarray, out: np.ndarray
-) -> None:
-    """Write the slacks of a line; of a matrix, of a row only."""
+def slacks_of(costs: Costs, line: int, potential: np.ndarray, out: np.ndarray) -> None:
+    """Write the slacks of a row."""
     if costs.kind == MATRIX:
         row = costs.matrix[line]
         for j in range(out.size):
             out[j] = row[j] - potential[j]
         return
-    if by_column:
-        point, others = costs.y[:, line], costs.x
-    else:
-        point, others = costs.x[:, line], costs.y
-    point_slacks(point, others, 0, costs.kind, costs.p, potential, out)
+    point = costs.x[:, line]
+    point_slacks(point, costs.y, 0, costs.kind, costs.p, potential, out)
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) -> None:
     """Write the costs of the rows from `start` on; `nothing` (m,) is zero."""
     for k in range(out.shape[0]):
-        slacks_of(costs, False, start + k, nothing, out[k])
+        slacks_of(costs, start + k, nothing, out[k])
 
 
 @njit(

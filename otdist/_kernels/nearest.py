@@ -235,7 +235,7 @@ def nearest(
     step = 1e-3 * scale
     for line in range(start, stop):
         if not by_column:
-            slacks_of(costs, False, line, potential, slacks)
+            slacks_of(costs, line, potential, slacks)
             _group_minima(slacks, minima)
         else:
             column = (line - start) % _STRIP

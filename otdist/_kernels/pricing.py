@@ -33,7 +33,7 @@ def violations(
     chunk = max(8, min(128, g.size // (2 * width)))
     for i in rows:
         count[i] = 0
-        slacks_of(costs, False, i, g, slacks)
+        slacks_of(costs, i, g, slacks)
         least[i] = minimum(slacks)
         if not least[i] - f[i] < -tolerance:
             continue
@@ -72,7 +72,7 @@ def carry_over(
     `nothing` (m,) is zero, `slacks` (m,) is scratch.
     """
     for k in range(rows.size):
-        slacks_of(costs, False, rows[k], nothing, slacks)
+        slacks_of(costs, rows[k], nothing, slacks)
         f_k = f[k]
         for j in range(g.size):
             slack = slacks[columns[j]] - f_k
