@@ -244,17 +244,20 @@ class Problem:
     ) -> Problem:
         """Return the problem on the listed atoms, in that order, or with other masses."""
         part = self.geometry.restrict(rows, columns)
+        mass = self.mass if a is None else math.fsum(a.tolist())
         a = self.a[rows] if a is None else a
         b = self.b[columns] if b is None else b
-        return self._with(part, a, b)
+        return self._with(part, a, b, mass)
 
     def on(self, geometry: Geometry) -> Problem:
         """Return the problem with the same costs from elsewhere."""
-        return self._with(geometry, self.a, self.b)
+        return self._with(geometry, self.a, self.b, self.mass)
 
-    def _with(self, geometry: Geometry, a: FloatArray, b: FloatArray) -> Problem:
+    def _with(
+        self, geometry: Geometry, a: FloatArray, b: FloatArray, mass: float
+    ) -> Problem:
         other = Problem.__new__(Problem)
-        other._set(geometry, a, b, self.metric, self.p, self.mass)
+        other._set(geometry, a, b, self.metric, self.p, mass)
         return other
 
 

@@ -63,6 +63,7 @@ def test_common_mass_is_found_and_stays():
         assert (np.flatnonzero(left) == rest.rows).all()
         assert (rest.problem.a == left[rest.rows]).all()
         assert rest.problem.a.sum() == rest.problem.b.sum() < problem.mass
+        assert rest.problem.mass == rest.problem.a.sum()
     assert n_cancelled >= 10
 
 

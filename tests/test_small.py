@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from otdist import Problem, solve
 from otdist._exact import columns, search, tree
-from otdist._kernels import clusters, small
+from otdist._kernels import clusters, costs, small
 from otdist._solvers import network_simplex as solver
 
 
@@ -220,18 +220,12 @@ def test_potentials_carry_over_from_level_to_level(seed, monkeypatch):
     assert left_by(problem, monkeypatch, budget=4000) < 0.3
 
 
-@nb.njit
-def carried_over(cost, rows, f, columns, g):
-    """Call what only kernels can call."""
-    small._carried_over(cost, rows, f, columns, g)
-
-
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_potentials_carry_over_by_the_c_transform(k, q, seed):
     rng = np.random.default_rng(seed)
-    cost, f, g = rng.random((12, 50)), rng.normal(size=k), np.empty(q)
+    cost, f, g = read_only(rng.random((12, 50))), rng.normal(size=k), np.empty(q)
     rows, chosen = rng.permutation(12)[:k], rng.permutation(50)[:q]
-    carried_over(cost, rows, f, chosen, g)
+    costs.carry_over(cost, rows, f, chosen, g)
     assert (g == (cost[np.ix_(rows, chosen)] - f[:, None]).min(axis=0)).all()
 
 

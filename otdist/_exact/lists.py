@@ -15,7 +15,7 @@ from otdist._exact.matrix import restricted
 from otdist._kernels import nearest as near
 from otdist._kernels import pricing
 from otdist._kernels import tiles as tiled
-from otdist._kernels.costs import MATRIX, Costs, Found
+from otdist._kernels.costs import MATRIX, Costs, Found, carry_over
 from otdist._kernels.lists import Lists, Rows, merge, turn
 from otdist._typing import FloatArray, IntArray
 
@@ -88,7 +88,6 @@ def nearest(
     lines, size = (m, n) if by_column else (n, m)
     least, found = np.empty(lines), _places(lines, width)
     if costs.kind == MATRIX:
-        nothing = np.zeros(size)
 
         def work(start: int, stop: int) -> None:
             scratch = near.scratch_for(size, width)
@@ -98,7 +97,6 @@ def nearest(
                 start,
                 stop,
                 potential,
-                nothing,
                 scale,
                 scratch,
                 least,
@@ -167,10 +165,8 @@ def carried_over(
             restricted(costs, rows, columns), f, 0, 1.0, n_jobs, by_column=True
         )
         return g
-    _, m = shape_of(costs)
-    g = np.full(len(columns), np.inf)
-    nothing, scratch = np.zeros((2, m))
-    pricing.carry_over(costs, rows, f, columns, nothing, scratch, g)
+    g = np.empty(len(columns))
+    carry_over(costs.matrix, rows, f, columns, g)
     return g
 
 

@@ -223,3 +223,19 @@ def cost_of(costs: Costs, i: int, j: int) -> float:
     if costs.p == 1.0 or (costs.kind == EUCLIDEAN and costs.p == 2.0):
         return total
     return total**costs.p
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def carry_over(
+    matrix: np.ndarray,
+    rows: np.ndarray,
+    f: np.ndarray,
+    columns: np.ndarray,
+    g: np.ndarray,
+) -> None:
+    """Write ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
+    g[:] = np.inf
+    for k in range(rows.size):
+        row = matrix[rows[k]]
+        for q in range(g.size):
+            g[q] = smaller(row[columns[q]] - f[k], g[q])

@@ -140,7 +140,7 @@ def _strip_minima(strip: np.ndarray, f: np.ndarray, minima: np.ndarray) -> None:
     no_cfunc_wrapper=True,
 )
 def _members_below(
-    slacks: np.ndarray,
+    costs: np.ndarray,
     potential: np.ndarray,
     groups: np.ndarray,
     n_groups: int,
@@ -151,8 +151,8 @@ def _members_below(
     """Write the members of some groups that are below the level, and their slacks."""
     n_found = 0
     for group in groups:
-        for k in range(np.int64(group), slacks.size, n_groups):
-            slack = slacks[k] - potential[k]
+        for k in range(np.int64(group), costs.size, n_groups):
+            slack = costs[k] - potential[k]
             end[n_found], values[n_found] = k, slack
             n_found += slack < level
     return n_found
@@ -218,7 +218,6 @@ def nearest(
     start: int,
     stop: int,
     potential: np.ndarray,
-    nothing: np.ndarray,
     scale: float,
     scratch: Scratch,
     least: np.ndarray,
@@ -227,8 +226,8 @@ def nearest(
     """Find the arcs of smallest slack of every line in ``start … stop - 1``.
 
     `least` (lines,) receives the smallest slack, which is the c-transform of
-    `potential`; `nothing`, of the size of that, is zero. Of equal slacks any may be
-    taken: the search begins at another place in every line, so that ties are spread.
+    `potential`. Of equal slacks any may be taken: the search begins at another place in
+    every line, so that ties are spread.
     """
     slacks, strip, minima, groups, end, values = scratch
     n_groups, width = minima.size, arcs.end.shape[1]
@@ -256,10 +255,14 @@ def nearest(
         level = smallest + step
         begin = (line * 7919) % n_groups
         kept = groups[: _keep_below(minima, level, begin, groups)]
+        # Twice, since a row and a column are two types.
         if by_column:
-            whole = costs.matrix[:, line]
-            n = _members_below(whole, potential, kept, n_groups, level, end, values)
+            column_costs = costs.matrix[:, line]
+            n = _members_below(
+                column_costs, potential, kept, n_groups, level, end, values
+            )
         else:
-            n = _members_below(slacks, nothing, kept, n_groups, level, end, values)
+            row = costs.matrix[line]
+            n = _members_below(row, potential, kept, n_groups, level, end, values)
         found = arcs.end[line]
         arcs.number[line] = keep_best(end[:n], values[:n], smallest, step, found)

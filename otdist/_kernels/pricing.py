@@ -55,25 +55,3 @@ def violations(
                     count[i] += 1
                 if count[i] == width:
                     break
-
-
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def carry_over(
-    costs: Costs,
-    rows: np.ndarray,
-    f: np.ndarray,
-    columns: np.ndarray,
-    nothing: np.ndarray,
-    slacks: np.ndarray,
-    g: np.ndarray,
-) -> None:
-    """Lower g to ``min c[i, j] - f[i]`` over the rows given, for the columns given.
-
-    `nothing` (m,) is zero, `slacks` (m,) is scratch.
-    """
-    for k in range(rows.size):
-        slacks_of(costs, rows[k], nothing, slacks)
-        f_k = f[k]
-        for j in range(g.size):
-            slack = slacks[columns[j]] - f_k
-            g[j] = slack if slack < g[j] else g[j]  # noqa: FURB136

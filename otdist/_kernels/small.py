@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from otdist._kernels.clusters import central, kd_order, spread
+from otdist._kernels.costs import carry_over
 from otdist._kernels.network_simplex import DONE, MORE, Search, run
 from otdist._kernels.simd import least_difference, smaller
 from otdist._kernels.tree import (
@@ -199,29 +200,6 @@ def _coordinates(
             y[k, j] = cost[row, j] * unit
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _carried_over(
-    cost: np.ndarray,
-    rows: np.ndarray,
-    f: np.ndarray,
-    columns: np.ndarray,
-    g: np.ndarray,
-) -> None:
-    """Write ``min_i cost[i, j] - f[i]`` over the rows given, for the columns given."""
-    g[:] = np.inf
-    for k in range(rows.size):
-        row = cost[rows[k]]
-        for q in range(g.size):
-            g[q] = smaller(row[columns[q]] - f[k], g[q])
-
-
 class Scratch(NamedTuple):
     """Arrays for coarse problems of no more than 2 ** depth groups, G."""
 
@@ -280,7 +258,7 @@ def coarse_start(
         known = scratch.chosen[1, :n_known]
         if n_known > 0:
             part = start[size : 2 * size]
-            _carried_over(cost, known, f[:n_known], columns, part)
+            carry_over(cost, known, f[:n_known], columns, part)
             margin = 0.1 * scale
         coarse = scratch.matrix[:size, :size]
         for k in range(size):

@@ -246,7 +246,7 @@ def _collect(
     n_found = 0
     # The tile that is likely to hold the least slack first, and again in its turn.
     for turn in range(-1, bounds.size):
-        t = max(turn, 0) if turn >= 0 else first
+        t = turn if turn >= 0 else first
         if turn >= 0 and not bounds[t] < least + step:
             continue
         start = t * TILE

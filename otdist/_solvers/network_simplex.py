@@ -36,10 +36,10 @@ def run(problem: Problem, options: Options) -> Candidate:
     if (geometry := tabulated(problem.geometry)) is not problem.geometry:
         problem = problem.on(geometry)
     n, m = geometry.shape
-    is_small, needs_groups = n * m <= _SMALL, False
-    if isinstance(geometry, Dense) and not is_small:
-        is_small, needs_groups = n * m <= _MEDIUM and options.deadline == np.inf, True
-    if is_small and options.warm_start is None and options.report is None:
+    needs_groups = n * m > _SMALL
+    is_medium = isinstance(geometry, Dense) and n * m <= _MEDIUM
+    at_once = not needs_groups or (is_medium and options.deadline == np.inf)
+    if at_once and options.warm_start is None and options.report is None:
         found = simplex.solve_at_once(
             geometry,
             problem.a,
