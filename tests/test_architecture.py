@@ -34,6 +34,8 @@ MAY_IMPORT = {
         "_kernels.clusters",
         "_kernels.nearest",
         "_kernels.network_simplex",
+        "_kernels.exponential",
+        "_kernels.sinkhorn",
     },
     "_geometry": GEOMETRY,
     "_validate": set(),
@@ -64,7 +66,28 @@ MAY_IMPORT = {
         "_exact",
     }
     | GEOMETRY,
-    "_solvers": {"_problem", "_result", "_masses", "_plan", "_solvers", "_exact"}
+    # The entropic engine reads costs and groups atoms as the exact one does.
+    "_entropic": {
+        "_problem",
+        "_plan",
+        "_exact.matrix",
+        "_exact.start",
+        "_kernels.costs",
+        "_kernels.exponential",
+        "_kernels.sinkhorn",
+        "_kernels.balance",
+        "_entropic",
+    }
+    | GEOMETRY,
+    "_solvers": {
+        "_problem",
+        "_result",
+        "_masses",
+        "_plan",
+        "_solvers",
+        "_exact",
+        "_entropic",
+    }
     | GEOMETRY,
     "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"}
     | GEOMETRY,
@@ -88,7 +111,7 @@ FRIENDLY = {
     "plot",
 }
 #: Private parts that even the friendly layer leaves alone.
-INTERNAL = {"_kernels", "_solvers", "_masses", "_exact"}
+INTERNAL = {"_kernels", "_solvers", "_masses", "_exact", "_entropic"}
 
 KERNEL_IMPORTS = {"math", "numpy", "numba", "llvmlite", "typing"}
 #: Without counts of references: a view of an array costs 20 ns with them, in kernels
