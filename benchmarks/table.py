@@ -67,6 +67,7 @@ _TABLES = {
         entropic.FAMILIES,
         make_task,
         PEERS,
+        entropic.at_epsilon,
         compare=partial(entropic.compare_at_epsilon, part=0.01),
     ),
     "entropic_fine": _Table(
@@ -74,6 +75,7 @@ _TABLES = {
         entropic.FAMILIES,
         make_task,
         PEERS,
+        entropic.at_epsilon,
         compare=partial(entropic.compare_at_epsilon, part=0.001),
     ),
     "entropic_gap": _Table(

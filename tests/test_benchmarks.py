@@ -62,6 +62,7 @@ CLASSES = [
 @pytest.fixture
 def smallest(monkeypatch):
     monkeypatch.setattr(entropic, "GAP", 0.1)
+    monkeypatch.setattr(entropic, "TOL", 1e-4)
     for each in CLASSES:
         if hasattr(each, "params"):
             params = tuple(values[:1] for values in each.params)
@@ -167,7 +168,7 @@ def test_pot_that_stopped_early_is_not_timed(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("family", ["gaussian_2", "gaussian_2_p2", "rectangular"])
+@pytest.mark.parametrize("family", ["gaussian_2_p2", "rectangular"])
 @pytest.mark.parametrize("name", PEERS)
 def test_entropic_peer_solves_the_same_problem(name, family):
     task, peer = make_task(family, 36), PEERS[name]
@@ -283,13 +284,13 @@ def test_table_of_each_kind(what, family, n_lines, capsys):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("what", ["entropic", "entropic_fine", "entropic_gap"])
 def test_table_of_entropic_transport(what, capsys, monkeypatch):
-    some = {name: PEERS[name] for name in ("pot_log", "pot_stabilized")}
-    shown = table._TABLES[what]
+    monkeypatch.setattr(entropic, "TOL", 1e-3)
     if what != "entropic_gap":
-        monkeypatch.setitem(table._TABLES, what, shown._replace(peers=some))
-    table.main(["--what", what, "--quick", "--n", "16", "--family", "gaussian_2"])
+        shown = table._TABLES[what]._replace(peers={"pot_log": PEERS["pot_log"]})
+        monkeypatch.setitem(table._TABLES, what, shown)
+    table.main(["--what", what, "--quick", "--n", "64", "--family", "gaussian_2"])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == (3 if what == "entropic_gap" else 5)
+    assert len(lines) == 3
     assert 0 <= float(lines[1].split()[-1]) < 1
 
 
