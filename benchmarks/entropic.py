@@ -32,7 +32,7 @@ GAP_SIZES = sizes(250, 4000, 10000)
 LARGE_SIZES = sizes(250, 10**5)
 PARTS = (0.01, 0.001)
 #: What a peer may choose from on its way to a gap.
-GAP_PARTS = (0.03, 0.01, 0.003, 0.001, 0.0003)
+GAP_PARTS = (0.01, 0.003, 0.001, 0.0003, 0.0001)
 GAP_SETTINGS = (1e-4, 1e-6)
 FAMILIES = (
     "gaussian_2",
