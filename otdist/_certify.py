@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist._errors import InputError
-from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
 from otdist._geometry.line import Line
 from otdist._plan import Arcs
 from otdist._problem import Problem
 from otdist._result import Certificate
+from otdist._sums import Sums, scaled_sums
 from otdist._transform import column_minimum, row_minimum
 from otdist._typing import ArrayLike, FloatArray, IntArray
 from otdist._validate import (
@@ -126,7 +126,7 @@ def certify(
     if arcs is not None:
         primal = _upper_from_arcs(problem, arcs)
     else:
-        primal = _upper_from_rows(problem, plan)
+        primal = _upper_from_rows(problem, plan, n_jobs)
     dual = _lower_bound(problem, f, g, n_jobs)
     if g is not None and primal.value - dual.value > 2 * _EPS * dual.size:
         dual = _other_lower_bound(problem, g, dual, n_jobs)
@@ -318,20 +318,22 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
     return _Primal(_total(terms) + rest, off_a, off_b, size, False)
 
 
-def _upper_from_rows(problem: Problem, plan: Any) -> _Primal:
+def _upper_from_rows(problem: Problem, plan: Any, n_jobs: int) -> _Primal:
     """Do the same for a plan that is computed in blocks of rows."""
-    n, m = problem.shape
-    ones_a, ones_b = np.ones(n), np.ones(m)
-    sums_a, sums_b, cost, size = _scaled_sums(problem, plan.rows, ones_a, ones_b)
-    off_a, off_b = sums_a - problem.a, sums_b - problem.b
+    a, b = problem.a, problem.b
+
+    def sums(scale_a: FloatArray | None, scale_b: FloatArray | None) -> Sums:
+        return scaled_sums(problem.geometry, plan.rows, scale_a, scale_b, n_jobs)
+
+    given = sums(None, None)
+    off_a, off_b = given.rows - a, given.columns - b
     if _is_coupling(problem, off_a, off_b):
-        return _Primal(cost, off_a, off_b, size, True)
-    scale_a = _shrink(problem.a, sums_a)
-    _, sums_b, _, _ = _scaled_sums(problem, plan.rows, scale_a, ones_b)
-    scale_b = _shrink(problem.b, sums_b)
-    sums_a, sums_b, cost, size = _scaled_sums(problem, plan.rows, scale_a, scale_b)
-    rest = _rest_cost(problem, sums_a, sums_b)
-    return _Primal(cost + rest, off_a, off_b, size + abs(rest), False)
+        return _Primal(given.cost, off_a, off_b, given.size, True)
+    scale_a = _shrink(a, given.rows)
+    scale_b = _shrink(b, sums(scale_a, None).columns)
+    left = sums(scale_a, scale_b)
+    rest = _rest_cost(problem, left.rows, left.columns)
+    return _Primal(left.cost + rest, off_a, off_b, left.size + abs(rest), False)
 
 
 def _times(mass: FloatArray, cost: FloatArray) -> FloatArray:
@@ -350,29 +352,6 @@ def _is_rounding(problem: Problem, error: float) -> bool:
     n_atoms = len(problem.a) + len(problem.b)
     allowed = max(_COUPLING_TOLERANCE, _ATOM_TOLERANCE * n_atoms)
     return error <= allowed * problem.mass
-
-
-def _scaled_sums(
-    problem: Problem,
-    plan_rows: Callable[[int, int], FloatArray],
-    scale_a: FloatArray,
-    scale_b: FloatArray,
-) -> tuple[FloatArray, FloatArray, float, float]:
-    """Return both marginals and the cost of the plan scaled by rows and columns."""
-    n, m = problem.shape
-    sums_a, sums_b, costs, sizes = np.empty(n), np.zeros(m), [], []
-    for start, stop in row_blocks(n, m):
-        block = plan_rows(start, stop) * scale_a[start:stop, None] * scale_b
-        if not (block >= 0).all():
-            _refuse_entry(f"[{start}:{stop}]", float(block.min()))
-        sums_a[start:stop] = block.sum(axis=1)
-        sums_b += block.sum(axis=0)
-        costs_block = problem.geometry.rows(start, stop)
-        # 0 * inf: a forbidden arc that carries nothing costs nothing.
-        block *= np.where((block == 0) & np.isinf(costs_block), 0.0, costs_block)
-        costs.append(float(block.sum()))
-        sizes.append(float(np.abs(block).sum()))
-    return sums_a, sums_b, math.fsum(costs), math.fsum(sizes)
 
 
 def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> float:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory, row_blocks
+from otdist._geometry.dense import Dense
+from otdist._geometry.line import Line
+from otdist._geometry.points import Points
 from otdist._typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist._kernels.costs import Costs
 
 
 class Arcs(NamedTuple):
@@ -20,7 +28,7 @@ class Arcs(NamedTuple):
     mass: FloatArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class EntropicPlan:
     """An entropic plan rounded to exact marginals, in O(n + m) memory.
 
@@ -46,6 +54,21 @@ class EntropicPlan:
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Return the entries of a block of rows, shape (stop - start, m)."""
+        if self._costs is None:
+            return self._rows_of_any(start, stop)
+        from otdist._kernels.plans import entropic_rows
+
+        block = np.empty((stop - start, self.shape[1]))
+        scale = 1 / (self.epsilon * math.log(2))
+        factors = self.r, self.s, self.u, self.v
+        nothing = np.zeros(self.shape[1])
+        entropic_rows(
+            self._costs, start, self.f, self.g, scale, *factors, nothing, block
+        )
+        return block
+
+    def _rows_of_any(self, start: int, stop: int) -> FloatArray:
+        """Do the same for a metric that is a function."""
         exponent = self.f[start:stop, None] + self.g - self.geometry.rows(start, stop)
         exponent /= self.epsilon
         block: FloatArray = np.exp(exponent, out=exponent)
@@ -53,6 +76,19 @@ class EntropicPlan:
         block *= self.s
         block += self.u[start:stop, None] * self.v
         return block
+
+    @functools.cached_property
+    def _costs(self) -> Costs | None:
+        """Costs as kernels read them, without making a matrix."""
+        from otdist._exact.matrix import costs_of
+
+        geometry = self.geometry
+        is_named = isinstance(geometry, Points) and isinstance(geometry.metric, str)
+        return (
+            costs_of(geometry)
+            if is_named or isinstance(geometry, Dense | Line)
+            else None
+        )
 
     def put_back(
         self, geometry: Geometry, rows: IntArray, columns: IntArray

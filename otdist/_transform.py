@@ -15,7 +15,7 @@ from otdist._typing import FloatArray
 
 # Sizes at which a compiled pass takes over: NumPy is as fast on fewer points.
 _COMPILED_LINE = 20_000
-_COMPILED_PAIRS = 1 << 20
+COMPILED_PAIRS = 1 << 20
 # Coordinates from which on a product of matrices screens the pairs of points.
 _SCREENED_FROM = 24
 # Columns that are screened at a time.
@@ -23,7 +23,7 @@ _LINES = 512
 # Columns whose minima are found together.
 _TILE = 256
 # How the compiled passes call the metrics.
-_NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
+NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
 
 
 def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray:
@@ -31,10 +31,10 @@ def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray
     n, m = geometry.shape
     if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
         return _line_minimum(geometry, f)
-    if isinstance(geometry, Points) and n * m >= _COMPILED_PAIRS:
+    if isinstance(geometry, Points) and n * m >= COMPILED_PAIRS:
         metric = geometry.metric
         if isinstance(metric, str):
-            return _points_minimum(geometry, _NORMS[metric], f, n_jobs)
+            return _points_minimum(geometry, NORMS[metric], f, n_jobs)
     return geometry.column_minimum(f)
 
 

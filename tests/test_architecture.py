@@ -40,14 +40,16 @@ MAY_IMPORT = {
     "_geometry": GEOMETRY,
     "_validate": set(),
     "_masses": {"_plan"},
-    "_plan": GEOMETRY,
+    # A plan computes its entries by kernels; no certificate relies on how.
+    "_plan": {"_exact.matrix", "_kernels.costs", "_kernels.plans"} | GEOMETRY,
     "_problem": {"_validate"} | GEOMETRY,
     "_result": {"_plan", "_problem", "_gradients"},
     "_gradients": {"_plan", "_result"} | GEOMETRY,
     # The checker takes data from others, no algorithm; its kernel is its own.
-    "_certify": {"_problem", "_result", "_validate", "_plan", "_transform"}
+    "_certify": {"_problem", "_result", "_validate", "_plan", "_transform", "_sums"}
     | GEOMETRY
     | {"_kernels.certificate"},
+    "_sums": {"_transform"} | GEOMETRY | {"_kernels.certificate"},
     "_transform": GEOMETRY | {"_kernels.certificate"},
     "_exact": {
         "_masses",

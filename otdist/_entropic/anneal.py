@@ -176,7 +176,10 @@ class Anneal:
                 if not is_last and error <= wanted:
                     return state._replace(f=f, g=g, finished=True)
                 errors.append(state.error)
-                if errors[-1] > 0.5 * errors[-_PATIENCE:][0] and len(errors) > _PATIENCE:
+                if (
+                    errors[-1] > 0.5 * errors[-_PATIENCE:][0]
+                    and len(errors) > _PATIENCE
+                ):
                     return state
                 keep, rough = error > wanted, rough and error > part
             elif keep and blocks is None:

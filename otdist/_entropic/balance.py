@@ -53,9 +53,7 @@ class Balance:
         self.level, self.mass = blocks.level, float(a.sum())
         self.n_places = -(-len(b) // WIDTH) * WIDTH
 
-    def solve(
-        self, tol: float, max_steps: int
-    ) -> tuple[FloatArray, FloatArray, float]:
+    def solve(self, tol: float, max_steps: int) -> tuple[FloatArray, FloatArray, float]:
         """Return log u and log v that leave an error of at most tol, and the error.
 
         It is larger where columns had to be scaled so much that entries left out of the
