@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,10 @@ import numpy as np
 from otdist._errors import InputError
 from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
+from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
-from otdist._plan import Arcs
+from otdist._marginals import entry_rounding, grid_sums, require_factors
+from otdist._plan import Arcs, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
 from otdist._transform import column_minimum, row_minimum
@@ -125,8 +128,13 @@ def certify(
         require_finite("g", g)
     if arcs is not None:
         primal = _upper_from_arcs(problem, arcs)
+    elif isinstance(plan, GridPlan) and plan.geometry is problem.geometry:
+        require_factors(plan)
+        primal = _upper_from_sums(
+            problem, partial(grid_sums, plan), entry_rounding(plan)
+        )
     else:
-        primal = _upper_from_rows(problem, plan)
+        primal = _upper_from_sums(problem, partial(_scaled_sums, problem, plan.rows))
     dual = _lower_bound(problem, f, g, n_jobs)
     if g is not None and primal.value - dual.value > 2 * _EPS * dual.size:
         dual = _other_lower_bound(problem, g, dual, n_jobs)
@@ -134,6 +142,8 @@ def certify(
     if primal.is_coupling:
         hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
         hidden += float(np.abs(dual.g) @ np.abs(primal.off_b))
+    size_dual = float(problem.a @ np.abs(dual.f) + problem.b @ np.abs(dual.g))
+    hidden += primal.relative * (primal.size + size_dual)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
 
@@ -156,6 +166,7 @@ class _Primal(NamedTuple):
     off_b: FloatArray
     size: float
     is_coupling: bool  # as given, up to rounding; else it was repaired
+    relative: float = 0.0  # rounding of the plan's entries, as a part of them
 
 
 def _lower_bound(
@@ -200,6 +211,11 @@ def _dual_value(
     if isinstance(problem.geometry, Line):
         # On the line it compares sums of coordinates, or relies on their order.
         size += problem.mass * problem.geometry.largest
+    if isinstance(problem.geometry, Grid):
+        # Each axis adds its cost to what the axes before left, which may be negative.
+        size = len(problem.geometry.axes) * (
+            size + problem.mass * problem.geometry.largest
+        )
     # Potentials are defined up to a constant; the balanced choice rounds least.
     shift = float(a @ f - b @ g) / (2 * problem.mass)
     f, g = np.where(carries, f - shift, 0.0), np.where(used, g + shift, 0.0)
@@ -318,20 +334,28 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
     return _Primal(_total(terms) + rest, off_a, off_b, size, False)
 
 
-def _upper_from_rows(problem: Problem, plan: Any) -> _Primal:
-    """Do the same for a plan that is computed in blocks of rows."""
+def _upper_from_sums(
+    problem: Problem,
+    sums: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray, float, float]],
+    relative: float = 0.0,
+) -> _Primal:
+    """Do the same for a plan of which sums are known: by rows and columns, and of cost.
+
+    `sums` takes scales of rows and columns; `relative` is the rounding of the entries.
+    """
     n, m = problem.shape
     ones_a, ones_b = np.ones(n), np.ones(m)
-    sums_a, sums_b, cost, size = _scaled_sums(problem, plan.rows, ones_a, ones_b)
+    sums_a, sums_b, cost, size = sums(ones_a, ones_b)
     off_a, off_b = sums_a - problem.a, sums_b - problem.b
-    if _is_coupling(problem, off_a, off_b):
-        return _Primal(cost, off_a, off_b, size, True)
+    error = float(np.abs(off_a).sum() + np.abs(off_b).sum())
+    if _is_rounding(problem, error) or error <= relative * problem.mass:
+        return _Primal(cost, off_a, off_b, size, True, relative)
     scale_a = _shrink(problem.a, sums_a)
-    _, sums_b, _, _ = _scaled_sums(problem, plan.rows, scale_a, ones_b)
+    _, sums_b, _, _ = sums(scale_a, ones_b)
     scale_b = _shrink(problem.b, sums_b)
-    sums_a, sums_b, cost, size = _scaled_sums(problem, plan.rows, scale_a, scale_b)
+    sums_a, sums_b, cost, size = sums(scale_a, scale_b)
     rest = _rest_cost(problem, sums_a, sums_b)
-    return _Primal(cost + rest, off_a, off_b, size + abs(rest), False)
+    return _Primal(cost + rest, off_a, off_b, size + abs(rest), False, relative)
 
 
 def _times(mass: FloatArray, cost: FloatArray) -> FloatArray:

@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from otdist._entropic.grid import run_on_grid
 from otdist._geometry import Geometry, blocks
 from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
+from otdist._geometry.grid import Grid
 from otdist._masses import shrink
 from otdist._plan import EntropicPlan
 from otdist._problem import Problem
@@ -57,6 +59,8 @@ class _State(NamedTuple):
 
 def run(problem: Problem, options: Options) -> Candidate:
     """Iterate until the marginal error is at most ``tol * mass``; O(n + m) memory."""
+    if isinstance(problem.geometry, Grid):
+        return run_on_grid(problem, options)
     geometry, a, b = _held(problem.geometry), problem.a, problem.b
     has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
     # Spreading what is missing would use forbidden arcs: iterate until nothing is.

@@ -1,0 +1,1 @@
+"""Entropic transport on geometries that allow more than passes over all pairs."""

@@ -1,0 +1,41 @@
+"""Over-relaxation of Sinkhorn's iteration."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Relaxation:
+    """Potentials move omega times as far as the iteration says.
+
+    Near the optimum Sinkhorn's iteration is block Gauss-Seidel; with contraction
+    rate r at weight omega, its own rate is ``(r + omega - 1)**2 / (r omega**2)``
+    and the best weight follows from that (Young, 1971; Thibault et al., 2021).
+    The rate is observed over a few iterations at a time. If the error grows, the
+    weight goes back to 1 and is trusted less from then on.
+    """
+
+    _WINDOW = 10
+
+    def __init__(self) -> None:
+        self.omega = 1.0
+        self._cap = 1.9995
+        self._errors: list[float] = []
+        self._best = np.inf
+
+    def observe(self, error: float) -> bool:
+        """Take the error of one iteration; return whether to start over from g."""
+        if not error <= 10 * self._best:
+            self._cap = 1 + (max(self.omega, 1.01) - 1) / 2
+            self.omega, self._best, self._errors = 1.0, np.inf, []
+            return True
+        self._best = min(self._best, error)
+        self._errors.append(error)
+        if len(self._errors) > self._WINDOW:
+            rate = (self._errors[-1] / self._errors[-4]) ** (1 / 3)
+            if self.omega - 1 < rate < 1:
+                own = (rate + self.omega - 1) ** 2 / (rate * self.omega**2)
+                best = 2 / (1 + np.sqrt(max(1 - own, 0.0)))
+                self.omega = min(max(best, self.omega), self._cap)
+            self._errors = []
+        return False
