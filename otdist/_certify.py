@@ -128,7 +128,7 @@ def certify(
         require_finite("g", g)
     if arcs is not None:
         primal = _upper_from_arcs(problem, arcs)
-    elif isinstance(plan, GridPlan) and plan.geometry is problem.geometry:
+    elif isinstance(plan, GridPlan) and plan.geometry.equals(problem.geometry):
         require_factors(plan)
         primal = _upper_from_sums(
             problem, partial(grid_sums, plan), entry_rounding(plan)
@@ -146,6 +146,10 @@ def certify(
     hidden += primal.relative * (primal.size + size_dual)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
+
+
+#: Row sums, column sums, cost and size of the terms summed in it.
+_Sums = tuple[FloatArray, FloatArray, float, float]
 
 
 class _Dual(NamedTuple):
@@ -336,7 +340,7 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
 
 def _upper_from_sums(
     problem: Problem,
-    sums: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray, float, float]],
+    sums: Callable[[FloatArray, FloatArray], _Sums],
     relative: float = 0.0,
 ) -> _Primal:
     """Do the same for a plan of which sums are known: by rows and columns, and of cost.
@@ -381,7 +385,7 @@ def _scaled_sums(
     plan_rows: Callable[[int, int], FloatArray],
     scale_a: FloatArray,
     scale_b: FloatArray,
-) -> tuple[FloatArray, FloatArray, float, float]:
+) -> _Sums:
     """Return both marginals and the cost of the plan scaled by rows and columns."""
     n, m = problem.shape
     sums_a, sums_b, costs, sizes = np.empty(n), np.zeros(m), [], []

@@ -38,7 +38,7 @@ def grid_sums(
     columns = _row_sums(grid, log_s, log_r, factors) + v * u.sum()
     terms = []
     for k, cost in enumerate(costs):
-        product = factors[:k] + [weighted[k]] + factors[k + 1 :]
+        product = [*factors[:k], weighted[k], *factors[k + 1 :]]
         terms.append(_row_sums(grid, log_r, log_s, product))
         along_u, along_v = _along(grid, u, k), _along(grid, v, k)
         terms.append(along_u * (cost @ along_v))

@@ -43,10 +43,28 @@ MAY_IMPORT = {
     "_result": {"_plan", "_problem", "_gradients"},
     "_gradients": {"_plan", "_result"} | GEOMETRY,
     # The checker takes data from others, no algorithm; its kernel is its own.
-    "_certify": {"_problem", "_result", "_validate", "_plan", "_transform"}
+    "_certify": {
+        "_problem",
+        "_result",
+        "_validate",
+        "_plan",
+        "_transform",
+        "_marginals",
+    }
     | GEOMETRY
     | {"_kernels.certificate"},
-    "_transform": GEOMETRY | {"_kernels.certificate"},
+    "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
+    "_marginals": GEOMETRY | {"_plan", "_kernels.certificate_grid"},
+    "_entropic": {
+        "_problem",
+        "_plan",
+        "_masses",
+        "_result",
+        "_kernels.grids",
+        "_entropic",
+        "_solvers",  # for the type checker only
+    }
+    | GEOMETRY,
     "_exact": {
         "_masses",
         "_problem",
@@ -64,7 +82,15 @@ MAY_IMPORT = {
         "_exact",
     }
     | GEOMETRY,
-    "_solvers": {"_problem", "_result", "_masses", "_plan", "_solvers", "_exact"}
+    "_solvers": {
+        "_problem",
+        "_result",
+        "_masses",
+        "_plan",
+        "_solvers",
+        "_exact",
+        "_entropic",
+    }
     | GEOMETRY,
     "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"}
     | GEOMETRY,
@@ -88,7 +114,7 @@ FRIENDLY = {
     "plot",
 }
 #: Private parts that even the friendly layer leaves alone.
-INTERNAL = {"_kernels", "_solvers", "_masses", "_exact"}
+INTERNAL = {"_kernels", "_solvers", "_masses", "_exact", "_entropic"}
 
 KERNEL_IMPORTS = {"math", "numpy", "numba", "llvmlite", "typing"}
 #: Without counts of references: a view of an array costs 20 ns with them, in kernels
@@ -222,6 +248,16 @@ def test_import_direction(path):
         ("_distances", "from otdist._solvers.line import run", ["_solvers.line"]),
         ("_masses", "import otdist", ["__init__"]),
         ("_exact.tree", "from otdist._solvers import Options", ["_solvers"]),
+        (
+            "_marginals",
+            "from otdist._kernels.grids import log_sums_at",
+            ["_kernels.grids"],
+        ),
+        (
+            "_entropic.grid",
+            "from otdist._marginals import grid_sums",
+            ["_marginals"],
+        ),
         ("_solve", "from otdist._exact import columns", ["_exact.columns"]),
         ("_certify", "from otdist._problem import Problem", []),
         ("_solvers.line", "from otdist._solvers import Options", []),
@@ -235,7 +271,7 @@ def test_the_import_check_finds_planted_violations(name, source, found):
 def test_the_checker_takes_only_a_data_type_from_the_plans():
     source = (PACKAGE / "_certify.py").read_text()
     taken = {name for module, name in imports_of(source) if module == "otdist._plan"}
-    assert taken <= {"Arcs"}
+    assert taken <= {"Arcs", "GridPlan"}
 
 
 def test_only_the_problem_and_the_entry_points_validate():
@@ -342,6 +378,8 @@ def test_every_kernel_file_is_checked():
         "lists",
         "clusters",
         "certificate",
+        "certificate_grid",
+        "grids",
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from otdist._entropic.relaxation import Relaxation
 from otdist._geometry.grid import Grid
-from otdist._kernels.grids import log_sums
+from otdist._kernels.grids import log_sums_at
 from otdist._plan import GridPlan
 from otdist._problem import Problem
 from otdist._result import Candidate
@@ -25,14 +25,21 @@ if TYPE_CHECKING:
     from otdist._solvers import Options
 
 _ANNEALING = 0.5
-_ITERATIONS_PER_LEVEL = 5
-# Pixels of a tile, between which the kernel has one common factor.
-_TILE = 32
-# Costs along an axis, over epsilon, up to which the kernel fits float64 without tiles.
-_NARROW = 600.0
-# As in the compiled kernels: what is less than exp(-_DEEP) is taken for 0, and a sum below
-# _SAFE may have lost terms.
-_DEEP, _SAFE = 690.0, 1e-200
+# Before its target epsilon is lowered at this marginal error, as a part of the mass, or
+# after so many iterations. Potentials that are nearly right let the target begin where
+# over-relaxation pays; five iterations a level took two to five times as many in all.
+_LEVEL_TOL = 0.01
+_ITERATIONS_PER_LEVEL = 100
+# In a product both factors are at most exp(_LIFT), which uses the whole range of float64;
+# what is below exp(-_DEEP) counts as that, and a sum below _SAFE may be made of it.
+_LIFT, _DEEP, _SAFE = 300.0, 690.0, 1e-140
+# Costs over epsilon up to which there is no need to lift, which takes two digits.
+_FLAT = 250.0
+# How far costs may fall within a tile of columns, over epsilon: sums are then safe. The
+# narrowest tile, since each takes an exponential for every pixel.
+_RANGE, _NARROWEST = 800.0, 16
+# Pixels of the lines that go through one product: they stay in the processor's cache.
+_BLOCK = 1 << 16
 
 
 class State(NamedTuple):
@@ -80,7 +87,7 @@ def levels(problem: Problem, target: float, options: Options) -> Iterator[State]
         limit = options.max_iter
         if not is_last:
             limit = min(limit, n_iter + _ITERATIONS_PER_LEVEL)
-        tol = options.tol if is_last else 0.0
+        tol = options.tol if is_last else max(options.tol, _LEVEL_TOL)
         state = _level(problem, g, epsilon, n_iter, limit, tol, options)
         yield state
         if is_last or state.n_iter == options.max_iter:
@@ -124,7 +131,7 @@ def _level(
             g = 0.5 * (g + f)
             f = None
             continue
-        if tol > 0 and relaxation.observe(error):
+        if relaxation.observe(error):
             f = None
         g = g + relaxation.omega * (exact_g - g)
     return State(gibbs.transform(g, b), g, epsilon, n_iter, False)
@@ -140,8 +147,8 @@ class Gibbs:
 
     def __init__(self, grid: Grid, epsilon: float) -> None:
         self._grid, self._epsilon = grid, epsilon
-        costs = (grid.axis_cost(k) / epsilon for k in range(len(grid.axes)))
-        self._axes = [_Axis.of(cost) for cost in costs]
+        self._costs = [grid.axis_cost(k) / epsilon for k in range(len(grid.axes))]
+        self._tiles = [list(_tiles(cost)) for cost in self._costs]
 
     def transform(self, potential: FloatArray, mass: FloatArray) -> FloatArray:
         """Return the soft c-transform: minus epsilon log sum of mass exp(potential - c)."""
@@ -152,50 +159,61 @@ class Gibbs:
 
     def _log_sums(self, lines: FloatArray, k: int) -> FloatArray:
         """Return ``log sum_i exp(lines[:, i] - cost[i, j])`` along one axis."""
-        axis = self._axes[k]
-        if axis.tile < lines.shape[1]:
-            return axis.by_tiles(lines)
-        top = np.maximum(lines.max(axis=1, keepdims=True), np.finfo(float).min)
-        values = lines - top
-        is_deep = values < -_DEEP
-        np.exp(values, out=values)
-        values[is_deep] = 0.0
-        sums = values @ axis.kernel
-        is_lost = sums < _SAFE
-        sums[is_lost] = 1.0
-        out: FloatArray = np.log(sums, out=sums)
-        out += top
-        again = np.flatnonzero(is_lost.any(axis=1))
-        if len(again):
-            out[again] = axis.by_tiles(lines[again])
+        out = np.empty(lines.shape)
+        height = max(1, _BLOCK // lines.shape[1])
+        for start in range(0, len(lines), height):
+            block, sums = lines[start : start + height], out[start : start + height]
+            lost = [tile.write_log_sums(block, sums) for tile in self._tiles[k]]
+            if any(lost):
+                where, columns = np.nonzero(np.isnan(sums))
+                log_sums_at(block, self._costs[k], where, columns, sums)
         return out
 
 
-class _Axis(NamedTuple):
-    """The kernel along one axis, divided by its maximum between each two tiles."""
+class _Tile(NamedTuple):
+    """Columns of the kernel along one axis, each row divided by its maximum there."""
 
-    cost: FloatArray  # in units of epsilon
+    columns: slice
+    nearest: FloatArray  # least cost of each row, in units of epsilon
     kernel: FloatArray
-    peak: FloatArray  # logarithms of those maxima
-    tile: int  # pixels of a tile
+    lift: float
 
-    @classmethod
-    def of(cls, cost: FloatArray) -> _Axis:
-        side = len(cost)
-        tile = side if cost.max() <= _NARROW else min(_TILE, side)
-        starts = np.arange(0, side, tile)
-        nearest = np.minimum.reduceat(np.minimum.reduceat(cost, starts, 0), starts, 1)
-        each = np.arange(side) // tile
-        exponent = nearest[each[:, None], each] - cost
-        kernel = np.where(exponent > -_DEEP, np.exp(exponent), 0.0)
-        return cls(cost, kernel, -nearest, tile)
+    def write_log_sums(self, lines: FloatArray, out: FloatArray) -> bool:
+        """Write the logarithms of lines times kernel; NaN, and True, where not safe.
 
-    def by_tiles(self, lines: FloatArray) -> FloatArray:
-        """Return the sums of all lines, whatever their range."""
-        lines, out = np.ascontiguousarray(lines), np.empty(lines.shape)
-        scratch = (np.empty(n) for n in (len(self.peak), lines.shape[1], self.tile))
-        log_sums(lines, self.cost, self.kernel, self.peak, self.tile, *scratch, out)
-        return out
+        The largest term of each line becomes exp(2 lift): lifted, sums are safe until
+        they are less than exp(-900) of it.
+        """
+        values = lines - self.nearest
+        top = values.max(axis=1, keepdims=True)
+        is_empty = top[:, 0] == -np.inf
+        top[is_empty] = 0.0
+        values -= top - self.lift
+        np.maximum(values, -_DEEP, out=values)
+        sums = np.exp(values, out=values) @ self.kernel
+        is_lost = sums < _SAFE
+        is_lost[is_empty] = False
+        any_lost = bool(is_lost.any())
+        if any_lost:
+            sums[is_lost] = np.nan
+        np.log(sums, out=sums)
+        sums += top - 2 * self.lift
+        sums[is_empty] = -np.inf
+        out[:, self.columns] = sums
+        return any_lost
+
+
+def _tiles(cost: FloatArray) -> Iterator[_Tile]:
+    """Cut the columns so that costs fall by about `_RANGE` within a tile."""
+    side = len(cost)
+    farthest = max(float(cost[0, -1]), 1.0)
+    width = min(max(int(_RANGE / farthest * side), _NARROWEST), side)
+    lift = _LIFT if farthest > _FLAT else 0.0
+    for start in range(0, side, width):
+        columns = slice(start, start + width)
+        nearest = cost[:, columns].min(axis=1)
+        exponent = nearest[:, None] - cost[:, columns] + lift
+        yield _Tile(columns, nearest, np.exp(np.maximum(exponent, -_DEEP)), lift)
 
 
 def rounded(problem: Problem, state: State) -> GridPlan:

@@ -50,6 +50,15 @@ class Grid:
         n = math.prod(self.sides)
         return n, n
 
+    def equals(self, other: object) -> bool:
+        """Whether the other is a grid of the same pixels with the same cost."""
+        return (
+            isinstance(other, Grid)
+            and (self.metric, self.p, self.sides)
+            == (other.metric, other.p, other.sides)
+            and all(map(np.array_equal, self.axes, other.axes))
+        )
+
     def axis_cost(self, k: int) -> FloatArray:
         """Return the symmetric matrix of costs along one axis."""
         axis = self.axes[k][:, None]

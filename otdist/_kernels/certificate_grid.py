@@ -100,8 +100,6 @@ def log_sums(
             if line[i] < np.inf:
                 for start in range(0, line.size, _SCREEN):
                     part = slice(start, start + _SCREEN)
-                    _add_exponentials(
-                        line[i], cost[i, part], least[part], sums[part]
-                    )
+                    _add_exponentials(line[i], cost[i, part], least[part], sums[part])
         for j in range(line.size):
             line[j] = least[j] - np.log(sums[j]) if least[j] > -np.inf else np.inf
