@@ -21,7 +21,7 @@ from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
-from otdist._marginals import entry_rounding, grid_sums, require_factors
+from otdist._marginals import Sums, grid_sums
 from otdist._plan import Arcs, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
@@ -129,10 +129,7 @@ def certify(
     if arcs is not None:
         primal = _upper_from_arcs(problem, arcs)
     elif isinstance(plan, GridPlan) and plan.geometry.equals(problem.geometry):
-        require_factors(plan)
-        primal = _upper_from_sums(
-            problem, partial(grid_sums, plan), entry_rounding(plan)
-        )
+        primal = _upper_from_sums(problem, *grid_sums(plan))
     else:
         primal = _upper_from_sums(problem, partial(_scaled_sums, problem, plan.rows))
     dual = _lower_bound(problem, f, g, n_jobs)
@@ -142,14 +139,11 @@ def certify(
     if primal.is_coupling:
         hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
         hidden += float(np.abs(dual.g) @ np.abs(primal.off_b))
-    size_dual = float(problem.a @ np.abs(dual.f) + problem.b @ np.abs(dual.g))
-    hidden += primal.relative * (primal.size + size_dual)
+    if primal.relative > 0:
+        size = float(problem.a @ np.abs(dual.f) + problem.b @ np.abs(dual.g))
+        hidden += primal.relative * (primal.size + size)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
-
-
-#: Row sums, column sums, cost and size of the terms summed in it.
-_Sums = tuple[FloatArray, FloatArray, float, float]
 
 
 class _Dual(NamedTuple):
@@ -340,7 +334,7 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
 
 def _upper_from_sums(
     problem: Problem,
-    sums: Callable[[FloatArray, FloatArray], _Sums],
+    sums: Callable[[FloatArray, FloatArray], Sums],
     relative: float = 0.0,
 ) -> _Primal:
     """Do the same for a plan of which sums are known: by rows and columns, and of cost.
@@ -385,7 +379,7 @@ def _scaled_sums(
     plan_rows: Callable[[int, int], FloatArray],
     scale_a: FloatArray,
     scale_b: FloatArray,
-) -> _Sums:
+) -> Sums:
     """Return both marginals and the cost of the plan scaled by rows and columns."""
     n, m = problem.shape
     sums_a, sums_b, costs, sizes = np.empty(n), np.zeros(m), [], []

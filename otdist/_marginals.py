@@ -8,6 +8,7 @@ factors is used.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -17,14 +18,21 @@ from otdist._geometry.grid import Grid
 from otdist._plan import GridPlan
 from otdist._typing import FloatArray
 
+#: Row sums, column sums, cost, and the size of the terms summed in it.
+Sums = tuple[FloatArray, FloatArray, float, float]
+
 _EPS = float(np.finfo(float).eps)
 # To this part the compiled pass knows an exponential.
 _EXPONENTIAL = 2.0**-44
 
 
-def grid_sums(
-    plan: GridPlan, scale_a: FloatArray, scale_b: FloatArray
-) -> tuple[FloatArray, FloatArray, float, float]:
+def grid_sums(plan: GridPlan) -> tuple[Callable[[FloatArray, FloatArray], Sums], float]:
+    """Return a function that sums the plan, scaled, and to what part it knows entries."""
+    _require_factors(plan)
+    return partial(_scaled_sums, plan), _entry_rounding(plan)
+
+
+def _scaled_sums(plan: GridPlan, scale_a: FloatArray, scale_b: FloatArray) -> Sums:
     """Return marginals and cost of the plan, rows and columns scaled; and its terms' size."""
     grid, u, v = plan.geometry, plan.u * scale_a, plan.v * scale_b
     with np.errstate(divide="ignore"):
@@ -46,7 +54,7 @@ def grid_sums(
     return rows, columns, total, total
 
 
-def entry_rounding(plan: GridPlan) -> float:
+def _entry_rounding(plan: GridPlan) -> float:
     """Return to what part the sums know the plan's entries.
 
     An exponential is as exact as its exponent: that is a sum of logarithms of the
@@ -59,7 +67,7 @@ def entry_rounding(plan: GridPlan) -> float:
     return len(plan.geometry.axes) * (_EPS * (4 * exponent + side) + _EXPONENTIAL)
 
 
-def require_factors(plan: GridPlan) -> None:
+def _require_factors(plan: GridPlan) -> None:
     """Raise for factors that are no masses, or have the wrong length."""
     n = plan.shape[0]
     if not 0 < plan.epsilon < math.inf:
@@ -81,7 +89,8 @@ def _row_sums(
 ) -> FloatArray:
     """Return ``r[i] sum_j exp(-sum_k factors[k][i, j]) s[j]``."""
     logs = grid.along_axes(-log_s, partial(_log_sums, factors))
-    return np.asarray(np.exp(log_r - logs))
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(log_r - logs))
 
 
 def _log_sums(factors: list[FloatArray], lines: FloatArray, k: int) -> FloatArray:

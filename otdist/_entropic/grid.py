@@ -69,7 +69,7 @@ def run_on_grid(problem: Problem, options: Options) -> Candidate:
         f=f,
         g=g,
         n_iter=last.n_iter,
-        finished=last.converged,
+        finished=last.converged and has_ended,
         regularized_value=value,
     )
 
@@ -110,6 +110,10 @@ def _level(
     gibbs = Gibbs(_grid_of(problem), epsilon)
     f: FloatArray | None = None
     relaxation, is_symmetric = Relaxation(), problem.is_symmetric
+    if is_symmetric:
+        # Both potentials are equal at the optimum: meeting halfway, here and below,
+        # converges much faster than taking turns (Feydy et al., 2019).
+        g = 0.5 * (g + gibbs.transform(g, b))
     while n_iter < limit:
         n_iter += 1
         exact_f = gibbs.transform(g, b)
@@ -126,10 +130,7 @@ def _level(
             relaxation, f = Relaxation(), None
             continue
         if is_symmetric:
-            # Both potentials are equal at the optimum: meeting halfway converges
-            # much faster than taking turns (Feydy et al., 2019).
-            g = 0.5 * (g + f)
-            f = None
+            g, f = 0.5 * (g + f), None
             continue
         if relaxation.observe(error):
             f = None
