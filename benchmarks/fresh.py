@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.instances import Clouds, Instance, make, make_points
 from otdist import Result, solve
@@ -28,7 +28,7 @@ _CHILD = """
 import sys
 sys.path.append({root!r})
 from benchmarks import fresh
-fresh.report({kind!r}, {family!r}, {n}, {n_jobs})
+fresh.report({kind!r}, {family!r}, {n}, {options!r})
 """
 
 
@@ -45,10 +45,13 @@ class Measured(NamedTuple):
     peak: float
 
 
-def measure(kind: str, family: str, n: int, n_jobs: int = 1) -> Measured:
-    """Solve a family's matrix or points, validation and certificate included."""
+def measure(kind: str, family: str, n: int, **options: Any) -> Measured:
+    """Solve a family's matrix or points, validation and certificate included.
+
+    Options are those of `solve`; the method is network_simplex unless they say so.
+    """
     root = str(Path(__file__).resolve().parents[1])
-    program = _CHILD.format(root=root, kind=kind, family=family, n=n, n_jobs=n_jobs)
+    program = _CHILD.format(root=root, kind=kind, family=family, n=n, options=options)
     child = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
@@ -57,23 +60,23 @@ def measure(kind: str, family: str, n: int, n_jobs: int = 1) -> Measured:
     return Measured(*json.loads(child.stdout))
 
 
-def report(kind: str, family: str, n: int, n_jobs: int) -> None:
+def report(kind: str, family: str, n: int, options: dict[str, Any]) -> None:
     """Do it, and print what was measured: the child's part."""
     make_instance = _MAKERS[kind]
-    _exact(make_instance(family, min(n, _WARM_UP)), n_jobs)
+    _solve(make_instance(family, min(n, _WARM_UP)), options)
     instance = make_instance(family, n)
     _forget_the_past()
     before = _memory("VmRSS")
     start = time.perf_counter()
-    result = _exact(instance, n_jobs)
+    result = _solve(instance, options)
     seconds = time.perf_counter() - start
     peak = _memory("VmHWM")
     measured = Measured(instance.shape, seconds, result.relative_gap, before, peak)
     sys.stdout.write(json.dumps(measured))
 
 
-def _exact(instance: Instance | Clouds, n_jobs: int) -> Result:
-    return solve(instance.problem(), method="network_simplex", n_jobs=n_jobs)
+def _solve(instance: Instance | Clouds, options: dict[str, Any]) -> Result:
+    return solve(instance.problem(), **{"method": "network_simplex", **options})
 
 
 def _forget_the_past() -> None:

@@ -118,7 +118,7 @@ class Large:
 
     def setup_cache(self):
         return {
-            (n, family): fresh.measure("points", family, n, LARGE_JOBS)
+            (n, family): fresh.measure("points", family, n, n_jobs=LARGE_JOBS)
             for n in self.params[0]
             for family in self.params[1]
         }

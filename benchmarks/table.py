@@ -1,7 +1,9 @@
 """Print otdist beside its peers, case by case: ``python -m benchmarks.table``.
 
 Both solve the same problem to the optimum, in turn, in one process, on one thread;
-otdist's time includes validation and certificate. Times are medians of 5 runs (3
+otdist's time includes validation and certificate; the entropic ones, each in its
+cheapest setting, to the same measured marginal error, at 1 % of the mean cost or
+(fine) a tenth of that, and to a proved gap (see entropic.py). Times are medians of 5 runs (3
 above n = 2000, more for small matrices), or single runs with ``--quick``. Large
 clouds have no peer: each is solved once, on two threads, in a process of its own.
 """
@@ -13,9 +15,11 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from benchmarks import exact, fresh, peers, points, small
+from benchmarks import entropic, exact, fresh, peers, points, small
+from benchmarks.entropic_peers import PEERS, Task, make_task
 from benchmarks.instances import (
     FAMILIES,
     IMAGES,
@@ -38,6 +42,7 @@ class _Table(NamedTuple):
     peers: dict[str, Callable[[Any], object]]
     ours: Callable[[Any], object] = peers.exact
     rounds: Callable[[int], int] = peers.rounds
+    compare: Callable[..., peers.Comparison] = peers.compare
 
 
 _TABLES = {
@@ -57,6 +62,29 @@ _TABLES = {
         points.IMAGE_SIZES, IMAGES, make_points, {"dist+emd2": peers.pot_dist_emd2}
     ),
     "large": _Table(points.LARGE_SIZES, LARGE, make_points, {}),
+    "entropic": _Table(
+        entropic.SIZES,
+        entropic.FAMILIES,
+        make_task,
+        PEERS,
+        entropic.at_epsilon,
+        compare=partial(entropic.compare_at_epsilon, part=0.01),
+    ),
+    "entropic_fine": _Table(
+        entropic.SIZES,
+        entropic.FAMILIES,
+        make_task,
+        PEERS,
+        entropic.at_epsilon,
+        compare=partial(entropic.compare_at_epsilon, part=0.001),
+    ),
+    "entropic_gap": _Table(
+        entropic.GAP_SIZES,
+        entropic.GAP_FAMILIES,
+        make_points,
+        {"dist+emd2": peers.pot_dist_emd2},
+        lambda clouds: entropic.to_gap(clouds.problem()),
+    ),
 }
 _HEADER = (
     f"{'family':22} {'n':>6} {'m':>6} {'d':>3} {'weights':8} {'p':>3} {'threads':>7}"
@@ -65,7 +93,7 @@ _COMPARED = f" {'peer':10} {'peer s':>9} {'otdist s':>9} {'ratio':>6} {'gap':>8}
 _ALONE = f" {'otdist s':>9} {'peak MB':>8} {'gap':>8}"
 
 
-def _labels(family: str, instance: Instance | Clouds, threads: str) -> str:
+def _labels(family: str, instance: Instance | Clouds | Task, threads: str) -> str:
     n, m = instance.shape
     d = "-" if instance.d is None else str(instance.d)
     p = "-" if instance.p is None else f"{instance.p:g}"
@@ -82,9 +110,9 @@ def _compare(table: _Table, families: Sequence[str], n: int, quick: bool) -> Non
                 if name == "assignment" and instance.weights != "uniform":
                     continue
                 repeats = 1 if quick else table.rounds(n)
-                compared = peers.compare(instance, repeats, peer, table.ours)
+                compared = table.compare(instance, repeats, peer, table.ours)
             except NotImplementedError as reason:
-                _say(f"{family:22} {n:6} skipped: {reason}")
+                _say(f"{family:22} {n:6} {name} skipped: {reason}")
                 continue
             _say(
                 _labels(family, instance, peers.threads())
@@ -104,7 +132,7 @@ def _compare(table: _Table, families: Sequence[str], n: int, quick: bool) -> Non
 def _measure(table: _Table, families: Sequence[str], n: int) -> None:
     """Print a line per case that has no peer."""
     for family in families:
-        measured = fresh.measure("points", family, n, points.LARGE_JOBS)
+        measured = fresh.measure("points", family, n, n_jobs=points.LARGE_JOBS)
         _say(
             _labels(family, table.make(family, n), str(points.LARGE_JOBS))
             + f" {measured.seconds:9.3g} {measured.peak / 1e6:8.0f}"

@@ -55,6 +55,20 @@ class EntropicPlan:
         block += self.u[start:stop, None] * self.v
         return block
 
+    def put_back(
+        self, geometry: Geometry, rows: IntArray, columns: IntArray
+    ) -> EntropicPlan:
+        """Return the plan of atoms that `rows` and `columns` had put in order."""
+
+        def back(values: FloatArray, order: IntArray) -> FloatArray:
+            restored = np.empty_like(values)
+            restored[order] = values
+            return restored
+
+        f, r, u = (back(values, rows) for values in (self.f, self.r, self.u))
+        g, s, v = (back(values, columns) for values in (self.g, self.s, self.v))
+        return EntropicPlan(geometry, f, g, self.epsilon, r, s, u, v)
+
     def toarray(self) -> FloatArray:
         """Return all entries, shape (n, m); `InputError` if they do not fit."""
         return _all_rows(self)

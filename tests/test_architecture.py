@@ -34,6 +34,8 @@ MAY_IMPORT = {
         "_kernels.clusters",
         "_kernels.nearest",
         "_kernels.network_simplex",
+        "_kernels.exponential",
+        "_kernels.sinkhorn",
     },
     "_geometry": GEOMETRY,
     "_validate": set(),
@@ -55,16 +57,6 @@ MAY_IMPORT = {
     | {"_kernels.certificate"},
     "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
     "_marginals": GEOMETRY | {"_plan", "_kernels.certificate_grid"},
-    "_entropic": {
-        "_problem",
-        "_plan",
-        "_masses",
-        "_result",
-        "_kernels.grids",
-        "_entropic",
-        "_solvers",  # for the type checker only
-    }
-    | GEOMETRY,
     "_exact": {
         "_masses",
         "_problem",
@@ -80,6 +72,22 @@ MAY_IMPORT = {
         "_kernels.products",
         "_kernels.clusters",
         "_exact",
+    }
+    | GEOMETRY,
+    # The entropic engine reads costs and groups atoms as the exact one does.
+    "_entropic": {
+        "_problem",
+        "_plan",
+        "_exact.matrix",
+        "_exact.start",
+        "_kernels.costs",
+        "_kernels.exponential",
+        "_kernels.sinkhorn",
+        "_kernels.balance",
+        "_kernels.grids",
+        "_entropic",
+        "_result",
+        "_solvers",  # for the type checker only
     }
     | GEOMETRY,
     "_solvers": {

@@ -9,6 +9,7 @@ import math
 import os
 import pkgutil
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,16 @@ if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
 pytest.importorskip("ot", reason="the benchmarks time POT beside otdist")
 
 import benchmarks
-from benchmarks import fresh, peers, plot, table
+from benchmarks import entropic, fresh, peers, plot, table
+from benchmarks.entropic_peers import (
+    PEERS,
+    Answer,
+    Peer,
+    certified_gap,
+    make_task,
+    marginal_error,
+    reach,
+)
 from benchmarks.instances import (
     FAMILIES,
     IMAGES,
@@ -51,6 +61,8 @@ CLASSES = [
 
 @pytest.fixture
 def smallest(monkeypatch):
+    monkeypatch.setattr(entropic, "GAP", 0.1)
+    monkeypatch.setattr(entropic, "TOL", 1e-4)
     for each in CLASSES:
         if hasattr(each, "params"):
             params = tuple(values[:1] for values in each.params)
@@ -157,6 +169,88 @@ def test_pot_that_stopped_early_is_not_timed(monkeypatch):
         peers.pot_emd2(instance)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("family", ["gaussian_2_p2", "rectangular"])
+@pytest.mark.parametrize("name", PEERS)
+def test_entropic_peer_solves_the_same_problem(name, family):
+    task, peer = make_task(family, 36), PEERS[name]
+    epsilon = 0.2 * task.mean_cost
+    try:
+        made = peer.prepare(task)(epsilon, peer.settings[4])
+    except NotImplementedError as reason:
+        pytest.skip(str(reason))
+    answer = peer.read(task, epsilon, made)
+    near = 1e-2 if name == "geomloss" else 1e-5
+    assert marginal_error(task, answer) <= near
+    ours = entropic.at_epsilon(task.instance.problem(), epsilon, tol=1e-10)
+    # Rounding has moved otdist's plan by no more than its marginal error.
+    np.testing.assert_allclose(answer.plan, ours.plan.toarray(), atol=near)
+    gap = certified_gap(task, answer)
+    assert gap == pytest.approx(ours.relative_gap, rel=0.2, abs=near)
+
+
+def test_marginal_error_is_a_sum_over_rows_and_columns():
+    task = make_task("gaussian_2", 10)
+    plan = np.outer(task.instance.a, task.instance.b)
+    plan[2, 3] += 0.25
+    assert marginal_error(task, Answer(plan, plan[0], 1)) == pytest.approx(0.5)
+
+
+def _scripted(act):
+    """Return a peer that does what it is told instead of calling a library."""
+    return Peer(
+        (1e-1, 1e-3, 1e-5),
+        lambda task: lambda epsilon, setting: act(epsilon, setting),
+        lambda task, epsilon, made: Answer(None, None, made),
+    )
+
+
+def _reach(act, measure=lambda task, answer: 0.0, **options):
+    task = make_task("gaussian_2", 10)
+    return reach(_scripted(act), task, [1.0, 0.5], measure=measure, **options)
+
+
+def test_reach_takes_the_loosest_setting_that_measures_well():
+    tried = _reach(
+        lambda epsilon, setting: round(-math.log10(setting)),
+        measure=lambda task, answer: 10.0 ** (-2 * answer.n_iter),
+        target=1e-6,
+    )
+    assert (tried.epsilon, tried.setting, tried.n_iter) == (1.0, 1e-3, 3)
+    assert 0 <= tried.seconds < 1
+
+
+def test_reach_ends_calls_that_take_too_long_or_fall():
+    def act(epsilon, setting):
+        if epsilon == 1.0:
+            time.sleep(60)
+        if setting < 1e-2:
+            os._exit(3)
+        return 7
+
+    start = time.perf_counter()
+    tried = _reach(act, measure=lambda task, answer: 0.5, target=0.1, cap=0.3)
+    assert time.perf_counter() - start < 30
+    assert math.isnan(tried.seconds)
+    assert (tried.measured, tried.epsilon, tried.n_iter) == (0.5, 0.5, 7)
+
+
+def test_peer_that_did_not_get_there_is_not_compared():
+    peer = _scripted(lambda epsilon, setting: time.sleep(60))
+    task = make_task("gaussian_2", 10)
+    with pytest.raises(NotImplementedError, match="not reached in"):
+        entropic.compare_at_epsilon(task, 1, peer, part=0.1, cap=0.1)
+
+
+def test_seconds_of_an_iteration_leave_set_up_out():
+    def call(k):
+        time.sleep(0.1 + 0.01 * k)
+        return k
+
+    assert entropic.seconds_per_iteration(call) == pytest.approx(0.01, rel=0.5)
+    assert math.isnan(entropic.seconds_per_iteration(lambda k: 3))
+
+
 def test_medians_take_calls_in_turn():
     seen = []
     calls = [lambda: seen.append("a"), lambda: seen.append("b")]
@@ -187,6 +281,19 @@ def test_table_of_each_kind(what, family, n_lines, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == n_lines
     assert float(lines[1].split()[-1]) <= 1e-9
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("what", ["entropic", "entropic_fine", "entropic_gap"])
+def test_table_of_entropic_transport(what, capsys, monkeypatch):
+    monkeypatch.setattr(entropic, "TOL", 1e-3)
+    if what != "entropic_gap":
+        shown = table._TABLES[what]._replace(peers={"pot_log": PEERS["pot_log"]})
+        monkeypatch.setitem(table._TABLES, what, shown)
+    table.main(["--what", what, "--quick", "--n", "64", "--family", "gaussian_2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert 0 <= float(lines[1].split()[-1]) < 1
 
 
 def test_table_knows_its_families(capsys):

@@ -1,4 +1,4 @@
-"""Over-relaxation of Sinkhorn's iteration."""
+"""Over-relaxation of Sinkhorn's iteration, at a rate that is observed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Relaxation:
-    """Potentials move omega times as far as the iteration says.
+    """Over-relaxation: potentials move omega times as far as the iteration says.
 
     Near the optimum Sinkhorn's iteration is block Gauss-Seidel; with contraction
     rate r at weight omega, its own rate is ``(r + omega - 1)**2 / (r omega**2)``

@@ -69,14 +69,19 @@ def order_of(points: FloatArray) -> IntArray:
     Tiles follow each other at random, and so do the points of a tile: in an order that
     neighbours have in space the tree search takes more pivots.
     """
-    n = len(points)
-    depth = int(np.ceil(np.log2(max(n / _GROUP, 1))))
-    order = np.arange(n)
-    kd_order(_scaled(points.T), depth, order)
+    n, order = len(points), kd_ordered(points)
     last = n - n % TILE
     rng = np.random.default_rng(0)
     tiles = rng.permuted(order[:last].reshape(-1, TILE), axis=1)
     return np.concatenate([rng.permutation(tiles).ravel(), order[last:]])
+
+
+def kd_ordered(points: FloatArray) -> IntArray:
+    """Return an order in which points (n, d) that are neighbours lie together."""
+    depth = int(np.ceil(np.log2(max(len(points) / _GROUP, 1))))
+    order = np.arange(len(points))
+    kd_order(_scaled(points.T), depth, order)
+    return order
 
 
 def _coordinates(geometry: Geometry) -> tuple[FloatArray, FloatArray]:

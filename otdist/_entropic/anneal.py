@@ -1,0 +1,272 @@
+"""Lower epsilon to its target, and solve there.
+
+Each weight begins from potentials extrapolated from the two before. A pass over all
+pairs is a Sinkhorn iteration; it also keeps the larger entries of the plan, on which
+Newton's method solves what is left (`balance`). Where the plan is too large to be kept,
+and where both sides are the same measure, the iteration goes on alone: over-relaxed,
+or averaged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist._entropic.balance import Balance
+from otdist._entropic.passes import Blocks, Pairs
+from otdist._entropic.relaxation import Relaxation
+from otdist._kernels.costs import MATRIX
+from otdist._problem import Problem
+from otdist._typing import FloatArray
+
+# Each weight is this many times smaller than the one before.
+_RATIO = 4.0
+# The first weight is this part of the largest cost: the plan is almost a product there.
+_FIRST = 0.25
+# Marginal error, as a part of the mass, that Newton's method leaves at weights before
+# the target; and the one above which a weight is too small to begin with.
+_LOOSE = 0.01
+_TOO_FAR = 0.5
+# Of the error wanted at the target, what Newton's method leaves for the rest.
+_SHARE = 0.1
+# A coarse plan whose rows reach fewer columns is shaped by its grouping.
+_SHARP = 8.0
+# Entries of the plan are kept from this part of their row's mass on. Weak links between
+# parts of a nearly disconnected plan are what Newton's method is for.
+_LEVEL = 1e-10
+_NEWTON_STEPS = 40
+# Iterations alone at each weight before the target.
+_ITERATIONS_PER_WEIGHT = 5
+# Relative error of an entry in single precision, of a matrix; and of points, of which
+# the exponents are single as well, times the largest exponent.
+_SINGLE = 1e-7
+# Masses below this part of the total would underflow.
+_LEAST_SINGLE = 1e-24
+# The largest such error at which an entry is good enough to anneal by.
+_ROUGH = 1e-2
+# Columns with less than this part of their mass are out of reach.
+_LOST = 1e-30
+
+
+class Limits(NamedTuple):
+    """What stops the annealing."""
+
+    tol: float  # marginal error, as a part of the mass
+    max_iter: int
+    deadline: float
+    report: Callable[[int, float], None] | None
+
+
+class State(NamedTuple):
+    """Where the annealing stands; rows of the plan are exact.
+
+    Potentials hold no masses: the plan is ``a bᵀ exp((f + g - c) / epsilon)``.
+    """
+
+    f: FloatArray
+    g: FloatArray
+    epsilon: float
+    columns: FloatArray  # column sums of the plan
+    error: float  # |columns - b|_1
+    finished: bool
+
+
+class Anneal:
+    """An entropic problem on its way to the target."""
+
+    def __init__(self, problem: Problem, limits: Limits, n_jobs: int = 1) -> None:
+        self.geometry, self.a, self.b = problem.geometry, problem.a, problem.b
+        self.mass = problem.mass
+        self.log_a, self.log_b = np.log(self.a), np.log(self.b)
+        self.largest = problem.geometry.largest
+        self.is_symmetric = problem.is_symmetric
+        self.limits, self.n_jobs, self.n_iter = limits, n_jobs, 0
+        self.reach = np.inf  # columns that a row of the plan reaches, in the mean
+        self.pairs = Pairs(problem.geometry, self.a, n_jobs)
+        self.uses_newton = self.pairs.keeps_blocks and not self.is_symmetric
+
+    def first(self, target: float) -> float:
+        """Return the weight to begin from without potentials."""
+        return max(target, _FIRST * self.largest)
+
+    def least(self, g: FloatArray, target: float) -> float:
+        """Return the least weight, from the target on, that can begin from g."""
+        epsilon, f = target, np.zeros(len(self.a))
+        while epsilon < self.first(target) and not self.is_out:
+            state, _ = self._pass(f, g, epsilon, rough=True)
+            if state.error <= _TOO_FAR * self.mass:
+                break
+            f, epsilon = state.f, _RATIO * epsilon
+        return min(epsilon, self.first(target))
+
+    def run(self, g: FloatArray, epsilon: float, target: float) -> State:
+        """Lower epsilon to the target and solve there to the tolerance."""
+        f, before = np.zeros(len(self.a)), None
+        while epsilon > target:
+            if self.is_out:
+                state = State(f, g, epsilon, self.b, np.inf, False)
+                return self._stop(state, -np.inf, True)
+            state = self.at(f, g, epsilon)
+            lower = max(target, epsilon / _RATIO)
+            f, g = _extrapolated(before, state, lower)
+            before, epsilon = state, lower
+        return self.at(f, g, target, is_last=True)
+
+    def until_sharp(self, g: FloatArray, epsilon: float, target: float) -> State:
+        """Lower epsilon until rows of the plan reach few columns, or to the target."""
+        f, before = np.zeros(len(self.a)), None
+        while True:
+            state = self.at(f, g, epsilon)
+            if epsilon <= target or self.reach < _SHARP or self.is_out:
+                return state
+            lower = max(target, epsilon / _RATIO)
+            f, g = _extrapolated(before, state, lower)
+            before, epsilon = state, lower
+
+    @property
+    def is_out(self) -> bool:
+        """Whether a limit on iterations or time is met."""
+        limits = self.limits
+        return self.n_iter >= limits.max_iter or time.monotonic() > limits.deadline
+
+    def at(
+        self, f: FloatArray, g: FloatArray, epsilon: float, *, is_last: bool = False
+    ) -> State:
+        """Solve at one weight: loosely, or to the tolerance if it is the last."""
+        if self.uses_newton:
+            return self._by_newton(f, g, epsilon, is_last)
+        return self._by_iteration(f, g, epsilon, is_last)
+
+    def _by_newton(
+        self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool
+    ) -> State:
+        """Alternate passes over all pairs and Newton's method on what they keep."""
+        wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
+        rough = keep = True
+        while True:
+            state, blocks = self._pass(f, g, epsilon, rough=rough, keep=keep)
+            if self.is_out or (state.error <= wanted and not (is_last and rough)):
+                return self._stop(state, wanted, rough and is_last)
+            f, g = state.f, state.g
+            if blocks is not None:
+                self.reach = blocks.reach()
+            if state.error <= wanted:
+                rough = keep = False
+            elif blocks is not None and not self._is_lost(state).any():
+                inner = Balance(blocks, self.a, self.b, self.n_jobs)
+                least = self._noise(epsilon) * self.mass if rough else 0.0
+                part = max(_SHARE * wanted, least) if is_last else wanted
+                log_u, log_v = inner.solve(part, _NEWTON_STEPS)
+                f, g = f + epsilon * log_u, g + epsilon * log_v
+                if not is_last:
+                    return state._replace(f=f, g=g)
+                rough = keep = False
+            elif keep and blocks is None:
+                return self._by_iteration(f, g, epsilon, is_last)
+            else:
+                g, keep = self._sinkhorn(state), True
+
+    def _by_iteration(
+        self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool
+    ) -> State:
+        """Repeat Sinkhorn's iteration, over-relaxed; averaged if symmetric."""
+        wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
+        rough, relaxation = (
+            self._noise(epsilon) <= _SHARE * self.limits.tol,
+            Relaxation(),
+        )
+        n_left = np.inf if is_last else _ITERATIONS_PER_WEIGHT
+        while True:
+            omega, n_left = relaxation.omega, n_left - 1
+            state, _ = self._pass(f, g, epsilon, rough=rough, omega=omega)
+            f, is_good = state.f, state.error <= wanted
+            if self.is_out or n_left <= 0 or (is_good and omega == 1.0 and not rough):
+                return self._stop(state, wanted, is_last and (rough or omega != 1.0))
+            if is_good:
+                # Once more with exact rows, as rounding assumes, and in full precision.
+                rough, relaxation = rough and omega != 1.0, Relaxation()
+            elif self.is_symmetric:
+                # Both potentials are equal at the optimum: meeting halfway converges
+                # much faster than taking turns (Feydy et al., 2019).
+                g = 0.5 * (g + f)
+            else:
+                if is_last:
+                    relaxation.observe(state.error)
+                g = self._sinkhorn(state, relaxation.omega)
+
+    def _pass(
+        self,
+        f: FloatArray,
+        g: FloatArray,
+        epsilon: float,
+        *,
+        rough: bool,
+        keep: bool = False,
+        omega: float = 1.0,
+    ) -> tuple[State, Blocks | None]:
+        """Move f to the soft c-transform of g and see what columns that leaves."""
+        with_a, with_b = epsilon * self.log_a, epsilon * self.log_b
+        found = self.pairs.sweep(
+            f + with_a,
+            g + with_b,
+            epsilon,
+            omega=omega,
+            single=rough and self._noise(epsilon) <= _ROUGH,
+            level=_LEVEL if keep else None,
+        )
+        self.n_iter += 1
+        if self.limits.report is not None:
+            self.limits.report(self.n_iter, np.inf)
+        error = found.row_error + float(np.abs(found.columns - self.b).sum())
+        state = State(found.f - with_a, g, epsilon, found.columns, error, False)
+        return state, found.blocks
+
+    def _stop(self, state: State, wanted: float, is_rough: bool) -> State:
+        """Return the state, with exact rows in full precision."""
+        if is_rough:
+            state, _ = self._pass(state.f, state.g, state.epsilon, rough=False)
+            self.n_iter -= 1
+        return state._replace(finished=state.error <= wanted)
+
+    def _noise(self, epsilon: float) -> float:
+        """Return the relative error of entries in single precision."""
+        if min(self.a.min(), self.b.min()) < _LEAST_SINGLE * self.mass:
+            return np.inf
+        if self.pairs.costs.kind == MATRIX:
+            return _SINGLE
+        return _SINGLE * (1 + self.largest / epsilon)
+
+    def _is_lost(self, state: State) -> NDArray[np.bool_]:
+        """Return which columns no row reaches at this epsilon: their sums underflow."""
+        lost: NDArray[np.bool_] = state.columns < _LOST * self.b
+        return lost
+
+    def _sinkhorn(self, state: State, omega: float = 1.0) -> FloatArray:
+        """Scale the columns to their masses, omega times as far in the logarithm.
+
+        The potential of a lost column is taken from the hard c-transform, which the
+        next pass refines.
+        """
+        with np.errstate(divide="ignore"):
+            change = self.log_b - np.log(state.columns)
+        g = state.g + omega * state.epsilon * change
+        lost = self._is_lost(state)
+        if lost.any():
+            g[lost] = self.geometry.column_minimum(state.f)[lost]
+        return g
+
+
+def _extrapolated(
+    before: State | None, state: State, epsilon: float
+) -> tuple[FloatArray, FloatArray]:
+    """Follow the line through the potentials at two weights to the next."""
+    if before is None:
+        return state.f, state.g
+    part = (epsilon - state.epsilon) / (state.epsilon - before.epsilon)
+    f = state.f + part * (state.f - before.f)
+    g = state.g + part * (state.g - before.g)
+    return f, g

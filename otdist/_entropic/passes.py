@@ -1,0 +1,241 @@
+"""Passes over all pairs of atoms: a Sinkhorn iteration each, on one or more threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from otdist._exact.matrix import costs_of, tabulated
+from otdist._geometry import Geometry
+from otdist._kernels.balance import scaled_columns
+from otdist._kernels.costs import MATRIX, SQUARED, Costs
+from otdist._kernels.exponential import WIDTH
+from otdist._kernels.sinkhorn import Buffers, Pool, Rows, sweep
+from otdist._typing import FloatArray
+
+LOG2E = 1.4426950408889634
+# Rows are shared out in so many parts, whatever the number of threads: sums then
+# round alike.
+_PARTS = 8
+# Pairs in one call of the kernel: some 50 ms, so that Ctrl-C is heard.
+_PAIRS = 1 << 25
+# Entries of blocks that are kept at most (256 MB), and pairs up to which any are.
+_KEPT_ENTRIES = 1 << 26
+_KEPT_FROM = 1 << 28
+# Relative, of sums of entries in single precision.
+_ROUNDING = 3e-7
+_NOWHERE = Pool(
+    np.zeros(1, np.int64), np.empty(0, np.int32), np.empty((0, WIDTH), np.float32)
+)
+
+
+class Part(NamedTuple):
+    """Some rows, and the blocks of their plan."""
+
+    rows: slice
+    pool: Pool
+
+
+class Blocks(NamedTuple):
+    """A plan, as blocks of its larger entries and the sums of what is in none."""
+
+    parts: list[Part]
+    rest_rows: FloatArray  # (n,)
+    rest_columns: FloatArray  # (m,)
+    # (m,) column sums as the pass found them, over those that the blocks add up to:
+    # entries of blocks are in single precision.
+    accuracy: FloatArray
+    density: float  # part of all entries that is in blocks
+
+    def reach(self) -> float:
+        """Return how many columns a row reaches: the mean of 1 / sum of squares."""
+        total = 0.0
+        for rows, pool in self.parts:
+            start = pool.start[rows.start : rows.stop + 1]
+            values = pool.values[: start[-1]]
+            squares = np.add.accumulate(
+                np.einsum("kj,kj->k", values, values), dtype=np.float64
+            )
+            squares = np.diff(np.concatenate([[0.0], squares])[start])
+            total += float((1 / np.maximum(squares, 1e-30)).sum())
+        return total / len(self.rest_rows)
+
+
+class Pass(NamedTuple):
+    """What one pass finds."""
+
+    f: FloatArray  # moved
+    columns: FloatArray  # column sums of the plan of (f, g)
+    row_error: float  # |row sums - a|_1 of that plan
+    blocks: Blocks | None
+
+
+class Pairs:
+    """All pairs of a problem, and the memory that passes over them use again.
+
+    Potentials hold ε log of the masses; see `_kernels.sinkhorn`.
+    """
+
+    def __init__(self, geometry: Geometry, a: FloatArray, n_jobs: int = 1) -> None:
+        self.geometry, self.a, self.n_jobs = geometry, a, n_jobs
+        self.n, self.m = geometry.shape
+        self.costs = costs_of(tabulated(geometry))
+        self.n_places = -(-self.m // WIDTH) * WIDTH
+        self._single, self._unit = self._singles()
+        self._parts = _parts(self.n)
+        self._pools: list[Pool] = []
+
+    @property
+    def keeps_blocks(self) -> bool:
+        """Whether blocks of the plan are kept at all."""
+        return self.n * self.m <= _KEPT_FROM
+
+    def sweep(
+        self,
+        f: FloatArray,
+        g: FloatArray,
+        epsilon: float,
+        *,
+        omega: float = 1.0,
+        single: bool = False,
+        level: float | None = None,
+    ) -> Pass:
+        """Move f to the soft c-transform of g, `omega` times as far; keep blocks.
+
+        Blocks are kept that have an entry of `level` times the mass of its row; with
+        None, and where there are too many, none is. Single precision is good for
+        annealing: the relative error of an entry is about 1e-7, and of points
+        also 1e-7 of the costs divided by epsilon.
+        """
+        costs, unit = (self._single, self._unit) if single else (self.costs, 1.0)
+        g = g / unit
+        rows = Rows(self.a, f / unit, np.empty(self.n), np.zeros(self.n))
+        keeps = level is not None and self.keeps_blocks
+        pools = self._room() if keeps else [_NOWHERE] * len(self._parts)
+        buffers = self._scratch(single, g)
+        columns = np.zeros((len(self._parts), self.m))
+        step = max(1, _PAIRS // self.m)
+        is_full = [False] * len(self._parts)
+
+        def go(k: int) -> None:
+            part, top, own = self._parts[k], 0, buffers.pop()
+            for start in range(part.start, part.stop, step):
+                stop = min(start + step, part.stop)
+                top = sweep(
+                    costs,
+                    start,
+                    stop,
+                    g,
+                    LOG2E * unit / epsilon,
+                    omega,
+                    level or 0.0,
+                    rows,
+                    columns[k],
+                    pools[k],
+                    top,
+                    own,
+                )
+            buffers.append(own)
+            is_full[k] = top < 0
+
+        share(go, range(len(self._parts)), self.n_jobs)
+        total = columns.sum(axis=0)
+        kept = keeps and not any(is_full)
+        blocks = self._blocks(pools, rows.rest, total) if kept else None
+        return Pass(rows.f * unit, total, float(np.abs(rows.error).sum()), blocks)
+
+    def _singles(self) -> tuple[Costs, float]:
+        """Return the costs with coordinates in single precision, and their unit.
+
+        Coordinates are taken from their middle, in a unit that makes them at most 1.
+        """
+        x, y, unit = self.costs.x, self.costs.y, 1.0
+        if self.costs.kind != MATRIX:
+            low = np.minimum(x.min(axis=1), y.min(axis=1))[:, None]
+            high = np.maximum(x.max(axis=1), y.max(axis=1))[:, None]
+            middle = 0.5 * low + 0.5 * high
+            exponent = int(np.frexp((high - low).max())[1])
+            x, y = np.ldexp(x - middle, -exponent), np.ldexp(y - middle, -exponent)
+            unit = 2.0 ** (exponent * self._power())
+        return self.costs._replace(x=_single(x), y=_single(y)), unit
+
+    def _power(self) -> float:
+        """Return the power of lengths that costs are."""
+        return self.costs.p * (2.0 if self.costs.kind == SQUARED else 1.0)
+
+    def _scratch(self, single: bool, g: FloatArray) -> list[Buffers]:
+        """Return buffers for every thread."""
+        kind = np.float32 if single else np.float64
+        of_columns = (
+            np.zeros(self.m, kind) if self.costs.kind == MATRIX else g.astype(kind)
+        )
+        found = []
+        for _ in range(max(1, self.n_jobs)):
+            row = np.zeros(self.n_places, kind)
+            found.append(
+                Buffers(
+                    row,
+                    row if single else np.zeros(self.n_places, np.float32),
+                    np.zeros(self.m, kind),
+                    np.zeros(self.m, kind),
+                    of_columns,
+                    np.empty(2, kind),
+                )
+            )
+        return found
+
+    def _room(self) -> list[Pool]:
+        """Return pools with places for all blocks; memory is taken as they fill."""
+        if not self._pools:
+            most = max(_KEPT_ENTRIES // WIDTH // len(self._parts), self.n_places)
+            for part in self._parts:
+                n_rows = part.stop - part.start
+                size = min(n_rows * self.n_places // WIDTH, most)
+                values = np.empty((size, WIDTH), np.float32)
+                start = np.zeros(self.n + 1, np.int64)
+                self._pools.append(Pool(start, np.empty(size, np.int32), values))
+        return self._pools
+
+    def _blocks(
+        self, pools: list[Pool], rest: FloatArray, columns: FloatArray
+    ) -> Blocks:
+        """Gather the blocks of all parts, and what they leave of the columns."""
+        parts = [Part(*each) for each in zip(self._parts, pools, strict=True)]
+        ones, kept, sums = (
+            np.ones(self.n_places),
+            np.zeros(self.n_places),
+            np.empty(self.n),
+        )
+        for rows, pool in parts:
+            scaled_columns(
+                pool, rows.start, ones, self.a[rows], rest[rows], sums[rows], kept
+            )
+        # Blocks are in single precision: a difference below its rounding is none.
+        left = np.maximum(columns - kept[: self.m] - _ROUNDING * columns, 0.0)
+        n_kept = sum(int(pool.start[rows.stop]) for rows, pool in parts)
+        accuracy = columns / np.maximum(kept[: self.m] + left, np.finfo(float).tiny)
+        return Blocks(parts, rest, left, accuracy, n_kept * WIDTH / (self.n * self.m))
+
+
+def share(work: Callable[[int], None], numbers: Iterable[int], n_jobs: int) -> None:
+    """Do the work for all numbers, in threads if there are to be several."""
+    if n_jobs <= 1:
+        for number in numbers:
+            work(number)
+        return
+    with ThreadPoolExecutor(n_jobs) as pool:
+        list(pool.map(work, numbers))
+
+
+def _parts(n: int) -> list[slice]:
+    ends = np.linspace(0, n, min(n, _PARTS) + 1).astype(int).tolist()
+    return [slice(start, stop) for start, stop in zip(ends, ends[1:], strict=False)]
+
+
+def _single(values: FloatArray) -> np.ndarray:
+    single = values.astype(np.float32)
+    single.flags.writeable = False
+    return single
