@@ -40,6 +40,8 @@ from otdist._validate import (
 _COUPLING_TOLERANCE = 1e-13
 # The same for each atom: masses are rounded to 2**-61 of the total by the solvers.
 _ATOM_TOLERANCE = 2.0**-60
+# Marginals known less well than this are repaired, whatever their rounding.
+_LARGEST_BLUR = 1e-9
 # Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
 _COMPILED_ENTRIES = 1 << 27
 _EPS = float(np.finfo(float).eps)
@@ -346,7 +348,8 @@ def _upper_from_sums(
     sums_a, sums_b, cost, size = sums(ones_a, ones_b)
     off_a, off_b = sums_a - problem.a, sums_b - problem.b
     error = float(np.abs(off_a).sum() + np.abs(off_b).sum())
-    if _is_rounding(problem, error) or error <= relative * problem.mass:
+    blur = min(relative, _LARGEST_BLUR) * problem.mass
+    if _is_rounding(problem, error) or error <= blur:
         return _Primal(cost, off_a, off_b, size, True, relative)
     scale_a = _shrink(problem.a, sums_a)
     _, sums_b, _, _ = sums(scale_a, ones_b)

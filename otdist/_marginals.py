@@ -82,6 +82,10 @@ def _require_factors(plan: GridPlan) -> None:
             raise InputError(
                 f"plan.{name}[{i}] is {values[i]}; a plan holds masses, finite and >= 0"
             )
+    with np.errstate(over="ignore"):
+        spread = float(plan.u.sum() * plan.v.sum())
+    if not spread < math.inf:
+        raise InputError(f"plan.u times plan.v sums to {spread}; it must be finite")
 
 
 def _row_sums(

@@ -188,8 +188,8 @@ class Problem:
         Where the cost is a sum over axes, the Gibbs kernel of entropic transport is a
         product over them (Solomon et al., *Convolutional Wasserstein distances*,
         2015). An iteration then takes time O(N · sum of the sides) for N pixels, in
-        the logarithmic domain at any epsilon, and O(N) memory; so does the
-        certificate.
+        the logarithmic domain at any epsilon, and O(N) memory beside a matrix for
+        each axis; so does the certificate.
 
         Examples
         --------

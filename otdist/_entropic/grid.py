@@ -8,6 +8,7 @@ domain here. epsilon falls from the largest cost to its target, level by level.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,14 +32,15 @@ _ANNEALING = 0.5
 # over-relaxation pays; five iterations a level took two to five times as many in all.
 _LEVEL_TOL = 0.01
 _ITERATIONS_PER_LEVEL = 100
-# In a product both factors are at most exp(_LIFT), which uses the whole range of float64;
-# what is below exp(-_DEEP) counts as that, and a sum below _SAFE may be made of it.
-_LIFT, _DEEP, _SAFE = 300.0, 690.0, 1e-140
+# In a product both factors are at most exp(_LIFT), to use the whole range of float64, and
+# 0 where they are less than exp(-_DEEP): no term is then a subnormal number, which would
+# take a hundred times as long. Sums above exp(lift - _LIFT) have not lost a digit by it.
+_LIFT, _DEEP = 300.0, 350.0
 # Costs over epsilon up to which there is no need to lift, which takes two digits.
-_FLAT = 250.0
+_FLAT = 150.0
 # How far costs may fall within a tile of columns, over epsilon: sums are then safe. The
 # narrowest tile, since each takes an exponential for every pixel.
-_RANGE, _NARROWEST = 800.0, 16
+_RANGE, _NARROWEST = 600.0, 16
 # Pixels of the lines that go through one product: they stay in the processor's cache.
 _BLOCK = 1 << 16
 
@@ -155,7 +157,8 @@ class Gibbs:
     def __init__(self, grid: Grid, epsilon: float) -> None:
         self._grid, self._epsilon = grid, epsilon
         self._costs = [grid.axis_cost(k) / epsilon for k in range(len(grid.axes))]
-        self._tiles = [list(_tiles(cost)) for cost in self._costs]
+        lift = _LIFT if grid.largest > _FLAT * epsilon else 0.0
+        self._tiles = [list(_tiles(cost, lift)) for cost in self._costs]
 
     def transform(self, potential: FloatArray, mass: FloatArray) -> FloatArray:
         """Return the soft c-transform: minus epsilon log sum of mass exp(potential - c)."""
@@ -189,20 +192,21 @@ class _Tile(NamedTuple):
         """Write the logarithms of lines times kernel; NaN, and True, where not safe.
 
         The largest term of each line becomes exp(2 lift): lifted, sums are safe until
-        they are less than exp(-900) of it.
+        they are less than exp(-600) of it.
         """
         values = lines - self.nearest
         top = values.max(axis=1, keepdims=True)
         is_empty = top[:, 0] == -np.inf
         top[is_empty] = 0.0
         values -= top - self.lift
-        np.maximum(values, -_DEEP, out=values)
+        np.copyto(values, -np.inf, where=values < -_DEEP)
         sums = np.exp(values, out=values) @ self.kernel
-        is_lost = sums < _SAFE
+        is_lost = sums < math.exp(self.lift - _LIFT)
         is_lost[is_empty] = False
         any_lost = bool(is_lost.any())
         if any_lost:
             sums[is_lost] = np.nan
+        sums[is_empty] = 1.0
         np.log(sums, out=sums)
         sums += top - 2 * self.lift
         sums[is_empty] = -np.inf
@@ -210,17 +214,17 @@ class _Tile(NamedTuple):
         return any_lost
 
 
-def _tiles(cost: FloatArray) -> Iterator[_Tile]:
+def _tiles(cost: FloatArray, lift: float) -> Iterator[_Tile]:
     """Cut the columns so that costs fall by about `_RANGE` within a tile."""
     side = len(cost)
     farthest = max(float(cost[0, -1]), 1.0)
     width = min(max(int(_RANGE / farthest * side), _NARROWEST), side)
-    lift = _LIFT if farthest > _FLAT else 0.0
     for start in range(0, side, width):
         columns = slice(start, start + width)
         nearest = cost[:, columns].min(axis=1)
         exponent = nearest[:, None] - cost[:, columns] + lift
-        yield _Tile(columns, nearest, np.exp(np.maximum(exponent, -_DEEP)), lift)
+        np.copyto(exponent, -np.inf, where=exponent < -_DEEP)
+        yield _Tile(columns, nearest, np.exp(exponent), lift)
 
 
 def rounded(problem: Problem, state: State) -> GridPlan:

@@ -62,6 +62,7 @@ class Grid:
     def axis_cost(self, k: int) -> FloatArray:
         """Return the symmetric matrix of costs along one axis."""
         axis = self.axes[k][:, None]
+        blocks.require_memory(len(axis), len(axis))
         return cost_matrix(axis, axis, self.metric, self.p)
 
     def along_axes(
