@@ -49,6 +49,7 @@ class Blocks(NamedTuple):
     # entries of blocks are in single precision.
     accuracy: FloatArray
     density: float  # part of all entries that is in blocks
+    level: float  # part of a row's mass from which on entries are in blocks
 
     def reach(self) -> float:
         """Return how many columns a row reaches: the mean of 1 / sum of squares."""
@@ -144,7 +145,7 @@ class Pairs:
         share(go, range(len(self._parts)), self.n_jobs)
         total = columns.sum(axis=0)
         kept = keeps and not any(is_full)
-        blocks = self._blocks(pools, rows.rest, total) if kept else None
+        blocks = self._blocks(pools, rows.rest, total, level) if kept and level else None
         return Pass(rows.f * unit, total, float(np.abs(rows.error).sum()), blocks)
 
     def _singles(self) -> tuple[Costs, float]:
@@ -200,7 +201,7 @@ class Pairs:
         return self._pools
 
     def _blocks(
-        self, pools: list[Pool], rest: FloatArray, columns: FloatArray
+        self, pools: list[Pool], rest: FloatArray, columns: FloatArray, level: float
     ) -> Blocks:
         """Gather the blocks of all parts, and what they leave of the columns."""
         parts = [Part(*each) for each in zip(self._parts, pools, strict=True)]
@@ -217,7 +218,8 @@ class Pairs:
         left = np.maximum(columns - kept[: self.m] - _ROUNDING * columns, 0.0)
         n_kept = sum(int(pool.start[rows.stop]) for rows, pool in parts)
         accuracy = columns / np.maximum(kept[: self.m] + left, np.finfo(float).tiny)
-        return Blocks(parts, rest, left, accuracy, n_kept * WIDTH / (self.n * self.m))
+        density = n_kept * WIDTH / (self.n * self.m)
+        return Blocks(parts, rest, left, accuracy, density, level)
 
 
 def share(work: Callable[[int], None], numbers: Iterable[int], n_jobs: int) -> None:
