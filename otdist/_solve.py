@@ -67,8 +67,8 @@ def solve(
     warm_start : Result or (f, g), optional
         Potentials to start from, for network_simplex and sinkhorn.
     time_limit : float, optional
-        Seconds after which network_simplex stops and returns the best bracket so
-        far, with ``success=False``. Default: none.
+        Seconds after which network_simplex and sinkhorn stop and return the best
+        bracket so far, with ``success=False``. Default: none.
     n_jobs : int, default 1
         Threads for passes over all pairs, in network_simplex and its certificate;
         -1 for one on each processor. The result does not depend on it.
