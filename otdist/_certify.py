@@ -11,17 +11,19 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from otdist._errors import InputError
 from otdist._geometry.dense import Dense
+from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
-from otdist._plan import Arcs
+from otdist._marginals import Sums, grid_sums, scaled_sums
+from otdist._plan import Arcs, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
-from otdist._sums import Sums, scaled_sums
 from otdist._transform import column_minimum, row_minimum
 from otdist._typing import ArrayLike, FloatArray, IntArray
 from otdist._validate import (
@@ -37,6 +39,8 @@ from otdist._validate import (
 _COUPLING_TOLERANCE = 1e-13
 # The same for each atom: masses are rounded to 2**-61 of the total by the solvers.
 _ATOM_TOLERANCE = 2.0**-60
+# Marginals known less well than this are repaired, whatever their rounding.
+_LARGEST_BLUR = 1e-9
 # Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
 _COMPILED_ENTRIES = 1 << 27
 _EPS = float(np.finfo(float).eps)
@@ -125,8 +129,11 @@ def certify(
         require_finite("g", g)
     if arcs is not None:
         primal = _upper_from_arcs(problem, arcs)
+    elif isinstance(plan, GridPlan) and plan.geometry.equals(problem.geometry):
+        primal = _upper_from_sums(problem, *grid_sums(plan))
     else:
-        primal = _upper_from_rows(problem, plan, n_jobs)
+        sums = partial(scaled_sums, problem.geometry, plan.rows, n_jobs)
+        primal = _upper_from_sums(problem, sums)
     dual = _lower_bound(problem, f, g, n_jobs)
     if g is not None and primal.value - dual.value > 2 * _EPS * dual.size:
         dual = _other_lower_bound(problem, g, dual, n_jobs)
@@ -134,6 +141,9 @@ def certify(
     if primal.is_coupling:
         hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
         hidden += float(np.abs(dual.g) @ np.abs(primal.off_b))
+    if primal.relative > 0:
+        size = float(problem.a @ np.abs(dual.f) + problem.b @ np.abs(dual.g))
+        hidden += primal.relative * (primal.size + size)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
 
@@ -156,6 +166,7 @@ class _Primal(NamedTuple):
     off_b: FloatArray
     size: float
     is_coupling: bool  # as given, up to rounding; else it was repaired
+    relative: float = 0.0  # rounding of the plan's entries, as a part of them
 
 
 def _lower_bound(
@@ -200,6 +211,11 @@ def _dual_value(
     if isinstance(problem.geometry, Line):
         # On the line it compares sums of coordinates, or relies on their order.
         size += problem.mass * problem.geometry.largest
+    if isinstance(problem.geometry, Grid):
+        # Each axis adds its cost to what the axes before left, which may be negative.
+        size = len(problem.geometry.axes) * (
+            size + problem.mass * problem.geometry.largest
+        )
     # Potentials are defined up to a constant; the balanced choice rounds least.
     shift = float(a @ f - b @ g) / (2 * problem.mass)
     f, g = np.where(carries, f - shift, 0.0), np.where(used, g + shift, 0.0)
@@ -318,22 +334,28 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
     return _Primal(_total(terms) + rest, off_a, off_b, size, False)
 
 
-def _upper_from_rows(problem: Problem, plan: Any, n_jobs: int) -> _Primal:
-    """Do the same for a plan that is computed in blocks of rows."""
+def _upper_from_sums(
+    problem: Problem,
+    sums: Callable[[FloatArray | None, FloatArray | None], Sums],
+    relative: float = 0.0,
+) -> _Primal:
+    """Do the same for a plan of which sums are known: by rows and columns, and of cost.
+
+    `sums` takes scales of rows and columns; `relative` is the rounding of the entries.
+    """
     a, b = problem.a, problem.b
-
-    def sums(scale_a: FloatArray | None, scale_b: FloatArray | None) -> Sums:
-        return scaled_sums(problem.geometry, plan.rows, scale_a, scale_b, n_jobs)
-
     given = sums(None, None)
     off_a, off_b = given.rows - a, given.columns - b
-    if _is_coupling(problem, off_a, off_b):
-        return _Primal(given.cost, off_a, off_b, given.size, True)
+    error = float(np.abs(off_a).sum() + np.abs(off_b).sum())
+    blur = min(relative, _LARGEST_BLUR) * problem.mass
+    if _is_rounding(problem, error) or error <= blur:
+        return _Primal(given.cost, off_a, off_b, given.size, True, relative)
     scale_a = _shrink(a, given.rows)
     scale_b = _shrink(b, sums(scale_a, None).columns)
     left = sums(scale_a, scale_b)
     rest = _rest_cost(problem, left.rows, left.columns)
-    return _Primal(left.cost + rest, off_a, off_b, left.size + abs(rest), False)
+    size = left.size + abs(rest)
+    return _Primal(left.cost + rest, off_a, off_b, size, False, relative)
 
 
 def _times(mass: FloatArray, cost: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ import numpy as np
 from otdist._errors import InputError
 from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
-from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
+from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan, GridPlan
 from otdist._result import Gradients
 from otdist._typing import FloatArray
 
@@ -47,7 +47,7 @@ def _point_gradients(result: Result) -> tuple[FloatArray, FloatArray]:
 
 
 def _arc_blocks(
-    plan: Arcs | EntropicPlan | EmbeddedPlan, n: int, m: int
+    plan: Arcs | EntropicPlan | GridPlan | EmbeddedPlan, n: int, m: int
 ) -> Iterator[Arcs]:
     """Yield the arcs of a sparse or lazy plan, a block at a time."""
     if isinstance(plan, Arcs):

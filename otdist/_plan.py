@@ -12,6 +12,7 @@ import numpy as np
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory, row_blocks
 from otdist._geometry.dense import Dense
+from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
 from otdist._typing import FloatArray, IntArray
@@ -110,6 +111,60 @@ class EntropicPlan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GridPlan:
+    """An entropic plan of two images, rounded to their masses, in O(N) memory.
+
+    Entry (i, j) is ``exp(log_r[i] + log_s[j] - c[i, j] / epsilon) + u[i] * v[j]``. Its
+    sums go through one axis of the grid after the other.
+    """
+
+    geometry: Grid
+    epsilon: float
+    log_r: FloatArray
+    log_s: FloatArray
+    u: FloatArray
+    v: FloatArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of pixels (N, N)."""
+        return self.geometry.shape
+
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """Return the entries of a block of rows, shape (stop - start, N)."""
+        exponent = self.geometry.rows(start, stop)
+        exponent /= -self.epsilon
+        exponent += self.log_r[start:stop, None]
+        exponent += self.log_s
+        block: FloatArray = np.exp(exponent, out=exponent)
+        block += self.u[start:stop, None] * self.v
+        return block
+
+    def marginals(self) -> tuple[FloatArray, FloatArray]:
+        """Return the row sums and the column sums, in time O(N · sum of the sides)."""
+        rows = np.exp(self.log_r + self.geometry.along_axes(self.log_s, self._log_sums))
+        columns = np.exp(
+            self.log_s + self.geometry.along_axes(self.log_r, self._log_sums)
+        )
+        return rows + self.u * self.v.sum(), columns + self.u.sum() * self.v
+
+    def _log_sums(self, lines: FloatArray, k: int) -> FloatArray:
+        """Return ``log sum_i exp(lines[:, i] - c[i, j] / epsilon)``."""
+        exponent, sums = self.geometry.axis_cost(k) / -self.epsilon, []
+        for start, stop in row_blocks(len(lines), exponent.size):
+            terms = lines[start:stop, None, :] + exponent
+            top = np.maximum(terms.max(axis=2), np.finfo(float).min)
+            with np.errstate(divide="ignore"):
+                total = np.log(np.exp(terms - top[:, :, None]).sum(axis=2))
+            sums.append(top + total)
+        return np.concatenate(sums)
+
+    def toarray(self) -> FloatArray:
+        """Return all entries, shape (N, N); `InputError` if they do not fit."""
+        return _all_rows(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedPlan:
     """A coupling of the atoms that carry mass, seen on all atoms."""
 
@@ -132,7 +187,7 @@ class EmbeddedPlan:
         return _all_rows(self)
 
 
-def _all_rows(plan: EntropicPlan | EmbeddedPlan) -> FloatArray:
+def _all_rows(plan: EntropicPlan | GridPlan | EmbeddedPlan) -> FloatArray:
     n, m = plan.shape
     require_memory(n, m)
     entries = np.empty((n, m))

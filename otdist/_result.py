@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
+from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan, GridPlan
 from otdist._typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Certificate:
 class Candidate(NamedTuple):
     """A solver's claim: nothing of it is believed before it is certified."""
 
-    plan: Arcs | EntropicPlan
+    plan: Arcs | EntropicPlan | GridPlan
     f: FloatArray
     g: FloatArray
     n_iter: int
@@ -135,7 +135,7 @@ class Result:
         ``value ** (1 / p)``: W_p when the total mass is 1.
     lower, upper, gap, relative_gap : float
         The certified bracket of the optimal value.
-    plan : scipy.sparse.coo_array (n, m), or EntropicPlan
+    plan : scipy.sparse.coo_array (n, m), or EntropicPlan or GridPlan
         Mass moved from i to j; entropic plans are dense and computed when
         asked for (``plan.toarray()``, ``plan.rows(start, stop)``).
     potentials : tuple of ndarray (n,), (m,)
@@ -157,12 +157,12 @@ class Result:
         The method that ran.
     problem : Problem
         The problem solved.
-    coupling : Arcs or EntropicPlan
+    coupling : Arcs, EntropicPlan or GridPlan
         The plan as the solver made it; `plan` is what to use.
     """
 
     problem: Problem
-    coupling: Arcs | EntropicPlan | EmbeddedPlan
+    coupling: Arcs | EntropicPlan | GridPlan | EmbeddedPlan
     potentials: tuple[FloatArray, FloatArray]
     certificate: Certificate
     regularized_value: float

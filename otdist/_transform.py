@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from otdist._geometry import Geometry
+from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
 from otdist._typing import FloatArray
@@ -35,7 +36,20 @@ def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray
         metric = geometry.metric
         if isinstance(metric, str):
             return _points_minimum(geometry, NORMS[metric], f, n_jobs)
+    if isinstance(geometry, Grid) and n * max(geometry.sides) >= COMPILED_PAIRS:
+        return _grid_minimum(geometry, f)
     return geometry.column_minimum(f)
+
+
+def _grid_minimum(grid: Grid, f: FloatArray) -> FloatArray:
+    from otdist._kernels.certificate_grid import smallest_sums
+
+    def step(lines: FloatArray, k: int) -> FloatArray:
+        least = np.empty(lines.shape)
+        smallest_sums(lines, grid.axis_cost(k), least)
+        return least
+
+    return grid.along_axes(-f, step)
 
 
 def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
@@ -80,6 +94,8 @@ def row_minimum(geometry: Geometry, g: FloatArray, n_jobs: int) -> FloatArray:
         x, y = geometry.y, geometry.x
         turned = Points(x, y, geometry.metric, geometry.p, geometry.largest)
         return column_minimum(turned, g, n_jobs)
+    if isinstance(geometry, Grid):
+        return column_minimum(geometry, g, n_jobs)
     return geometry.row_minimum(g)
 
 

@@ -15,8 +15,10 @@ import numpy as np
 
 from otdist._entropic.anneal import Anneal, Limits, State
 from otdist._entropic.coarse import Start, begin, in_order
+from otdist._entropic.grid import run_on_grid
 from otdist._geometry.blocks import N_PARTS, row_blocks, share_rows
 from otdist._geometry.dense import Dense
+from otdist._geometry.grid import Grid
 from otdist._masses import shrink
 from otdist._plan import EntropicPlan
 from otdist._problem import Problem
@@ -32,6 +34,8 @@ _FEW_PAIRS = 1 << 22
 
 def run(problem: Problem, options: Options) -> Candidate:
     """Iterate until the marginal error is at most ``tol * mass``."""
+    if isinstance(problem.geometry, Grid):
+        return run_on_grid(problem, options)
     order = in_order(problem)
     if order is None:
         return _run(problem, options)
