@@ -173,6 +173,11 @@ class EmbeddedPlan:
     columns_kept: IntArray
     shape: tuple[int, int]
 
+    @property
+    def epsilon(self) -> float:
+        """Entropic weight of the plan, cost units."""
+        return self.part.epsilon
+
     def rows(self, start: int, stop: int) -> FloatArray:
         """Return the entries of a block of rows, shape (stop - start, m)."""
         first, last = np.searchsorted(self.rows_kept, [start, stop])

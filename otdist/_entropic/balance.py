@@ -73,10 +73,7 @@ class Balance:
 
     def _step(self, state: _Scaled) -> _Scaled:
         """Take a Newton step as long as the objective allows, else Sinkhorn's."""
-        least = np.finfo(float).tiny
-        sinkhorn = np.log(self.b) - np.log(np.maximum(state.columns, least))
-        sinkhorn = np.clip(sinkhorn, -_LONGEST_STEP, _LONGEST_STEP)
-        direction = self._direction(state, state.columns * sinkhorn)
+        direction = self._direction(state, self.b - state.columns)
         direction -= np.median(direction)
         np.clip(direction, -_LONGEST_STEP, _LONGEST_STEP, out=direction)
         slope = float((self.b - state.columns) @ direction)
@@ -88,6 +85,9 @@ class Balance:
             if new.error < 0.5 * state.error or rise > _SUFFICIENT * length * slope:
                 return new
             length *= _SHORTENING
+        least = np.finfo(float).tiny
+        sinkhorn = np.log(self.b) - np.log(np.maximum(state.columns, least))
+        np.clip(sinkhorn, -_LONGEST_STEP, _LONGEST_STEP, out=sinkhorn)
         return self._scaled(state.log_v + sinkhorn)
 
     def _scaled(self, log_v: FloatArray) -> _Scaled:
@@ -113,7 +113,8 @@ class Balance:
         The matrix is singular for constants only. Its own diagonal preconditions it:
         columns that have a row almost to themselves differ by orders from the others.
         """
-        m, columns = len(self.b), state.columns
+        # As the blocks add up, or the matrix would not be positive.
+        m, columns = len(self.b), state.columns / self.blocks.accuracy
         weight = self.a / state.sums**2
         diag = np.zeros(self.n_places)
         for rows, pool in self.blocks.parts:
