@@ -25,9 +25,11 @@ _GROWN = 0.1
 _SHORTENING = 0.3
 _SHORTEST_STEP = 1e-3
 _SUFFICIENT = 1e-2
-# A linear system is solved to this part of its first residual.
+# A linear system is solved to this part of its first residual; to less of it, down to
+# the least, while steps do not halve the error.
 _FORCING = 0.1
-_CG_STEPS = 400
+_LEAST_FORCING = 1e-7
+_CG_STEPS = 1000
 
 
 class _Scaled(NamedTuple):
@@ -51,6 +53,7 @@ class Balance:
         # Links weaker than this part of a row are in no block. Without any, parts of the
         # plan may be disconnected, and the system singular.
         self.level, self.mass = blocks.level, float(a.sum())
+        self.forcing = _FORCING
         self.n_places = -(-len(b) // WIDTH) * WIDTH
 
     def solve(self, tol: float, max_steps: int) -> tuple[FloatArray, FloatArray, float]:
@@ -64,6 +67,8 @@ class Balance:
             if state.error <= tol:
                 break
             before, state = state, self._step(state)
+            slow = state.error > 0.5 * before.error
+            self.forcing = max(0.1 * self.forcing, _LEAST_FORCING) if slow else _FORCING
             if state.error >= before.error and state.objective <= before.objective:
                 break  # at the rounding of the entries
             grown = self.level * np.exp(np.abs(state.log_v).max())
@@ -126,7 +131,7 @@ class Balance:
         x = np.zeros(m)
         z = residual / diag
         p, size = z.copy(), float(residual @ z)
-        wanted = _FORCING**2 * size
+        wanted = self.forcing**2 * size
         scaled = np.zeros(self.n_places)
         for _ in range(_CG_STEPS):
             if not size > wanted:
