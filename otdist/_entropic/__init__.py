@@ -10,4 +10,4 @@ from __future__ import annotations
 
 def part_of_mean(gap: float | None) -> float:
     """Return the part of the mean cost to take for epsilon: 1 %, or less for a gap."""
-    return 0.01 if gap is None else min(0.01, 0.3 * gap)
+    return 0.01 if gap is None else max(min(0.01, 0.3 * gap), 1e-8)

@@ -55,9 +55,10 @@ def _plain_soft_row(
     """Write ``2 ** (scale * (f + g - costs))`` and return its sum."""
     lowest = _LOWEST[8 * out.itemsize]
     t = (f + g - costs) * scale
-    powers = np.exp2(np.clip(t, lowest, -lowest).astype(out.dtype))
+    powers = np.exp2(np.clip(t, lowest, 1 - lowest).astype(out.dtype))
     out[:] = np.where(t > lowest, powers, 0.0)
-    return out.sum()
+    with np.errstate(over="ignore"):
+        return out.sum()
 
 
 def _plain_keep_blocks(
@@ -171,7 +172,8 @@ def _sum_of_lanes(builder: Any, vector: Any) -> Any:
 def _power_of_two(builder: Any, t: Any, kind: Any, width: int) -> Any:
     """Return ``2**t`` for a number or a vector: 0 if it is too small, else clamped."""
     bits, vector = _bits(kind), _vector(kind, width)
-    lowest, highest = (_constant(kind, width, sign * _LOWEST[bits]) for sign in (1, -1))
+    lowest = _constant(kind, width, _LOWEST[bits])
+    highest = _constant(kind, width, 1 - _LOWEST[bits])
     is_normal = builder.fcmp_ordered(">", t, lowest, flags=_ORDERED)
     t = builder.select(is_normal, t, lowest)
     is_less = builder.fcmp_ordered("<", t, highest, flags=_ORDERED)
