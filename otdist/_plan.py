@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from otdist._errors import InputError
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory, row_blocks
 from otdist._typing import FloatArray, IntArray
@@ -20,8 +22,104 @@ class Arcs(NamedTuple):
     mass: FloatArray
 
 
+class LazyPlan(ABC):
+    """A dense coupling that is never stored: blocks of rows are computed when needed.
+
+    ``plan @ values`` takes an array (m,) or (m, k), ``plan.T @ values`` one of (n,) or
+    (n, k), in O(n + m) memory and as many exponentials as the plan has entries.
+    """
+
+    __slots__ = ()
+    # NumPy then leaves ``values @ plan`` to the plan.
+    __array_ufunc__ = None
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (n, m)."""
+
+    @abstractmethod
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """Return the entries of a block of rows, shape (stop - start, m)."""
+
+    @property
+    def T(self) -> TransposedPlan:  # noqa: N802
+        """The plan with its two sides exchanged, shape (m, n)."""
+        return TransposedPlan(self)
+
+    def __matmul__(self, values: Any) -> FloatArray:
+        n, m = self.shape
+        values = _factor(values, m)
+        product = np.empty((n, *values.shape[1:]))
+        for start, stop in row_blocks(n, m):
+            product[start:stop] = self.rows(start, stop) @ values
+        return product
+
+    def __rmatmul__(self, values: Any) -> FloatArray:
+        return (self.T @ np.asarray(values).T).T
+
+    def marginals(self) -> tuple[FloatArray, FloatArray]:
+        """Return the row sums (n,) and the column sums (m,), in mass."""
+        n, m = self.shape
+        rows, columns = np.empty(n), np.zeros(m)
+        for start, stop in row_blocks(n, m):
+            block = self.rows(start, stop)
+            rows[start:stop] = block.sum(axis=1)
+            columns += block.sum(axis=0)
+        return rows, columns
+
+    def toarray(self) -> FloatArray:
+        """Return all entries, shape (n, m); `InputError` if they do not fit."""
+        n, m = self.shape
+        require_memory(n, m)
+        entries = np.empty((n, m))
+        for start, stop in row_blocks(n, m):
+            entries[start:stop] = self.rows(start, stop)
+        return entries
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class EntropicPlan:
+class TransposedPlan:
+    """A lazy plan seen from its columns: ``plan.T``."""
+
+    T: LazyPlan
+    __array_ufunc__ = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (m, n)."""
+        n, m = self.T.shape
+        return m, n
+
+    def __matmul__(self, values: Any) -> FloatArray:
+        n, m = self.T.shape
+        values = _factor(values, n)
+        product = np.zeros((m, *values.shape[1:]))
+        for start, stop in row_blocks(n, m):
+            product += self.T.rows(start, stop).T @ values[start:stop]
+        return product
+
+    def __rmatmul__(self, values: Any) -> FloatArray:
+        return (self.T @ np.asarray(values).T).T
+
+    def toarray(self) -> FloatArray:
+        """Return all entries, shape (m, n); `InputError` if they do not fit."""
+        return self.T.toarray().T
+
+
+def _factor(values: Any, n: int) -> FloatArray:
+    """Return what a plan is multiplied by: n numbers, or rows of them."""
+    array = np.asarray(values, dtype=float)
+    if array.ndim not in (1, 2) or len(array) != n:
+        raise InputError(
+            f"a plan with {n} atoms on this side is multiplied by an array ({n},) or"
+            f" ({n}, k), got {array.shape}"
+        )
+    return array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EntropicPlan(LazyPlan):
     """An entropic plan rounded to exact marginals, in O(n + m) memory.
 
     Entry (i, j) is ``r[i] * exp((f[i] + g[j] - c[i, j]) / epsilon) * s[j] + u[i] *
@@ -68,19 +166,20 @@ class EntropicPlan:
         g, s, v = (back(values, columns) for values in (self.g, self.s, self.v))
         return EntropicPlan(geometry, f, g, self.epsilon, r, s, u, v)
 
-    def toarray(self) -> FloatArray:
-        """Return all entries, shape (n, m); `InputError` if they do not fit."""
-        return _all_rows(self)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EmbeddedPlan:
+class EmbeddedPlan(LazyPlan):
     """A coupling of the atoms that carry mass, seen on all atoms."""
 
     part: EntropicPlan
     rows_kept: IntArray
     columns_kept: IntArray
-    shape: tuple[int, int]
+    n_atoms: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (n, m)."""
+        return self.n_atoms
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Return the entries of a block of rows, shape (stop - start, m)."""
@@ -90,16 +189,3 @@ class EmbeddedPlan:
             kept = self.rows_kept[first:last] - start
             block[np.ix_(kept, self.columns_kept)] = self.part.rows(first, last)
         return block
-
-    def toarray(self) -> FloatArray:
-        """Return all entries, shape (n, m); `InputError` if they do not fit."""
-        return _all_rows(self)
-
-
-def _all_rows(plan: EntropicPlan | EmbeddedPlan) -> FloatArray:
-    n, m = plan.shape
-    require_memory(n, m)
-    entries = np.empty((n, m))
-    for start, stop in row_blocks(n, m):
-        entries[start:stop] = plan.rows(start, stop)
-    return entries
