@@ -53,27 +53,42 @@ def point_gradients(
 def _mass_gradients(result: Result) -> tuple[FloatArray, FloatArray]:
     """Return the potentials; of atoms without mass, what a first bit of it costs.
 
-    That is a transform of the other side's potentials where it has mass: those of a
-    certificate may be lower, since they must go with one another everywhere.
+    Those of a certificate may be lower, since they go with one another everywhere.
     """
-    problem, (f, g) = result.problem, result.potentials
-    has_a, has_b = problem.a > 0, problem.b > 0
+    problem, epsilon = result.problem, _epsilon_of(result.coupling)
+    a, b = problem.a / problem.mass, problem.b / problem.mass
+    return filled(problem.geometry, a, b, *result.potentials, epsilon)
+
+
+def filled(
+    geometry: Geometry,
+    a: FloatArray,
+    b: FloatArray,
+    f: FloatArray,
+    g: FloatArray,
+    epsilon: float | None,
+    damping: float = 1.0,
+) -> tuple[FloatArray, FloatArray]:
+    """Return potentials that are transforms of each other where there is no mass.
+
+    Of the other side's potentials only those of atoms with mass count. Soft
+    transforms for an epsilon, times `damping`.
+    """
+    has_a, has_b = a > 0, b > 0
     if has_a.all() and has_b.all():
         return f, g
     rows, columns = np.flatnonzero(has_a), np.flatnonzero(has_b)
     new_rows, new_columns = np.flatnonzero(~has_a), np.flatnonzero(~has_b)
-    from_g = problem.geometry.restrict(new_rows, columns)
-    from_f = problem.geometry.restrict(rows, new_columns)
-    epsilon = _epsilon_of(result.coupling)
+    from_g = geometry.restrict(new_rows, columns)
+    from_f = geometry.restrict(rows, new_columns)
     if epsilon is None:
         new_f = from_g.row_minimum(g[columns])
         new_g = from_f.column_minimum(f[rows])
     else:
-        part_a, part_b = problem.a[rows] / problem.mass, problem.b[columns] / problem.mass
-        shifted = g[columns] + epsilon * np.log(part_b)
-        new_f = soft_row_minimum(from_g, shifted, epsilon)
-        shifted = f[rows] + epsilon * np.log(part_a)
-        new_g = soft_column_minimum(from_f, shifted, epsilon)
+        with_b = g[columns] + epsilon * np.log(b[columns])
+        new_f = damping * soft_row_minimum(from_g, with_b, epsilon)
+        with_a = f[rows] + epsilon * np.log(a[rows])
+        new_g = damping * soft_column_minimum(from_f, with_a, epsilon)
     f, g = f.copy(), g.copy()
     f[new_rows] = np.where(np.isfinite(new_f), new_f, f[new_rows])
     g[new_columns] = np.where(np.isfinite(new_g), new_g, g[new_columns])
