@@ -100,6 +100,7 @@ def _validated(
         raise InputError("p=inf has no entropic divergence; use a large finite p")
     as_epsilon(options.epsilon, problem.geometry.largest)
     as_tolerance(options.tol)
+    as_jobs(options.n_jobs)
     if is_relaxed:
         reach = as_number("reach", options.reach, "a positive length, or None")
         if not 0 < reach < math.inf:
