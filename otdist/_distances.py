@@ -230,12 +230,11 @@ def sinkhorn_divergence(
     Notes
     -----
     Each term is the value of dual potentials, and a lower bound. Balanced terms are at
-    most ``tol * mass * C`` below their optimum, with C the largest cost: potentials
-    vary by no more than the costs, and ``|sums of P - masses|_1 <= tol * mass``. The
-    divergence is therefore right to ``tol * mass * C`` either way, mostly to about
-    its square; it may be that much below 0, where it is positive in theory
-    (Euclidean costs with p <= 2, cityblock with p = 1). Derivatives are as exact as
-    potentials and plan: to about ``tol``, relative.
+    most ``2 * tol * mass * C`` below their optimum, with C the largest cost, which
+    bounds the error of the divergence either way; in practice it is nearer to
+    ``tol ** 2``. By no more than that a value may be below 0, where it cannot be in
+    theory (Euclidean costs with p <= 2, cityblock with p = 1). Derivatives are as
+    exact as potentials and plan, which are off by about ``tol``, relative.
 
     With `reach`, terms are
 
@@ -244,12 +243,11 @@ def sinkhorn_divergence(
               + \rho\,\mathrm{KL}(P 1 | a) + \rho\,\mathrm{KL}(P^T 1 | b),
 
     with :math:`\mathrm{KL}(P | Q) = \sum P \log(P / Q) - P + Q`, and the divergence has
-    :math:`\tfrac\epsilon2 (m(a) - m(b))^2` added. Besides, the primal value of P and
-    the dual value of each term are closer than ``tol * max(value, min(C, rho) *
-    mass)``, which bounds the error of the divergence, mass being the mean of both
-    masses. GeomLoss halves the cost for p = 2: its ``blur`` and ``reach`` are
-    ``(epsilon / 2) ** 0.5`` and ``reach / 2 ** 0.5`` here, its value half of this one
-    for masses of sum 1.
+    :math:`\tfrac\epsilon2 (m(a) - m(b))^2` added. Primal and dual value of each
+    term are then also closer than ``tol * max(value, min(C, rho) * mass)``, with the
+    mean of both masses, and that bounds the error. GeomLoss halves the cost for p = 2:
+    with ``epsilon = 2 * blur ** 2`` and ``2 ** 0.5`` times its reach the value here is
+    twice its loss.
 
     Balanced problems go through ``solve(method="sinkhorn")``; O(n + m) memory, and as
     many passes over all pairs as iterations.

@@ -11,6 +11,7 @@ from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from otdist import (
     InputError,
@@ -165,6 +166,67 @@ def test_gaussians_have_a_closed_form():
     a, b = a / math.fsum(a), b / math.fsum(b)
     value = sinkhorn_divergence(z, z, a, b, epsilon=1.0, p=2, tol=1e-8)
     assert value == pytest.approx(0.9923093304855108, rel=1e-6)
+
+
+@pytest.mark.parametrize("reach", REACHES)
+def test_atoms_in_one_place_are_zero_apart(reach):
+    for n, m in ((3, 4), (1, 2)):
+        for epsilon in (1e-9, 1.0, 1e9):
+            value, slopes = sinkhorn_divergence(
+                *(np.full((n, 2), 0.1), np.full((m, 2), 0.1)),
+                epsilon=epsilon,
+                reach=reach,
+                gradients=True,
+            )
+            assert abs(value) <= 1e-14 * epsilon
+            assert not slopes.x.any()
+
+
+def test_potentials_that_vary_too_much_prove_nothing(monkeypatch):
+    from dataclasses import replace
+
+    from otdist import _debiased
+
+    def worse(problem, **options):
+        result = solve(problem, **options)
+        f, g = result.potentials
+        wild = g + 4 * problem.geometry.largest * np.eye(len(g))[0]
+        return replace(result, potentials=(f, wild))
+
+    monkeypatch.setattr(_debiased, "solve", worse)
+    x, y, a, b = measures(41)
+    with pytest.raises(NotCertifiedError, match="did not converge"):
+        sinkhorn_divergence(x, y, a, b, epsilon=0.1)
+
+
+def geomloss(x, y, a, b, epsilon, rho):
+    """Return the formula of GeomLoss, after as many iterations as it takes."""
+    damping = rho / (rho + epsilon)
+
+    def potentials(x, y, a, b):
+        cost = np.linalg.norm(x[:, None] - y, axis=2)
+        f, g = np.zeros(len(a)), np.zeros(len(b))
+        for _ in range(2000):
+            new = -epsilon * logsumexp((g - cost) / epsilon, axis=1, b=b)
+            back = -epsilon * logsumexp((f - cost.T) / epsilon, axis=1, b=a)
+            f, g = 0.5 * (f + damping * new), 0.5 * (g + damping * back)
+        return f, g
+
+    f, g = potentials(x, y, a, b)
+    own_f, own_g = potentials(x, x, a, a)[0], potentials(y, y, b, b)[0]
+    of_a = np.exp(-own_f / rho) - np.exp(-f / rho)
+    of_b = np.exp(-own_g / rho) - np.exp(-g / rho)
+    return (rho + epsilon / 2) * (a @ of_a + b @ of_b)
+
+
+def test_it_is_the_formula_of_geomloss():
+    x, y, a, b = measures(42)
+    for epsilon, reach in ((0.5, 0.3), (0.2, 2.0)):
+        expected = geomloss(x, y, a, 1.5 * b, epsilon, reach)
+        value = sinkhorn_divergence(
+            x, y, a, 1.5 * b, epsilon=epsilon, reach=reach, tol=1e-12
+        )
+        assert value == pytest.approx(expected, rel=1e-10)
 
 
 def test_it_is_proportional_to_the_mass():
