@@ -165,6 +165,17 @@ def _blobs(rng: Generator, n: int, p: float) -> Clouds:
     return _image_pair(image(), image(), p)
 
 
+def smooth_images(sides: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+    """Two smooth positive random images, or volumes: the same in every process."""
+    rng = np.random.default_rng(sides)
+
+    def image() -> FloatArray:
+        field = gaussian_filter(rng.standard_normal(sides), min(sides) / 16)
+        return _normalized(np.exp(2 * field / field.std()))
+
+    return image(), image()
+
+
 def _dotmark(image_class: str, n: int, p: float) -> Clouds:
     """Images 1 and 2 of a DOTmark class (512 by 512), pooled by block means."""
     try:

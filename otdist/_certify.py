@@ -11,15 +11,17 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from otdist._errors import InputError
-from otdist._geometry.blocks import row_blocks
 from otdist._geometry.dense import Dense
+from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
-from otdist._plan import Arcs
+from otdist._marginals import Sums, grid_sums, scaled_sums
+from otdist._plan import Arcs, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
 from otdist._transform import column_minimum, row_minimum
@@ -37,6 +39,8 @@ from otdist._validate import (
 _COUPLING_TOLERANCE = 1e-13
 # The same for each atom: masses are rounded to 2**-61 of the total by the solvers.
 _ATOM_TOLERANCE = 2.0**-60
+# Marginals known less well than this are repaired, whatever their rounding.
+_LARGEST_BLUR = 1e-9
 # Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
 _COMPILED_ENTRIES = 1 << 27
 _EPS = float(np.finfo(float).eps)
@@ -125,8 +129,11 @@ def certify(
         require_finite("g", g)
     if arcs is not None:
         primal = _upper_from_arcs(problem, arcs)
+    elif isinstance(plan, GridPlan) and plan.geometry.equals(problem.geometry):
+        primal = _upper_from_sums(problem, *grid_sums(plan))
     else:
-        primal = _upper_from_rows(problem, plan)
+        sums = partial(scaled_sums, problem.geometry, plan.rows, n_jobs)
+        primal = _upper_from_sums(problem, sums)
     dual = _lower_bound(problem, f, g, n_jobs)
     if g is not None and primal.value - dual.value > 2 * _EPS * dual.size:
         dual = _other_lower_bound(problem, g, dual, n_jobs)
@@ -134,6 +141,9 @@ def certify(
     if primal.is_coupling:
         hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
         hidden += float(np.abs(dual.g) @ np.abs(primal.off_b))
+    if primal.relative > 0:
+        size = float(problem.a @ np.abs(dual.f) + problem.b @ np.abs(dual.g))
+        hidden += primal.relative * (primal.size + size)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
 
@@ -156,6 +166,7 @@ class _Primal(NamedTuple):
     off_b: FloatArray
     size: float
     is_coupling: bool  # as given, up to rounding; else it was repaired
+    relative: float = 0.0  # rounding of the plan's entries, as a part of them
 
 
 def _lower_bound(
@@ -200,6 +211,11 @@ def _dual_value(
     if isinstance(problem.geometry, Line):
         # On the line it compares sums of coordinates, or relies on their order.
         size += problem.mass * problem.geometry.largest
+    if isinstance(problem.geometry, Grid):
+        # Each axis adds its cost to what the axes before left, which may be negative.
+        size = len(problem.geometry.axes) * (
+            size + problem.mass * problem.geometry.largest
+        )
     # Potentials are defined up to a constant; the balanced choice rounds least.
     shift = float(a @ f - b @ g) / (2 * problem.mass)
     f, g = np.where(carries, f - shift, 0.0), np.where(used, g + shift, 0.0)
@@ -318,20 +334,28 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
     return _Primal(_total(terms) + rest, off_a, off_b, size, False)
 
 
-def _upper_from_rows(problem: Problem, plan: Any) -> _Primal:
-    """Do the same for a plan that is computed in blocks of rows."""
-    n, m = problem.shape
-    ones_a, ones_b = np.ones(n), np.ones(m)
-    sums_a, sums_b, cost, size = _scaled_sums(problem, plan.rows, ones_a, ones_b)
-    off_a, off_b = sums_a - problem.a, sums_b - problem.b
-    if _is_coupling(problem, off_a, off_b):
-        return _Primal(cost, off_a, off_b, size, True)
-    scale_a = _shrink(problem.a, sums_a)
-    _, sums_b, _, _ = _scaled_sums(problem, plan.rows, scale_a, ones_b)
-    scale_b = _shrink(problem.b, sums_b)
-    sums_a, sums_b, cost, size = _scaled_sums(problem, plan.rows, scale_a, scale_b)
-    rest = _rest_cost(problem, sums_a, sums_b)
-    return _Primal(cost + rest, off_a, off_b, size + abs(rest), False)
+def _upper_from_sums(
+    problem: Problem,
+    sums: Callable[[FloatArray | None, FloatArray | None], Sums],
+    relative: float = 0.0,
+) -> _Primal:
+    """Do the same for a plan of which sums are known: by rows and columns, and of cost.
+
+    `sums` takes scales of rows and columns; `relative` is the rounding of the entries.
+    """
+    a, b = problem.a, problem.b
+    given = sums(None, None)
+    off_a, off_b = given.rows - a, given.columns - b
+    error = float(np.abs(off_a).sum() + np.abs(off_b).sum())
+    blur = min(relative, _LARGEST_BLUR) * problem.mass
+    if _is_rounding(problem, error) or error <= blur:
+        return _Primal(given.cost, off_a, off_b, given.size, True, relative)
+    scale_a = _shrink(a, given.rows)
+    scale_b = _shrink(b, sums(scale_a, None).columns)
+    left = sums(scale_a, scale_b)
+    rest = _rest_cost(problem, left.rows, left.columns)
+    size = left.size + abs(rest)
+    return _Primal(left.cost + rest, off_a, off_b, size, False, relative)
 
 
 def _times(mass: FloatArray, cost: FloatArray) -> FloatArray:
@@ -350,29 +374,6 @@ def _is_rounding(problem: Problem, error: float) -> bool:
     n_atoms = len(problem.a) + len(problem.b)
     allowed = max(_COUPLING_TOLERANCE, _ATOM_TOLERANCE * n_atoms)
     return error <= allowed * problem.mass
-
-
-def _scaled_sums(
-    problem: Problem,
-    plan_rows: Callable[[int, int], FloatArray],
-    scale_a: FloatArray,
-    scale_b: FloatArray,
-) -> tuple[FloatArray, FloatArray, float, float]:
-    """Return both marginals and the cost of the plan scaled by rows and columns."""
-    n, m = problem.shape
-    sums_a, sums_b, costs, sizes = np.empty(n), np.zeros(m), [], []
-    for start, stop in row_blocks(n, m):
-        block = plan_rows(start, stop) * scale_a[start:stop, None] * scale_b
-        if not (block >= 0).all():
-            _refuse_entry(f"[{start}:{stop}]", float(block.min()))
-        sums_a[start:stop] = block.sum(axis=1)
-        sums_b += block.sum(axis=0)
-        costs_block = problem.geometry.rows(start, stop)
-        # 0 * inf: a forbidden arc that carries nothing costs nothing.
-        block *= np.where((block == 0) & np.isinf(costs_block), 0.0, costs_block)
-        costs.append(float(block.sum()))
-        sizes.append(float(np.abs(block).sum()))
-    return sums_a, sums_b, math.fsum(costs), math.fsum(sizes)
 
 
 def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> float:

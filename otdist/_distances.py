@@ -244,8 +244,8 @@ def sinkhorn_divergence(
 
     with :math:`\mathrm{KL}(P | Q) = \sum P \log(P / Q) - P + Q`, and the divergence has
     :math:`\tfrac\epsilon2 (m(a) - m(b))^2` added. Primal and dual value of each
-    term are then also closer than ``tol * max(value, min(C, rho) * mass)``, with the
-    mean of both masses, and that bounds the error. GeomLoss halves the cost for p = 2:
+    term are then also closer than ``tol`` times the value, which bounds the error.
+    GeomLoss halves the cost for p = 2:
     with ``epsilon = 2 * blur ** 2`` and ``2 ** 0.5`` times its reach the value here is
     twice its loss.
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from otdist._errors import InputError
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory, row_blocks
+from otdist._geometry.dense import Dense
+from otdist._geometry.grid import Grid
+from otdist._geometry.line import Line
+from otdist._geometry.points import Points
 from otdist._typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist._kernels.costs import Costs
 
 
 class Arcs(NamedTuple):
@@ -58,6 +67,14 @@ class LazyPlan(ABC):
     def __rmatmul__(self, values: Any) -> FloatArray:
         return (self.T @ np.asarray(values).T).T
 
+    def _from_left(self, values: FloatArray) -> FloatArray:
+        """Return ``plan.T @ values``."""
+        n, m = self.shape
+        product = np.zeros((m, *values.shape[1:]))
+        for start, stop in row_blocks(n, m):
+            product += self.rows(start, stop).T @ values[start:stop]
+        return product
+
     def marginals(self) -> tuple[FloatArray, FloatArray]:
         """Return the row sums (n,) and the column sums (m,), in mass."""
         n, m = self.shape
@@ -92,12 +109,7 @@ class TransposedPlan:
         return m, n
 
     def __matmul__(self, values: Any) -> FloatArray:
-        n, m = self.T.shape
-        values = _factor(values, n)
-        product = np.zeros((m, *values.shape[1:]))
-        for start, stop in row_blocks(n, m):
-            product += self.T.rows(start, stop).T @ values[start:stop]
-        return product
+        return self.T._from_left(_factor(values, self.shape[1]))
 
     def __rmatmul__(self, values: Any) -> FloatArray:
         return (self.T @ np.asarray(values).T).T
@@ -118,7 +130,7 @@ def _factor(values: Any, n: int) -> FloatArray:
     return array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class EntropicPlan(LazyPlan):
     """An entropic plan rounded to exact marginals, in O(n + m) memory.
 
@@ -144,6 +156,21 @@ class EntropicPlan(LazyPlan):
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Return the entries of a block of rows, shape (stop - start, m)."""
+        if self._costs is None:
+            return self._rows_of_any(start, stop)
+        from otdist._kernels.plans import entropic_rows
+
+        block = np.empty((stop - start, self.shape[1]))
+        scale = 1 / (self.epsilon * math.log(2))
+        factors = self.r, self.s, self.u, self.v
+        nothing = np.zeros(self.shape[1])
+        entropic_rows(
+            self._costs, start, self.f, self.g, scale, *factors, nothing, block
+        )
+        return block
+
+    def _rows_of_any(self, start: int, stop: int) -> FloatArray:
+        """Do the same for a metric that is a function."""
         exponent = self.f[start:stop, None] + self.g - self.geometry.rows(start, stop)
         exponent /= self.epsilon
         block: FloatArray = np.exp(exponent, out=exponent)
@@ -151,6 +178,19 @@ class EntropicPlan(LazyPlan):
         block *= self.s
         block += self.u[start:stop, None] * self.v
         return block
+
+    @functools.cached_property
+    def _costs(self) -> Costs | None:
+        """Costs as kernels read them, without making a matrix."""
+        from otdist._exact.matrix import costs_of
+
+        geometry = self.geometry
+        is_named = isinstance(geometry, Points) and isinstance(geometry.metric, str)
+        return (
+            costs_of(geometry)
+            if is_named or isinstance(geometry, Dense | Line)
+            else None
+        )
 
     def put_back(
         self, geometry: Geometry, rows: IntArray, columns: IntArray
@@ -165,6 +205,82 @@ class EntropicPlan(LazyPlan):
         f, r, u = (back(values, rows) for values in (self.f, self.r, self.u))
         g, s, v = (back(values, columns) for values in (self.g, self.s, self.v))
         return EntropicPlan(geometry, f, g, self.epsilon, r, s, u, v)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridPlan(LazyPlan):
+    """An entropic plan of two images, rounded to their masses, in O(N) memory.
+
+    Entry (i, j) is ``exp(log_r[i] + log_s[j] - c[i, j] / epsilon) + u[i] * v[j]``. Its
+    sums go through one axis of the grid after the other.
+    """
+
+    geometry: Grid
+    epsilon: float
+    log_r: FloatArray
+    log_s: FloatArray
+    u: FloatArray
+    v: FloatArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of pixels (N, N)."""
+        return self.geometry.shape
+
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """Return the entries of a block of rows, shape (stop - start, N)."""
+        exponent = self.geometry.rows(start, stop)
+        exponent /= -self.epsilon
+        exponent += self.log_r[start:stop, None]
+        exponent += self.log_s
+        block: FloatArray = np.exp(exponent, out=exponent)
+        block += self.u[start:stop, None] * self.v
+        return block
+
+    def __matmul__(self, values: Any) -> FloatArray:
+        sides = self.log_r, self.log_s, self.u, self.v
+        return self._product(_factor(values, self.shape[1]), *sides)
+
+    def _from_left(self, values: FloatArray) -> FloatArray:
+        return self._product(values, self.log_s, self.log_r, self.v, self.u)
+
+    def marginals(self) -> tuple[FloatArray, FloatArray]:
+        """Return the row sums and the column sums, in time O(N · sum of the sides)."""
+        ones = np.ones(self.shape[0])
+        return self @ ones, self.T @ ones
+
+    def _product(
+        self,
+        values: FloatArray,
+        log_r: FloatArray,
+        log_s: FloatArray,
+        u: FloatArray,
+        v: FloatArray,
+    ) -> FloatArray:
+        """Multiply positive and negative values apart: sums are of exponentials."""
+        products = []
+        for column in np.atleast_2d(values.T):
+            total = u * float(v @ column)
+            for sign in (1.0, -1.0):
+                part = np.maximum(sign * column, 0.0)
+                if part.any():
+                    with np.errstate(divide="ignore"):
+                        logs = log_s + np.log(part)
+                    sums = self.geometry.along_axes(logs, self._log_sums)
+                    total += sign * np.exp(log_r + sums)
+            products.append(total)
+        return np.reshape(np.transpose(products), values.shape)
+
+    def _log_sums(self, lines: FloatArray, k: int) -> FloatArray:
+        """Return ``log sum_i exp(lines[:, i] - c[i, j] / epsilon)``."""
+        exponent, sums = self.geometry.axis_cost(k) / -self.epsilon, []
+        for start, stop in row_blocks(len(lines), exponent.size):
+            terms = lines[start:stop, None, :] + exponent
+            top = np.maximum(terms.max(axis=2), np.finfo(float).min)
+            with np.errstate(divide="ignore"):
+                total = np.log(np.exp(terms - top[:, :, None]).sum(axis=2))
+            sums.append(top + total)
+        return np.concatenate(sums)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

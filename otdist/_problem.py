@@ -12,6 +12,7 @@ from otdist import _validate
 from otdist._errors import InputError, warn
 from otdist._geometry import Geometry
 from otdist._geometry.dense import Dense
+from otdist._geometry.grid import SEPARABLE, Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import METRICS, Points, largest_cost
 from otdist._typing import ArrayLike, FloatArray, IntArray, Metric
@@ -145,6 +146,79 @@ class Problem:
         problem._fill(Dense(matrix, largest, has_forbidden), a, b, None, 1.0, normalize)
         return problem
 
+    @classmethod
+    def on_grid(
+        cls,
+        A: ArrayLike,
+        B: ArrayLike,
+        *,
+        spacing: ArrayLike = 1.0,
+        metric: Metric = "euclidean",
+        p: float = 1,
+        normalize: bool = False,
+    ) -> Self:
+        """Make a problem from two images, volumes or histograms on one grid.
+
+        Pixel i is at ``spacing * i``; atoms are the pixels in C order, so that masses
+        and potentials are ``A.ravel()`` and the like.
+
+        Parameters
+        ----------
+        A, B : array_like of one shape
+            Mass of each pixel, >= 0, with one sum; any number of axes.
+        spacing : float or array_like (number of axes,), default 1.0
+            Distance of neighbouring pixels, along all axes or along each.
+        metric, p, normalize
+            As for `Problem`. With ``metric="cityblock"``, p = 1, and with
+            ``metric="euclidean"``, p = 2, the cost is a sum over the axes, and
+            ``method="sinkhorn"`` uses that; other methods do not need it.
+
+        Returns
+        -------
+        Problem
+            On the line, if there is one axis.
+
+        Raises
+        ------
+        InputError
+            As for `Problem`; shapes that differ, a spacing that is not positive.
+
+        Notes
+        -----
+        Where the cost is a sum over axes, the Gibbs kernel of entropic transport is a
+        product over them (Solomon et al., *Convolutional Wasserstein distances*,
+        2015). An iteration then takes time O(N · sum of the sides) for N pixels, in
+        the logarithmic domain at any epsilon, and O(N) memory beside a matrix for
+        each axis; so does the certificate.
+
+        Examples
+        --------
+        A spot that moves by 3 pixels and by 4:
+
+        >>> import numpy as np
+        >>> from otdist import Problem, solve
+        >>> A, B = np.zeros((2, 32, 32))
+        >>> A[10, 10] = B[13, 14] = 1
+        >>> solve(Problem.on_grid(A, B)).value
+        5.0
+        >>> result = solve(Problem.on_grid(A, B, p=2), method="sinkhorn")
+        >>> round(result.distance, 9), result.gap < 1e-9
+        (5.0, True)
+        """
+        order = _validate.as_order(p)
+        _require_metric(metric, order)
+        a, b, mass, sides = _validate.as_images(A, B, normalize)
+        steps = _validate.as_spacing(spacing, len(sides))
+        with np.errstate(over="ignore"):
+            axes = [
+                step * np.arange(side) for step, side in zip(steps, sides, strict=True)
+            ]
+        problem = cls.__new__(cls)
+        geometry = _grid_geometry(axes, metric, order)
+        problem._set(geometry, a, b, metric, order, mass)
+        _require_product(mass, geometry.largest)
+        return problem
+
     def _fill(
         self,
         geometry: Geometry,
@@ -223,14 +297,20 @@ class Problem:
     def is_symmetric(self) -> bool:
         """Whether both sides are the same points with the same masses."""
         geometry = self.geometry
+        if isinstance(geometry, Grid):
+            return np.array_equal(self.a, self.b)
         if isinstance(geometry, Dense) or not isinstance(geometry, Points | Line):
             return False
         return np.array_equal(geometry.x, geometry.y) and np.array_equal(self.a, self.b)
 
     def support(self) -> tuple[Problem, IntArray, IntArray]:
-        """Return the problem on the atoms that carry mass, and their indices."""
+        """Return the problem on the atoms that carry mass, and their indices.
+
+        Pixels of a grid become points.
+        """
         n, m = len(self.a), len(self.b)
-        if np.count_nonzero(self.a) == n and np.count_nonzero(self.b) == m:
+        all_carry = np.count_nonzero(self.a) == n and np.count_nonzero(self.b) == m
+        if all_carry and not isinstance(self.geometry, Grid):
             return self, np.arange(n), np.arange(m)
         rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)
         return self.restrict(rows, columns), rows, columns
@@ -310,6 +390,19 @@ def _point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> G
         line_x, line_y = _validate.frozen(x[:, 0]), _validate.frozen(y[:, 0])
         return Line.of(line_x, line_y, p, largest)
     return Points(x, y, metric, p, largest)
+
+
+def _grid_geometry(axes: list[FloatArray], metric: Metric, p: float) -> Geometry:
+    """Keep the axes apart, where the cost is a sum over several; else list pixels."""
+    if len(axes) == 1 or (metric, p) not in SEPARABLE:
+        pixels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+        points = _validate.frozen(pixels.reshape(-1, len(axes)))
+        return _point_geometry(points, points, metric, p)
+    assert isinstance(metric, str)
+    corners = np.array([[axis[0] for axis in axes], [axis[-1] for axis in axes]])
+    # The same checks as for points; the farthest pixels are opposite corners.
+    largest = _point_geometry(corners, corners, metric, p).largest
+    return Grid(tuple(map(_validate.frozen, axes)), metric, p, largest)
 
 
 def _require_product(mass: float, largest: float) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from otdist._plan import Arcs, EntropicPlan, LazyPlan
+from otdist._plan import Arcs, LazyPlan
 from otdist._typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Certificate:
 class Candidate(NamedTuple):
     """A solver's claim: nothing of it is believed before it is certified."""
 
-    plan: Arcs | EntropicPlan
+    plan: Arcs | LazyPlan
     f: FloatArray
     g: FloatArray
     n_iter: int

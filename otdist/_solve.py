@@ -13,6 +13,7 @@ from otdist import _solvers
 from otdist._certify import certify
 from otdist._errors import InfeasibleError, InputError
 from otdist._geometry.dense import Dense
+from otdist._geometry.grid import Grid
 from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
@@ -66,8 +67,8 @@ def solve(
     warm_start : Result or (f, g), optional
         Potentials to start from, for network_simplex and sinkhorn.
     time_limit : float, optional
-        Seconds after which network_simplex stops and returns the best bracket so
-        far, with ``success=False``. Default: none.
+        Seconds after which network_simplex and sinkhorn stop and return the best
+        bracket so far, with ``success=False``. Default: none.
     n_jobs : int, default 1
         Threads for passes over all pairs, in network_simplex and its certificate;
         -1 for one on each processor. The result does not depend on it.
@@ -115,7 +116,7 @@ def solve(
         _require_epsilon(epsilon, entropic, problem)
     n_jobs = as_jobs(n_jobs)
     deadline = time.monotonic() + _seconds(time_limit)
-    part, rows, columns = problem.support()
+    part, rows, columns = _part(problem, entropic)
     start = _potentials_of(warm_start, problem)
     _require_arcs(part, rows, columns)
     with _reporter(method) if progress else _SILENT as report:
@@ -214,6 +215,14 @@ def _potentials_of(
     )
 
 
+def _part(problem: Problem, entropic: bool) -> tuple[Problem, IntArray, IntArray]:
+    """Return the problem on the atoms with mass; the entropic method keeps a grid."""
+    if entropic and isinstance(problem.geometry, Grid):
+        every = np.arange(len(problem.a))
+        return problem, every, every
+    return problem.support()
+
+
 def _require_arcs(part: Problem, rows: IntArray, columns: IntArray) -> None:
     """Raise for an atom that has mass and no allowed arc at all."""
     geometry = part.geometry
@@ -278,19 +287,22 @@ def _on_all_atoms(
 
     Their potentials are c-transforms, so that they violate nothing.
     """
-    if part is problem:
+    empty_rows, empty_columns = problem.a == 0, problem.b == 0
+    if part is problem and not (empty_rows.any() or empty_columns.any()):
         return candidate.plan, candidate.f, candidate.g
     n, m = problem.shape
     plan = candidate.plan
-    if isinstance(plan, EntropicPlan):
-        whole: Any = EmbeddedPlan(plan, rows, columns, (n, m))
+    if isinstance(plan, Arcs):
+        whole: Any = Arcs(rows[plan.rows], columns[plan.columns], plan.mass)
+    elif isinstance(plan, EntropicPlan):
+        whole = EmbeddedPlan(plan, rows, columns, (n, m))
     else:
-        whole = Arcs(rows[plan.rows], columns[plan.columns], plan.mass)
+        whole = plan
     if problem.is_bottleneck:
         return whole, np.full(n, np.nan), np.full(m, np.nan)
-    empty_rows, empty_columns = problem.a == 0, problem.b == 0
     f, g = np.full(n, -np.inf), np.full(m, -np.inf)
     f[rows], g[columns] = candidate.f, candidate.g
+    f[empty_rows], g[empty_columns] = -np.inf, -np.inf
     everywhere_g = problem.geometry.column_minimum(f)
     g[empty_columns] = _finite(everywhere_g[empty_columns])
     f[empty_rows] = _finite(problem.geometry.row_minimum(g)[empty_rows])

@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from otdist._geometry import Geometry
+from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
 from otdist._typing import FloatArray
 
 # Sizes at which a compiled pass takes over: NumPy is as fast on fewer points.
 _COMPILED_LINE = 20_000
-_COMPILED_PAIRS = 1 << 20
+COMPILED_PAIRS = 1 << 20
 # Coordinates from which on a product of matrices screens the pairs of points.
 _SCREENED_FROM = 24
 # Columns that are screened at a time.
@@ -23,7 +24,7 @@ _LINES = 512
 # Columns whose minima are found together.
 _TILE = 256
 # How the compiled passes call the metrics.
-_NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
+NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
 
 
 def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray:
@@ -31,11 +32,24 @@ def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray
     n, m = geometry.shape
     if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
         return _line_minimum(geometry, f)
-    if isinstance(geometry, Points) and n * m >= _COMPILED_PAIRS:
+    if isinstance(geometry, Points) and n * m >= COMPILED_PAIRS:
         metric = geometry.metric
         if isinstance(metric, str):
-            return _points_minimum(geometry, _NORMS[metric], f, n_jobs)
+            return _points_minimum(geometry, NORMS[metric], f, n_jobs)
+    if isinstance(geometry, Grid) and n * max(geometry.sides) >= COMPILED_PAIRS:
+        return _grid_minimum(geometry, f)
     return geometry.column_minimum(f)
+
+
+def _grid_minimum(grid: Grid, f: FloatArray) -> FloatArray:
+    from otdist._kernels.certificate_grid import smallest_sums
+
+    def step(lines: FloatArray, k: int) -> FloatArray:
+        least = np.empty(lines.shape)
+        smallest_sums(lines, grid.axis_cost(k), least)
+        return least
+
+    return grid.along_axes(-f, step)
 
 
 def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
@@ -80,6 +94,8 @@ def row_minimum(geometry: Geometry, g: FloatArray, n_jobs: int) -> FloatArray:
         x, y = geometry.y, geometry.x
         turned = Points(x, y, geometry.metric, geometry.p, geometry.largest)
         return column_minimum(turned, g, n_jobs)
+    if isinstance(geometry, Grid):
+        return column_minimum(geometry, g, n_jobs)
     return geometry.row_minimum(g)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,33 +104,81 @@ def as_masses(
     ``None`` is the uniform probability. Masses are copies, rescaled only where their
     sums differ by rounding, or on request. `of` names what they belong to.
     """
-    a, sum_a, tolerance_a = _as_weights("a", a, shape[0], of[0])
-    b, sum_b, tolerance_b = _as_weights("b", b, shape[1], of[1])
+    n, m = shape
+    first = _as_weights("a", np.full(n, 1.0 / n) if a is None else a, (n,), of[0])
+    second = _as_weights("b", np.full(m, 1.0 / m) if b is None else b, (m,), of[1])
+    return _balanced(first, second, ("a", "b"), normalize)
+
+
+def as_images(
+    A: Any, B: Any, normalize: bool
+) -> tuple[FloatArray, FloatArray, float, tuple[int, ...]]:
+    """Return the masses of the pixels of two images, their sum, and the sides."""
+    sides = as_float64("A", A).shape
+    if not math.prod(sides) or not sides:
+        raise InputError(
+            f"A must be an array of pixels with at least one axis and one pixel, got"
+            f" shape {sides}"
+        )
+    first = _as_weights("A", A, sides, "pixel")
+    second = _as_weights("B", B, sides, "pixel of A")
+    a, b, mass = _balanced(first, second, ("A", "B"), normalize)
+    return a.reshape(-1), b.reshape(-1), mass, sides
+
+
+def as_spacing(value: Any, n_axes: int) -> FloatArray:
+    """Return the distance of neighbouring pixels along each axis."""
+    array = as_float64("spacing", value)
+    if array.shape not in ((), (n_axes,)):
+        raise InputError(
+            f"spacing must be a number, or one for each of the {n_axes} axes of A, got"
+            f" shape {array.shape}"
+        )
+    spacing = np.broadcast_to(array, n_axes)
+    good = (spacing > 0) & (spacing < np.inf)
+    if not good.all():
+        k = int(np.argmin(good))
+        raise InputError(
+            f"spacing along axis {k} is {spacing[k]}; it must be a positive number, the"
+            " distance of neighbouring pixels"
+        )
+    return spacing
+
+
+class _Weights(NamedTuple):
+    """Masses, their sum, and how exact that sum is."""
+
+    mass: FloatArray
+    total: float
+    tolerance: float
+
+
+def _balanced(
+    first: _Weights, second: _Weights, names: tuple[str, str], normalize: bool
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return masses of one sum, and that sum."""
+    (a, sum_a, tolerance_a), (b, sum_b, tolerance_b) = first, second
     if normalize:
         a, b = a / sum_a, b / sum_b
         return a, b, _sum(a)
     apart = abs(sum_a - sum_b)
     if apart > max(tolerance_a, tolerance_b) * max(sum_a, sum_b):
         raise InputError(
-            f"the masses differ: a sums to {sum_a:.17g} and b to {sum_b:.17g}; pass"
-            " normalize=True to compare them as probabilities, or rescale one"
+            f"the masses differ: {names[0]} sums to {sum_a:.17g} and {names[1]} to"
+            f" {sum_b:.17g}; pass normalize=True to compare them as probabilities, or"
+            " rescale one"
         )
     if apart > 4 * _EPS * sum_a:
         b = b * (sum_a / sum_b)
     return a, b, sum_a
 
 
-def _as_weights(
-    name: str, value: Any, n: int, of: str
-) -> tuple[FloatArray, float, float]:
-    """Return masses (n,), their sum, and how exact that sum is."""
-    if value is None:
-        array = np.full(n, 1.0 / n)
-        return array, _sum(array), _MASS_TOLERANCE[8]
+def _as_weights(name: str, value: Any, shape: tuple[int, ...], of: str) -> _Weights:
+    """Return masses of the given shape."""
     array = as_float64(name, value)
-    if array.shape != (n,):
+    if array.shape != shape:
         raise InputError(
-            f"{name} must have shape ({n},), one weight for each {of}, got"
+            f"{name} must have shape {shape}, one weight for each {of}, got"
             f" {array.shape}"
         )
     total = _sum(array)
@@ -138,13 +186,13 @@ def _as_weights(
         _refuse_weights(name, array)
     given = array.dtype if array is value else np.asarray(value).dtype
     tolerance = _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
-    return array.copy(), total, tolerance
+    return _Weights(array.copy(), total, tolerance)
 
 
 def _sum(weights: FloatArray) -> float:
     """Return the sum, rounded once; not finite where it or an entry is not."""
     try:
-        return math.fsum(weights.tolist())
+        return math.fsum(weights.ravel().tolist())
     except (OverflowError, ValueError):  # too large, or inf and -inf
         return math.inf
 

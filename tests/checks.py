@@ -18,6 +18,10 @@ def cost_of(problem):
     geometry = problem.geometry
     if hasattr(geometry, "cost"):
         return np.asarray(geometry.cost)
+    if hasattr(geometry, "axes"):
+        pixels = np.stack(np.meshgrid(*geometry.axes, indexing="ij"), axis=-1)
+        x = pixels.reshape(-1, len(geometry.axes))
+        return cdist(x, x, geometry.metric) ** geometry.p
     if np.ndim(geometry.x) == 1:
         return np.abs(np.subtract.outer(geometry.x, geometry.y)) ** geometry.p
     return cdist(geometry.x, geometry.y, geometry.metric) ** geometry.p

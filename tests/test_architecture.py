@@ -40,15 +40,25 @@ MAY_IMPORT = {
     "_geometry": GEOMETRY,
     "_validate": set(),
     "_masses": {"_plan"},
-    "_plan": GEOMETRY,
+    # A plan computes its entries by kernels; no certificate relies on how.
+    "_plan": {"_exact.matrix", "_kernels.costs", "_kernels.plans"} | GEOMETRY,
     "_problem": {"_validate"} | GEOMETRY,
     "_result": {"_plan", "_problem", "_gradients"},
     "_gradients": {"_plan", "_result"} | GEOMETRY,
     # The checker takes data from others, no algorithm; its kernel is its own.
-    "_certify": {"_problem", "_result", "_validate", "_plan", "_transform"}
+    "_certify": {
+        "_problem",
+        "_result",
+        "_validate",
+        "_plan",
+        "_transform",
+        "_marginals",
+    }
     | GEOMETRY
     | {"_kernels.certificate"},
-    "_transform": GEOMETRY | {"_kernels.certificate"},
+    "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
+    "_marginals": GEOMETRY
+    | {"_plan", "_transform", "_kernels.certificate", "_kernels.certificate_grid"},
     "_exact": {
         "_masses",
         "_problem",
@@ -76,7 +86,10 @@ MAY_IMPORT = {
         "_kernels.exponential",
         "_kernels.sinkhorn",
         "_kernels.balance",
+        "_kernels.grids",
         "_entropic",
+        "_result",
+        "_solvers",  # for the type checker only
     }
     | GEOMETRY,
     "_solvers": {
@@ -255,6 +268,16 @@ def test_import_direction(path):
         ("_distances", "from otdist._solvers.line import run", ["_solvers.line"]),
         ("_masses", "import otdist", ["__init__"]),
         ("_exact.tree", "from otdist._solvers import Options", ["_solvers"]),
+        (
+            "_marginals",
+            "from otdist._kernels.grids import log_sums_at",
+            ["_kernels.grids"],
+        ),
+        (
+            "_entropic.grid",
+            "from otdist._marginals import grid_sums",
+            ["_marginals"],
+        ),
         ("_solve", "from otdist._exact import columns", ["_exact.columns"]),
         ("_certify", "from otdist._problem import Problem", []),
         ("_solvers.line", "from otdist._solvers import Options", []),
@@ -268,7 +291,7 @@ def test_the_import_check_finds_planted_violations(name, source, found):
 def test_the_checker_takes_only_a_data_type_from_the_plans():
     source = (PACKAGE / "_certify.py").read_text()
     taken = {name for module, name in imports_of(source) if module == "otdist._plan"}
-    assert taken <= {"Arcs"}
+    assert taken <= {"Arcs", "GridPlan"}
 
 
 def test_only_the_problem_and_the_entry_points_validate():
@@ -376,6 +399,8 @@ def test_every_kernel_file_is_checked():
         "lists",
         "clusters",
         "certificate",
+        "certificate_grid",
+        "grids",
     }
 
 

@@ -61,7 +61,8 @@ def test_the_same_atoms_in_any_order_are_exactly_zero_apart(data):
     order = data.draw(st.permutations(range(n)))
     for reach in REACHES:
         options = {"epsilon": 0.5, "reach": reach, "gradients": True}
-        for y, b in ((x, a), (x[order], a[order])):
+        more = np.append(x, [x[0] + 1], axis=0), np.append(a, 0.0)
+        for y, b in ((x, a), (x[order], a[order]), more):
             value, slopes = sinkhorn_divergence(x, y, a, b, **options)
             assert value == 0.0
             for each, like in zip(
@@ -419,6 +420,26 @@ def test_symmetric_iterations_bracket_the_unbalanced_value():
         assert state.value + epsilon * a.sum() ** 2 == pytest.approx(lower)
         assert state.gap == pytest.approx(primal(plan, *rest) - lower, rel=1e-6)
         f = state.next_g
+
+
+def test_terms_are_solved_until_the_gap_is_small_too():
+    """A marginal error of tol alone would leave a gap of rho * tol ** 2."""
+    x, y, a, b = measures(43)
+    there, back = Problem(x[a > 0], y).geometry, Problem(y, x[a > 0]).geometry
+    epsilon, tol = 0.05, 1e-3
+    relaxed = Relaxed(there, back, a[a > 0], b, rho=1e8)
+    state, is_proved = relaxed.solve(epsilon, tol)
+    assert is_proved
+    assert state.error <= tol
+    assert state.gap <= tol * (state.value + epsilon)
+
+
+def test_wild_potentials_overflow_without_a_warning():
+    relaxed, _, a, b, _, _ = relaxed_terms(44)
+    rng = np.random.default_rng(45)
+    state = relaxed._iterate(np.zeros(len(a)), 1e3 * rng.normal(size=len(b)), 1e-3)
+    assert state.error > 1e6
+    assert np.isfinite(state.next_g).all()
 
 
 def test_a_large_reach_takes_no_more_iterations(monkeypatch):

@@ -29,7 +29,7 @@ def small_sizes(monkeypatch):
     monkeypatch.setattr(start, "_COARSEST", 8)
     monkeypatch.setattr(columns, "_ROW_WIDTH", 4)
     monkeypatch.setattr(columns, "_COLUMN_WIDTH", 2)
-    monkeypatch.setattr(_transform, "_COMPILED_PAIRS", 0)
+    monkeypatch.setattr(_transform, "COMPILED_PAIRS", 0)
 
 
 def clouds(seed, n=44, m=37, d=2):

@@ -23,13 +23,15 @@ from otdist._kernels.costs import MATRIX
 from otdist._problem import Problem
 from otdist._typing import FloatArray
 
-# Each weight is this many times smaller than the one before.
-_RATIO = 4.0
+# Each weight is this many times smaller than the one before, or less where that turns
+# out to be too much, but no less than this.
+_RATIO = 2.5
+_LEAST_RATIO = 1.1
 # The first weight is this part of the largest cost: the plan is almost a product there.
 _FIRST = 0.25
 # Marginal error, as a part of the mass, that Newton's method leaves at weights before
 # the target; and the one above which a weight is too small to begin with.
-_LOOSE = 0.01
+_LOOSE = 0.001
 _TOO_FAR = 0.5
 # Of the error wanted at the target, what Newton's method leaves for the rest.
 _SHARE = 0.1
@@ -39,6 +41,8 @@ _SHARP = 8.0
 # parts of a nearly disconnected plan are what Newton's method is for.
 _LEVEL = 1e-10
 _NEWTON_STEPS = 40
+# A weight is too small if the error is not halved in so many passes.
+_PATIENCE = 4
 # Iterations alone at each weight before the target.
 _ITERATIONS_PER_WEIGHT = 5
 # Relative error of an entry in single precision, of a matrix; and of points, of which
@@ -103,29 +107,35 @@ class Anneal:
             f, epsilon = state.f, _RATIO * epsilon
         return min(epsilon, self.first(target))
 
-    def run(self, g: FloatArray, epsilon: float, target: float) -> State:
-        """Lower epsilon to the target and solve there to the tolerance."""
-        f, before = np.zeros(len(self.a)), None
-        while epsilon > target:
-            if self.is_out:
-                state = State(f, g, epsilon, self.b, np.inf, False)
-                return self._stop(state, -np.inf, True)
-            state = self.at(f, g, epsilon)
-            lower = max(target, epsilon / _RATIO)
-            f, g = _extrapolated(before, state, lower)
-            before, epsilon = state, lower
-        return self.at(f, g, target, is_last=True)
+    def run(
+        self,
+        g: FloatArray,
+        epsilon: float,
+        target: float,
+        *,
+        until_sharp: bool = False,
+    ) -> State:
+        """Lower epsilon to the target and solve there to the tolerance.
 
-    def until_sharp(self, g: FloatArray, epsilon: float, target: float) -> State:
-        """Lower epsilon until rows of the plan reach few columns, or to the target."""
-        f, before = np.zeros(len(self.a)), None
-        while True:
-            state = self.at(f, g, epsilon)
-            if epsilon <= target or self.reach < _SHARP or self.is_out:
-                return state
-            lower = max(target, epsilon / _RATIO)
-            f, g = _extrapolated(before, state, lower)
-            before, epsilon = state, lower
+        Or only loosely, and only until rows of the plan reach few columns. Where the
+        next weight turns out to be too far, it is taken nearer.
+        """
+        f, before, state, ratio = np.zeros(len(self.a)), None, None, _RATIO
+        while not self.is_out:
+            is_last = epsilon == target and not until_sharp
+            found = self.at(f, g, epsilon, is_last=is_last)
+            if found.finished or state is None or ratio < _LEAST_RATIO:
+                before, state = state, found
+                is_sharp = until_sharp and self.reach < _SHARP
+                if epsilon == target or is_sharp:
+                    return state
+                ratio = min(_RATIO, ratio**2)
+            else:
+                ratio = ratio**0.5
+            epsilon = max(target, state.epsilon / ratio)
+            f, g = _extrapolated(before, state, epsilon)
+        state = State(f, g, epsilon, self.b, np.inf, False)
+        return self._stop(state, -np.inf, True)
 
     @property
     def is_out(self) -> bool:
@@ -147,6 +157,7 @@ class Anneal:
         """Alternate passes over all pairs and Newton's method on what they keep."""
         wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
         rough = keep = True
+        errors: list[float] = []
         while True:
             state, blocks = self._pass(f, g, epsilon, rough=rough, keep=keep)
             if self.is_out or (state.error <= wanted and not (is_last and rough)):
@@ -160,11 +171,17 @@ class Anneal:
                 inner = Balance(blocks, self.a, self.b, self.n_jobs)
                 least = self._noise(epsilon) * self.mass if rough else 0.0
                 part = max(_SHARE * wanted, least) if is_last else wanted
-                log_u, log_v = inner.solve(part, _NEWTON_STEPS)
+                log_u, log_v, error = inner.solve(part, _NEWTON_STEPS)
                 f, g = f + epsilon * log_u, g + epsilon * log_v
-                if not is_last:
-                    return state._replace(f=f, g=g)
-                rough = keep = False
+                if not is_last and error <= wanted:
+                    return state._replace(f=f, g=g, finished=True)
+                errors.append(state.error)
+                if (
+                    errors[-1] > 0.5 * errors[-_PATIENCE:][0]
+                    and len(errors) > _PATIENCE
+                ):
+                    return state
+                keep, rough = error > wanted, rough and error > part
             elif keep and blocks is None:
                 return self._by_iteration(f, g, epsilon, is_last)
             else:

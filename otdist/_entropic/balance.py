@@ -19,6 +19,8 @@ from otdist._typing import FloatArray
 
 # No column is scaled by more than exp of this in one step.
 _LONGEST_STEP = 4.0
+# Of the error, what entries left out of the blocks may grow to while columns are scaled.
+_GROWN = 0.1
 # Steps are shortened by this until the objective rises by a part of what it should.
 _SHORTENING = 0.3
 _SHORTEST_STEP = 1e-3
@@ -46,10 +48,17 @@ class Balance:
         self, blocks: Blocks, a: FloatArray, b: FloatArray, n_jobs: int = 1
     ) -> None:
         self.blocks, self.a, self.b, self.n_jobs = blocks, a, b, n_jobs
+        # Links weaker than this part of a row are in no block. Without any, parts of the
+        # plan may be disconnected, and the system singular.
+        self.level, self.mass = blocks.level, float(a.sum())
         self.n_places = -(-len(b) // WIDTH) * WIDTH
 
-    def solve(self, tol: float, max_steps: int) -> tuple[FloatArray, FloatArray]:
-        """Return log u and log v that leave an error of at most tol, if they can."""
+    def solve(self, tol: float, max_steps: int) -> tuple[FloatArray, FloatArray, float]:
+        """Return log u and log v that leave an error of at most tol, and the error.
+
+        It is larger where columns had to be scaled so much that entries left out of the
+        blocks begin to count.
+        """
         state = self._scaled(np.zeros(len(self.b)))
         for _ in range(max_steps):
             if state.error <= tol:
@@ -57,7 +66,10 @@ class Balance:
             before, state = state, self._step(state)
             if state.error >= before.error and state.objective <= before.objective:
                 break  # at the rounding of the entries
-        return -np.log(state.sums), state.log_v
+            grown = self.level * np.exp(np.abs(state.log_v).max())
+            if grown * self.mass > _GROWN * state.error:
+                break
+        return -np.log(state.sums), state.log_v, state.error
 
     def _step(self, state: _Scaled) -> _Scaled:
         """Take a Newton step as long as the objective allows, else Sinkhorn's."""
@@ -107,7 +119,8 @@ class Balance:
         for rows, pool in self.blocks.parts:
             diagonal(pool, rows.start, state.v, weight[rows], state.sums[rows], diag)
         diag = diag[:m] + self.blocks.rest_columns * state.v[:m]
-        diag = np.maximum(diag, np.finfo(float).eps * columns + np.finfo(float).tiny)
+        whole = columns * (1 + self.level)
+        diag += self.level * columns + np.finfo(float).tiny
         residual = residual - columns * (residual.sum() / columns.sum())
         x = np.zeros(m)
         z = residual / diag
@@ -121,7 +134,7 @@ class Balance:
             back = np.zeros(self.n_places)
             for rows, pool in self.blocks.parts:
                 there_and_back(pool, rows.start, scaled, weight[rows], back)
-            q = columns * p - state.v[:m] * back[:m]
+            q = whole * p - state.v[:m] * back[:m]
             curvature = float(p @ q)
             if not curvature > 0:
                 break

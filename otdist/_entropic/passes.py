@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 
 from otdist._exact.matrix import costs_of, tabulated
 from otdist._geometry import Geometry
+from otdist._geometry.blocks import N_PARTS, share
 from otdist._kernels.balance import scaled_columns
 from otdist._kernels.costs import MATRIX, SQUARED, Costs
 from otdist._kernels.exponential import WIDTH
@@ -17,9 +17,6 @@ from otdist._kernels.sinkhorn import Buffers, Pool, Rows, sweep
 from otdist._typing import FloatArray
 
 LOG2E = 1.4426950408889634
-# Rows are shared out in so many parts, whatever the number of threads: sums then
-# round alike.
-_PARTS = 8
 # Pairs in one call of the kernel: some 50 ms, so that Ctrl-C is heard.
 _PAIRS = 1 << 25
 # Entries of blocks that are kept at most (256 MB), and pairs up to which any are.
@@ -49,6 +46,7 @@ class Blocks(NamedTuple):
     # entries of blocks are in single precision.
     accuracy: FloatArray
     density: float  # part of all entries that is in blocks
+    level: float  # part of a row's mass from which on entries are in blocks
 
     def reach(self) -> float:
         """Return how many columns a row reaches: the mean of 1 / sum of squares."""
@@ -141,10 +139,12 @@ class Pairs:
             buffers.append(own)
             is_full[k] = top < 0
 
-        share(go, range(len(self._parts)), self.n_jobs)
+        share(go, len(self._parts), self.n_jobs)
         total = columns.sum(axis=0)
         kept = keeps and not any(is_full)
-        blocks = self._blocks(pools, rows.rest, total) if kept else None
+        blocks = (
+            self._blocks(pools, rows.rest, total, level) if kept and level else None
+        )
         return Pass(rows.f * unit, total, float(np.abs(rows.error).sum()), blocks)
 
     def _singles(self) -> tuple[Costs, float]:
@@ -200,7 +200,7 @@ class Pairs:
         return self._pools
 
     def _blocks(
-        self, pools: list[Pool], rest: FloatArray, columns: FloatArray
+        self, pools: list[Pool], rest: FloatArray, columns: FloatArray, level: float
     ) -> Blocks:
         """Gather the blocks of all parts, and what they leave of the columns."""
         parts = [Part(*each) for each in zip(self._parts, pools, strict=True)]
@@ -217,22 +217,13 @@ class Pairs:
         left = np.maximum(columns - kept[: self.m] - _ROUNDING * columns, 0.0)
         n_kept = sum(int(pool.start[rows.stop]) for rows, pool in parts)
         accuracy = columns / np.maximum(kept[: self.m] + left, np.finfo(float).tiny)
-        return Blocks(parts, rest, left, accuracy, n_kept * WIDTH / (self.n * self.m))
-
-
-def share(work: Callable[[int], None], numbers: Iterable[int], n_jobs: int) -> None:
-    """Do the work for all numbers, in threads if there are to be several."""
-    if n_jobs <= 1:
-        for number in numbers:
-            work(number)
-        return
-    with ThreadPoolExecutor(n_jobs) as pool:
-        list(pool.map(work, numbers))
+        density = n_kept * WIDTH / (self.n * self.m)
+        return Blocks(parts, rest, left, accuracy, density, level)
 
 
 def _parts(n: int) -> list[slice]:
-    ends = np.linspace(0, n, min(n, _PARTS) + 1).astype(int).tolist()
-    return [slice(start, stop) for start, stop in zip(ends, ends[1:], strict=False)]
+    ends = np.linspace(0, n, min(n, N_PARTS) + 1).astype(int).tolist()
+    return [slice(start, stop) for start, stop in itertools.pairwise(ends)]
 
 
 def _single(values: FloatArray) -> np.ndarray:

@@ -12,14 +12,15 @@ class Relaxation:
     rate r at weight omega, its own rate is ``(r + omega - 1)**2 / (r omega**2)``
     and the best weight follows from that (Young, 1971; Thibault et al., 2021).
     The rate is observed over a few iterations at a time. If the error grows, the
-    weight goes back to 1 and is trusted less from then on.
+    weight goes back to 1 and is trusted less; trust comes back with iterations.
     """
 
     _WINDOW = 10
+    _LARGEST = 1.9995
 
     def __init__(self) -> None:
         self.omega = 1.0
-        self._cap = 1.9995
+        self._cap = self._LARGEST
         self._errors: list[float] = []
         self._best = np.inf
 
@@ -37,5 +38,6 @@ class Relaxation:
                 own = (rate + self.omega - 1) ** 2 / (rate * self.omega**2)
                 best = 2 / (1 + np.sqrt(max(1 - own, 0.0)))
                 self.omega = min(max(best, self.omega), self._cap)
+            self._cap = min(self._LARGEST, 1 + self._cap / 2)
             self._errors = []
         return False

@@ -76,8 +76,7 @@ class Relaxed:
     def solve(self, epsilon: float, tol: float) -> tuple[State, bool]:
         """Return the state at the weight, and whether it is proved to the tolerance.
 
-        Marginal error is to be at most ``tol * mass`` and the gap ``tol`` times the
-        value or, where that is larger, the most that moving all mass can cost.
+        Marginal error is to be at most ``tol * mass``, and the gap ``tol * value``.
         """
         f, g = np.zeros(len(self.a)), np.zeros(len(self.b))
         weight = max(epsilon, _FIRST * self.largest)
@@ -100,10 +99,8 @@ class Relaxed:
 
     def _is_good(self, state: State, epsilon: float, tol: float) -> bool:
         value = state.value + epsilon * float(self.a.sum()) * float(self.b.sum())
-        scale = max(value, min(self.largest, self.rho) * self.mass)
-        rounding = _ROUNDING * self._size(state, epsilon)
-        is_close = state.error <= tol * self.mass
-        return is_close and state.gap <= tol * scale + rounding
+        allowed = tol * value + _ROUNDING * self._size(state, epsilon)
+        return state.error <= tol * self.mass and state.gap <= allowed
 
     def _iterate(self, f: FloatArray, g: FloatArray, epsilon: float) -> State:
         """Move f to the optimum for g, measure what is left, and find the next g."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 # 1 MB of float64: a block and one temporary fit in the second-level cache.
 BLOCK_ENTRIES = 1 << 17
+#: Parts that rows are shared out in, whatever the number of threads: sums of the
+#: parts then round alike.
+N_PARTS = 8
+_FEWEST_ROWS = 4
 
 
 def row_blocks(n: int, m: int) -> Iterator[tuple[int, int]]:
@@ -22,6 +27,30 @@ def row_blocks(n: int, m: int) -> Iterator[tuple[int, int]]:
     height = max(1, BLOCK_ENTRIES // max(m, 1))
     for start in range(0, n, height):
         yield start, min(start + height, n)
+
+
+def share_rows(
+    n: int, m: int, work: Callable[[int, int, int], None], n_jobs: int
+) -> None:
+    """Call ``work(part, start, stop)`` for blocks of rows, the parts in threads."""
+    height = max(_FEWEST_ROWS, BLOCK_ENTRIES // max(m, 1))
+
+    def go(part: int) -> None:
+        first, last = part * n // N_PARTS, (part + 1) * n // N_PARTS
+        for start in range(first, last, height):
+            work(part, start, min(start + height, last))
+
+    share(go, N_PARTS, n_jobs)
+
+
+def share(work: Callable[[int], None], n_parts: int, n_jobs: int) -> None:
+    """Do the work of all parts, in threads if there are to be several."""
+    if n_jobs == 1:
+        for part in range(n_parts):
+            work(part)
+        return
+    with ThreadPoolExecutor(n_jobs) as pool:
+        list(pool.map(work, range(n_parts)))
 
 
 def column_minimum(geometry: Geometry, f: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from otdist._geometry import Geometry
+from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points, cost_matrix
 from otdist._typing import FloatArray, IntArray
@@ -36,6 +37,10 @@ def slopes(
     by_x, by_y : ndarray (stop - start, d), (m, d)
         Cost × mass per unit of coordinate; of y the part of these rows.
     """
+    if isinstance(geometry, Grid):
+        pixels = np.arange(geometry.shape[0])
+        part = geometry.restrict(pixels[start:stop], pixels)
+        return slopes(part, 0, stop - start, mass)
     if isinstance(geometry, Line):
         # All metrics are one on the line.
         x, y = geometry.x[start:stop, None], geometry.y[:, None]

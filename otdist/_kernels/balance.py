@@ -1,7 +1,7 @@
 """The plan as blocks of its larger entries, and what Newton's method needs of it.
 
 Row i of Q, which is the plan over the row's mass, is ``values[start[i]:start[i + 1]]``,
-blocks of `WIDTH` entries that stand at the places `index` of the row. With factors v on
+blocks of `WIDTH` entries that stand at the places `place` of the row. With factors v on
 the columns and the rows scaled to their masses, the columns sum to ``v * y`` with y from
 `scaled_columns`. Vectors over columns are padded to whole blocks.
 """
@@ -26,9 +26,9 @@ def scaled_columns(
     """Write the row sums of ``Q v`` and add ``Qᵀ (mass / sums)`` to y."""
     for i in range(mass.size):
         begin, end = pool.start[first + i], pool.start[first + i + 1]
-        found = rest[i] + block_dot(pool.index, pool.values, begin, end, v)
+        found = rest[i] + block_dot(pool.place, pool.values, begin, end, v)
         sums[i] = found
-        block_add(pool.index, pool.values, begin, end, mass[i] / found, y)
+        block_add(pool.place, pool.values, begin, end, mass[i] / found, y)
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
@@ -38,8 +38,8 @@ def there_and_back(
     """Add ``Qᵀ (weight * (Q x))`` to y."""
     for i in range(weight.size):
         begin, end = pool.start[first + i], pool.start[first + i + 1]
-        found = block_dot(pool.index, pool.values, begin, end, x)
-        block_add(pool.index, pool.values, begin, end, weight[i] * found, y)
+        found = block_dot(pool.place, pool.values, begin, end, x)
+        block_add(pool.place, pool.values, begin, end, weight[i] * found, y)
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"contract"})
@@ -58,7 +58,7 @@ def diagonal(
     """
     for i in range(weight.size):
         for k in range(pool.start[first + i], pool.start[first + i + 1]):
-            place = WIDTH * pool.index[k]
+            place = WIDTH * pool.place[k]
             entries = pool.values[k]
             for j in range(WIDTH):
                 entry = v[place + j] * entries[j]

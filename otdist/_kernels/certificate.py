@@ -232,6 +232,36 @@ def points_minimum(
                 least[j] = slack if slack < least[j] else least[j]  # noqa: FURB136
 
 
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"nnan", "nsz"})
+def point_costs(
+    x: np.ndarray, y: np.ndarray, norm: int, p: float, start: int, costs: np.ndarray
+) -> None:
+    """Write the costs of the rows from `start` on, as `points_minimum` computes them."""
+    d = x.shape[0]
+    for k in range(costs.shape[0]):
+        out = costs[k]
+        for j in range(out.size):
+            out[j] = 0.0
+        for axis in range(d):
+            x_k, y_k = x[axis, start + k], y[axis]
+            if norm == 1:
+                for j in range(out.size):
+                    out[j] += abs(x_k - y_k[j])
+            elif norm == 0:
+                for j in range(out.size):
+                    apart = abs(x_k - y_k[j])
+                    out[j] = apart if apart > out[j] else out[j]  # noqa: FURB136
+            else:
+                for j in range(out.size):
+                    out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
+        if norm == 2 and p != 2.0:
+            for j in range(out.size):
+                out[j] = np.sqrt(out[j])
+        if not (p == 1.0 or (norm == 2 and p == 2.0)):
+            for j in range(out.size):
+                out[j] = out[j] ** p
+
+
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _cost_of(x: np.ndarray, y: np.ndarray, norm: int, p: float) -> float:
     """Return the cost of two points (d,), as `points_minimum` computes it."""

@@ -54,8 +54,9 @@ def _plain_soft_row(
 ) -> float:
     """Write ``2 ** (scale * (f + g - costs))`` and return its sum."""
     lowest = _LOWEST[8 * out.itemsize]
-    t = np.clip((f + g - costs) * scale, lowest, -lowest)
-    out[:] = np.exp2(t.astype(out.dtype))
+    t = (f + g - costs) * scale
+    powers = np.exp2(np.clip(t, lowest, -lowest).astype(out.dtype))
+    out[:] = np.where(t > lowest, powers, 0.0)
     return out.sum()
 
 
@@ -168,20 +169,21 @@ def _sum_of_lanes(builder: Any, vector: Any) -> Any:
 
 
 def _power_of_two(builder: Any, t: Any, kind: Any, width: int) -> Any:
-    """Return ``2**t`` for a number or a vector; what is too small or large is clamped."""
+    """Return ``2**t`` for a number or a vector: 0 if it is too small, else clamped."""
     bits, vector = _bits(kind), _vector(kind, width)
-    for compare, bound in ((">", _LOWEST[bits]), ("<", -_LOWEST[bits])):
-        limit = _constant(kind, width, bound)
-        is_inside = builder.fcmp_ordered(compare, t, limit, flags=_ORDERED)
-        t = builder.select(is_inside, t, limit)
+    lowest, highest = (_constant(kind, width, sign * _LOWEST[bits]) for sign in (1, -1))
+    is_normal = builder.fcmp_ordered(">", t, lowest, flags=_ORDERED)
+    t = builder.select(is_normal, t, lowest)
+    is_less = builder.fcmp_ordered("<", t, highest, flags=_ORDERED)
+    t = builder.select(is_less, t, highest)
     suffix = f"{'' if width == 1 else f'v{width}'}f{bits}"
     nearest = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(vector, [vector]), f"llvm.nearbyint.{suffix}"
     )
     whole = builder.call(nearest, [t])
     rest = builder.fsub(t, whole)
-    *lower, highest = _POLYNOMIALS[bits]
-    value = _constant(kind, width, highest)
+    *lower, leading = _POLYNOMIALS[bits]
+    value = _constant(kind, width, leading)
     for coefficient in reversed(lower):
         value = _times_plus(builder, value, rest, _constant(kind, width, coefficient))
     integer = ir.IntType(bits)
@@ -192,7 +194,8 @@ def _power_of_two(builder: Any, t: Any, kind: Any, width: int) -> Any:
     raised = builder.add(
         builder.bitcast(value, _vector(integer, width)), builder.shl(exponent, shift)
     )
-    return builder.bitcast(raised, vector)
+    nothing = _constant(kind, width, 0.0)
+    return builder.select(is_normal, builder.bitcast(raised, vector), nothing)
 
 
 def _data_of(context: Any, builder: Any, kind: Any, value: Any) -> Any:

@@ -35,7 +35,7 @@ class Pool(NamedTuple):
     """Where blocks are put, of the plan over the row's mass; nowhere if it is empty."""
 
     start: np.ndarray  # (n + 1,) int64, first block of a row
-    index: np.ndarray  # (k,) int32, number of a block in its row
+    place: np.ndarray  # (k,) int32, number of a block in its row
     values: np.ndarray  # (k, WIDTH) float32
 
 
@@ -178,9 +178,9 @@ def sweep(
         _add(buffers.numbers[0], row, total)
         if (i - start) % _FLUSH == _FLUSH - 1 or i == stop - 1:
             _flush(total, columns)
-        if top < 0 or pool.index.size == 0:
+        if top < 0 or pool.place.size == 0:
             continue
-        if top + n_blocks > pool.index.size:
+        if top + n_blocks > pool.place.size:
             top = -1
             continue
         if is_double:
@@ -188,7 +188,7 @@ def sweep(
                 single[j] = row[j]
         least, part = np.float32(level * found), np.float32(1.0 / found)
         pool.start[i] = top
-        top, rest = keep_blocks(single, least, part, pool.index, pool.values, top)
+        top, rest = keep_blocks(single, least, part, pool.place, pool.values, top)
         pool.start[i + 1] = top
         rows.rest[i] = rest
     return top

@@ -15,8 +15,10 @@ import numpy as np
 
 from otdist._entropic.anneal import Anneal, Limits, State
 from otdist._entropic.coarse import Start, begin, in_order
-from otdist._geometry.blocks import row_blocks
+from otdist._entropic.grid import run_on_grid
+from otdist._geometry.blocks import N_PARTS, row_blocks, share_rows
 from otdist._geometry.dense import Dense
+from otdist._geometry.grid import Grid
 from otdist._masses import shrink
 from otdist._plan import EntropicPlan
 from otdist._problem import Problem
@@ -26,10 +28,14 @@ from otdist._typing import FloatArray
 
 # Marginal error, as a part of the mass, at which a plan counts as a coupling.
 _COUPLING = 5e-14
+# Pairs up to which one more pass is made to round the plan.
+_FEW_PAIRS = 1 << 22
 
 
 def run(problem: Problem, options: Options) -> Candidate:
     """Iterate until the marginal error is at most ``tol * mass``."""
+    if isinstance(problem.geometry, Grid):
+        return run_on_grid(problem, options)
     order = in_order(problem)
     if order is None:
         return _run(problem, options)
@@ -64,7 +70,7 @@ def _run(problem: Problem, options: Options) -> Candidate:
         state = anneal.run(np.zeros(len(b)), anneal.first(target), target)
     else:
         state = anneal.run(start.g, anneal.least(start.g, start.epsilon), target)
-    plan = _rounded(problem, state, has_forbidden)
+    plan = _rounded(problem, state, has_forbidden, options.n_jobs)
     f, g = state.f + state.epsilon * np.log(problem.mass), state.g
     # Row sums are exact, so the dual objective has no further term.
     value = float(a @ f + b @ g) if state.epsilon == target else float("nan")
@@ -92,32 +98,44 @@ def default_epsilon(problem: Problem) -> float:
     return 0.01 * mean if mean > 0 else 0.01 * (geometry.largest or 1.0)
 
 
-def _rounded(problem: Problem, state: State, has_forbidden: bool) -> EntropicPlan:
-    """Scale rows, then columns, down to their masses and spread what is missing."""
-    a, b = problem.a, problem.b
-    r, s = np.ones(len(a)), np.ones(len(b))
-    u, v = np.zeros(len(a)), np.zeros(len(b))
-    epsilon = state.epsilon
+def _rounded(
+    problem: Problem, state: State, has_forbidden: bool, n_jobs: int
+) -> EntropicPlan:
+    """Scale rows and columns down to their masses and spread what is missing.
+
+    For many pairs the column sums are those of the last pass, which are the plan's but
+    for the rounding of exponents; room is left for that.
+    """
+    a, b, epsilon = problem.a, problem.b, state.epsilon
     f, g = state.f + epsilon * np.log(a), state.g + epsilon * np.log(b)
-    plan = EntropicPlan(problem.geometry, f, g, epsilon, r, s, u, v)
-    r = shrink(a, _marginals(plan)[0])
-    plan = replace(plan, r=r)
-    s = shrink(b, _marginals(plan)[1])
-    plan = replace(plan, s=s)
-    if has_forbidden:
-        return plan
-    rows, columns = _marginals(plan)
-    rest_a, rest_b = np.maximum(a - rows, 0.0), np.maximum(b - columns, 0.0)
-    if not rest_a.any() or not rest_b.any():
+    ones, nothing = np.ones(len(a)), np.zeros(len(a))
+    plan = EntropicPlan(
+        problem.geometry, f, g, epsilon, ones, 0 * b + 1, nothing, 0 * b
+    )
+    columns, room = state.columns, 1e-15 * (10 + problem.geometry.largest / epsilon)
+    if len(a) * len(b) <= _FEW_PAIRS:
+        columns, room = _marginals(plan, a, n_jobs)[1], 0.0
+    plan = replace(plan, s=shrink(b, columns) * (1 - min(room, 0.5)))
+    rows, columns = _marginals(plan, a, n_jobs)
+    plan = replace(plan, r=shrink(a, rows))
+    rest_a = np.maximum(a - plan.r * rows, 0.0)
+    rest_b = np.maximum(b - columns, 0.0)
+    if has_forbidden or not rest_a.any() or not rest_b.any():
         return plan
     return replace(plan, u=rest_a, v=rest_b / rest_b.sum())
 
 
-def _marginals(plan: EntropicPlan) -> tuple[FloatArray, FloatArray]:
+def _marginals(
+    plan: EntropicPlan, a: FloatArray, n_jobs: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return row sums, and column sums once rows are scaled down to their masses."""
     n, m = plan.shape
-    rows, columns = np.empty(n), np.zeros(m)
-    for start, stop in row_blocks(n, m):
+    rows, columns = np.empty(n), np.zeros((N_PARTS, m))
+
+    def add(part: int, start: int, stop: int) -> None:
         block = plan.rows(start, stop)
         rows[start:stop] = block.sum(axis=1)
-        columns += block.sum(axis=0)
-    return rows, columns
+        columns[part] += shrink(a[start:stop], rows[start:stop]) @ block
+
+    share_rows(n, m, add, n_jobs)
+    return rows, columns.sum(axis=0)
