@@ -14,7 +14,7 @@ class Anderson:
     grow instead, memory is dropped and the iteration goes on from there by itself.
     """
 
-    _MEMORY = 6
+    _MEMORY = 15
     _GROWTH = 10.0
 
     def __init__(self) -> None:

@@ -25,12 +25,10 @@ from otdist._entropic.passes import Pairs
 from otdist._geometry import Geometry
 from otdist._typing import FloatArray
 
-# The first weight as a part of the largest cost, and the ratio of weights.
+# The first weight as a part of the largest cost, and the ratio of weights: one
+# iteration at each does.
 _FIRST = 0.25
 _RATIO = 4.0
-# Iterations at each weight before the target, and marginal error that is enough there.
-_FEW = 5
-_LOOSE = 0.01
 _MAX_ITER = 10_000
 # Logarithms of entries over their targets are cut off here, far from convergence.
 _OVERFLOW = 300.0
@@ -81,16 +79,11 @@ class Relaxed:
         f, g = np.zeros(len(self.a)), np.zeros(len(self.b))
         weight = max(epsilon, _FIRST * self.largest)
         while weight > epsilon:
-            state, _ = self._at(f, g, weight, _LOOSE, _FEW)
+            state = self._iterate(f, g, weight)
             f, g = state.f, state.next_g
             weight = max(epsilon, weight / _RATIO)
-        return self._at(f, g, epsilon, tol, _MAX_ITER)
-
-    def _at(
-        self, f: FloatArray, g: FloatArray, epsilon: float, tol: float, max_iter: int
-    ) -> tuple[State, bool]:
         anderson = Anderson()
-        for _ in range(max_iter):
+        for _ in range(_MAX_ITER):
             state = self._iterate(f, g, epsilon)
             if self._is_good(state, epsilon, tol):
                 return state, True
