@@ -297,6 +297,11 @@ class EmbeddedPlan(LazyPlan):
         """Numbers of atoms (n, m)."""
         return self.n_atoms
 
+    @property
+    def epsilon(self) -> float:
+        """Entropic weight of the plan, cost units."""
+        return self.part.epsilon
+
     def rows(self, start: int, stop: int) -> FloatArray:
         """Return the entries of a block of rows, shape (stop - start, m)."""
         first, last = np.searchsorted(self.rows_kept, [start, stop])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,10 @@ _COUPLING_TOLERANCE = 1e-11
 _SINKHORN_TOL = 1e-6
 _SINKHORN_MAX_ITER = 10_000
 _NO_LIMIT = 2**62
+# Of the gap wanted, the marginal error that Sinkhorn may leave to rounding.
+_ROUNDED = 0.1
+# Of the largest cost: below, exponents of an entropic plan have few digits left.
+_LEAST_EPSILON = 1e-11
 _SILENT = nullcontext()
 
 
@@ -57,13 +62,14 @@ def solve(
         network_simplex.
     tol : float, optional
         Exact methods: the relative gap below which the status is OPTIMAL,
-        default 1e-9. Sinkhorn: the marginal error to reach, as a part of the
-        mass, default 1e-6.
+        default 1e-9. Sinkhorn with an epsilon: the marginal error to reach, as a
+        part of the mass, default 1e-6. Sinkhorn without: epsilon is lowered until
+        the certified bracket is as narrow as this, relative.
     max_iter : int, optional
         Limit on pivots (default none) or Sinkhorn iterations (default 10 000).
     epsilon : float, optional
-        Entropic weight in cost units, Sinkhorn only. Default: 1 % of the mean
-        cost under the product measure.
+        Entropic weight in cost units, Sinkhorn only. Default: what `tol` asks for,
+        or without tol 1 % of the mean cost under the product measure.
     warm_start : Result or (f, g), optional
         Potentials to start from, for network_simplex and sinkhorn.
     time_limit : float, optional
@@ -111,29 +117,83 @@ def solve(
         )
     method = _choose(problem, method)
     entropic = method in _solvers.ENTROPIC
+    is_narrowed = entropic and epsilon is None and tol is not None
     tol = _tolerance(tol, entropic)
     if epsilon is not None:
         _require_epsilon(epsilon, entropic, problem)
-    n_jobs = as_jobs(n_jobs)
-    deadline = time.monotonic() + _seconds(time_limit)
-    part, rows, columns = _part(problem, entropic)
-    start = _potentials_of(warm_start, problem)
-    _require_arcs(part, rows, columns)
     with _reporter(method) if progress else _SILENT as report:
         options = _solvers.Options(
             tol=tol,
             max_iter=_limit(max_iter, entropic),
             epsilon=epsilon,
-            warm_start=None if start is None else (start[0][rows], start[1][columns]),
+            warm_start=_potentials_of(warm_start, problem),
             report=report,
-            n_jobs=n_jobs,
-            deadline=deadline,
+            n_jobs=as_jobs(n_jobs),
+            deadline=time.monotonic() + _seconds(time_limit),
         )
-        candidate = _solvers.load(method)(part, options)
+        if is_narrowed:
+            return _narrowed(problem, method, options)
+        return _solved(problem, method, options)
+
+
+def _narrowed(problem: Problem, method: str, options: _solvers.Options) -> Result:
+    """Lower epsilon until the certified bracket is as narrow as `tol`, relative.
+
+    The bracket's width is about proportional to epsilon, which tells the next one.
+    """
+    wanted, n_iter = options.tol, 0
+    options = options._replace(tol=_ROUNDED * wanted, gap=wanted)
+    while True:
+        result = _solved(problem, method, options)
+        n_iter += result.n_iter
+        assert not isinstance(result.coupling, Arcs)
+        epsilon, gap = result.coupling.epsilon, result.relative_gap
+        largest = problem.geometry.largest
+        least = _LEAST_EPSILON * largest
+        if result.status is Status.OPTIMAL or gap <= wanted:
+            return _told(result, n_iter, f"within tol={wanted:g}")
+        if not result.success or epsilon <= least or n_iter >= options.max_iter:
+            return _told(result, n_iter, None)
+        # What is missing from the marginals moves at no more than the largest cost.
+        share = min(abs(result.upper) / (largest * problem.mass), 1.0)
+        options = options._replace(
+            epsilon=max(least, epsilon * max(min(0.5 * wanted / gap, 0.5), 0.02)),
+            tol=max(_ROUNDED * wanted * share, 1e-13),
+            warm_start=result.potentials,
+        )
+
+
+def _told(result: Result, n_iter: int, reached: str | None) -> Result:
+    """Return the result of a narrowed bracket, with its message."""
+    bracket = f"the optimum is in [{result.lower:.9g}, {result.upper:.9g}]"
+    assert not isinstance(result.coupling, Arcs)
+    epsilon = f"at epsilon={result.coupling.epsilon:.3g}"
+    if reached is not None:
+        message = f"the bracket is {reached} {epsilon}: {bracket}"
+        return replace(result, message=message, n_iter=n_iter)
+    message = (
+        f"ended {epsilon} with a relative gap of {result.relative_gap:.3g}; {bracket}:"
+        " use an exact method, with this result as warm_start, or a larger tol"
+    )
+    status = Status.NOT_PROVED if result.success else result.status
+    return replace(result, status=status, message=message, n_iter=n_iter)
+
+
+def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
+    """Run the method on the atoms that carry mass, and certify what it claims."""
+    entropic, tol = method in _solvers.ENTROPIC, options.tol
+    part, rows, columns = _part(problem, entropic)
+    _require_arcs(part, rows, columns)
+    start = options.warm_start
+    if start is not None:
+        options = options._replace(warm_start=(start[0][rows], start[1][columns]))
+    candidate = _solvers.load(method)(part, options)
     if candidate.stranded is not None:
         _raise_stranded(candidate.stranded, rows, problem)
     plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
-    certificate = certify(problem, plan, f, None if entropic else g, n_jobs=n_jobs)
+    certificate = certify(
+        problem, plan, f, None if entropic else g, n_jobs=options.n_jobs
+    )
     status = _status(candidate, certificate, problem.mass, tol, entropic)
     limit = "max_iter" if candidate.n_iter >= options.max_iter else "time_limit"
     return Result(

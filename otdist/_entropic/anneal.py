@@ -41,8 +41,9 @@ _SHARP = 8.0
 # parts of a nearly disconnected plan are what Newton's method is for.
 _LEVEL = 1e-10
 _NEWTON_STEPS = 40
-# A weight is too small if the error is not halved in so many passes.
-_PATIENCE = 4
+# A weight is too small if the error is not halved in so many passes; for the last that
+# can be tried, in so many.
+_PATIENCE, _LAST_PATIENCE = 4, 100
 # Iterations alone at each weight before the target.
 _ITERATIONS_PER_WEIGHT = 5
 # Relative error of an entry in single precision, of a matrix; and of points, of which
@@ -89,23 +90,33 @@ class Anneal:
         self.largest = problem.geometry.largest
         self.is_symmetric = problem.is_symmetric
         self.limits, self.n_jobs, self.n_iter = limits, n_jobs, 0
+        self.patience = _PATIENCE
         self.reach = np.inf  # columns that a row of the plan reaches, in the mean
         self.pairs = Pairs(problem.geometry, self.a, n_jobs)
         self.uses_newton = self.pairs.keeps_blocks and not self.is_symmetric
 
     def first(self, target: float) -> float:
-        """Return the weight to begin from without potentials."""
-        return max(target, _FIRST * self.largest)
+        """Return the weight to begin from without potentials.
+
+        Where rows are much alike the target will do at once.
+        """
+        first = max(target, _FIRST * self.largest)
+        if first > target and not self.is_out:
+            state, _ = self._pass(np.zeros(len(self.a)), 0 * self.b, target, rough=True)
+            if state.error <= _TOO_FAR * self.mass:
+                return target
+        return first
 
     def least(self, g: FloatArray, target: float) -> float:
         """Return the least weight, from the target on, that can begin from g."""
         epsilon, f = target, np.zeros(len(self.a))
-        while epsilon < self.first(target) and not self.is_out:
+        first = max(target, _FIRST * self.largest)
+        while epsilon < first and not self.is_out:
             state, _ = self._pass(f, g, epsilon, rough=True)
             if state.error <= _TOO_FAR * self.mass:
                 break
             f, epsilon = state.f, _RATIO * epsilon
-        return min(epsilon, self.first(target))
+        return min(epsilon, first)
 
     def run(
         self,
@@ -123,6 +134,8 @@ class Anneal:
         f, before, state, ratio = np.zeros(len(self.a)), None, None, _RATIO
         while not self.is_out:
             is_last = epsilon == target and not until_sharp
+            # Once weights come no nearer, there is nothing left but patience.
+            self.patience = _PATIENCE if ratio >= _LEAST_RATIO else _LAST_PATIENCE
             found = self.at(f, g, epsilon, is_last=is_last)
             if found.finished or state is None or ratio < _LEAST_RATIO:
                 before, state = state, found
@@ -176,10 +189,8 @@ class Anneal:
                 if not is_last and error <= wanted:
                     return state._replace(f=f, g=g, finished=True)
                 errors.append(state.error)
-                if (
-                    errors[-1] > 0.5 * errors[-_PATIENCE:][0]
-                    and len(errors) > _PATIENCE
-                ):
+                n_tries = self.patience
+                if len(errors) > n_tries and errors[-1] > 0.5 * errors[-1 - n_tries]:
                     return state
                 keep, rough = error > wanted, rough and error > part
             elif keep and blocks is None:

@@ -25,9 +25,11 @@ _GROWN = 0.1
 _SHORTENING = 0.3
 _SHORTEST_STEP = 1e-3
 _SUFFICIENT = 1e-2
-# A linear system is solved to this part of its first residual.
+# A linear system is solved to this part of its first residual; to less of it, down to
+# the least, while steps do not halve the error.
 _FORCING = 0.1
-_CG_STEPS = 400
+_LEAST_FORCING = 1e-7
+_CG_STEPS = 1000
 
 
 class _Scaled(NamedTuple):
@@ -51,6 +53,7 @@ class Balance:
         # Links weaker than this part of a row are in no block. Without any, parts of the
         # plan may be disconnected, and the system singular.
         self.level, self.mass = blocks.level, float(a.sum())
+        self.forcing = _FORCING
         self.n_places = -(-len(b) // WIDTH) * WIDTH
 
     def solve(self, tol: float, max_steps: int) -> tuple[FloatArray, FloatArray, float]:
@@ -64,6 +67,8 @@ class Balance:
             if state.error <= tol:
                 break
             before, state = state, self._step(state)
+            slow = state.error > 0.5 * before.error
+            self.forcing = max(0.1 * self.forcing, _LEAST_FORCING) if slow else _FORCING
             if state.error >= before.error and state.objective <= before.objective:
                 break  # at the rounding of the entries
             grown = self.level * np.exp(np.abs(state.log_v).max())
@@ -73,10 +78,7 @@ class Balance:
 
     def _step(self, state: _Scaled) -> _Scaled:
         """Take a Newton step as long as the objective allows, else Sinkhorn's."""
-        least = np.finfo(float).tiny
-        sinkhorn = np.log(self.b) - np.log(np.maximum(state.columns, least))
-        sinkhorn = np.clip(sinkhorn, -_LONGEST_STEP, _LONGEST_STEP)
-        direction = self._direction(state, state.columns * sinkhorn)
+        direction = self._direction(state, self.b - state.columns)
         direction -= np.median(direction)
         np.clip(direction, -_LONGEST_STEP, _LONGEST_STEP, out=direction)
         slope = float((self.b - state.columns) @ direction)
@@ -88,6 +90,9 @@ class Balance:
             if new.error < 0.5 * state.error or rise > _SUFFICIENT * length * slope:
                 return new
             length *= _SHORTENING
+        least = np.finfo(float).tiny
+        sinkhorn = np.log(self.b) - np.log(np.maximum(state.columns, least))
+        np.clip(sinkhorn, -_LONGEST_STEP, _LONGEST_STEP, out=sinkhorn)
         return self._scaled(state.log_v + sinkhorn)
 
     def _scaled(self, log_v: FloatArray) -> _Scaled:
@@ -113,7 +118,8 @@ class Balance:
         The matrix is singular for constants only. Its own diagonal preconditions it:
         columns that have a row almost to themselves differ by orders from the others.
         """
-        m, columns = len(self.b), state.columns
+        # As the blocks add up, or the matrix would not be positive.
+        m, columns = len(self.b), state.columns / self.blocks.accuracy
         weight = self.a / state.sums**2
         diag = np.zeros(self.n_places)
         for rows, pool in self.blocks.parts:
@@ -125,7 +131,7 @@ class Balance:
         x = np.zeros(m)
         z = residual / diag
         p, size = z.copy(), float(residual @ z)
-        wanted = _FORCING**2 * size
+        wanted = self.forcing**2 * size
         scaled = np.zeros(self.n_places)
         for _ in range(_CG_STEPS):
             if not size > wanted:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from otdist._entropic import part_of_mean
 from otdist._entropic.relaxation import Relaxation
 from otdist._geometry.grid import Grid
 from otdist._kernels.grids import log_sums_at
@@ -60,7 +61,7 @@ class State(NamedTuple):
 
 def run_on_grid(problem: Problem, options: Options) -> Candidate:
     """Iterate until the marginal error is at most ``tol * mass``; O(N) memory."""
-    target = default_epsilon(problem) if options.epsilon is None else options.epsilon
+    target = options.epsilon or default_epsilon(problem, options)
     for state in levels(problem, target, options):
         last = state
     has_ended = last.epsilon == target
@@ -248,8 +249,8 @@ def rounded(problem: Problem, state: State) -> GridPlan:
     return GridPlan(grid, epsilon, log_r, log_s, rest_a, rest_b / rest_b.sum())
 
 
-def default_epsilon(problem: Problem) -> float:
-    """Return 1 % of the mean cost under the product measure, axis by axis."""
+def default_epsilon(problem: Problem, options: Options) -> float:
+    """Return a part of the mean cost under the product measure, axis by axis."""
     grid = _grid_of(problem)
     mean = 0.0
     for k in range(len(grid.axes)):
@@ -257,7 +258,8 @@ def default_epsilon(problem: Problem) -> float:
         along_a = problem.a.reshape(grid.sides).sum(axis=others)
         along_b = problem.b.reshape(grid.sides).sum(axis=others)
         mean += float(along_a @ grid.axis_cost(k) @ along_b) / problem.mass**2
-    return 0.01 * mean if mean > 0 else 0.01 * (grid.largest or 1.0)
+    part = part_of_mean(options.gap)
+    return part * mean if mean > 0 else part * (grid.largest or 1.0)
 
 
 def _grid_of(problem: Problem) -> Grid:

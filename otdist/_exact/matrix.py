@@ -53,6 +53,16 @@ def costs_of(geometry: Geometry) -> kernel.Costs:
     return kernel.Costs(matrix, _frozen(x), _frozen(y), kernel.MATRIX, 1.0)
 
 
+def rows_of(costs: kernel.Costs, start: int, stop: int) -> FloatArray:
+    """Return the costs of a block of rows."""
+    if costs.kind == kernel.MATRIX:
+        return costs.matrix[start:stop]
+    m = costs.y.shape[1]
+    block = np.empty((stop - start, m))
+    kernel.fill_rows(costs, start, np.zeros(m), block)
+    return block
+
+
 def restricted(costs: kernel.Costs, rows: IntArray, columns: IntArray) -> kernel.Costs:
     """Return the coordinates of the listed points only."""
     x, y = _frozen(costs.x[:, rows]), _frozen(costs.y[:, columns])

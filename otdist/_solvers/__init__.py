@@ -31,6 +31,8 @@ class Options(NamedTuple):
     report: Callable[[int, float], None] | None
     n_jobs: int = 1
     deadline: float = float("inf")
+    #: The relative gap that an entropic method without epsilon should come near.
+    gap: float | None = None
 
 
 #: The methods by name: each is a module of this package.

@@ -13,10 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from otdist._entropic import part_of_mean
 from otdist._entropic.anneal import Anneal, Limits, State
 from otdist._entropic.coarse import Start, begin, in_order
 from otdist._entropic.grid import run_on_grid
-from otdist._geometry.blocks import N_PARTS, row_blocks, share_rows
+from otdist._exact.matrix import costs_of, rows_of
+from otdist._geometry.blocks import N_PARTS, share_rows
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
 from otdist._masses import shrink
@@ -56,7 +58,7 @@ def _run(problem: Problem, options: Options) -> Candidate:
     has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
     # Spreading what is missing would use forbidden arcs: iterate until nothing is.
     tol = min(options.tol, _COUPLING) if has_forbidden else options.tol
-    target = default_epsilon(problem) if options.epsilon is None else options.epsilon
+    target = options.epsilon or default_epsilon(problem, options)
     limits = Limits(tol, options.max_iter, options.deadline, options.report)
     anneal = Anneal(problem, limits, options.n_jobs)
     if options.warm_start is not None:
@@ -84,18 +86,21 @@ def _run(problem: Problem, options: Options) -> Candidate:
     )
 
 
-def default_epsilon(problem: Problem) -> float:
-    """Return 1 % of the mean absolute cost under the product measure."""
+def default_epsilon(problem: Problem, options: Options) -> float:
+    """Return a part of the mean absolute cost under the product measure: 1 %, or less."""
     geometry, a, b = problem.geometry, problem.a, problem.b
     n, m = geometry.shape
-    total = 0.0
-    for start, stop in row_blocks(n, m):
-        block = geometry.rows(start, stop)
-        total += float(
-            a[start:stop] @ np.where(np.isinf(block), 0.0, np.abs(block)) @ b
-        )
-    mean = total / problem.mass**2
-    return 0.01 * mean if mean > 0 else 0.01 * (geometry.largest or 1.0)
+    costs, totals = costs_of(geometry), np.zeros(N_PARTS)
+
+    def add(part: int, start: int, stop: int) -> None:
+        block = rows_of(costs, start, stop)
+        block = np.where(np.isinf(block), 0.0, np.abs(block))
+        totals[part] += float(a[start:stop] @ (block @ b))
+
+    share_rows(n, m, add, options.n_jobs)
+    mean = float(totals.sum()) / problem.mass**2
+    part = part_of_mean(options.gap)
+    return part * mean if mean > 0 else part * (geometry.largest or 1.0)
 
 
 def _rounded(
