@@ -15,7 +15,7 @@ from otdist._geometry.blocks import (
 )
 from otdist._geometry.dense import Dense
 from otdist._geometry.slopes import arc_slopes, slopes
-from otdist._plan import Arcs, EmbeddedPlan, LazyPlan
+from otdist._plan import Arcs, LazyPlan
 from otdist._result import Gradients
 from otdist._typing import FloatArray
 
@@ -55,7 +55,8 @@ def _mass_gradients(result: Result) -> tuple[FloatArray, FloatArray]:
 
     Those of a certificate may be lower, since they go with one another everywhere.
     """
-    problem, epsilon = result.problem, _epsilon_of(result.coupling)
+    problem, plan = result.problem, result.coupling
+    epsilon = None if isinstance(plan, Arcs) else plan.epsilon
     a, b = problem.a / problem.mass, problem.b / problem.mass
     return filled(problem.geometry, a, b, *result.potentials, epsilon)
 
@@ -93,10 +94,3 @@ def filled(
     f[new_rows] = np.where(np.isfinite(new_f), new_f, f[new_rows])
     g[new_columns] = np.where(np.isfinite(new_g), new_g, g[new_columns])
     return f, g
-
-
-def _epsilon_of(plan: Arcs | LazyPlan) -> float | None:
-    """Return the entropic weight of a plan, None for an exact one."""
-    whole = plan.part if isinstance(plan, EmbeddedPlan) else plan
-    epsilon: float | None = getattr(whole, "epsilon", None)
-    return epsilon

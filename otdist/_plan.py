@@ -47,6 +47,12 @@ class LazyPlan(ABC):
     def shape(self) -> tuple[int, int]:
         """Numbers of atoms (n, m)."""
 
+    if TYPE_CHECKING:  # a field of most plans, which no property may be there for
+
+        @property
+        def epsilon(self) -> float:
+            """Entropic weight of the plan, cost units."""
+
     @abstractmethod
     def rows(self, start: int, stop: int) -> FloatArray:
         """Return the entries of a block of rows, shape (stop - start, m)."""
