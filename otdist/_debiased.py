@@ -27,8 +27,9 @@ from otdist._validate import (
     as_tolerance,
 )
 
-# Of potentials, in units of epsilon.
-_ROUNDING = 1e-9
+# Masses and prices that leave room for products of them.
+_SMALLEST, _LARGEST = 1e-100, 1e100
+_LONGEST_LOG = 600.0
 
 _Slopes = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
@@ -105,18 +106,34 @@ def _validated(
     as_tolerance(options.tol)
     as_jobs(options.n_jobs)
     if is_relaxed:
-        reach = as_number("reach", options.reach, "a positive length, or None")
-        if not 0 < reach < math.inf:
-            raise InputError(
-                f"reach must be a positive length, got {options.reach!r}; None is for"
-                " measures of one mass, all of which is moved"
-            )
+        _require_reach(options)
     masses = []
     for name, given, own in (("a", a, problem.a), ("b", b, problem.b)):
-        keeps = is_relaxed and given is not None
-        masses.append(as_float64(name, given) if keeps else own)
+        if is_relaxed and given is not None:
+            # Not normalised, as those of the problem are.
+            own = as_float64(name, given)
+            if not _SMALLEST < own.sum() < _LARGEST:
+                raise InputError(
+                    f"{name} sums to {own.sum():.3g}, too near the limits of float64;"
+                    " divide all masses by a constant"
+                )
+        masses.append(own)
     first = _Measure(as_points("x", x), masses[0])
     return first, _Measure(as_points("y", y), masses[1])
+
+
+def _require_reach(options: Options) -> None:
+    reach = as_number("reach", options.reach, "a positive length, or None")
+    if not 0 < reach < math.inf:
+        raise InputError(
+            f"reach must be a positive length, got {options.reach!r}; None is for"
+            " measures of one mass, all of which is moved"
+        )
+    if not abs(math.log(reach) * _power(options)) < _LONGEST_LOG:
+        raise InputError(
+            f"reach={reach:g} to the power {_power(options):g} leaves float64; multiply"
+            " points and reach by a constant"
+        )
 
 
 def _combined(
@@ -164,9 +181,7 @@ def _balanced(first: _Measure, second: _Measure, options: Options) -> _Term:
     )
     value = result.regularized_value
     spread = np.ptp(result.potentials[1][problem.b > 0])
-    # Where all points are in one place, g is rounding.
-    limit = 3 * problem.geometry.largest + _ROUNDING * options.epsilon
-    is_bounded = math.isfinite(value) and spread <= limit
+    is_bounded = math.isfinite(value) and spread <= 3 * problem.geometry.largest
     if not (result.success and is_bounded):
         raise NotCertifiedError(
             f"a term of the divergence did not converge: {result.message}", result
@@ -210,14 +225,11 @@ def _unbalanced(first: _Measure, second: _Measure, options: Options) -> _Term:
     f[rows], g[columns] = state.f, state.g
     damping = rho / (rho + epsilon)
     f, g = filled(geometry, first.masses, second.masses, f, g, epsilon, damping)
+    # Constants that cancel in the divergence are left out here as well.
     by_a, by_b = (-(rho + epsilon) * np.expm1(-each / rho) for each in (f, g))
     by_x, by_y = np.zeros_like(first.points), np.zeros_like(second.points)
     f, g = state.f + epsilon * np.log(a), state.g + epsilon * np.log(b)
-    ones, zeros = (
-        (np.ones(len(a)), np.ones(len(b))),
-        (np.zeros(len(a)), np.zeros(len(b))),
-    )
-    plan = EntropicPlan(there, f, g, epsilon, *ones, *zeros)
+    plan = EntropicPlan(there, f, g, epsilon, 0 * f + 1, 0 * g + 1, 0 * f, 0 * g)
     by_x[rows], by_y[columns] = point_gradients(there, plan)
     return _Term(state.value, (by_x, by_a, by_y, by_b))
 
@@ -232,7 +244,11 @@ def _problem(first: _Measure, second: _Measure, options: Options) -> Problem:
 
 
 def _price(options: Options) -> float:
-    """Return what a unit of mass may cost that is neither moved nor missed: reach ** p."""
+    """Return what a unit of mass may cost that is neither moved nor missed, in cost units."""
     assert options.reach is not None
-    power = 2.0 if options.metric == "sqeuclidean" else options.p
-    return float(options.reach**power)
+    return float(options.reach ** _power(options))
+
+
+def _power(options: Options) -> float:
+    """Return the power of lengths that costs are."""
+    return 2.0 if options.metric == "sqeuclidean" else float(options.p)

@@ -171,10 +171,12 @@ def test_gaussians_have_a_closed_form():
 
 @pytest.mark.parametrize("reach", REACHES)
 def test_atoms_in_one_place_are_zero_apart(reach):
-    for n, m in ((3, 4), (1, 2)):
+    _, _, a, b = measures(46, 7, 6)
+    for of_x, of_y in ((a, b), ([0.1, 0.7, 0.2], [1.0])):
         for epsilon in (1e-9, 1.0, 1e9):
             value, slopes = sinkhorn_divergence(
-                *(np.full((n, 2), 0.1), np.full((m, 2), 0.1)),
+                *(np.full((len(of_x), 2), 0.1), np.full((len(of_y), 2), 0.1)),
+                *(of_x, of_y),
                 epsilon=epsilon,
                 reach=reach,
                 gradients=True,
@@ -539,6 +541,9 @@ def test_an_unbalanced_term_that_is_not_proved_is_refused(monkeypatch):
         ({"reach": math.inf}, "None is for measures of one mass"),
         ({"reach": math.nan}, "reach must be a positive length"),
         ({"reach": "far"}, "reach must be a positive length"),
+        ({"reach": 1e-200, "p": 2}, "reach=1e-200 to the power 2 leaves float64"),
+        ({"reach": 1e200, "metric": "sqeuclidean"}, "reach=1e.200 to the power 2"),
+        ({"b": [1e200, 0.0], "reach": 1.0}, "b sums to 1e.200, too near the limits"),
         ({"epsilon": 0.0}, "epsilon must be a positive number"),
         ({"epsilon": 1e-15}, "below the rounding of the costs"),
         ({"tol": -1.0}, "tol must be a number >= 0"),
