@@ -567,6 +567,26 @@ def test_arguments_that_are_refused(options, message):
 # ---------------------------------------------------------------------- extrapolation
 
 
+def test_extrapolations_that_lower_the_dual_value_are_taken_back(monkeypatch):
+    """With masses of all sizes and a large reach some went astray, to stay there."""
+    monkeypatch.setattr(unbalanced, "_MAX_ITER", 1000)
+    x, y, a, b = measures(47, 6, 6)
+    options = {"epsilon": 0.5, "reach": 3.0, "tol": 1e-9}
+    expected = sinkhorn_divergence(x, y, a, 3 * b, **options)
+    real, strayed = Anderson.next, []
+
+    def astray(self, point, image):
+        if not self._points:
+            return real(self, point, image)
+        strayed.append(point)
+        return image + 5.0 * np.sign(image)
+
+    monkeypatch.setattr(Anderson, "next", astray)
+    value = sinkhorn_divergence(x, y, a, 3 * b, **options)
+    assert strayed
+    assert value == pytest.approx(expected, rel=1e-9)
+
+
 def test_extrapolation_solves_linear_iterations():
     rng = np.random.default_rng(50)
     matrix = np.diag([0.999, 0.9, 0.5, -0.3, 0.0])

@@ -154,7 +154,9 @@ def test_sums_of_slopes_are_those_of_all_arcs(data):
     shift = data.draw(st.sampled_from([0.0, 2.0**30]))
     metric = data.draw(st.sampled_from(METRICS))
     p = 1 if metric == "sqeuclidean" else data.draw(strategies.ORDERS)
-    geometry = Problem(x + shift, y + shift, metric=metric, p=p).geometry
+    masses = np.full(n, 1 / n), np.full(m, 1 / m)
+    problem = Problem(x + shift, y + shift, *masses, metric=metric, p=p)
+    geometry = problem.geometry
     mass = np.array(data.draw(strategies.weights(n * m))).reshape(n, m)
     start, stop = sorted(data.draw(st.tuples(st.integers(0, n), st.integers(0, n))))
     if start == stop:

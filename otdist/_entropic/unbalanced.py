@@ -7,7 +7,8 @@ Minimises ``<P, c> + ε KL(P | a⊗b) + ρ KL(P 1 | a) + ρ KL(Pᵀ 1 | b)`` ove
 
 by Sinkhorn's iteration with damped soft c-transforms (Chizat et al., 2018), each joined
 with the best shift of mass between f and g, without which a large ρ takes ρ / ε
-iterations (Séjourné, Vialard, Peyré, 2022), and extrapolated (`anderson`).
+iterations (Séjourné, Vialard, Peyré, 2022), and extrapolated (`anderson`). Damped
+steps raise the dual value: an extrapolation that lowers it is taken back.
 
 The plan ``a bᵀ exp((f + g - c) / ε)`` of any potentials is feasible. Its primal value
 exceeds the dual value by ``ρ KL(P 1 | a exp(-f / ρ)) + ρ KL(Pᵀ 1 | b exp(-g / ρ))``:
@@ -82,17 +83,29 @@ class Relaxed:
             state = self._iterate(f, g, weight)
             f, g = state.f, state.next_g
             weight = max(epsilon, weight / _RATIO)
-        anderson = Anderson()
+        return self._at(f, g, epsilon, tol)
+
+    def _at(
+        self, f: FloatArray, g: FloatArray, epsilon: float, tol: float
+    ) -> tuple[State, bool]:
+        """Iterate at one weight, extrapolating as long as the dual value rises."""
+        anderson, before = Anderson(), self._iterate(f, g, epsilon)
+        f, g = before.f, before.next_g
         for _ in range(_MAX_ITER):
             state = self._iterate(f, g, epsilon)
             if self._is_good(state, epsilon, tol):
                 return state, True
-            f, g = state.f, anderson.next(state.g, state.next_g)
+            is_worse = state.value < before.value - self._rounding(state, epsilon)
+            if is_worse and g is not before.next_g:
+                anderson, f, g = Anderson(), before.f, before.next_g
+            else:
+                before, f = state, state.f
+                g = anderson.next(state.g, state.next_g)
         return state, False
 
     def _is_good(self, state: State, epsilon: float, tol: float) -> bool:
         value = state.value + epsilon * float(self.a.sum()) * float(self.b.sum())
-        allowed = tol * value + _ROUNDING * self._size(state, epsilon)
+        allowed = tol * value + self._rounding(state, epsilon)
         return state.error <= tol * self.mass and state.gap <= allowed
 
     def _iterate(self, f: FloatArray, g: FloatArray, epsilon: float) -> State:
@@ -139,11 +152,11 @@ class Relaxed:
         value -= self.rho * float(self.b @ np.expm1(-g / self.rho))
         return State(f, g, next_g, value - epsilon * plan, gap, error)
 
-    def _size(self, state: State, epsilon: float) -> float:
-        """Return the size of the terms that the value is summed from."""
+    def _rounding(self, state: State, epsilon: float) -> float:
+        """Return what the rounding of the terms of the value can hide."""
         of_a = self.a @ np.abs(np.expm1(-state.f / self.rho))
         of_b = self.b @ np.abs(np.expm1(-state.g / self.rho))
-        return self.rho * float(of_a + of_b) + epsilon * self.mass
+        return _ROUNDING * (self.rho * float(of_a + of_b) + epsilon * self.mass)
 
 
 def _transform(
