@@ -231,8 +231,8 @@ def sinkhorn_divergence(
     -----
     Each term is the value of dual potentials, and a lower bound. Balanced terms are at
     most ``2 * tol * mass * C`` below their optimum, with C the largest cost, which
-    bounds the error of the divergence either way; in practice it is nearer to
-    ``tol ** 2``. By no more than that a value may be below 0, where it cannot be in
+    bounds the error of the divergence either way; it mostly falls with the square of
+    `tol`. By no more than that a value may be below 0, where it cannot be in
     theory (Euclidean costs with p <= 2, cityblock with p = 1). Derivatives are as
     exact as potentials and plan, which are off by about ``tol``, relative.
 
@@ -245,9 +245,9 @@ def sinkhorn_divergence(
     with :math:`\mathrm{KL}(P | Q) = \sum P \log(P / Q) - P + Q`, and the divergence has
     :math:`\tfrac\epsilon2 (m(a) - m(b))^2` added. Primal and dual value of each
     term are then also closer than ``tol`` times the value, which bounds the error.
-    GeomLoss halves the cost for p = 2:
-    with ``epsilon = 2 * blur ** 2`` and ``2 ** 0.5`` times its reach the value here is
-    twice its loss.
+
+    GeomLoss halves the cost for p = 2: with ``epsilon = 2 * blur ** 2`` and ``2 ** 0.5``
+    times its reach the value here is twice its loss.
 
     Balanced problems go through ``solve(method="sinkhorn")``; O(n + m) memory, and as
     many passes over all pairs as iterations.
