@@ -50,38 +50,52 @@ def scaled_sums(
     rows, columns = np.empty(n), np.zeros((N_PARTS, m))
     costs, sizes = np.empty(n), np.empty(n)
     cost_rows = _cost_rows(geometry)
+    add_up = _added if cost_rows is None else _compiled()
 
     def add(part: int, start: int, stop: int) -> None:
         block = plan_rows(start, stop)
-        if not block.min(initial=0.0) >= 0:
-            _refuse(start, stop, float(block.min()))
         if scale_a is not None:
             block = block * scale_a[start:stop, None]
         if scale_b is not None:
             block = block * scale_b
-        rows[start:stop] = block.sum(axis=1)
-        columns[part] += np.ones(stop - start) @ block
-        terms = cost_rows(start, stop)
-        if not math.isfinite(terms.max()):
-            # 0 * inf: a forbidden arc that carries nothing costs nothing.
-            terms = np.where((block == 0) & np.isinf(terms), 0.0, terms)
-        costs[start:stop] = np.einsum("ij,ij->i", block, terms)
-        sizes[start:stop] = costs[start:stop]
-        if not terms.min() >= 0:
-            sizes[start:stop] = np.einsum("ij,ij->i", block, np.abs(terms))
+        terms = (cost_rows or geometry.rows)(start, stop)
+        found = np.empty((3, stop - start))
+        if add_up(block, terms, columns[part], found):
+            _refuse(start, stop, float(block.min()))
+        rows[start:stop], costs[start:stop], sizes[start:stop] = found
 
     share_rows(n, m, add, n_jobs)
     return Sums(rows, columns.sum(axis=0), math.fsum(costs), math.fsum(sizes))
 
 
-def _cost_rows(geometry: Geometry) -> Callable[[int, int], FloatArray]:
-    """Return what computes costs of blocks of rows."""
+def _added(
+    block: FloatArray, costs: FloatArray, columns: FloatArray, sums: FloatArray
+) -> bool:
+    """Add rows to the columns, write their sums; return whether some are no masses."""
+    columns += block.sum(axis=0)
+    # 0 * inf: a forbidden arc that carries nothing costs nothing.
+    costs = np.where((block == 0) & np.isinf(costs), 0.0, costs)
+    sums[0] = block.sum(axis=1)
+    sums[1] = np.einsum("ij,ij->i", block, costs)
+    sums[2] = np.einsum("ij,ij->i", block, np.abs(costs))
+    return not bool((block >= 0).all())
+
+
+def _compiled() -> Callable[[FloatArray, FloatArray, FloatArray, FloatArray], int]:
+    """Return the same for costs that are finite and not negative, compiled."""
+    from otdist._kernels.certificate import block_sums
+
+    return block_sums  # type: ignore[no-any-return]
+
+
+def _cost_rows(geometry: Geometry) -> Callable[[int, int], FloatArray] | None:
+    """Return what computes costs of blocks of many points; None for other costs."""
     n, m = geometry.shape
     if not isinstance(geometry, Points) or n * m < COMPILED_PAIRS:
-        return geometry.rows
+        return None
     metric = geometry.metric
     if not isinstance(metric, str):
-        return geometry.rows
+        return None
     from otdist._kernels.certificate import point_costs
 
     x, y = np.ascontiguousarray(geometry.x.T), np.ascontiguousarray(geometry.y.T)

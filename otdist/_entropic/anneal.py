@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from otdist._entropic.balance import Balance
 from otdist._entropic.passes import Blocks, Pairs
-from otdist._entropic.relaxation import Relaxation
+from otdist._entropic.relaxation import Anderson, Relaxation
 from otdist._kernels.costs import MATRIX
 from otdist._problem import Problem
 from otdist._typing import FloatArray
@@ -107,19 +107,21 @@ class Anneal:
                 return target
         return first
 
-    def least(self, g: FloatArray, target: float) -> float:
-        """Return the least weight, from the target on, that can begin from g."""
+    def least(self, g: FloatArray, target: float) -> tuple[FloatArray, float]:
+        """Return the least weight, from the target on, that can begin from g; and f."""
         epsilon, f = target, np.zeros(len(self.a))
         first = max(target, _FIRST * self.largest)
         while epsilon < first and not self.is_out:
             state, _ = self._pass(f, g, epsilon, rough=True)
+            f = state.f
             if state.error <= _TOO_FAR * self.mass:
                 break
-            f, epsilon = state.f, _RATIO * epsilon
-        return min(epsilon, first)
+            epsilon *= _RATIO
+        return f, min(epsilon, first)
 
     def run(
         self,
+        f: FloatArray,
         g: FloatArray,
         epsilon: float,
         target: float,
@@ -131,7 +133,7 @@ class Anneal:
         Or only loosely, and only until rows of the plan reach few columns. Where the
         next weight turns out to be too far, it is taken nearer.
         """
-        f, before, state, ratio = np.zeros(len(self.a)), None, None, _RATIO
+        before, state, ratio = None, None, _RATIO
         while not self.is_out:
             is_last = epsilon == target and not until_sharp
             # Once weights come no nearer, there is nothing left but patience.
@@ -203,10 +205,8 @@ class Anneal:
     ) -> State:
         """Repeat Sinkhorn's iteration, over-relaxed; averaged if symmetric."""
         wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
-        rough, relaxation = (
-            self._noise(epsilon) <= _SHARE * self.limits.tol,
-            Relaxation(),
-        )
+        rough, relaxation = self._noise(epsilon) <= self.limits.tol, Relaxation()
+        anderson = Anderson(np.sqrt(self.b)) if is_last else None
         n_left = np.inf if is_last else _ITERATIONS_PER_WEIGHT
         while True:
             omega, n_left = relaxation.omega, n_left - 1
@@ -222,9 +222,9 @@ class Anneal:
                 # much faster than taking turns (Feydy et al., 2019).
                 g = 0.5 * (g + f)
             else:
-                if is_last:
-                    relaxation.observe(state.error)
-                g = self._sinkhorn(state, relaxation.omega)
+                g = self._sinkhorn(state)
+                if anderson is not None:
+                    g = anderson.next(state.g, g, state.error)
 
     def _pass(
         self,

@@ -67,7 +67,8 @@ def begin(problem: Problem, target: float, limits: Limits, n_jobs: int) -> Start
             g, epsilon = np.zeros(len(level.b)), anneal.first(target)
         else:
             g, epsilon = _carried(problem, *before, level.columns, n_jobs), before[2]
-        state = anneal.run(g, epsilon, target, until_sharp=True)
+        f = np.zeros(len(level.a))
+        state = anneal.run(f, g, epsilon, target, until_sharp=True)
         before = (level.rows, state.f + state.epsilon * np.log(level.a), state.epsilon)
     if before is None:
         return None

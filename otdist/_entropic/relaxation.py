@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from otdist._typing import FloatArray
+
 
 class Relaxation:
     """Over-relaxation: potentials move omega times as far as the iteration says.
@@ -41,3 +43,36 @@ class Relaxation:
             self._cap = min(self._LARGEST, 1 + self._cap / 2)
             self._errors = []
         return False
+
+
+class Anderson:
+    """Anderson's acceleration of a fixed-point iteration (Walker and Ni, 2011).
+
+    The next iterate combines the last few so that their residuals cancel best. Where
+    the error grows it begins anew from the best iterate.
+    """
+
+    _MEMORY = 8
+
+    def __init__(self, weight: FloatArray) -> None:
+        self.weight = weight
+        self._points: list[FloatArray] = []
+        self._residuals: list[FloatArray] = []
+        self._best, self._best_next = np.inf, weight
+
+    def next(self, g: FloatArray, mapped: FloatArray, error: float) -> FloatArray:
+        """Return the next iterate, from one, what it is mapped to, and its error."""
+        if error > 2 * self._best:
+            self._points, self._residuals, self._best = [], [], 2 * self._best
+            return self._best_next
+        if error < self._best:
+            self._best, self._best_next = error, mapped
+        self._points = [*self._points, mapped][-self._MEMORY :]
+        self._residuals = [*self._residuals, mapped - g][-self._MEMORY :]
+        if len(self._points) == 1:
+            return mapped
+        change = np.diff(np.array(self._residuals), axis=0)
+        system = (change * self.weight).T
+        wanted = self._residuals[-1] * self.weight
+        part = np.linalg.lstsq(system, wanted, rcond=1e-10)[0]
+        return np.asarray(mapped - part @ np.diff(np.array(self._points), axis=0))

@@ -262,6 +262,34 @@ def point_costs(
                 out[j] = out[j] ** p
 
 
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    fastmath={"nsz", "reassoc", "contract"},
+)
+def block_sums(
+    plan: np.ndarray, costs: np.ndarray, columns: np.ndarray, sums: np.ndarray
+) -> int:
+    """Add some rows of a plan to `columns`; write their sums and costs to `sums` (3, k).
+
+    Costs are finite and not negative. Returns how many entries are no masses.
+    """
+    n_bad = 0
+    for k in range(plan.shape[0]):
+        row, cost = plan[k], costs[k]
+        total, paid = 0.0, 0.0
+        for j in range(row.size):
+            total += row[j]
+            paid += row[j] * cost[j]
+            n_bad += not (row[j] >= 0.0)
+        for j in range(row.size):
+            columns[j] += row[j]
+        sums[0, k], sums[1, k], sums[2, k] = total, paid, paid
+    return n_bad
+
+
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _cost_of(x: np.ndarray, y: np.ndarray, norm: int, p: float) -> float:
     """Return the cost of two points (d,), as `points_minimum` computes it."""

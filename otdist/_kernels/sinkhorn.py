@@ -14,6 +14,7 @@ from numba import config, njit
 
 from otdist._kernels.costs import MATRIX, Costs, slacks_of
 from otdist._kernels.exponential import WIDTH, keep_blocks, soft_row
+from otdist._kernels.simd import least_difference, smaller
 
 # Rows whose columns are summed in single precision before they go to doubles.
 _FLUSH = 64
@@ -125,15 +126,13 @@ def _entries(
 )
 def _least_slack(costs: Costs, i: int, g: np.ndarray, buffers: Buffers) -> float:
     """Return ``min_j c[i, j] - g[j]``: from there on no entry overflows."""
-    least = np.inf
     if costs.kind == MATRIX:
-        for j in range(g.size):
-            least = min(least, costs.matrix[i, j] - g[j])
-        return least
+        return least_difference(costs.matrix[i], g)[0]
     row = buffers.row[: g.size]
     slacks_of(costs, i, buffers.g, row)
+    least = row[0]
     for j in range(row.size):
-        least = min(least, row[j])
+        least = smaller(row[j], least)
     return least
 
 

@@ -69,9 +69,11 @@ def _run(problem: Problem, options: Options) -> Candidate:
     else:
         start = begin(problem, target, limits, options.n_jobs)
     if start is None:
-        state = anneal.run(np.zeros(len(b)), anneal.first(target), target)
+        f, g, epsilon = np.zeros(len(a)), np.zeros(len(b)), anneal.first(target)
     else:
-        state = anneal.run(start.g, anneal.least(start.g, start.epsilon), target)
+        f, epsilon = anneal.least(start.g, start.epsilon)
+        g = start.g
+    state = anneal.run(f, g, epsilon, target)
     plan = _rounded(problem, state, has_forbidden, options.n_jobs)
     f, g = state.f + state.epsilon * np.log(problem.mass), state.g
     # Row sums are exact, so the dual objective has no further term.
