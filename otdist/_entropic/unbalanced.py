@@ -7,8 +7,7 @@ Minimises ``<P, c> + ε KL(P | a⊗b) + ρ KL(P 1 | a) + ρ KL(Pᵀ 1 | b)`` ove
 
 by Sinkhorn's iteration with damped soft c-transforms (Chizat et al., 2018), each joined
 with the best shift of mass between f and g, without which a large ρ takes ρ / ε
-iterations (Séjourné, Vialard, Peyré, 2022), and extrapolated (`anderson`). Damped
-steps raise the dual value: an extrapolation that lowers it is taken back.
+iterations (Séjourné, Vialard, Peyré, 2022), and accelerated (`relaxation`).
 
 The plan ``a bᵀ exp((f + g - c) / ε)`` of any potentials is feasible. Its primal value
 exceeds the dual value by ``ρ KL(P 1 | a exp(-f / ρ)) + ρ KL(Pᵀ 1 | b exp(-g / ρ))``:
@@ -21,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist._entropic.anderson import Anderson
 from otdist._entropic.passes import Pairs
+from otdist._entropic.relaxation import Anderson
 from otdist._geometry import Geometry
 from otdist._typing import FloatArray
 
@@ -83,24 +82,12 @@ class Relaxed:
             state = self._iterate(f, g, weight)
             f, g = state.f, state.next_g
             weight = max(epsilon, weight / _RATIO)
-        return self._at(f, g, epsilon, tol)
-
-    def _at(
-        self, f: FloatArray, g: FloatArray, epsilon: float, tol: float
-    ) -> tuple[State, bool]:
-        """Iterate at one weight, extrapolating as long as the dual value rises."""
-        anderson, before = Anderson(), self._iterate(f, g, epsilon)
-        f, g = before.f, before.next_g
+        anderson = Anderson(np.sqrt(self.b))
         for _ in range(_MAX_ITER):
             state = self._iterate(f, g, epsilon)
             if self._is_good(state, epsilon, tol):
                 return state, True
-            is_worse = state.value < before.value - self._rounding(state, epsilon)
-            if is_worse and g is not before.next_g:
-                anderson, f, g = Anderson(), before.f, before.next_g
-            else:
-                before, f = state, state.f
-                g = anderson.next(state.g, state.next_g)
+            f, g = state.f, anderson.next(state.g, state.next_g, state.error)
         return state, False
 
     def _is_good(self, state: State, epsilon: float, tol: float) -> bool:
