@@ -39,10 +39,11 @@ class NotCertifiedError(RuntimeError):
     ----------
     message : str
         What was reached and what to try.
-    result : Result
-        Everything the solver found, with a valid bracket ``[lower, upper]``.
+    result : Result or None
+        Everything the solver found, with a valid bracket ``[lower, upper]``; None
+        where no `Problem` was solved (unbalanced transport).
     """
 
-    def __init__(self, message: str, result: Result) -> None:
+    def __init__(self, message: str, result: Result | None) -> None:
         super().__init__(message)
         self.result = result

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from otdist._errors import InputError
-from otdist._geometry.blocks import row_blocks
+from otdist._geometry import Geometry
+from otdist._geometry.blocks import (
+    row_blocks,
+    soft_column_minimum,
+    soft_row_minimum,
+)
 from otdist._geometry.dense import Dense
-from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan, GridPlan
+from otdist._geometry.slopes import arc_slopes, slopes
+from otdist._plan import Arcs, LazyPlan
 from otdist._result import Gradients
 from otdist._typing import FloatArray
 
@@ -23,37 +28,69 @@ def gradients(result: Result) -> Gradients:
     problem = result.problem
     if problem.is_bottleneck:
         raise InputError("p=inf has no gradient: the longest arc changes abruptly")
-    f, g = result.potentials
+    f, g = _mass_gradients(result)
     x = y = None
     if not isinstance(problem.geometry, Dense):
-        x, y = _point_gradients(result)
+        x, y = point_gradients(problem.geometry, result.coupling)
     return Gradients(a=f - f.mean(), b=g - g.mean(), x=x, y=y, cost=result.plan)
 
 
-def _point_gradients(result: Result) -> tuple[FloatArray, FloatArray]:
-    """Sum plan times cost slope; costs depend on x - y, so y's slope is minus x's."""
-    problem, plan = result.problem, result.coupling
-    n, m = problem.shape
-    x = y = None
-    for rows, columns, mass in _arc_blocks(plan, n, m):
-        slope = mass[:, None] * problem.geometry.derivative(rows, columns)
-        if x is None or y is None:
-            x, y = np.zeros((n, slope.shape[1])), np.zeros((m, slope.shape[1]))
-        np.add.at(x, rows, slope)
-        np.subtract.at(y, columns, slope)
-    assert x is not None
-    assert y is not None
-    return x, y
-
-
-def _arc_blocks(
-    plan: Arcs | EntropicPlan | GridPlan | EmbeddedPlan, n: int, m: int
-) -> Iterator[Arcs]:
-    """Yield the arcs of a sparse or lazy plan, a block at a time."""
+def point_gradients(
+    geometry: Geometry, plan: Arcs | LazyPlan
+) -> tuple[FloatArray, FloatArray]:
+    """Return the derivatives (n, d) and (m, d) of the plan's cost in the points."""
+    n, m = geometry.shape
     if isinstance(plan, Arcs):
-        yield plan
-        return
+        return arc_slopes(geometry, 0, n, *plan)
+    by_x, by_y = [], np.zeros(1)
     for start, stop in row_blocks(n, m):
-        block = plan.rows(start, stop)
-        rows, columns = np.nonzero(block)
-        yield Arcs(rows + start, columns, block[rows, columns])
+        of_x, of_y = slopes(geometry, start, stop, plan.rows(start, stop))
+        by_x.append(of_x)
+        by_y = by_y + of_y
+    return np.concatenate(by_x), by_y
+
+
+def _mass_gradients(result: Result) -> tuple[FloatArray, FloatArray]:
+    """Return the potentials; of atoms without mass, what a first bit of it costs.
+
+    Those of a certificate may be lower, since they go with one another everywhere.
+    """
+    problem, plan = result.problem, result.coupling
+    epsilon = None if isinstance(plan, Arcs) else plan.epsilon
+    a, b = problem.a / problem.mass, problem.b / problem.mass
+    return filled(problem.geometry, a, b, *result.potentials, epsilon)
+
+
+def filled(
+    geometry: Geometry,
+    a: FloatArray,
+    b: FloatArray,
+    f: FloatArray,
+    g: FloatArray,
+    epsilon: float | None,
+    damping: float = 1.0,
+) -> tuple[FloatArray, FloatArray]:
+    """Return potentials that are transforms of each other where there is no mass.
+
+    Of the other side's potentials only those of atoms with mass count. Soft
+    transforms for an epsilon, times `damping`.
+    """
+    has_a, has_b = a > 0, b > 0
+    if has_a.all() and has_b.all():
+        return f, g
+    rows, columns = np.flatnonzero(has_a), np.flatnonzero(has_b)
+    new_rows, new_columns = np.flatnonzero(~has_a), np.flatnonzero(~has_b)
+    from_g = geometry.restrict(new_rows, columns)
+    from_f = geometry.restrict(rows, new_columns)
+    if epsilon is None:
+        new_f = from_g.row_minimum(g[columns])
+        new_g = from_f.column_minimum(f[rows])
+    else:
+        with_b = g[columns] + epsilon * np.log(b[columns])
+        new_f = damping * soft_row_minimum(from_g, with_b, epsilon)
+        with_a = f[rows] + epsilon * np.log(a[rows])
+        new_g = damping * soft_column_minimum(from_f, with_a, epsilon)
+    f, g = f.copy(), g.copy()
+    f[new_rows] = np.where(np.isfinite(new_f), new_f, f[new_rows])
+    g[new_columns] = np.where(np.isfinite(new_g), new_g, g[new_columns])
+    return f, g

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from otdist._errors import InputError
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory, row_blocks
 from otdist._geometry.dense import Dense
@@ -29,8 +31,113 @@ class Arcs(NamedTuple):
     mass: FloatArray
 
 
+class LazyPlan(ABC):
+    """A dense coupling that is never stored: blocks of rows are computed when needed.
+
+    ``plan @ values`` takes an array (m,) or (m, k), ``plan.T @ values`` one of (n,) or
+    (n, k), in O(n + m) memory and as many exponentials as the plan has entries.
+    """
+
+    __slots__ = ()
+    # NumPy then leaves ``values @ plan`` to the plan.
+    __array_ufunc__ = None
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (n, m)."""
+
+    if TYPE_CHECKING:  # a field of most plans, which no property may be there for
+
+        @property
+        def epsilon(self) -> float:
+            """Entropic weight of the plan, cost units."""
+
+    @abstractmethod
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """Return the entries of a block of rows, shape (stop - start, m)."""
+
+    @property
+    def T(self) -> TransposedPlan:  # noqa: N802
+        """The plan with its two sides exchanged, shape (m, n)."""
+        return TransposedPlan(self)
+
+    def __matmul__(self, values: Any) -> FloatArray:
+        n, m = self.shape
+        values = _factor(values, m)
+        product = np.empty((n, *values.shape[1:]))
+        for start, stop in row_blocks(n, m):
+            product[start:stop] = self.rows(start, stop) @ values
+        return product
+
+    def __rmatmul__(self, values: Any) -> FloatArray:
+        return (self.T @ np.asarray(values).T).T
+
+    def _from_left(self, values: FloatArray) -> FloatArray:
+        """Return ``plan.T @ values``."""
+        n, m = self.shape
+        product = np.zeros((m, *values.shape[1:]))
+        for start, stop in row_blocks(n, m):
+            product += self.rows(start, stop).T @ values[start:stop]
+        return product
+
+    def marginals(self) -> tuple[FloatArray, FloatArray]:
+        """Return the row sums (n,) and the column sums (m,), in mass."""
+        n, m = self.shape
+        rows, columns = np.empty(n), np.zeros(m)
+        for start, stop in row_blocks(n, m):
+            block = self.rows(start, stop)
+            rows[start:stop] = block.sum(axis=1)
+            columns += block.sum(axis=0)
+        return rows, columns
+
+    def toarray(self) -> FloatArray:
+        """Return all entries, shape (n, m); `InputError` if they do not fit."""
+        n, m = self.shape
+        require_memory(n, m)
+        entries = np.empty((n, m))
+        for start, stop in row_blocks(n, m):
+            entries[start:stop] = self.rows(start, stop)
+        return entries
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransposedPlan:
+    """A lazy plan seen from its columns: ``plan.T``."""
+
+    T: LazyPlan
+    __array_ufunc__ = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (m, n)."""
+        n, m = self.T.shape
+        return m, n
+
+    def __matmul__(self, values: Any) -> FloatArray:
+        return self.T._from_left(_factor(values, self.shape[1]))
+
+    def __rmatmul__(self, values: Any) -> FloatArray:
+        return (self.T @ np.asarray(values).T).T
+
+    def toarray(self) -> FloatArray:
+        """Return all entries, shape (m, n); `InputError` if they do not fit."""
+        return self.T.toarray().T
+
+
+def _factor(values: Any, n: int) -> FloatArray:
+    """Return what a plan is multiplied by: n numbers, or rows of them."""
+    array = np.asarray(values, dtype=float)
+    if array.ndim not in (1, 2) or len(array) != n:
+        raise InputError(
+            f"a plan with {n} atoms on this side is multiplied by an array ({n},) or"
+            f" ({n}, k), got {array.shape}"
+        )
+    return array
+
+
 @dataclass(frozen=True, eq=False)
-class EntropicPlan:
+class EntropicPlan(LazyPlan):
     """An entropic plan rounded to exact marginals, in O(n + m) memory.
 
     Entry (i, j) is ``r[i] * exp((f[i] + g[j] - c[i, j]) / epsilon) * s[j] + u[i] *
@@ -105,13 +212,9 @@ class EntropicPlan:
         g, s, v = (back(values, columns) for values in (self.g, self.s, self.v))
         return EntropicPlan(geometry, f, g, self.epsilon, r, s, u, v)
 
-    def toarray(self) -> FloatArray:
-        """Return all entries, shape (n, m); `InputError` if they do not fit."""
-        return _all_rows(self)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GridPlan:
+class GridPlan(LazyPlan):
     """An entropic plan of two images, rounded to their masses, in O(N) memory.
 
     Entry (i, j) is ``exp(log_r[i] + log_s[j] - c[i, j] / epsilon) + u[i] * v[j]``. Its
@@ -140,13 +243,39 @@ class GridPlan:
         block += self.u[start:stop, None] * self.v
         return block
 
+    def __matmul__(self, values: Any) -> FloatArray:
+        sides = self.log_r, self.log_s, self.u, self.v
+        return self._product(_factor(values, self.shape[1]), *sides)
+
+    def _from_left(self, values: FloatArray) -> FloatArray:
+        return self._product(values, self.log_s, self.log_r, self.v, self.u)
+
     def marginals(self) -> tuple[FloatArray, FloatArray]:
         """Return the row sums and the column sums, in time O(N · sum of the sides)."""
-        rows = np.exp(self.log_r + self.geometry.along_axes(self.log_s, self._log_sums))
-        columns = np.exp(
-            self.log_s + self.geometry.along_axes(self.log_r, self._log_sums)
-        )
-        return rows + self.u * self.v.sum(), columns + self.u.sum() * self.v
+        ones = np.ones(self.shape[0])
+        return self @ ones, self.T @ ones
+
+    def _product(
+        self,
+        values: FloatArray,
+        log_r: FloatArray,
+        log_s: FloatArray,
+        u: FloatArray,
+        v: FloatArray,
+    ) -> FloatArray:
+        """Multiply positive and negative values apart: sums are of exponentials."""
+        products = []
+        for column in np.atleast_2d(values.T):
+            total = u * float(v @ column)
+            for sign in (1.0, -1.0):
+                part = np.maximum(sign * column, 0.0)
+                if part.any():
+                    with np.errstate(divide="ignore"):
+                        logs = log_s + np.log(part)
+                    sums = self.geometry.along_axes(logs, self._log_sums)
+                    total += sign * np.exp(log_r + sums)
+            products.append(total)
+        return np.reshape(np.transpose(products), values.shape)
 
     def _log_sums(self, lines: FloatArray, k: int) -> FloatArray:
         """Return ``log sum_i exp(lines[:, i] - c[i, j] / epsilon)``."""
@@ -159,19 +288,20 @@ class GridPlan:
             sums.append(top + total)
         return np.concatenate(sums)
 
-    def toarray(self) -> FloatArray:
-        """Return all entries, shape (N, N); `InputError` if they do not fit."""
-        return _all_rows(self)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EmbeddedPlan:
+class EmbeddedPlan(LazyPlan):
     """A coupling of the atoms that carry mass, seen on all atoms."""
 
     part: EntropicPlan
     rows_kept: IntArray
     columns_kept: IntArray
-    shape: tuple[int, int]
+    n_atoms: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (n, m)."""
+        return self.n_atoms
 
     @property
     def epsilon(self) -> float:
@@ -186,16 +316,3 @@ class EmbeddedPlan:
             kept = self.rows_kept[first:last] - start
             block[np.ix_(kept, self.columns_kept)] = self.part.rows(first, last)
         return block
-
-    def toarray(self) -> FloatArray:
-        """Return all entries, shape (n, m); `InputError` if they do not fit."""
-        return _all_rows(self)
-
-
-def _all_rows(plan: EntropicPlan | GridPlan | EmbeddedPlan) -> FloatArray:
-    n, m = plan.shape
-    require_memory(n, m)
-    entries = np.empty((n, m))
-    for start, stop in row_blocks(n, m):
-        entries[start:stop] = plan.rows(start, stop)
-    return entries

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan, GridPlan
+from otdist._plan import Arcs, LazyPlan
 from otdist._typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Certificate:
 class Candidate(NamedTuple):
     """A solver's claim: nothing of it is believed before it is certified."""
 
-    plan: Arcs | EntropicPlan | GridPlan
+    plan: Arcs | LazyPlan
     f: FloatArray
     g: FloatArray
     n_iter: int
@@ -135,9 +135,9 @@ class Result:
         ``value ** (1 / p)``: W_p when the total mass is 1.
     lower, upper, gap, relative_gap : float
         The certified bracket of the optimal value.
-    plan : scipy.sparse.coo_array (n, m), or EntropicPlan or GridPlan
-        Mass moved from i to j; entropic plans are dense and computed when
-        asked for (``plan.toarray()``, ``plan.rows(start, stop)``).
+    plan : scipy.sparse.coo_array (n, m), or a lazy operator
+        Mass moved from i to j; entropic plans are dense, and computed when
+        asked for.
     potentials : tuple of ndarray (n,), (m,)
         Dual potentials f and g in cost units, ``f[i] + g[j] <= cost[i, j]``
         (entropic methods: the entropic potentials). NaN for p = inf.
@@ -157,12 +157,12 @@ class Result:
         The method that ran.
     problem : Problem
         The problem solved.
-    coupling : Arcs, EntropicPlan or GridPlan
+    coupling : Arcs or LazyPlan
         The plan as the solver made it; `plan` is what to use.
     """
 
     problem: Problem
-    coupling: Arcs | EntropicPlan | GridPlan | EmbeddedPlan
+    coupling: Arcs | LazyPlan
     potentials: tuple[FloatArray, FloatArray]
     certificate: Certificate
     regularized_value: float
@@ -173,7 +173,27 @@ class Result:
 
     @property
     def plan(self) -> Any:
-        """Mass moved from i to j, shape (n, m): a sparse ``coo_array``, or lazy."""
+        """Mass moved from i to j, shape (n, m): a sparse ``coo_array``, or lazy.
+
+        Entropic plans have no zeros. They are operators that compute blocks of rows
+        when asked, in O(n + m) memory: ``plan @ values`` for values (m,) or (m, k),
+        ``plan.T @ values`` for (n,) or (n, k), ``plan.marginals()``,
+        ``plan.rows(start, stop)`` for a block, and ``plan.toarray()`` for all entries.
+        Products with ``@`` and ``toarray()`` are the same for sparse plans.
+
+        Examples
+        --------
+        Where the mass of each point goes in the mean, its barycentric projection:
+
+        >>> import numpy as np
+        >>> from otdist import Problem, solve
+        >>> x, y = np.array([[0.0, 0], [4, 0]]), np.array([[0.0, 1], [4, 3]])
+        >>> problem = Problem(x, y, p=2)
+        >>> result = solve(problem, method="sinkhorn", epsilon=0.1)
+        >>> (result.plan @ y / problem.a[:, None]).round(6)
+        array([[0., 1.],
+               [4., 3.]])
+        """
         if not isinstance(self.coupling, Arcs):
             return self.coupling
         from scipy.sparse import coo_array
@@ -231,9 +251,11 @@ class Result:
         Gradients
             The optimum's envelope: potentials for the masses, the plan for the
             costs, and the plan's costs differentiated for the points. Where the
-            optimal plan or potentials are not unique, one subgradient. For
-            entropic methods these are the derivatives of `regularized_value`, as
-            exact as its iteration.
+            optimal plan or potentials are not unique, one subgradient; where a
+            mass is 0, the derivative of adding to it. For entropic methods these
+            are the derivatives of `regularized_value`, as exact as its iteration:
+            for a marginal error of `tol` the potentials and the plan's entries are
+            off by about as much, relative.
 
         Raises
         ------

@@ -15,11 +15,11 @@ from otdist._certify import certify
 from otdist._errors import InfeasibleError, InputError
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
-from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan, GridPlan
+from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
 from otdist._typing import FloatArray, IntArray
-from otdist._validate import as_jobs, as_number, as_potential
+from otdist._validate import as_epsilon, as_jobs, as_number, as_potential, as_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,9 +229,7 @@ def _choose(problem: Problem, method: str) -> str:
 def _tolerance(tol: float | None, entropic: bool) -> float:
     if tol is None:
         return _SINKHORN_TOL if entropic else EXACT_TOL
-    if not 0 <= as_number("tol", tol, "a number >= 0") < np.inf:
-        raise InputError(f"tol must be a number >= 0, got {tol!r}")
-    return float(tol)
+    return as_tolerance(tol)
 
 
 def _limit(max_iter: int | None, entropic: bool) -> int:
@@ -258,15 +256,7 @@ def _require_epsilon(epsilon: float, entropic: bool, problem: Problem) -> None:
         raise InputError(
             "epsilon is used by method='sinkhorn' only; leave it out for exact methods"
         )
-    if not 0 < as_number("epsilon", epsilon, "a positive number") < np.inf:
-        raise InputError(f"epsilon must be a positive number, got {epsilon!r}")
-    floor = 1e-13 * problem.geometry.largest
-    if epsilon < floor:
-        raise InputError(
-            f"epsilon={epsilon:.3g} is below the rounding of the costs, which reach"
-            f" {problem.geometry.largest:.3g}; epsilon is in cost units: take at least"
-            f" {floor:.3g}, or an exact method"
-        )
+    as_epsilon(epsilon, problem.geometry.largest)
 
 
 def _potentials_of(
@@ -362,12 +352,12 @@ def _on_all_atoms(
         return candidate.plan, candidate.f, candidate.g
     n, m = problem.shape
     plan = candidate.plan
-    if isinstance(plan, EntropicPlan):
-        whole: Any = EmbeddedPlan(plan, rows, columns, (n, m))
-    elif isinstance(plan, GridPlan):
-        whole = plan
+    if isinstance(plan, Arcs):
+        whole: Any = Arcs(rows[plan.rows], columns[plan.columns], plan.mass)
+    elif isinstance(plan, EntropicPlan):
+        whole = EmbeddedPlan(plan, rows, columns, (n, m))
     else:
-        whole = Arcs(rows[plan.rows], columns[plan.columns], plan.mass)
+        whole = plan
     if problem.is_bottleneck:
         return whole, np.full(n, np.nan), np.full(m, np.nan)
     f, g = np.full(n, -np.inf), np.full(m, -np.inf)

@@ -290,6 +290,29 @@ def as_potential(name: str, value: Any, n: int) -> FloatArray:
     return array
 
 
+def as_epsilon(epsilon: Any, largest: float) -> float:
+    """Return an entropic weight that is positive and not lost to rounding."""
+    value = as_number("epsilon", epsilon, "a positive number")
+    if not 0 < value < math.inf:
+        raise InputError(f"epsilon must be a positive number, got {epsilon!r}")
+    floor = 1e-13 * largest
+    if value < floor:
+        raise InputError(
+            f"epsilon={value:.3g} is below the rounding of the costs, which reach"
+            f" {largest:.3g}; epsilon is in cost units: take at least"
+            f" {floor:.3g}, or an exact method"
+        )
+    return value
+
+
+def as_tolerance(tol: Any) -> float:
+    """Return a tolerance, a finite number >= 0."""
+    value = as_number("tol", tol, "a number >= 0")
+    if not 0 <= value < math.inf:
+        raise InputError(f"tol must be a number >= 0, got {tol!r}")
+    return value
+
+
 def as_jobs(n_jobs: Any) -> int:
     """Return a number of threads; -1 stands for one on each processor."""
     if type(n_jobs) is int and n_jobs >= 1:
