@@ -190,6 +190,22 @@ def slacks_of(costs: Costs, line: int, potential: np.ndarray, out: np.ndarray) -
     point_slacks(point, costs.y, 0, costs.kind, costs.p, potential, out)
 
 
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def power_of_distance(costs: Costs) -> int:
+    """Return 1 for Euclidean distances, 2 for their squares, 0 for other costs."""
+    if costs.kind == EUCLIDEAN and costs.p == 1.0:
+        return 1
+    is_square = costs.kind == EUCLIDEAN and costs.p == 2.0
+    return 2 if is_square or (costs.kind == SQUARED and costs.p == 1.0) else 0
+
+
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) -> None:
     """Write the costs of the rows from `start` on; `nothing` (m,) is zero."""

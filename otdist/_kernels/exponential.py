@@ -43,6 +43,7 @@ _POLYNOMIALS = {
     ),
 }
 _LOWEST = {64: -1022.0, 32: -126.0}  # exponents of the smallest normal numbers
+_AT_ONCE = {64: 32, 32: 32}  # numbers in a step of a loop, by bits of each
 _FRACTION = {64: 52, 32: 23}  # bits below the exponent
 _DOUBLE, _SINGLE = ir.DoubleType(), ir.FloatType()
 _INT, _SHORT = ir.IntType(64), ir.IntType(32)
@@ -59,6 +60,21 @@ def _plain_soft_row(
     out[:] = np.where(t > lowest, powers, 0.0)
     with np.errstate(over="ignore"):
         return out.sum()
+
+
+def _plain_soft_points(
+    x: np.ndarray,
+    i: int,
+    y: np.ndarray,
+    has_root: int,
+    g: np.ndarray,
+    f: float,
+    scale: float,
+    out: np.ndarray,
+) -> float:
+    """Do the same for the distances from point i of x to all of y, or their squares."""
+    costs = ((x[:, i, None] - y) ** 2).sum(axis=0)
+    return _plain_soft_row(np.sqrt(costs) if has_root else costs, g, f, scale, out)
 
 
 def _plain_keep_blocks(
@@ -219,44 +235,111 @@ def _simd_soft_row(
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source, target = _llvm_kind(signature.args[0]), _llvm_kind(signature.args[4])
-        rows, columns, result = (
-            _data_of(context, builder, signature.args[k], args[k]) for k in (0, 1, 4)
-        )
-        f, scale = args[2], args[3]
-        size = builder.extract_value(result.shape, 0)
+        kind = _llvm_kind(signature.args[0])
+        costs = _data_of(context, builder, signature.args[0], args[0]).data
 
-        def look_at(place: Any, width: int, total: Any) -> None:
-            cost = _load(builder, rows.data, place, source, width)
-            potential = _load(builder, columns.data, place, source, width)
-            t = builder.fadd(_everywhere(builder, f, width), potential)
-            t = builder.fsub(t, cost)
-            t = builder.fmul(t, _everywhere(builder, scale, width))
-            if source is not target:
-                t = builder.fptrunc(t, _vector(target, width))
-            power = _power_of_two(builder, t, target, width)
-            _store(builder, power, result.data, place, target, width)
-            builder.store(builder.fadd(builder.load(total), power), total)
+        def cost_at(place: Any, width: int) -> Any:
+            return _load(builder, costs, place, kind, width)
 
-        totals = [
-            cgutils.alloca_once_value(builder, _constant(target, WIDTH, 0.0))
-            for _ in range(2)
-        ]
-        tail = cgutils.alloca_once_value(builder, _constant(target, 1, 0.0))
-        step = ir.Constant(_INT, 2 * WIDTH)
-        n_steps = builder.sdiv(size, step)
-        with cgutils.for_range(builder, n_steps) as loop:
-            place = builder.mul(loop.index, step)
-            look_at(place, WIDTH, totals[0])
-            look_at(builder.add(place, ir.Constant(_INT, WIDTH)), WIDTH, totals[1])
-        done = builder.mul(n_steps, step)
-        with cgutils.for_range(builder, builder.sub(size, done)) as loop:
-            look_at(builder.add(done, loop.index), 1, tail)
-        both = builder.fadd(*(builder.load(total) for total in totals))
-        return builder.fadd(_sum_of_lanes(builder, both), builder.load(tail))
+        return _soft_loop(context, builder, signature, args, 1, cost_at)
 
     total = types.float64 if out.dtype == types.float64 else types.float32
     return total(costs, g, f, scale, out), generate
+
+
+@intrinsic
+def _simd_soft_points(
+    typing_context: Any,
+    x: Any,
+    i: Any,
+    y: Any,
+    has_root: Any,
+    g: Any,
+    f: Any,
+    scale: Any,
+    out: Any,
+) -> Any:
+    """Do the same for the distances from point i of x to all of y, or their squares.
+
+    Points are (d, n) and (d, m), of one precision. Costs stay in registers: no memory
+    is written but for the powers.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = _llvm_kind(signature.args[0])
+        bits = _bits(kind)
+        points, others = (
+            _data_of(context, builder, signature.args[k], args[k]) for k in (0, 2)
+        )
+        d, n = (builder.extract_value(points.shape, k) for k in range(2))
+        m = builder.extract_value(others.shape, 1)
+        is_rooted = builder.icmp_signed("!=", args[3], ir.Constant(args[3].type, 0))
+        point = builder.gep(points.data, [args[1]])
+
+        def cost_at(place: Any, width: int) -> Any:
+            square = cgutils.alloca_once(builder, _vector(kind, width))
+            builder.store(_constant(kind, width, 0.0), square)
+            with cgutils.for_range(builder, d) as axis:
+                own = builder.load(builder.gep(point, [builder.mul(axis.index, n)]))
+                start = builder.add(builder.mul(axis.index, m), place)
+                other = _load(builder, others.data, start, kind, width)
+                apart = builder.fsub(_everywhere(builder, own, width), other)
+                old = builder.load(square)
+                builder.store(_times_plus(builder, apart, apart, old), square)
+            suffix = f"{'' if width == 1 else f'v{width}'}f{bits}"
+            vector = _vector(kind, width)
+            root = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(vector, [vector]), f"llvm.sqrt.{suffix}"
+            )
+            with builder.if_then(is_rooted):
+                builder.store(builder.call(root, [builder.load(square)]), square)
+            return builder.load(square)
+
+        return _soft_loop(context, builder, signature, args, 4, cost_at)
+
+    total = types.float64 if out.dtype == types.float64 else types.float32
+    return total(x, i, y, has_root, g, f, scale, out), generate
+
+
+def _soft_loop(
+    context: Any, builder: Any, signature: Any, args: Any, first: int, cost_at: Any
+) -> Any:
+    """Write powers of ``scale * (f + g - cost)`` and return their sum.
+
+    Arguments from the `first` on are g, f, scale and the array to write to.
+    """
+    columns, result = (
+        _data_of(context, builder, signature.args[k], args[k])
+        for k in (first, first + 3)
+    )
+    f, scale = args[first + 1], args[first + 2]
+    source, target = (_llvm_kind(signature.args[k]) for k in (first, first + 3))
+    size = builder.extract_value(result.shape, 0)
+
+    def look_at(place: Any, width: int, total: Any) -> None:
+        potential = _load(builder, columns.data, place, source, width)
+        t = builder.fadd(_everywhere(builder, f, width), potential)
+        t = builder.fsub(t, cost_at(place, width))
+        t = builder.fmul(t, _everywhere(builder, scale, width))
+        if source is not target:
+            t = builder.fptrunc(t, _vector(target, width))
+        power = _power_of_two(builder, t, target, width)
+        _store(builder, power, result.data, place, target, width)
+        builder.store(builder.fadd(builder.load(total), power), total)
+
+    # Several vectors at a time, so that one need not wait for another.
+    width = _AT_ONCE[_bits(source)]
+    total = cgutils.alloca_once_value(builder, _constant(target, width, 0.0))
+    tail = cgutils.alloca_once_value(builder, _constant(target, 1, 0.0))
+    step = ir.Constant(_INT, width)
+    n_steps = builder.sdiv(size, step)
+    with cgutils.for_range(builder, n_steps) as loop:
+        look_at(builder.mul(loop.index, step), width, total)
+    done = builder.mul(n_steps, step)
+    with cgutils.for_range(builder, builder.sub(size, done)) as loop:
+        look_at(builder.add(done, loop.index), 1, tail)
+    lanes = _sum_of_lanes(builder, builder.load(total))
+    return builder.fadd(lanes, builder.load(tail))
 
 
 @intrinsic
@@ -371,6 +454,7 @@ def _simd_block_add(
 
 _jit_is_off = getattr(config, "DISABLE_JIT", False)
 soft_row: Any = _plain_soft_row if _jit_is_off else _simd_soft_row
+soft_points: Any = _plain_soft_points if _jit_is_off else _simd_soft_points
 keep_blocks: Any = _plain_keep_blocks if _jit_is_off else _simd_keep_blocks
 block_dot: Any = _plain_block_dot if _jit_is_off else _simd_block_dot
 block_add: Any = _plain_block_add if _jit_is_off else _simd_block_add

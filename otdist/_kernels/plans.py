@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
-from otdist._kernels.costs import MATRIX, Costs, slacks_of
-from otdist._kernels.exponential import soft_row
+from otdist._kernels.costs import MATRIX, Costs, power_of_distance, slacks_of
+from otdist._kernels.exponential import soft_points, soft_row
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
@@ -25,10 +25,13 @@ def entropic_rows(
 
     `nothing` (m,) is zero.
     """
+    power = power_of_distance(costs)
     for k in range(out.shape[0]):
         i, row = start + k, out[k]
         if costs.kind == MATRIX:
             soft_row(costs.matrix[i], g, f[i], scale, row)
+        elif power > 0:
+            soft_points(costs.x, i, costs.y, power == 1, g, f[i], scale, row)
         else:
             slacks_of(costs, i, nothing, row)
             soft_row(row, g, f[i], scale, row)

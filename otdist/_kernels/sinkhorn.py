@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import config, njit
 
-from otdist._kernels.costs import MATRIX, Costs, slacks_of
-from otdist._kernels.exponential import WIDTH, keep_blocks, soft_row
+from otdist._kernels.costs import MATRIX, Costs, power_of_distance, slacks_of
+from otdist._kernels.exponential import WIDTH, keep_blocks, soft_points, soft_row
 from otdist._kernels.simd import least_difference, smaller
 
 # Rows whose columns are summed in single precision before they go to doubles.
@@ -110,9 +110,13 @@ def _entries(
     row = buffers.row[: g.size]
     if costs.kind == MATRIX:
         return soft_row(costs.matrix[i], g, f, scale, row)
-    slacks_of(costs, i, buffers.nothing, row)
     numbers = buffers.numbers
     numbers[0], numbers[1] = f, scale
+    power = power_of_distance(costs)
+    if power > 0:
+        x, y, is_root = costs.x, costs.y, power == 1
+        return soft_points(x, i, y, is_root, buffers.g, numbers[0], numbers[1], row)
+    slacks_of(costs, i, buffers.nothing, row)
     return soft_row(row, buffers.g, numbers[0], numbers[1], row)
 
 
