@@ -158,20 +158,6 @@ def test_rows_that_are_lost_are_found_again(single):
         assert found.columns == pytest.approx(good.columns, rel=1e-3)
 
 
-def test_over_relaxed_rows_say_how_far_they_are_off():
-    x, y, a, b = clouds()
-    problem = Problem(x, y, a, b)
-    epsilon = 0.3
-    f, g = np.zeros(30), np.zeros(41)
-    exact = Pairs(problem.geometry, a).sweep(f, g, epsilon)
-    further = Pairs(problem.geometry, a).sweep(f, g, epsilon, omega=1.5)
-    assert further.f == pytest.approx(1.5 * exact.f, abs=1e-12)
-    rows = np.exp((further.f[:, None] + g - problem.geometry.dense()) / epsilon)
-    error = np.abs(rows.sum(axis=1) - a).sum()
-    assert further.row_error == pytest.approx(error, rel=1e-12)
-    assert further.columns == pytest.approx(rows.sum(axis=0), rel=1e-12)
-
-
 def test_sums_do_not_depend_on_threads():
     x, y, a, b = clouds(100, 90)
     problem = Problem(x, y, a, b)

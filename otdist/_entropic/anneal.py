@@ -3,8 +3,8 @@
 Each weight begins from potentials extrapolated from the two before. A pass over all
 pairs is a Sinkhorn iteration; it also keeps the larger entries of the plan, on which
 Newton's method solves what is left (`balance`). Where the plan is too large to be kept,
-and where both sides are the same measure, the iteration goes on alone: over-relaxed,
-or averaged.
+and where both sides are the same measure, the iteration goes on alone: accelerated by
+Anderson's method, or averaged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from otdist._entropic.balance import Balance
 from otdist._entropic.passes import Blocks, Pairs
-from otdist._entropic.relaxation import Anderson, Relaxation
+from otdist._entropic.relaxation import Anderson
 from otdist._kernels.costs import MATRIX
 from otdist._problem import Problem
 from otdist._typing import FloatArray
@@ -90,7 +90,7 @@ class Anneal:
         self.largest = problem.geometry.largest
         self.is_symmetric = problem.is_symmetric
         self.limits, self.n_jobs, self.n_iter = limits, n_jobs, 0
-        self.patience = _PATIENCE
+        self.patience, self.is_coarse = _PATIENCE, False
         self.reach = np.inf  # columns that a row of the plan reaches, in the mean
         self.pairs = Pairs(problem.geometry, self.a, n_jobs)
         self.uses_newton = self.pairs.keeps_blocks and not self.is_symmetric
@@ -134,6 +134,7 @@ class Anneal:
         next weight turns out to be too far, it is taken nearer.
         """
         before, state, ratio = None, None, _RATIO
+        self.is_coarse = until_sharp
         while not self.is_out:
             is_last = epsilon == target and not until_sharp
             # Once weights come no nearer, there is nothing left but patience.
@@ -178,7 +179,7 @@ class Anneal:
             if self.is_out or (state.error <= wanted and not (is_last and rough)):
                 return self._stop(state, wanted, rough and is_last)
             f, g = state.f, state.g
-            if blocks is not None:
+            if blocks is not None and self.is_coarse:
                 self.reach = blocks.reach()
             if state.error <= wanted:
                 rough = keep = False
@@ -203,20 +204,19 @@ class Anneal:
     def _by_iteration(
         self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool
     ) -> State:
-        """Repeat Sinkhorn's iteration, over-relaxed; averaged if symmetric."""
+        """Repeat Sinkhorn's iteration, accelerated; averaged if symmetric."""
         wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
-        rough, relaxation = self._noise(epsilon) <= self.limits.tol, Relaxation()
+        rough = self._noise(epsilon) <= self.limits.tol
         anderson = Anderson(np.sqrt(self.b)) if is_last else None
         n_left = np.inf if is_last else _ITERATIONS_PER_WEIGHT
         while True:
-            omega, n_left = relaxation.omega, n_left - 1
-            state, _ = self._pass(f, g, epsilon, rough=rough, omega=omega)
-            f, is_good = state.f, state.error <= wanted
-            if self.is_out or n_left <= 0 or (is_good and omega == 1.0 and not rough):
-                return self._stop(state, wanted, is_last and (rough or omega != 1.0))
+            state, _ = self._pass(f, g, epsilon, rough=rough)
+            f, n_left = state.f, n_left - 1
+            is_good = state.error <= wanted
+            if self.is_out or n_left <= 0 or (is_good and not rough):
+                return self._stop(state, wanted, is_last and rough)
             if is_good:
-                # Once more with exact rows, as rounding assumes, and in full precision.
-                rough, relaxation = rough and omega != 1.0, Relaxation()
+                rough = False  # once more in full precision
             elif self.is_symmetric:
                 # Both potentials are equal at the optimum: meeting halfway converges
                 # much faster than taking turns (Feydy et al., 2019).
@@ -234,7 +234,6 @@ class Anneal:
         *,
         rough: bool,
         keep: bool = False,
-        omega: float = 1.0,
     ) -> tuple[State, Blocks | None]:
         """Move f to the soft c-transform of g and see what columns that leaves."""
         with_a, with_b = epsilon * self.log_a, epsilon * self.log_b
@@ -242,14 +241,13 @@ class Anneal:
             f + with_a,
             g + with_b,
             epsilon,
-            omega=omega,
             single=rough and self._noise(epsilon) <= _ROUGH,
             level=_LEVEL if keep else None,
         )
         self.n_iter += 1
         if self.limits.report is not None:
             self.limits.report(self.n_iter, np.inf)
-        error = found.row_error + float(np.abs(found.columns - self.b).sum())
+        error = float(np.abs(found.columns - self.b).sum())
         state = State(found.f - with_a, g, epsilon, found.columns, error, False)
         return state, found.blocks
 
@@ -273,15 +271,15 @@ class Anneal:
         lost: NDArray[np.bool_] = state.columns < _LOST * self.b
         return lost
 
-    def _sinkhorn(self, state: State, omega: float = 1.0) -> FloatArray:
-        """Scale the columns to their masses, omega times as far in the logarithm.
+    def _sinkhorn(self, state: State) -> FloatArray:
+        """Scale the columns to their masses.
 
         The potential of a lost column is taken from the hard c-transform, which the
         next pass refines.
         """
         with np.errstate(divide="ignore"):
             change = self.log_b - np.log(state.columns)
-        g = state.g + omega * state.epsilon * change
+        g = state.g + state.epsilon * change
         lost = self._is_lost(state)
         if lost.any():
             g[lost] = self.geometry.column_minimum(state.f)[lost]

@@ -67,7 +67,6 @@ class Pass(NamedTuple):
 
     f: FloatArray  # moved
     columns: FloatArray  # column sums of the plan of (f, g)
-    row_error: float  # |row sums - a|_1 of that plan
     blocks: Blocks | None
 
 
@@ -97,11 +96,10 @@ class Pairs:
         g: FloatArray,
         epsilon: float,
         *,
-        omega: float = 1.0,
         single: bool = False,
         level: float | None = None,
     ) -> Pass:
-        """Move f to the soft c-transform of g, `omega` times as far; keep blocks.
+        """Move f to the soft c-transform of g, and keep blocks.
 
         Blocks are kept that have an entry of `level` times the mass of its row; with
         None, and where there are too many, none is. Single precision is good for
@@ -110,7 +108,7 @@ class Pairs:
         """
         costs, unit = (self._single, self._unit) if single else (self.costs, 1.0)
         g = g / unit
-        rows = Rows(self.a, f / unit, np.empty(self.n), np.zeros(self.n))
+        rows = Rows(self.a, f / unit, np.zeros(self.n))
         keeps = level is not None and self.keeps_blocks
         pools = self._room() if keeps else [_NOWHERE] * len(self._parts)
         buffers = self._scratch(single, g)
@@ -128,7 +126,6 @@ class Pairs:
                     stop,
                     g,
                     LOG2E * unit / epsilon,
-                    omega,
                     level or 0.0,
                     rows,
                     columns[k],
@@ -145,7 +142,7 @@ class Pairs:
         blocks = (
             self._blocks(pools, rows.rest, total, level) if kept and level else None
         )
-        return Pass(rows.f * unit, total, float(np.abs(rows.error).sum()), blocks)
+        return Pass(rows.f * unit, total, blocks)
 
     def _singles(self) -> tuple[Costs, float]:
         """Return the costs with coordinates in single precision, and their unit.

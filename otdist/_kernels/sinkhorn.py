@@ -18,7 +18,6 @@ from otdist._kernels.simd import least_difference, smaller
 
 # Rows whose columns are summed in single precision before they go to doubles.
 _FLUSH = 64
-_LOG2E = 1.4426950408889634
 # Row sums outside of these were lost, to underflow or overflow.
 _SMALLEST, _LARGEST = 2.0**-40, 2.0**100
 
@@ -28,7 +27,6 @@ class Rows(NamedTuple):
 
     mass: np.ndarray
     f: np.ndarray  # moved by the pass
-    error: np.ndarray  # row sum of the plan minus mass, after the move
     rest: np.ndarray  # the part of the row's mass that is in no block
 
 
@@ -147,7 +145,6 @@ def sweep(
     stop: int,
     g: np.ndarray,
     scale: float,
-    omega: float,
     level: float,
     rows: Rows,
     columns: np.ndarray,
@@ -157,8 +154,7 @@ def sweep(
 ) -> int:
     """Move the potentials of some rows, add up the columns and put blocks in the pool.
 
-    `scale` is log2(e) / ε; potentials move `omega` times as far as to the soft
-    c-transform of g. Blocks are kept that have an entry of at least `level` of their
+    `scale` is log2(e) / ε. Potentials move to the soft c-transform of g. Blocks are kept that have an entry of at least `level` of their
     row's mass. Returns where the next block would go, or -1 for a pool that is full.
     """
     single, total = buffers.single, buffers.total
@@ -166,16 +162,12 @@ def sweep(
     is_double = buffers.row.itemsize == 8
     for i in range(start, stop):
         f, mass = rows.f[i], rows.mass[i]
-        weight = omega
         found = np.float64(_entries(costs, i, g, f, scale, buffers))
         if not _SMALLEST < found < _LARGEST:
-            f, weight = _least_slack(costs, i, g, buffers), 1.0
+            f = _least_slack(costs, i, g, buffers)
             found = np.float64(_entries(costs, i, g, f, scale, buffers))
         factor = mass / found
-        rows.f[i] = f + weight * np.log2(factor) / scale
-        if weight != 1.0:
-            factor = factor**weight
-        rows.error[i] = found * factor - mass
+        rows.f[i] = f + np.log2(factor) / scale
         row = buffers.row[: g.size]
         buffers.numbers[0] = factor
         _add(buffers.numbers[0], row, total)
