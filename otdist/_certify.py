@@ -236,12 +236,13 @@ def _small_bounds(
         return None
     n, m = matrix.cost.shape
     best, work = np.empty(m), np.empty(n + m + len(arcs.mass))
+    f, g = _plain(f), best if g is None else _plain(g)
     lower, upper, terms, error, weighted, violation = _kernel()(
         matrix.cost,
         problem.a,
         problem.b,
         f,
-        best if g is None else g,
+        g,
         *arcs,
         best,
         work,
@@ -249,6 +250,11 @@ def _small_bounds(
     if not _is_rounding(problem, error):
         return None
     return _bracket(lower, upper, error, violation, 2 * _EPS * terms + weighted)
+
+
+def _plain(potential: FloatArray) -> FloatArray:
+    """Return an array as kernels are compiled for: others would compile them anew."""
+    return potential if potential.flags.carray else potential.copy()
 
 
 @functools.cache

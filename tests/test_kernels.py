@@ -15,16 +15,21 @@ from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otdist import Problem, solve
+from otdist import Problem, certify, solve
 from otdist._exact import columns, search
 from otdist._kernels import (
+    balance,
     certificate,
+    certificate_grid,
     clusters,
     costs,
+    grids,
     lists,
     nearest,
+    plans,
     pricing,
     simd,
+    sinkhorn,
     small,
 )
 from otdist._kernels import network_simplex as kernel
@@ -366,6 +371,10 @@ def test_one_signature_per_kernel():
     line = rng.normal(size=_COMPILED_LINE)
     solve(Problem(line, line[::-1] + 1, p=2))
     solve(Problem(line, line[::-1] + 1, p=1))
+    # Potentials of others: read-only, or every second place of an array.
+    problem, pair = Problem.from_cost(cost), np.zeros((2, 12))
+    pair.flags.writeable = False
+    certify(problem, np.eye(6) / 6, pair[0, ::2], pair[1, :6])
     # Those that Python calls; the others may get indices of 32 and of 64 bits, and
     # show their signatures only where they were not loaded from the cache.
     modules = (
@@ -378,12 +387,20 @@ def test_one_signature_per_kernel():
         nearest,
         pricing,
         clusters,
+        balance,
+        plans,
+        grids,
+        certificate_grid,
     )
     found = [
         (name, function)
         for name, function in kernels_of(*modules)
         if name[0] != "_" and "no_cpython_wrapper" not in function.targetoptions
     ]
+    solve(Problem(many, many + 1), method="sinkhorn")
+    solve(Problem.from_cost(matrix), method="sinkhorn")
+    # In single and in double precision.
+    assert len(sinkhorn.sweep.nopython_signatures) <= 2
     assert len(found) >= 10
     for name, function in found:
         assert len(function.nopython_signatures) <= 1, name
