@@ -76,7 +76,7 @@ def solve(
         Seconds after which network_simplex and sinkhorn stop and return the best
         bracket so far, with ``success=False``. Default: none.
     n_jobs : int, default 1
-        Threads for passes over all pairs, in network_simplex and its certificate;
+        Threads for passes over all pairs, in network_simplex, sinkhorn and certificates;
         -1 for one on each processor. The result does not depend on it.
     progress : bool, default False
         Show a progress bar (needs tqdm).
@@ -96,9 +96,10 @@ def solve(
 
     Notes
     -----
-    network_simplex, line and sinkhorn need O(n + m) memory beside the input;
-    network_simplex makes the cost matrix of points with many coordinates (24 or
-    more) or with a function for a metric. The certificate is computed afterwards by
+    network_simplex, line and sinkhorn need O(n + m) memory beside the input, sinkhorn
+    also the larger entries of its plan, at most 290 MB. network_simplex and sinkhorn
+    make the cost matrix of points with many coordinates (24 or more) or with a
+    function for a metric. The certificate is computed afterwards by
     `certify`, which shares no code with the solvers.
 
     Examples
