@@ -171,7 +171,9 @@ def _told(result: Result, n_iter: int, reached: str | None) -> Result:
     epsilon = f"at epsilon={result.coupling.epsilon:.3g}"
     if reached is not None:
         message = f"the bracket is {reached} {epsilon}: {bracket}"
-        return replace(result, message=message, n_iter=n_iter)
+        is_optimal = result.status is Status.OPTIMAL
+        status = result.status if is_optimal else Status.CONVERGED
+        return replace(result, status=status, message=message, n_iter=n_iter)
     message = (
         f"ended {epsilon} with a relative gap of {result.relative_gap:.3g}; {bracket}:"
         " use an exact method, with this result as warm_start, or a larger tol"

@@ -459,3 +459,21 @@ def test_single_precision_is_left_out_where_it_would_not_do():
             Problem.from_cost(scale * cost), method="sinkhorn", epsilon=0.02 * scale
         )
         assert result.value == pytest.approx(scale * once.value, rel=1e-12)
+
+
+def test_a_weight_too_small_to_begin_with_is_begun_higher():
+    """Potentials that pass the first look may still be too far from the optimum."""
+    n = 40 if JIT_OFF else 300
+    problem = make_points("gaussian_2", n).problem()
+    mean = float(problem.geometry.dense().mean())
+    anneal = Anneal(problem, Limits(1e-6, 1000, math.inf, None))
+    state = anneal.run(np.zeros(n), np.zeros(n), 1e-4 * mean, 1e-4 * mean)
+    assert state.finished
+    assert state.epsilon == 1e-4 * mean
+
+
+def test_a_bracket_reached_at_a_limit_is_a_success():
+    problem = make_points("gaussian_2_p2", 40).problem()
+    for max_iter in range(1, 12):
+        result = solve(problem, method="sinkhorn", tol=0.5, max_iter=max_iter)
+        assert result.success == (result.relative_gap <= 0.5)

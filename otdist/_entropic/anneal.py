@@ -134,12 +134,17 @@ class Anneal:
         next weight turns out to be too far, it is taken nearer.
         """
         before, state, ratio = None, None, _RATIO
+        highest = max(target, _FIRST * self.largest)
         self.is_coarse = until_sharp
         while not self.is_out:
             is_last = epsilon == target and not until_sharp
             # Once weights come no nearer, there is nothing left but patience.
             self.patience = _PATIENCE if ratio >= _LEAST_RATIO else _LAST_PATIENCE
             found = self.at(f, g, epsilon, is_last=is_last)
+            if not found.finished and state is None and epsilon < highest:
+                # Too small to begin with, after all.
+                epsilon = min(highest, _RATIO * epsilon)
+                continue
             if found.finished or state is None or ratio < _LEAST_RATIO:
                 before, state = state, found
                 is_sharp = until_sharp and self.reach < _SHARP
