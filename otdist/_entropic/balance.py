@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist._entropic.passes import Blocks
+from otdist._entropic.passes import Blocks, read_only
 from otdist._kernels.balance import diagonal, scaled_columns, there_and_back
 from otdist._kernels.exponential import WIDTH
 from otdist._typing import FloatArray
@@ -49,7 +49,7 @@ class Balance:
     def __init__(
         self, blocks: Blocks, a: FloatArray, b: FloatArray, n_jobs: int = 1
     ) -> None:
-        self.blocks, self.a, self.b, self.n_jobs = blocks, a, b, n_jobs
+        self.blocks, self.a, self.b, self.n_jobs = blocks, read_only(a), b, n_jobs
         # Links weaker than this part of a row are in no block. Without any, parts of the
         # plan may be disconnected, and the system singular.
         self.level, self.mass = blocks.level, float(a.sum())

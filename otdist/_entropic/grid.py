@@ -176,7 +176,8 @@ class Gibbs:
             block, sums = lines[start : start + height], out[start : start + height]
             lost = [tile.write_log_sums(block, sums) for tile in self._tiles[k]]
             if any(lost):
-                where, columns = np.nonzero(np.isnan(sums))
+                lost_ones = np.nonzero(np.isnan(sums))
+                where, columns = (np.ascontiguousarray(each) for each in lost_ones)
                 log_sums_at(block, self._costs[k], where, columns, sums)
         return out
 

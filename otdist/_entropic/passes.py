@@ -77,7 +77,7 @@ class Pairs:
     """
 
     def __init__(self, geometry: Geometry, a: FloatArray, n_jobs: int = 1) -> None:
-        self.geometry, self.a, self.n_jobs = geometry, a, n_jobs
+        self.geometry, self.a, self.n_jobs = geometry, read_only(a), n_jobs
         self.n, self.m = geometry.shape
         self.costs = costs_of(tabulated(geometry))
         self.n_places = -(-self.m // WIDTH) * WIDTH
@@ -216,6 +216,13 @@ class Pairs:
         accuracy = columns / np.maximum(kept[: self.m] + left, np.finfo(float).tiny)
         density = n_kept * WIDTH / (self.n * self.m)
         return Blocks(parts, rest, left, accuracy, density, level)
+
+
+def read_only(values: FloatArray) -> FloatArray:
+    """Return a view as kernels are compiled for: others would compile them anew."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 def _parts(n: int) -> list[slice]:
