@@ -477,3 +477,36 @@ def test_a_bracket_reached_at_a_limit_is_a_success():
     for max_iter in range(1, 12):
         result = solve(problem, method="sinkhorn", tol=0.5, max_iter=max_iter)
         assert result.success == (result.relative_gap <= 0.5)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("p", [1, 2, 1.5])
+def test_compiled_certificates_agree_with_numpy(metric, p, monkeypatch):
+    if metric == "sqeuclidean" and p != 1:
+        return
+    x, y, a, b = clouds(n=12, m=9)
+    problem = Problem(x, y, a, b, metric=metric, p=p)
+    result = solve(problem, method="sinkhorn", epsilon=0.1)
+    monkeypatch.setattr("otdist._marginals.COMPILED_PAIRS", 0)
+    again = certify(problem, result.plan, result.potentials[0])
+    assert again.upper == pytest.approx(result.upper, rel=1e-14)
+    assert again.marginal_error == pytest.approx(0.0, abs=1e-14)
+
+    class Wrong:
+        shape = problem.shape
+
+        def rows(self, start, stop):
+            return result.plan.rows(start, stop) - 1.0
+
+    with pytest.raises(ValueError, match="a plan holds masses"):
+        certify(problem, Wrong(), result.potentials[0])
+
+
+def test_points_far_from_the_origin_lose_nothing_in_single_precision():
+    x, y, a, b = clouds(60, 50)
+    here = solve(Problem(x, y, a, b), method="sinkhorn", epsilon=0.01)
+    far = solve(
+        Problem(x + 2.0**24, y + 2.0**24, a, b), method="sinkhorn", epsilon=0.01
+    )
+    assert far.n_iter <= here.n_iter + 1
+    assert far.value == pytest.approx(here.value, rel=1e-6)
