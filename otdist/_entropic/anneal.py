@@ -94,13 +94,14 @@ class Anneal:
         self.reach = np.inf  # columns that a row of the plan reaches, in the mean
         self.pairs = Pairs(problem.geometry, self.a, n_jobs)
         self.uses_newton = self.pairs.keeps_blocks and not self.is_symmetric
+        self.fits_single = min(self.a.min(), self.b.min()) >= _LEAST_SINGLE * self.mass
 
     def first(self, target: float) -> float:
         """Return the weight to begin from without potentials.
 
         Where rows are much alike the target will do at once.
         """
-        first = max(target, _FIRST * self.largest)
+        first = self._highest(target)
         if first > target and not self.is_out:
             state, _ = self._pass(np.zeros(len(self.a)), 0 * self.b, target, rough=True)
             if state.error <= _TOO_FAR * self.mass:
@@ -110,7 +111,7 @@ class Anneal:
     def least(self, g: FloatArray, target: float) -> tuple[FloatArray, float]:
         """Return the least weight, from the target on, that can begin from g; and f."""
         epsilon, f = target, np.zeros(len(self.a))
-        first = max(target, _FIRST * self.largest)
+        first = self._highest(target)
         while epsilon < first and not self.is_out:
             state, _ = self._pass(f, g, epsilon, rough=True)
             f = state.f
@@ -118,6 +119,10 @@ class Anneal:
                 break
             epsilon *= _RATIO
         return f, min(epsilon, first)
+
+    def _highest(self, target: float) -> float:
+        """Return the weight above which there is nothing to gain."""
+        return max(target, _FIRST * self.largest)
 
     def run(
         self,
@@ -134,7 +139,7 @@ class Anneal:
         next weight turns out to be too far, it is taken nearer.
         """
         before, state, ratio = None, None, _RATIO
-        highest = max(target, _FIRST * self.largest)
+        highest = self._highest(target)
         self.is_coarse = until_sharp
         while not self.is_out:
             is_last = epsilon == target and not until_sharp
@@ -265,7 +270,7 @@ class Anneal:
 
     def _noise(self, epsilon: float) -> float:
         """Return the relative error of entries in single precision."""
-        if min(self.a.min(), self.b.min()) < _LEAST_SINGLE * self.mass:
+        if not self.fits_single:
             return np.inf
         if self.pairs.costs.kind == MATRIX:
             return _SINGLE

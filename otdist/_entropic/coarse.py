@@ -13,7 +13,7 @@ import numpy as np
 
 from otdist._entropic.anneal import Anneal, Limits
 from otdist._entropic.passes import Pairs
-from otdist._exact.start import hierarchy, kd_ordered
+from otdist._exact.start import hierarchy, kd_ordered, transposed
 from otdist._geometry import Geometry
 from otdist._geometry.dense import Dense
 from otdist._geometry.line import Line
@@ -91,13 +91,13 @@ def _carried(
 
 
 def _turned(geometry: Geometry) -> Geometry:
-    """Return the geometry with sources and sinks exchanged."""
-    if isinstance(geometry, Points):
-        x, y = geometry.y, geometry.x
-        return Points(x, y, geometry.metric, geometry.p, geometry.largest)
-    matrix = np.ascontiguousarray(geometry.dense().T)
+    """Return the geometry with sources and sinks exchanged, a matrix row by row."""
+    turned = transposed(geometry)
+    if not isinstance(turned, Dense):
+        return turned
+    matrix = np.ascontiguousarray(turned.cost)
     matrix.flags.writeable = False
-    return Dense(matrix, geometry.largest)
+    return Dense(matrix, turned.largest)
 
 
 def _as_points(geometry: Geometry) -> Geometry:

@@ -47,7 +47,7 @@ def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
     if 1 << depth < _COARSEST // 4:
         return []
     x, test_x = _coordinates(geometry)
-    y, test_y = _coordinates(_transposed(geometry))
+    y, test_y = _coordinates(transposed(geometry))
     order_x, order_y = np.arange(n), np.arange(m)
     kd_order(x, depth, order_x)
     kd_order(y, depth, order_y)
@@ -104,7 +104,7 @@ def _scaled(x: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.ldexp(x, -exponent))
 
 
-def _transposed(geometry: Geometry) -> Geometry:
+def transposed(geometry: Geometry) -> Geometry:
     """Return the geometry with sources and sinks exchanged."""
     if isinstance(geometry, Points):
         x, y = geometry.y, geometry.x
