@@ -25,6 +25,8 @@ _SMALLEST, _LARGEST = 2.0**-40, 2.0**100
 _NOTHING_SINGLE, _NOTHING_DOUBLE = -30.0, -57.0
 # Entries were skipped on the word of a potential that may be off by this factor.
 _TRUSTED = 16.0
+# Nothing is farther away, and its square is a number.
+_FARTHEST = 1e150
 
 
 class Rows(NamedTuple):
@@ -150,7 +152,7 @@ def _find_runs(
     is_root = power_of_distance(costs) == 1
     n_runs, last = 0, -1
     for t in range(squares.size):
-        most = farthest + boxes.top[t]
+        most = min(farthest + boxes.top[t], _FARTHEST)
         if most < 0.0 or squares[t] > (most * most if is_root else most):
             continue
         if last != t - 1 or n_runs == 0:
