@@ -16,6 +16,7 @@ from otdist._kernels.costs import MATRIX, Costs, power_of_distance, slacks_of
 from otdist._kernels.exponential import WIDTH, keep_blocks, soft_points, soft_row
 from otdist._kernels.simd import least_difference, smaller
 
+#: Columns of a box.
 BOX = 64
 # Rows whose columns are summed in single precision before they go to doubles.
 _FLUSH = 64
