@@ -512,12 +512,13 @@ def test_points_far_from_the_origin_lose_nothing_in_single_precision():
     assert far.value == pytest.approx(here.value, rel=1e-6)
 
 
-def test_easy_problems_need_the_iteration_alone(monkeypatch):
+@pytest.mark.parametrize("tol", [1e-9, 1e-5])
+def test_easy_problems_need_the_iteration_alone(tol, monkeypatch):
     """Rows much alike: no plan is kept, and no Newton step is made."""
     problem = make("random_costs", 60).problem()
     mean = float(problem.geometry.cost.mean())
     monkeypatch.setattr("otdist._entropic.anneal.Balance", None)
-    result = solve(problem, method="sinkhorn", epsilon=0.3 * mean, tol=1e-9)
+    result = solve(problem, method="sinkhorn", epsilon=0.3 * mean, tol=tol)
     assert result.success
     assert marginal_error(problem, result.plan.toarray()) < 1e-12
     assert result.n_iter < 15
