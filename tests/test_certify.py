@@ -307,7 +307,8 @@ def test_the_compiled_pass_agrees_with_numpy(data):
     n, _ = problem.shape
     result = solve(problem)
     f, g = result.potentials
-    f = f + data.draw(strategies.potentials(n)) * np.abs(f).max()
+    # Larger ones are left to NumPy, as rounding would hide too much.
+    f = f + 0.1 * data.draw(strategies.potentials(n)) * np.abs(f).max()
     scale = float(np.abs(cost_of(problem)).max())
     small = _small_bounds(problem, result.coupling, f, g)
     assert small is not None

@@ -357,6 +357,22 @@ def test_coarse_starts_change_no_result(monkeypatch):
     )
 
 
+def test_a_coarse_start_is_near(monkeypatch):
+    """One pass from it leaves a small part of the error that zeros leave."""
+    monkeypatch.setattr(coarse, "_COARSE_FROM", 0)
+    monkeypatch.setattr(coarse, "_FEWEST", 8)
+    problem = make_points("gaussian_2_p2", 300).problem()
+    target = 0.02 * problem.geometry.largest
+    limits = Limits(1e-6, 1000, np.inf, None)
+    start = coarse.begin(problem, target, limits, 1)
+    anneal, nothing = Anneal(problem, limits), np.zeros(300)
+    near, far = (
+        anneal._pass(nothing, g, start.epsilon, rough=False)[0].error
+        for g in (start.g, nothing)
+    )
+    assert near < 0.3 * far
+
+
 def test_a_coarse_start_of_points_on_the_line(monkeypatch):
     monkeypatch.setattr(coarse, "_COARSE_FROM", 0)
     monkeypatch.setattr(coarse, "_FEWEST", 8)
