@@ -83,6 +83,8 @@ def test_far_boxes_are_skipped_and_near_ones_are_not(kind):
         read = np.zeros(len(b), bool)
         for start, stop in buffers.runs[:n_runs]:
             assert not read[max(start - 1, 0) : stop].any()
+            assert start % sinkhorn.BOX == 0
+            assert stop % sinkhorn.BOX == 0 or stop == len(b)
             read[start:stop] = True
         assert (plan[i, ~read] <= 1.001 * nothing * a[i] * b[~read]).all()
         assert read[plan[i] > 1e-6 * a[i] * b].all()
