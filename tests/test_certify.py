@@ -604,3 +604,31 @@ def test_potentials_that_have_lost_the_costs_prove_nothing(kind, is_large):
         assert found.upper >= truth - 1e-12 * size
         assert 0 <= found.rounding <= 2e-12 * size
         assert not found.proves(1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_potentials_prove_what_is_not_so(seed):
+    """Random plans, and potentials from far below to far above the costs."""
+    rng = np.random.default_rng(seed)
+    for _ in range(12):
+        n, m = rng.integers(1, 5, size=2)
+        a, b = rng.random(n) + 0.01, rng.random(m) + 0.01
+        a[rng.integers(n)] *= 10.0 ** -rng.integers(0, 14)
+        a, b = a / a.sum(), b / b.sum()
+        unit = 10.0 ** rng.integers(-8, 8)
+        x, y = unit * rng.normal(size=(n, 2)), unit * rng.normal(size=(m, 2))
+        x[0] *= 10.0 ** rng.integers(0, 9)
+        problem = (
+            Problem(x, y, a, b),
+            Problem(x[:, 0], y[:, 0], a, b, p=2),
+            Problem.from_cost(unit * rng.normal(size=(n, m)), a, b),
+        )[rng.integers(3)]
+        plan = np.outer(a, b) * rng.choice([1, 1e-3, 1e3]) * rng.random((n, m)).round()
+        size = unit * 10.0 ** rng.integers(-10, 30)
+        f = rng.choice([0, 1]) * size + rng.choice([size, unit]) * rng.normal(size=n)
+        found = certify(problem, plan, f)
+        truth = float(truth_of(problem))
+        slack = 2e-12 * problem.mass * problem.geometry.largest
+        assert found.lower - slack <= truth <= found.upper + slack
+        if found.proves(1e-9):
+            assert found.upper - truth <= 2e-9 * abs(truth) + slack
