@@ -143,6 +143,16 @@ def test_near_equal_histograms_of_many_bins(function):
     assert rounded == pytest.approx(value, rel=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-3, 1e-6, 1e-9, 1e-12, 1e-15, 1e-16])
+def test_kl_keeps_12_digits_down_to_1e_30(size):
+    rng = np.random.default_rng(11)
+    p = rng.random(50)
+    q = p * (1.0 + size * rng.uniform(-1.0, 1.0, 50))
+    exact = truth(kl_divergence, p, q)
+    assert exact < size**2
+    assert kl_divergence(p, q, normalize=True) == pytest.approx(float(exact), rel=1e-12)
+
+
 # ------------------------------------------------------------ subnormals and overflow
 
 
