@@ -202,8 +202,7 @@ def _scaled_renyi(pair: Pair, order: float) -> FloatArray:
         # The sum is the same from the other side, where b <= 1/2 loses no digit.
         b, both = order, Pair(pair.q, pair.p, pair.shape)
     if b == 0.0:
-        outside = sum_last(np.where(pair.p.raw > 0.0, 0.0, pair.q.high))[0]
-        return -np.ldexp(np.log1p(-np.ldexp(outside, -SHIFT)), SHIFT)
+        return np.ldexp(_order_zero(pair), SHIFT)
     ratio = both.log_ratio()
     total = sum_last(_power_terms(both, ratio, b))[0]
     lost = b * np.ldexp(total, -SHIFT)  # 1 - lost is the sum of p**a q**(1-a)
@@ -215,6 +214,14 @@ def _scaled_renyi(pair: Pair, order: float) -> FloatArray:
         logs = _log_of_power_sum(both, ratio, b)
         scaled[away] = np.ldexp(-logs / (1.0 - order), SHIFT)[away]
     return scaled
+
+
+def _order_zero(pair: Pair) -> FloatArray:
+    """Return -log q(p > 0), from the smaller one of that mass and the rest."""
+    parts = [pair.p.raw > 0.0, pair.p.raw == 0.0]
+    masses = (sum_last(np.where(part, pair.q.high, 0.0))[0] for part in parts)
+    inside, outside = (np.ldexp(mass, -SHIFT) for mass in masses)
+    return -np.where(outside < 0.5, np.log1p(-outside), np.log(inside))
 
 
 def _log_of_power_sum(pair: Pair, ratio: FloatArray, b: float) -> FloatArray:

@@ -111,6 +111,8 @@ def test_lost_mass_and_disjoint_supports():
     half = -2 * math.log(math.sqrt(0.125))
     assert renyi_divergence(p, q, 0.5) == pytest.approx(half, rel=1e-15)
     assert renyi_divergence(p, q, 0) == pytest.approx(-math.log(0.25), rel=1e-15)
+    rare = renyi_divergence([0, 1], [4, 2.0**-52], 0, normalize=True)
+    assert rare == pytest.approx(54 * LOG_2, rel=1e-15)
     for order in [0, *ORDERS, 1, math.inf]:
         assert renyi_divergence([1, 0], [0, 1], order) == math.inf
     assert chi2_divergence([1, 0], [0, 1]) == math.inf
@@ -137,7 +139,8 @@ def test_chi_square_and_renyi_among_the_others(pair):
     assert at_most(2 * tv, math.sqrt(chi2))
     orders = [renyi_divergence(p, q, a, normalize=True) for a in [0, 0.5, 1, 2, np.inf]]
     for below, above in itertools.pairwise(orders):
-        assert at_most(below, above)
+        # The order inf sees one ratio, of masses known to 1e-32 of themselves.
+        assert at_most(below, above + 1e-31)
     assert orders[2] == kl
     assert orders[3] == pytest.approx(math.log1p(chi2), rel=1e-13, abs=1e-300)
     affinity = 1 - hellinger_distance(p, q, normalize=True) ** 2
