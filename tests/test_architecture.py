@@ -134,7 +134,9 @@ FRIENDLY = {
     "_read",
     "_verify",
     "datasets",
+    "gaussian",
     "plot",
+    "samples",
 }
 #: Private parts that even the friendly layer leaves alone.
 INTERNAL = {"_kernels", "_solvers", "_masses", "_exact", "_entropic"}
@@ -311,6 +313,8 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_duality",
         "_problem",
         "_solve",
+        "gaussian",
+        "samples",
     }
     users = {
         name_of(path)
