@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otdist import compare
 from otdist._align import Aligned, align
 from otdist._divergences import (
     hellinger_distance,
@@ -576,7 +577,9 @@ def test_align_drops_atoms_without_mass_after_merging():
 
 
 def test_align_does_not_match_float32_with_float64():
-    with pytest.warns(InputWarning, match="share no atom"):
+    with pytest.warns(
+        InputWarning, match="2 atoms of x and y are equal in single prec"
+    ):
         both = align(np.array([0.1, 0.2], dtype=np.float32), np.array([0.1, 0.2]))
     assert both.n_common == 0
     exact = np.array([0.5, 0.25], dtype=np.float32)
@@ -641,7 +644,7 @@ def test_align_warns_of_two_samples_that_nothing_can_tell_apart():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((2, 5, 2))
     with pytest.warns(
-        InputWarning, match=r"KL = inf and JS = log 2 .*Wasserstein"
+        InputWarning, match=r"KL = inf and JS = log 2 .*otdist.samples .*Wasserstein"
     ) as seen:
         align(x, y)
     assert seen[0].filename == __file__
@@ -649,6 +652,24 @@ def test_align_warns_of_two_samples_that_nothing_can_tell_apart():
     align(x[:1], y)  # one point is an atom that somebody chose
     align(np.vstack([x, x[:1]]), y)  # a repeated point: not a continuous law
     align(x, np.vstack([y, x[:1]]))  # a shared atom
+
+
+def test_align_warns_of_atoms_that_miss_each_other_by_rounding():
+    grid = np.arange(40).reshape(20, 2) / 10
+    weights = np.full(20, 1 / 20)
+    for moved in (grid.astype(np.float32), grid * (1 + 4e-16), grid + 1e-12):
+        with pytest.warns(
+            InputWarning, match=r"round both alike, .* np.float32"
+        ) as seen:
+            align(grid, moved, weights, weights)
+        assert seen[0].filename == __file__
+        with pytest.warns(InputWarning, match="round both alike"):
+            compare(grid, moved)
+    single = grid.astype(np.float32)
+    assert align(single, single.astype(float)).n_common == 20
+    align(grid, np.vstack([grid[:15], grid[15:] * (1 + 1e-15)]), weights, weights)
+    align(grid, grid + 1e-3, weights, weights)
+    align([1e300, 1e301], [1e302, 1.0], [0.5, 0.5], [0.5, 0.5])
 
 
 def test_aligned_is_frozen_and_read_only():
