@@ -18,6 +18,8 @@ from otdist._typing import FloatArray, IntArray
 
 SHIFT, TOTAL = 600, 2.0**600
 SMALL = 2.0**-1000  # below every scaled mass that is not 0
+#: How far from 1 a sum may be, by the type that the masses came in.
+SUM_TOLERANCE = {"e": 1e-2, "f": 1e-5, "d": 1e-9}
 SERIES_LIMIT = 0.75  # of |t|: there, 60 terms leave less than 2**-55 of the sum
 ATANH_SERIES = [1.0 / (2 * k + 3) for k in range(59, -1, -1)]
 
@@ -139,8 +141,7 @@ def _as_float(name: str, values: ArrayLike) -> tuple[FloatArray, float]:
         large = (array > 2**53) | (array < -(2**53))
         _refuse(name, array, large, "at most 2**53 to be exact in float64")
     _refuse(name, array, ~np.isfinite(array), "finite")
-    tolerance = {"e": 1e-2, "f": 1e-5}.get(array.dtype.char, 1e-9)
-    return array.astype(np.float64), tolerance
+    return array.astype(np.float64), SUM_TOLERANCE.get(array.dtype.char, 1e-9)
 
 
 def _refuse(name: str, array: NDArray[Any], bad: NDArray[Any], wanted: str) -> None:

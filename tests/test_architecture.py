@@ -116,7 +116,8 @@ MAY_IMPORT = {
     },
     "_double_double": set(),
     "_histograms": {"_double_double"},
-    "_divergences": {"_histograms", "_double_double"},
+    "_lanes": {"_histograms", "_kernels.divergences"},
+    "_divergences": {"_histograms", "_double_double", "_lanes"},
     "_f_divergences": {"_divergences", "_histograms", "_double_double"},
     "_align": {"_validate"},
 }
@@ -410,6 +411,7 @@ def test_every_kernel_file_is_checked():
         "clusters",
         "certificate",
         "certificate_grid",
+        "divergences",
         "grids",
     }
 
