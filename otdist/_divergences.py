@@ -25,7 +25,7 @@ from otdist._histograms import (
     finite_log,
     log_of_base,
 )
-from otdist._lanes import compiled
+from otdist._lanes import many_lanes
 from otdist._typing import FloatArray
 
 _LOG_2 = math.log(2.0)
@@ -45,8 +45,9 @@ def kl_divergence(
     .. math:: KL(p \| q) = \sum_i p_i \log(p_i / q_i) \ge 0, \qquad 0 \log 0 = 0
 
     It is inf as soon as some ``p[i] > 0`` where ``q[i] == 0``. O(size) time, and about
-    fifteen temporary arrays of the size of `p`; KL and JS of 2**18 bins and more are
-    compiled, and take none for float64 with `axis` last. Summed in the Bregman form ``p
+    fifteen temporary arrays of the size of `p`, or of its longest lane if it has more
+    than 2**18 bins. KL and JS are then compiled, and take none for float64 with `axis`
+    last. Summed in the Bregman form ``p
     log(p/q) - p + q`` (Csiszar, 1967): near-equal histograms keep full precision.
 
     Parameters
@@ -80,7 +81,7 @@ def kl_divergence(
     inf
     """
     log_base = log_of_base(base)
-    fast = compiled("kl_lanes", _kl, p, q, axis, normalize)
+    fast = many_lanes(_kl, p, q, axis, normalize, kernel="kl_lanes")
     if fast is not None:
         return fast / log_base
     return _kl(as_pair(p, q, axis, normalize), log_base)
@@ -113,7 +114,7 @@ def js_divergence(
     array([1., 0.])
     """
     log_base = log_of_base(base)
-    fast = compiled("js_lanes", _js, p, q, axis, normalize)
+    fast = many_lanes(_js, p, q, axis, normalize, kernel="js_lanes")
     if fast is not None:
         return fast / log_base
     return _js(as_pair(p, q, axis, normalize), log_base)
@@ -141,7 +142,7 @@ def js_distance(
     1.0
     """
     log_base = log_of_base(base)
-    fast = compiled("js_lanes", _js_root, p, q, axis, normalize, root=True)
+    fast = many_lanes(_js_root, p, q, axis, normalize, kernel="js_lanes", root=True)
     if fast is not None:
         return fast / math.sqrt(log_base)
     return _js_root(as_pair(p, q, axis, normalize), log_base)
@@ -162,10 +163,8 @@ def total_variation(
     >>> total_variation([0.5, 0.5, 0.0], [0.25, 0.5, 0.25])
     0.25
     """
-    pair = as_pair(p, q, axis, normalize)
-    with np.errstate(all="ignore"):
-        total = 0.5 * sum_last(np.abs(pair.contrast()[0]))[0]
-    return pair.unscaled(_capped(total, 1.0, pair))
+    fast = many_lanes(_total_variation, p, q, axis, normalize)
+    return _total_variation(as_pair(p, q, axis, normalize)) if fast is None else fast
 
 
 def hellinger_distance(
@@ -184,7 +183,17 @@ def hellinger_distance(
     >>> hellinger_distance([1.0, 0.0], [0.0, 1.0])
     1.0
     """
-    pair = as_pair(p, q, axis, normalize)
+    fast = many_lanes(_hellinger, p, q, axis, normalize)
+    return _hellinger(as_pair(p, q, axis, normalize)) if fast is None else fast
+
+
+def _total_variation(pair: Pair) -> float | FloatArray:
+    with np.errstate(all="ignore"):
+        total = 0.5 * sum_last(np.abs(pair.contrast()[0]))[0]
+    return pair.unscaled(_capped(total, 1.0, pair))
+
+
+def _hellinger(pair: Pair) -> float | FloatArray:
     with np.errstate(all="ignore"):
         roots = np.sqrt(pair.p.high) + np.sqrt(pair.q.high)
         terms = (pair.contrast()[0] / np.maximum(roots, SMALL)) ** 2

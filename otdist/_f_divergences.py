@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from otdist._divergences import kl_divergence
 from otdist._double_double import sum_last
 from otdist._errors import InputError
 from otdist._histograms import SHIFT, Pair, as_pair, log_of_base
+from otdist._lanes import many_lanes
 from otdist._typing import FloatArray
 
 # (exp(x) - 1 - x) / x**2 = sum of x**k / (k + 2)!, to the last place for |x| <= 1.
@@ -40,7 +42,11 @@ def chi2_divergence(
     >>> chi2_divergence([0.5, 0.5], [1.0, 0.0])
     inf
     """
-    pair = as_pair(p, q, axis, normalize)
+    fast = many_lanes(_chi2, p, q, axis, normalize)
+    return _chi2(as_pair(p, q, axis, normalize)) if fast is None else fast
+
+
+def _chi2(pair: Pair) -> float | FloatArray:
     with np.errstate(all="ignore"):
         root, exponent = np.frexp(pair.contrast()[0])
         mass, mass_exponent = pair.q.mantissa()
@@ -107,16 +113,11 @@ def renyi_divergence(
     if order == 1.0:
         return kl_divergence(p, q, axis=axis, base=base, normalize=normalize)
     log_base = log_of_base(base)
-    pair = as_pair(p, q, axis, normalize)
-    with np.errstate(all="ignore"):
-        if order > _ENDLESS:
-            scaled = np.ldexp(_largest_ratio(pair), SHIFT)
-        else:
-            scaled = _scaled_renyi(pair, order)
-        if order > 1.0:
-            scaled[pair.escapes().any(axis=-1)] = math.inf
-        scaled[pair.disjoint()] = math.inf
-    return pair.unscaled(scaled / log_base)
+    plain = partial(_renyi, order=order)
+    fast = many_lanes(plain, p, q, axis, normalize)
+    if fast is not None:
+        return fast / log_base
+    return _renyi(as_pair(p, q, axis, normalize), log_base, order=order)
 
 
 def f_divergence(
@@ -193,6 +194,18 @@ def _as_order(alpha: Any) -> float:
     if isinstance(alpha, bool) or not number or not alpha >= 0.0:
         raise InputError(f"alpha must be a number >= 0, or inf, got {alpha!r}")
     return float(alpha)
+
+
+def _renyi(pair: Pair, log_base: float = 1.0, *, order: float) -> float | FloatArray:
+    with np.errstate(all="ignore"):
+        if order > _ENDLESS:
+            scaled = np.ldexp(_largest_ratio(pair), SHIFT)
+        else:
+            scaled = _scaled_renyi(pair, order)
+        if order > 1.0:
+            scaled[pair.escapes().any(axis=-1)] = math.inf
+        scaled[pair.disjoint()] = math.inf
+    return pair.unscaled(scaled / log_base)
 
 
 def _scaled_renyi(pair: Pair, order: float) -> FloatArray:

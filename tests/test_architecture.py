@@ -118,7 +118,7 @@ MAY_IMPORT = {
     "_histograms": {"_double_double"},
     "_lanes": {"_histograms", "_kernels.divergences"},
     "_divergences": {"_histograms", "_double_double", "_lanes"},
-    "_f_divergences": {"_divergences", "_histograms", "_double_double"},
+    "_f_divergences": {"_divergences", "_histograms", "_double_double", "_lanes"},
     "_align": {"_validate"},
 }
 #: From here on up everything below may be used; they are the friendly layer.

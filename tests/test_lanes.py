@@ -24,7 +24,16 @@ from test_divergences import (
     ulps,
 )
 
-from otdist import InputError, _lanes, js_divergence, kl_divergence
+from otdist import (
+    InputError,
+    _lanes,
+    chi2_divergence,
+    hellinger_distance,
+    js_divergence,
+    kl_divergence,
+    renyi_divergence,
+    total_variation,
+)
 from otdist._kernels import divergences, simd
 
 EACH = pytest.mark.parametrize("function", LOGARITHMIC, ids=lambda f: f.__name__)
@@ -36,6 +45,7 @@ def compile_all(monkeypatch):
     """Compile however few bins there are, two lanes or so at a time."""
     monkeypatch.setattr(_lanes, "_LARGE", 1)
     monkeypatch.setattr(_lanes, "_CHUNK", 4)
+    monkeypatch.setattr(_lanes, "_BLOCK", 40)
 
 
 @pytest.fixture
@@ -159,6 +169,30 @@ def test_the_index_named_is_that_of_the_input(function):
         function(np.ones((2, 2)), np.array([[1.0, 1], [0, 0]]), normalize=True)
     with pytest.raises(InputError, match="axis must be an integer"):
         function(p, p, axis=2)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        total_variation,
+        hellinger_distance,
+        chi2_divergence,
+        lambda p, q, **o: renyi_divergence(p, q, 0.7, **o),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_blocks_of_lanes_are_the_lanes(function, dtype):
+    p, q = np.random.default_rng(1).dirichlet(np.ones(17), (2, 3, 4)).astype(dtype)
+    one_by_one = [
+        [function(a, b, normalize=True) for a, b in zip(*rows, strict=True)]
+        for rows in zip(p.tolist(), q.tolist(), strict=True)
+    ]
+    assert function(p, q).tolist() == one_by_one
+    moved = np.moveaxis(p, -1, 0), np.moveaxis(q, -1, 0)
+    assert function(*moved, axis=0).tolist() == one_by_one
+    with pytest.raises(InputError, match=r"p must sum to 1 .* at index \(2, 3\)"):
+        p[2, 3, 0] += 0.5
+        function(p, q)
 
 
 def test_sums_within_the_tolerance_of_the_dtype(calls):
