@@ -190,8 +190,8 @@ def test_blocks_of_lanes_are_the_lanes(function, dtype):
     assert function(p, q).tolist() == one_by_one
     moved = np.moveaxis(p, -1, 0), np.moveaxis(q, -1, 0)
     assert function(*moved, axis=0).tolist() == one_by_one
+    p[2, 3, 0] += 0.5
     with pytest.raises(InputError, match=r"p must sum to 1 .* at index \(2, 3\)"):
-        p[2, 3, 0] += 0.5
         function(p, q)
 
 
