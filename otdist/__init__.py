@@ -18,6 +18,11 @@ from otdist._errors import (
     InputWarning,
     NotCertifiedError,
 )
+from otdist._f_divergences import (
+    chi2_divergence,
+    f_divergence,
+    renyi_divergence,
+)
 from otdist._pairwise import pairwise
 from otdist._problem import Problem
 from otdist._result import Certificate, Result, Status
@@ -37,14 +42,17 @@ __all__ = [
     "align",
     "c_transform",
     "certify",
+    "chi2_divergence",
     "compare",
     "emd",
+    "f_divergence",
     "hellinger_distance",
     "js_distance",
     "js_divergence",
     "kl_divergence",
     "kr_dual",
     "pairwise",
+    "renyi_divergence",
     "sinkhorn_divergence",
     "solve",
     "total_variation",

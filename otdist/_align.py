@@ -52,7 +52,8 @@ def align(
     Atoms match if all coordinates are equal as numbers: -0.0 equals 0.0, and nothing
     is rounded, so ``np.float32(0.1)`` and ``0.1`` are two atoms. Repeated atoms are
     merged by summing their weights; atoms without mass are then dropped. Warns if no
-    weights are given and no two points, of two or more each, are equal.
+    weights are given and no two points, of two or more each, are equal, and if more
+    than half of the atoms of x or y miss one of the other by the last digits alone.
     O((n + m) log(n + m)) time for fixed d, O((n + m) d) memory.
 
     Parameters
@@ -93,12 +94,19 @@ def align(
     support, starts, order = _merge(np.concatenate([points_x, points_y]))
     p = _merged(masses_a, a is None, order, starts, 0)
     q = _merged(masses_b, b is None, order, starts, len(points_x))
-    all_distinct = len(support) == len(order) and min(len(points_x), len(points_y)) > 1
-    if a is None and b is None and all_distinct:
+    all_distinct = len(support) == len(order) and min(shape) > 1
+    if (near := _near_misses(support, p, q)) > 0.5 * min(shape):
+        warn(
+            f"{near} atoms of x and y are equal in single precision, but not in double,"
+            " and count as different. If they are meant to be equal, round both alike,"
+            " for example to np.float32"
+        )
+    elif a is None and b is None and all_distinct:
         warn(
             "x and y are samples that share no atom. Two samples of any continuous law "
-            "share none, so KL = inf and JS = log 2 whatever the laws are; a "
-            "Wasserstein distance still measures how far apart they are"
+            "share none, so KL = inf and JS = log 2 whatever the laws are: otdist.samples"
+            " estimates and bounds divergences from samples, and a Wasserstein distance"
+            " measures how far apart they are"
         )
     kept = (p > 0.0) | (q > 0.0)
     support, p, q = support[kept], p[kept], q[kept]
@@ -115,6 +123,21 @@ def _merged(
     every[first : first + len(masses)] = 1.0 if uniform else masses
     sums = np.add.reduceat(every[order], starts)
     return sums / len(masses) if uniform else sums
+
+
+def _near_misses(support: FloatArray, p: FloatArray, q: FloatArray) -> int:
+    """Count atoms of one measure that equal one of the other in single precision only."""
+    alone = (p > 0.0) != (q > 0.0)
+    if np.count_nonzero(alone) < 2:
+        return 0
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = support[alone].astype(np.float32).astype(np.float64)
+    _, starts, order = _merge(rounded + 0.0)
+    first = (p[alone] > 0.0)[order]
+    both = np.logical_or.reduceat(first, starts) & np.logical_or.reduceat(
+        ~first, starts
+    )
+    return int(np.count_nonzero(both))
 
 
 def _points(name: str, values: ArrayLike) -> FloatArray:

@@ -128,6 +128,20 @@ def potentials(draw, n):
     return size * np.array(draw(st.lists(unit, min_size=n, max_size=n)))
 
 
+@st.composite
+def histograms(draw, count=2):
+    """Draw `count` histograms on one support, with zeros, and with equal bins."""
+    n = draw(st.integers(1, 8))
+    mass = st.one_of(st.just(0.0), st.integers(0, 5).map(float), st.floats(1e-300, 1e3))
+    masses = st.lists(mass, min_size=n, max_size=n).filter(lambda m: sum(m) > 0)
+    return [np.array(draw(masses)) for _ in range(count)]
+
+
+def at_most(smaller, larger):
+    """Compare two divergences, up to their rounding."""
+    return smaller <= larger * (1 + 1e-14) + 1e-300
+
+
 # ------------------------------------------------ problems with known answers: value
 
 

@@ -33,6 +33,25 @@ def _plain_least_difference(u: np.ndarray, v: np.ndarray) -> tuple[float, int]:
     return float(difference[k]), k
 
 
+def _plain_product_error(a: float, b: float, product: float) -> float:
+    """Return a * b - product exactly, for the product as it was rounded (Dekker)."""
+    split = 2.0**27 + 1.0
+    a_high, b_high = split * a - (split * a - a), split * b - (split * b - b)
+    a_low, b_low = a - a_high, b - b_high
+    error = a_high * b_high - product
+    return ((error + a_high * b_low) + a_low * b_high) + a_low * b_low
+
+
+@intrinsic
+def _simd_product_error(typing_context: Any, a: Any, b: Any, product: Any) -> Any:
+    """Return a * b - product exactly, by one fused instruction."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fma(args[0], args[1], builder.fneg(args[2]))
+
+    return types.float64(types.float64, types.float64, types.float64), generate
+
+
 @intrinsic
 def _simd_smaller(typing_context: Any, x: Any, y: Any) -> Any:
     """Return the smaller of two numbers, in a loop of many at a time.
@@ -152,6 +171,7 @@ def _lanes(numbers: Any) -> Any:
 
 _jit_is_off = getattr(config, "DISABLE_JIT", False)
 smaller: Any = _plain_smaller if _jit_is_off else _simd_smaller
+product_error: Any = _plain_product_error if _jit_is_off else _simd_product_error
 least_difference: Any = (
     _plain_least_difference if _jit_is_off else _simd_least_difference
 )

@@ -1,0 +1,267 @@
+"""The compiled divergences of many bins beside 90 digits, and beside NumPy."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+from conftest import JIT_OFF
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import histograms
+from test_divergences import (
+    BAD,
+    EXTREMES,
+    FAMILIES,
+    FEW_BINS_ULP,
+    LOG_2,
+    LOGARITHMIC,
+    MANY_BINS_ULP,
+    truth,
+    ulps,
+)
+
+from otdist import (
+    InputError,
+    _lanes,
+    chi2_divergence,
+    hellinger_distance,
+    js_divergence,
+    kl_divergence,
+    renyi_divergence,
+    total_variation,
+)
+from otdist._kernels import divergences, simd
+
+EACH = pytest.mark.parametrize("function", LOGARITHMIC, ids=lambda f: f.__name__)
+KERNELS = ["kl_lanes", "js_lanes"]
+
+
+@pytest.fixture(autouse=True)
+def compile_all(monkeypatch):
+    """Compile however few bins there are, two lanes or so at a time."""
+    monkeypatch.setattr(_lanes, "_LARGE", 1)
+    monkeypatch.setattr(_lanes, "_CHUNK", 4)
+    monkeypatch.setattr(_lanes, "_BLOCK", 40)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Sizes of what each kernel was given."""
+    seen = []
+    for name in KERNELS:
+        run = getattr(divergences, name)
+
+        def spy(p, q, tolerance, out, run=run):
+            seen.append(p.shape)
+            assert not p.flags.writeable  # or it would be compiled once more
+            assert not q.flags.writeable
+            run(p, q, tolerance, out)
+
+        monkeypatch.setattr(divergences, name, spy)
+    return seen
+
+
+@EACH
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("n, repeats", [(3, 10), (10, 5), (200, 1)])
+def test_random_pairs_agree_with_multiprecision(function, family, n, repeats):
+    rng = np.random.default_rng(n + 1)
+    for _ in range(repeats):
+        p, q = family(rng, n)
+        exact = truth(function, p, q)
+        allowed = MANY_BINS_ULP if n == 200 else FEW_BINS_ULP
+        assert ulps(function(p, q, normalize=True), exact) <= allowed
+
+
+@EACH
+def test_two_bins_at_every_ratio(function):
+    for t in [0.75, 0.7499, 0.7501, 0.5, 0.25, 1e-3, 1e-9, 0.999, 1 - 1e-12]:
+        for sign in (1.0, -1.0):
+            p, q = [0.3 * (1 + sign * t), 0.0], [0.3 * (1 - sign * t), 0.0]
+            p[1], q[1] = 1 - p[0], 1 - q[0]
+            value = function(np.array(p), np.array(q))
+            assert ulps(value, truth(function, p, q)) <= FEW_BINS_ULP
+
+
+@EACH
+@pytest.mark.parametrize("p, q", EXTREMES)
+def test_extreme_masses_are_left_to_numpy(function, p, q):
+    value = function(np.array(p), np.array(q), normalize=True)
+    assert ulps(value, truth(function, p, q, digits=1500)) <= FEW_BINS_ULP
+
+
+@EACH
+@given(pair=histograms())
+def test_numpy_agrees(function, pair):
+    p, q = pair
+    slow = function(p.tolist(), q.tolist(), normalize=True)
+    assert function(p, q, normalize=True) == pytest.approx(slow, rel=2e-15, abs=1e-300)
+
+
+def test_values_known_exactly(calls, monkeypatch):
+    monkeypatch.setattr(_lanes, "as_pair", None)  # zeros are not left to NumPy
+    p = np.array([[1.0, 0.0], [0.5, 0.5], [1.0, 0.0], [0.25, 0.75]])
+    q = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5], [0.25, 0.75]])
+    assert kl_divergence(p, q).tolist() == [math.inf, math.inf, LOG_2, 0.0]
+    assert js_divergence(p, q)[[0, 3]].tolist() == [LOG_2, 0.0]
+    assert js_divergence(p, q, base=2)[0] == 1.0
+    js = 0.75 * math.log(4 / 3)
+    assert js_divergence(p, q)[1] == pytest.approx(js, rel=1e-15)
+    assert calls == [(2, 2)] * 8
+
+
+def test_disjoint_values_hold_for_any_weights():
+    rng = np.random.default_rng(3)
+    for n in range(1, 60):
+        p = np.concatenate([rng.random(n), np.zeros(n)])
+        q = np.concatenate([np.zeros(n), rng.random(n)])
+        assert js_divergence(p, q, normalize=True) == LOG_2
+
+
+def test_rounding_never_leads_above_log_2():
+    rng = np.random.default_rng(2)
+    for n in [1, 2, 3, 4, 5] * 40:
+        p = np.concatenate([rng.random(n), np.zeros(n), [1e-20]])
+        q = np.concatenate([np.zeros(n), rng.random(n), [1e-20]])
+        value = js_divergence(p, q, normalize=True)
+        assert LOG_2 * (1 - 1e-15) <= value <= LOG_2
+
+
+@EACH
+@pytest.mark.parametrize("normalize", [False, True])
+def test_each_lane_is_the_1d_result(function, normalize, calls):
+    p, q = np.random.default_rng(1).dirichlet(np.ones(17), (2, 3, 4))
+    q[1, 2] = np.array([1e-310] + [0.0] * 15 + [1.0])  # left to NumPy
+    p.flags.writeable = False
+    for axis in range(-3, 3):
+        moved = [np.moveaxis(values, -1, axis) for values in (p, q)]
+        result = function(*moved, axis=axis, normalize=normalize)
+        assert result.shape == (3, 4)
+        for lane in np.ndindex(3, 4):
+            assert result[lane] == function(p[lane], q[lane], normalize=normalize)
+    assert (1, 17) in calls
+    assert type(function(p[0, 0], q[0, 0])) is float
+
+
+@EACH
+@pytest.mark.parametrize("p, q, message", BAD)
+def test_bad_histograms_are_refused_as_ever(function, p, q, message):
+    try:
+        arrays = np.array(p), np.array(q)
+    except ValueError:  # rows of several lengths
+        arrays = p, q
+    with pytest.raises(InputError, match=message):
+        function(*arrays)
+
+
+@EACH
+def test_the_index_named_is_that_of_the_input(function):
+    p = np.full((2, 3), 0.5)
+    q = p.copy()
+    q[1, 2] = -0.5
+    with pytest.raises(InputError, match=r"q\[1, 2\] must be nonnegative"):
+        function(p, q, axis=0)
+    with pytest.raises(InputError, match=r"q must have mass, .* at index \(1,\)"):
+        function(np.ones((2, 2)), np.array([[1.0, 1], [0, 0]]), normalize=True)
+    with pytest.raises(InputError, match="axis must be an integer"):
+        function(p, p, axis=2)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        total_variation,
+        hellinger_distance,
+        chi2_divergence,
+        lambda p, q, **o: renyi_divergence(p, q, 0.7, **o),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_blocks_of_lanes_are_the_lanes(function, dtype):
+    p, q = np.random.default_rng(1).dirichlet(np.ones(17), (2, 3, 4)).astype(dtype)
+    one_by_one = [
+        [function(a, b, normalize=True) for a, b in zip(*rows, strict=True)]
+        for rows in zip(p.tolist(), q.tolist(), strict=True)
+    ]
+    assert function(p, q).tolist() == one_by_one
+    moved = np.moveaxis(p, -1, 0), np.moveaxis(q, -1, 0)
+    assert function(*moved, axis=0).tolist() == one_by_one
+    p[2, 3, 0] += 0.5
+    with pytest.raises(InputError, match=r"p must sum to 1 .* at index \(2, 3\)"):
+        function(p, q)
+
+
+def test_sums_within_the_tolerance_of_the_dtype(calls):
+    for dtype, error in [(np.float64, 9e-10), (np.float32, 9e-6), (np.float16, 9e-3)]:
+        p, q = np.array([0.5 + error, 0.5], dtype), np.array([0.5, 0.5], dtype)
+        assert kl_divergence(p, q) == kl_divergence(p, q, normalize=True)
+        with pytest.raises(InputError, match="p must sum to 1 within"):
+            kl_divergence(p + dtype(error / 2), q)
+    assert calls
+
+
+def test_few_bins_and_other_types_are_left_to_numpy(calls, monkeypatch):
+    p = np.array([0.5, 0.5])
+    kl_divergence(p, p.astype(np.float32))
+    kl_divergence(p.tolist(), p.tolist())
+    kl_divergence(np.array([1, 2]), np.array([2, 1]), normalize=True)
+    assert calls == []
+    monkeypatch.undo()
+    assert _lanes._LARGE == 2**18
+    assert _lanes._CHUNK >= 2**18
+
+
+@pytest.mark.skipif(JIT_OFF, reason="slow")
+def test_many_bins_are_compiled_and_near_equal_ones_keep_their_digits(monkeypatch):
+    monkeypatch.setattr(_lanes, "_LARGE", 2**18)
+    rng = np.random.default_rng(3)
+    p = rng.random((2, 2**17))
+    q = p * (1 + 1e-9 * rng.standard_normal(p.shape))
+    for function in (kl_divergence, js_divergence):
+        fast = function(p, q, normalize=True)
+        slow = [function(*pair, normalize=True) for pair in zip(p, q, strict=True)]
+        np.testing.assert_allclose(fast, slow, rtol=4e-16)
+
+
+# ------------------------------------------------------------------------ ingredients
+
+
+def exact_series(square):
+    """(atanh(t)/t - 1)/t**2, and the even part of JS over t**2."""
+    with mpmath.workdps(50):
+        t = mpmath.sqrt(mpmath.mpf(square))
+        js = (1 + t) * mpmath.log1p(t) + (1 - t) * mpmath.log1p(-t)
+        return (mpmath.atanh(t) / t - 1) / t**2, js / (2 * t**2)
+
+
+def test_the_fitted_series():
+    """As exact rationals they are within 3e-17, relative, of what they stand for."""
+    for square in np.linspace(1e-6, divergences._NEAR, 200):
+        for coefficients, exact in zip(
+            (divergences._ATANH, divergences._JS), exact_series(square), strict=True
+        ):
+            with mpmath.workdps(50):
+                value = mpmath.mpf(0)
+                for coefficient in coefficients:
+                    value = value * square + coefficient
+                assert abs(value / exact - 1) < 8e-17
+
+
+@given(st.floats(2.0**-300, 2.0**200), st.floats(2.0**-100, 2.0**200))
+def test_errors_of_products_are_exact(a, b):
+    exact = Fraction(a) * Fraction(b) - Fraction(a * b)
+    assert Fraction(simd._plain_product_error(a, b, a * b)) == exact
+
+
+@pytest.mark.skipif(JIT_OFF, reason="compiles")
+def test_the_fused_instruction_is_its_twin():
+    from numba import njit
+
+    fused = njit(lambda a, b, product: simd._simd_product_error(a, b, product))
+    rng = np.random.default_rng(4)
+    for a, b in rng.random((200, 2)):
+        assert fused(a, b, a * b) == simd._plain_product_error(a, b, a * b)
