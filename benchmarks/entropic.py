@@ -20,6 +20,7 @@ from scipy.spatial.distance import cdist
 from benchmarks import fresh, peers
 from benchmarks.entropic_peers import PEERS, Peer, Task, certified_gap, make_task, reach
 from benchmarks.instances import IMAGES, FloatArray, make_points, sizes
+from benchmarks.points import LARGE_JOBS
 from benchmarks.ratios import TIMEOUT
 from otdist import Problem, Result, solve
 
@@ -62,9 +63,9 @@ def at_epsilon(problem: Problem, epsilon: float, **options: Any) -> Result:
     return solve(problem, method="sinkhorn", epsilon=epsilon, **options)
 
 
-def to_gap(problem: Problem) -> Result:
-    """Solve to a proved gap, by whatever epsilon that takes."""
-    return solve(problem, method="sinkhorn", tol=GAP)
+def to_gap(problem: Problem, method: str = "sinkhorn") -> Result:
+    """Solve to a proved gap, by whatever epsilon that takes, or as is fastest."""
+    return solve(problem, method=method, tol=GAP)
 
 
 def seconds_per_iteration(
@@ -232,32 +233,33 @@ class AtEpsilonPeers(_Reached):
 class ToGap:
     """From points, to a gap that is proved."""
 
+    params = (GAP_SIZES, GAP_FAMILIES, ("auto", "sinkhorn"))
+    param_names = ("n", "family", "method")
+    timeout = 3600
+
+    def setup(self, n, family, method):
+        self.clouds = make_points(family, n)
+
+    def time_solve(self, n, family, method):
+        to_gap(self.clouds.problem(), method)
+
+    def peakmem_solve(self, n, family, method):
+        to_gap(self.clouds.problem(), method)
+
+    def track_gap(self, n, family, method):
+        return to_gap(self.clouds.problem(), method).relative_gap
+
+
+class ToGapPot:
+    """POT has it exactly, with the distance matrix that it makes itself."""
+
     params = (GAP_SIZES, GAP_FAMILIES)
     param_names = ("n", "family")
     timeout = 3600
 
     def setup(self, n, family):
-        self.clouds = make_points(family, n)
-
-    def solve(self):
-        return to_gap(self.clouds.problem())
-
-    def time_solve(self, n, family):
-        self.solve()
-
-    def peakmem_solve(self, n, family):
-        self.solve()
-
-    def track_gap(self, n, family):
-        return self.solve().relative_gap
-
-
-class ToGapPot(ToGap):
-    """POT has it exactly, with the distance matrix that it makes itself."""
-
-    def setup(self, n, family):
         peers.load_pot()
-        super().setup(n, family)
+        self.clouds = make_points(family, n)
 
     def time_solve(self, n, family):
         peers.pot_dist_emd2(self.clouds)
@@ -338,7 +340,13 @@ def measure_large(family: str, n: int) -> fresh.Measured:
     clouds = make_points(family, n)
     epsilon = 0.01 * _sampled_mean(clouds.x, clouds.y, clouds.cost_name)
     return fresh.measure(
-        "points", family, n, method="sinkhorn", epsilon=epsilon, tol=1e-4
+        "points",
+        family,
+        n,
+        method="sinkhorn",
+        epsilon=epsilon,
+        tol=1e-4,
+        n_jobs=LARGE_JOBS,
     )
 
 

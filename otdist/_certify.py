@@ -41,6 +41,8 @@ _COUPLING_TOLERANCE = 1e-13
 _ATOM_TOLERANCE = 2.0**-60
 # Marginals known less well than this are repaired, whatever their rounding.
 _LARGEST_BLUR = 1e-9
+# Rounding may hide no more of a gap than this part of the largest cost of all mass.
+_LARGEST_ROUNDING = 1e-12
 # Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
 _COMPILED_ENTRIES = 1 << 27
 _EPS = float(np.finfo(float).eps)
@@ -137,15 +139,32 @@ def certify(
     dual = _lower_bound(problem, f, g, n_jobs)
     if g is not None and primal.value - dual.value > 2 * _EPS * dual.size:
         dual = _other_lower_bound(problem, g, dual, n_jobs)
-    hidden = 2 * _EPS * (dual.size + primal.size)
-    if primal.is_coupling:
-        hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
-        hidden += float(np.abs(dual.g) @ np.abs(primal.off_b))
+    hidden, most = _hidden(dual, primal), _most_hidden(problem)
+    if most < hidden < math.inf:
+        zero = _lower_bound(problem, np.zeros(n), None, n_jobs)
+        dual = dual._replace(value=max(dual.value - hidden, zero.value))
+        hidden = most
+    hidden += 2 * _EPS * primal.size
     if primal.relative > 0:
         size = float(problem.a @ np.abs(dual.f) + problem.b @ np.abs(dual.g))
+        size = min(size, 2 * problem.mass * problem.geometry.largest)
         hidden += primal.relative * (primal.size + size)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
+
+
+def _hidden(dual: _Dual, primal: _Primal) -> float:
+    """Return what a dual value may be off by: its rounding, and that of marginals."""
+    hidden = 2 * _EPS * dual.size
+    if primal.is_coupling:
+        hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
+        hidden += float(np.abs(dual.g) @ np.abs(primal.off_b))
+    return hidden
+
+
+def _most_hidden(problem: Problem) -> float:
+    """Return what rounding may hide of a gap: potentials may be larger than all costs."""
+    return _LARGEST_ROUNDING * problem.mass * problem.geometry.largest
 
 
 class _Dual(NamedTuple):
@@ -247,9 +266,10 @@ def _small_bounds(
         best,
         work,
     )
-    if not _is_rounding(problem, error):
+    hidden = 2 * _EPS * terms + weighted
+    if not _is_rounding(problem, error) or hidden > _most_hidden(problem):
         return None
-    return _bracket(lower, upper, error, violation, 2 * _EPS * terms + weighted)
+    return _bracket(lower, upper, error, violation, hidden)
 
 
 def _plain(potential: FloatArray) -> FloatArray:

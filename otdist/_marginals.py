@@ -18,6 +18,7 @@ import numpy as np
 from otdist._errors import InputError
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import N_PARTS, share_rows
+from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
 from otdist._geometry.points import Points
 from otdist._plan import GridPlan
@@ -27,6 +28,8 @@ from otdist._typing import FloatArray
 _EPS = float(np.finfo(float).eps)
 # To this part the compiled pass knows an exponential.
 _EXPONENTIAL = 2.0**-44
+# Columns that the compiled pass looks at together.
+_TILE = 512
 
 
 class Sums(NamedTuple):
@@ -49,8 +52,7 @@ def scaled_sums(
     n, m = geometry.shape
     rows, columns = np.empty(n), np.zeros((N_PARTS, m))
     costs, sizes = np.empty(n), np.empty(n)
-    cost_rows = _cost_rows(geometry)
-    add_up = _added if cost_rows is None else _compiled()
+    add_up = _compiled_sums(geometry) or partial(_add_up, geometry)
 
     def add(part: int, start: int, stop: int) -> None:
         block = plan_rows(start, stop)
@@ -58,9 +60,8 @@ def scaled_sums(
             block = block * scale_a[start:stop, None]
         if scale_b is not None:
             block = block * scale_b
-        terms = (cost_rows or geometry.rows)(start, stop)
         found = np.empty((3, stop - start))
-        if add_up(block, terms, columns[part], found):
+        if add_up(start, block, columns[part], found):
             _refuse(start, stop, float(block.min()))
         rows[start:stop], costs[start:stop], sizes[start:stop] = found
 
@@ -68,11 +69,16 @@ def scaled_sums(
     return Sums(rows, columns.sum(axis=0), math.fsum(costs), math.fsum(sizes))
 
 
-def _added(
-    block: FloatArray, costs: FloatArray, columns: FloatArray, sums: FloatArray
+def _add_up(
+    geometry: Geometry,
+    start: int,
+    block: FloatArray,
+    columns: FloatArray,
+    sums: FloatArray,
 ) -> bool:
     """Add rows to the columns, write their sums; return whether some are no masses."""
     columns += block.sum(axis=0)
+    costs = geometry.rows(start, start + len(block))
     # 0 * inf: a forbidden arc that carries nothing costs nothing.
     costs = np.where((block == 0) & np.isinf(costs), 0.0, costs)
     sums[0] = block.sum(axis=1)
@@ -81,31 +87,49 @@ def _added(
     return not bool((block >= 0).all())
 
 
-def _compiled() -> Callable[[FloatArray, FloatArray, FloatArray, FloatArray], int]:
-    """Return the same for costs that are finite and not negative, compiled."""
-    from otdist._kernels.certificate import block_sums
-
-    return block_sums  # type: ignore[no-any-return]
-
-
-def _cost_rows(geometry: Geometry) -> Callable[[int, int], FloatArray] | None:
-    """Return what computes costs of blocks of many points; None for other costs."""
+def _compiled_sums(
+    geometry: Geometry,
+) -> Callable[[int, FloatArray, FloatArray, FloatArray], int] | None:
+    """Return the same for many pairs, compiled; None for costs without a kernel."""
     n, m = geometry.shape
-    if not isinstance(geometry, Points) or n * m < COMPILED_PAIRS:
+    if n * m < COMPILED_PAIRS:
         return None
-    metric = geometry.metric
-    if not isinstance(metric, str):
-        return None
-    from otdist._kernels.certificate import point_costs
+    if isinstance(geometry, Dense):
+        return partial(_matrix_sums, geometry.cost)
+    if isinstance(geometry, Points) and isinstance(geometry.metric, str):
+        x, y = np.ascontiguousarray(geometry.x.T), np.ascontiguousarray(geometry.y.T)
+        return partial(_point_sums, x, y, NORMS[geometry.metric], geometry.p)
+    return None
 
-    x, y = np.ascontiguousarray(geometry.x.T), np.ascontiguousarray(geometry.y.T)
 
-    def rows(start: int, stop: int) -> FloatArray:
-        block = np.empty((stop - start, m))
-        point_costs(x, y, NORMS[metric], geometry.p, start, block)
-        return block
+def _matrix_sums(
+    costs: FloatArray,
+    start: int,
+    block: FloatArray,
+    columns: FloatArray,
+    sums: FloatArray,
+) -> int:
+    from otdist._kernels.certificate import matrix_sums
 
-    return rows
+    n_bad: int = matrix_sums(block, costs[start : start + len(block)], columns, sums)
+    return n_bad
+
+
+def _point_sums(
+    x: FloatArray,
+    y: FloatArray,
+    norm: int,
+    p: float,
+    start: int,
+    block: FloatArray,
+    columns: FloatArray,
+    sums: FloatArray,
+) -> int:
+    from otdist._kernels.certificate import point_sums
+
+    scratch = np.empty(_TILE)
+    n_bad: int = point_sums(block, x, y, norm, p, start, scratch, columns, sums)
+    return n_bad
 
 
 def grid_sums(

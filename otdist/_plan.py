@@ -167,13 +167,64 @@ class EntropicPlan(LazyPlan):
         from otdist._kernels.plans import entropic_rows
 
         block = np.empty((stop - start, self.shape[1]))
-        scale = 1 / (self.epsilon * math.log(2))
-        factors = self.r, self.s, self.u, self.v
-        nothing = np.zeros(self.shape[1])
         entropic_rows(
-            self._costs, start, self.f, self.g, scale, *factors, nothing, block
+            self._costs,
+            start,
+            self.f,
+            self.g,
+            self._scale,
+            self.r,
+            self.s,
+            self.u,
+            self.v,
+            self._nothing,
+            block,
         )
         return block
+
+    def add_scaled_down(
+        self,
+        start: int,
+        stop: int,
+        mass: FloatArray,
+        rows: FloatArray,
+        columns: FloatArray,
+        scratch: FloatArray,
+    ) -> None:
+        """Write sums of the rows from `start` on; add what `mass` leaves to columns.
+
+        Of a plan in which only the columns have been scaled: rows that are too heavy
+        are scaled down. `scratch` takes a row.
+        """
+        if self._costs is None:
+            block = self.rows(start, stop)
+            rows[start:stop] = sums = block.sum(axis=1)
+            columns += (mass[start:stop] / np.maximum(mass[start:stop], sums)) @ block
+            return
+        from otdist._kernels.plans import rounded_sums
+
+        rounded_sums(
+            self._costs,
+            start,
+            stop,
+            self.f,
+            self.g,
+            self._scale,
+            self.s,
+            mass,
+            self._nothing,
+            scratch,
+            rows,
+            columns,
+        )
+
+    @property
+    def _scale(self) -> float:
+        return 1 / (self.epsilon * math.log(2))
+
+    @functools.cached_property
+    def _nothing(self) -> FloatArray:
+        return np.zeros(self.shape[1])
 
     def _rows_of_any(self, start: int, stop: int) -> FloatArray:
         """Do the same for a metric that is a function."""

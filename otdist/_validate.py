@@ -22,6 +22,8 @@ _MASS_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-9}
 _BLOCK_ENTRIES = 1 << 17
 _EPS = float(np.finfo(float).eps)
 _REAL = (int, float, np.integer, np.floating)
+# Times the logarithm of a mass it must not overflow.
+_LARGEST_EPSILON = 1e300
 
 
 def as_float64(name: str, value: Any) -> FloatArray:
@@ -291,16 +293,26 @@ def as_potential(name: str, value: Any, n: int) -> FloatArray:
 
 
 def as_epsilon(epsilon: Any, largest: float) -> float:
-    """Return an entropic weight that is positive and not lost to rounding."""
+    """Return an entropic weight that is positive and leaves digits to the costs."""
     value = as_number("epsilon", epsilon, "a positive number")
-    if not 0 < value < math.inf:
-        raise InputError(f"epsilon must be a positive number, got {epsilon!r}")
+    if not 0 < value <= _LARGEST_EPSILON:
+        raise InputError(
+            f"epsilon must be a positive number, at most {_LARGEST_EPSILON:g}, got"
+            f" {epsilon!r}"
+        )
     floor = 1e-13 * largest
     if value < floor:
         raise InputError(
             f"epsilon={value:.3g} is below the rounding of the costs, which reach"
             f" {largest:.3g}; epsilon is in cost units: take at least"
             f" {floor:.3g}, or an exact method"
+        )
+    ceiling = 1e9 * largest
+    if value > ceiling > 0:
+        raise InputError(
+            f"epsilon={value:.3g} is so far above the costs, which reach {largest:.3g},"
+            " that nothing of them is left: the plan is the product of both masses;"
+            f" epsilon is in cost units: take at most {ceiling:.3g}"
         )
     return value
 

@@ -284,10 +284,10 @@ def test_table_of_each_kind(what, family, n_lines, capsys):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("what", ["entropic", "entropic_fine", "entropic_gap"])
+@pytest.mark.parametrize("what", ["entropic", "entropic_fine", "entropic_gap", "gap"])
 def test_table_of_entropic_transport(what, capsys, monkeypatch):
     monkeypatch.setattr(entropic, "TOL", 1e-3)
-    if what != "entropic_gap":
+    if not what.endswith("gap"):
         shown = table._TABLES[what]._replace(peers={"pot_log": PEERS["pot_log"]})
         monkeypatch.setitem(table._TABLES, what, shown)
     table.main(["--what", what, "--quick", "--n", "64", "--family", "gaussian_2"])

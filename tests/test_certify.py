@@ -572,3 +572,34 @@ def test_problems_larger_than_one_block():
     np.testing.assert_allclose(geometry.column_minimum(f), best, atol=1e-14)
     best = (cost - g).min(axis=1)
     np.testing.assert_allclose(geometry.row_minimum(g), best, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", ["matrix", "points", "line", "grid", "lazy"])
+@pytest.mark.parametrize("is_large", [False, True])
+def test_potentials_that_have_lost_the_costs_prove_nothing(kind, is_large):
+    """Rounding of potentials far above the costs once hid any gap."""
+    rng = np.random.default_rng(3)
+    n = 12
+    x, y = rng.random((n, 1 if kind == "line" else 2)), rng.random((n, 2))
+    y = y[:, :1] + 0.3 if kind == "line" else y + 0.3
+    if kind == "grid":
+        n = 9
+        image = [m / m.sum() for m in rng.random((2, 3, 3)) + 0.1]
+        problem = Problem.on_grid(*image, metric="sqeuclidean", p=1)
+    elif kind == "points":
+        problem = Problem(x, y)
+    elif kind == "line":
+        problem = Problem(x[:, 0], y[:, 0])
+    else:
+        problem = Problem.from_cost(Problem(x, y).geometry.dense())
+    product = np.outer(problem.a, problem.b) / problem.mass
+    plan = Lazy(product) if kind == "lazy" else product
+    truth = truth_of(problem)
+    size = problem.geometry.largest * problem.mass
+    f = rng.normal(size=n) if is_large else np.zeros(n)
+    for k in range(0, 1000, 37):
+        found = certify(problem, plan, f * 2.0**k + 2.0**k * (not is_large))
+        assert found.lower <= truth + 1e-12 * size
+        assert found.upper >= truth - 1e-12 * size
+        assert 0 <= found.rounding <= 2e-12 * size
+        assert not found.proves(1e-9)

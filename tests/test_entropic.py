@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.instances import make, make_points
-from otdist import Problem, Result, Status, certify, solve
+from otdist import InputError, Problem, Result, Status, certify, solve
 from otdist._entropic import anneal as annealing
 from otdist._entropic import coarse
 from otdist._entropic.anneal import Anneal, Limits
@@ -510,3 +510,66 @@ def test_points_far_from_the_origin_lose_nothing_in_single_precision():
     )
     assert far.n_iter <= here.n_iter + 1
     assert far.value == pytest.approx(here.value, rel=1e-6)
+
+
+def test_easy_problems_need_the_iteration_alone(monkeypatch):
+    """Rows much alike: no plan is kept, and no Newton step is made."""
+    problem = make("random_costs", 60).problem()
+    mean = float(problem.geometry.cost.mean())
+    monkeypatch.setattr("otdist._entropic.anneal.Balance", None)
+    result = solve(problem, method="sinkhorn", epsilon=0.3 * mean, tol=1e-9)
+    assert result.success
+    assert marginal_error(problem, result.plan.toarray()) < 1e-12
+    assert result.n_iter < 15
+
+
+def test_problems_that_seem_easy_go_on_by_newton_steps(monkeypatch):
+    problem = make_points("uniform_2", 60).problem()
+    epsilon = 0.02 * problem.geometry.largest
+    wanted = solve(problem, method="sinkhorn", epsilon=epsilon, tol=1e-9)
+    # Everything seems easy, and takes few passes all the same.
+    monkeypatch.setattr("otdist._entropic.anneal._TOO_FAR", np.inf)
+    first = Anneal.first
+
+    def easy(self, target):
+        found = first(self, target)
+        self.is_fast = True
+        return found
+
+    monkeypatch.setattr(Anneal, "first", easy)
+    result = solve(problem, method="sinkhorn", epsilon=epsilon, tol=1e-9)
+    assert result.success
+    assert result.value == pytest.approx(wanted.value, rel=1e-8)
+    assert result.n_iter < 2 * wanted.n_iter + 20
+
+
+def test_weights_far_above_the_costs():
+    x, y, a, b = clouds()
+    for scale in (1e-30, 1.0, 1e30):
+        problem = Problem(scale * x, scale * y, a, b)
+        product = a @ problem.geometry.dense() @ b
+        result = solve(
+            problem, method="sinkhorn", epsilon=0.9e9 * problem.geometry.largest
+        )
+        assert result.value == pytest.approx(product, rel=1e-8)
+        assert result.regularized_value == pytest.approx(product, rel=1e-6)
+        assert result.lower < result.upper
+        with pytest.raises(InputError, match="so far above the costs"):
+            solve(problem, method="sinkhorn", epsilon=1e10 * problem.geometry.largest)
+    # Where all costs are 0 there is nothing to be far above.
+    nothing = Problem(0 * x, 0 * y, a, b)
+    assert solve(nothing, method="sinkhorn", epsilon=1e299).value == 0
+    with pytest.raises(InputError, match="at most 1e\\+300"):
+        solve(nothing, method="sinkhorn", epsilon=1e301)
+
+
+def test_potentials_are_followed_along_their_line():
+    def at(epsilon):
+        f, g = np.array([1.0, 2.0]) + 3 * epsilon, np.array([4.0]) - epsilon
+        return annealing.State(f, g, epsilon, g, 0.0, True)
+
+    f, g = annealing._extrapolated(at(0.5), at(0.2), 0.08)
+    assert f == pytest.approx(at(0.08).f)
+    assert g == pytest.approx(at(0.08).g)
+    f, g = annealing._extrapolated(None, at(0.2), 0.08)
+    assert f == pytest.approx(at(0.2).f)

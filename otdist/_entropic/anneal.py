@@ -40,10 +40,14 @@ _SHARP = 8.0
 # Entries of the plan are kept from this part of their row's mass on. Weak links between
 # parts of a nearly disconnected plan are what Newton's method is for.
 _LEVEL = 1e-10
+# The same for a coarse plan, which need not be exact, to save memory.
+_COARSE_LEVEL = 1e-5
 _NEWTON_STEPS = 40
 # A weight is too small if the error is not halved in so many passes; for the last that
 # can be tried, in so many.
 _PATIENCE, _LAST_PATIENCE = 4, 100
+# An iteration that leaves this part of the error, or less, needs no other method.
+_FAST = 0.25
 # Iterations alone at each weight before the target.
 _ITERATIONS_PER_WEIGHT = 5
 # Relative error of an entry in single precision, of a matrix; and of points, of which
@@ -51,6 +55,8 @@ _ITERATIONS_PER_WEIGHT = 5
 _SINGLE = 1e-7
 # Masses below this part of the total would underflow.
 _LEAST_SINGLE = 1e-24
+# Weights above this many times the largest cost would overflow.
+_LARGEST_SINGLE = 1e20
 # The largest such error at which an entry is good enough to anneal by.
 _ROUGH = 1e-2
 # Columns with less than this part of their mass are out of reach.
@@ -91,22 +97,26 @@ class Anneal:
         self.is_symmetric = problem.is_symmetric
         self.limits, self.n_jobs, self.n_iter = limits, n_jobs, 0
         self.patience, self.is_coarse = _PATIENCE, False
+        self.is_fast = False  # the iteration alone
         self.reach = np.inf  # columns that a row of the plan reaches, in the mean
-        self.pairs = Pairs(problem.geometry, self.a, n_jobs)
+        self.pairs = Pairs(problem.geometry, self.a, self.b, n_jobs)
         self.uses_newton = self.pairs.keeps_blocks and not self.is_symmetric
         self.fits_single = min(self.a.min(), self.b.min()) >= _LEAST_SINGLE * self.mass
 
-    def first(self, target: float) -> float:
-        """Return the weight to begin from without potentials.
+    def first(self, target: float) -> tuple[FloatArray, FloatArray, float]:
+        """Return what to begin from without potentials: such, and a weight.
 
-        Where rows are much alike the target will do at once.
+        Where rows are much alike the target will do at once, and Sinkhorn's iteration
+        alone may be all it takes.
         """
-        first = self._highest(target)
+        first, f, g = self._highest(target), np.zeros(len(self.a)), 0 * self.b
         if first > target and not self.is_out:
-            state, _ = self._pass(np.zeros(len(self.a)), 0 * self.b, target, rough=True)
+            state, _ = self._pass(f, g, target, rough=True)
             if state.error <= _TOO_FAR * self.mass:
-                return target
-        return first
+                second, _ = self._pass(f, self._sinkhorn(state), target, rough=True)
+                self.is_fast = second.error <= _FAST * state.error
+                return second.f, self._sinkhorn(second), target
+        return f, g, first
 
     def least(self, g: FloatArray, target: float) -> tuple[FloatArray, float]:
         """Return the least weight, from the target on, that can begin from g; and f."""
@@ -173,7 +183,7 @@ class Anneal:
         self, f: FloatArray, g: FloatArray, epsilon: float, *, is_last: bool = False
     ) -> State:
         """Solve at one weight: loosely, or to the tolerance if it is the last."""
-        if self.uses_newton:
+        if self.uses_newton and not self.is_fast:
             return self._by_newton(f, g, epsilon, is_last)
         return self._by_iteration(f, g, epsilon, is_last)
 
@@ -218,11 +228,15 @@ class Anneal:
         wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
         rough = self._noise(epsilon) <= self.limits.tol
         anderson = Anderson(np.sqrt(self.b)) if is_last else None
-        n_left = np.inf if is_last else _ITERATIONS_PER_WEIGHT
+        n_left, before = np.inf if is_last else _ITERATIONS_PER_WEIGHT, np.inf
         while True:
             state, _ = self._pass(f, g, epsilon, rough=rough)
             f, n_left = state.f, n_left - 1
             is_good = state.error <= wanted
+            if self.is_fast and not is_good and state.error > _FAST * before:
+                self.is_fast = False
+                return self.at(f, self._sinkhorn(state), epsilon, is_last=is_last)
+            before = state.error
             if self.is_out or n_left <= 0 or (is_good and not rough):
                 return self._stop(state, wanted, is_last and rough)
             if is_good:
@@ -247,12 +261,13 @@ class Anneal:
     ) -> tuple[State, Blocks | None]:
         """Move f to the soft c-transform of g and see what columns that leaves."""
         with_a, with_b = epsilon * self.log_a, epsilon * self.log_b
+        level = _COARSE_LEVEL if self.is_coarse else _LEVEL
         found = self.pairs.sweep(
             f + with_a,
             g + with_b,
             epsilon,
             single=rough and self._noise(epsilon) <= _ROUGH,
-            level=_LEVEL if keep else None,
+            level=level if keep else None,
         )
         self.n_iter += 1
         if self.limits.report is not None:
@@ -270,7 +285,7 @@ class Anneal:
 
     def _noise(self, epsilon: float) -> float:
         """Return the relative error of entries in single precision."""
-        if not self.fits_single:
+        if not self.fits_single or epsilon > _LARGEST_SINGLE * self.largest:
             return np.inf
         if self.pairs.costs.kind == MATRIX:
             return _SINGLE

@@ -64,10 +64,10 @@ def begin(problem: Problem, target: float, limits: Limits, n_jobs: int) -> Start
         part = problem.restrict(level.rows, level.columns, level.a, level.b)
         anneal = Anneal(part, limits, n_jobs)
         if before is None:
-            g, epsilon = np.zeros(len(level.b)), anneal.first(target)
+            f, g, epsilon = anneal.first(target)
         else:
-            g, epsilon = _carried(problem, *before, level.columns, n_jobs), before[2]
-        f = np.zeros(len(level.a))
+            f, epsilon = np.zeros(len(level.a)), before[2]
+            g = _carried(problem, *before, level.columns, n_jobs)
         state = anneal.run(f, g, epsilon, target, until_sharp=True)
         before = (level.rows, state.f + state.epsilon * np.log(level.a), state.epsilon)
     if before is None:
@@ -86,7 +86,7 @@ def _carried(
 ) -> FloatArray:
     """Return the soft c-transform of the potentials of some rows, for some columns."""
     part = _turned(problem.geometry.restrict(rows, columns))
-    pairs = Pairs(part, np.ones(len(columns)), n_jobs)
+    pairs = Pairs(part, np.ones(len(columns)), n_jobs=n_jobs)
     return pairs.sweep(np.zeros(len(columns)), f, epsilon).f
 
 

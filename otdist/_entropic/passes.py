@@ -11,9 +11,9 @@ from otdist._exact.matrix import costs_of, tabulated
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import N_PARTS, share
 from otdist._kernels.balance import scaled_columns
-from otdist._kernels.costs import MATRIX, SQUARED, Costs
+from otdist._kernels.costs import EUCLIDEAN, MATRIX, SQUARED, Costs
 from otdist._kernels.exponential import WIDTH
-from otdist._kernels.sinkhorn import Buffers, Pool, Rows, sweep
+from otdist._kernels.sinkhorn import BOX, Boxes, Buffers, Pool, Rows, sweep
 from otdist._typing import FloatArray
 
 LOG2E = 1.4426950408889634
@@ -73,15 +73,28 @@ class Pass(NamedTuple):
 class Pairs:
     """All pairs of a problem, and the memory that passes over them use again.
 
-    Potentials hold ε log of the masses; see `_kernels.sinkhorn`.
+    Potentials hold ε log of the masses; see `_kernels.sinkhorn`. Without b, columns may
+    lose what is nothing beside the rows' masses.
     """
 
-    def __init__(self, geometry: Geometry, a: FloatArray, n_jobs: int = 1) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        a: FloatArray,
+        b: FloatArray | None = None,
+        n_jobs: int = 1,
+    ) -> None:
         self.geometry, self.a, self.n_jobs = geometry, read_only(a), n_jobs
         self.n, self.m = geometry.shape
+        # Of a product of masses, that of the column.
+        self.log_b = (
+            np.full(self.m, -np.log(self.m)) if b is None else np.log(b / b.sum())
+        )
         self.costs = costs_of(tabulated(geometry))
         self.n_places = -(-self.m // WIDTH) * WIDTH
         self._single, self._unit = self._singles()
+        self._boxes = _corners(self.costs)
+        self._single_boxes = _corners(self._single)
         self._parts = _parts(self.n)
         self._pools: list[Pool] = []
 
@@ -107,7 +120,14 @@ class Pairs:
         also 1e-7 of the costs divided by epsilon.
         """
         costs, unit = (self._single, self._unit) if single else (self.costs, 1.0)
-        g = g / unit
+        low, high = self._single_boxes if single else self._boxes
+        starts = BOX * np.arange(low.shape[1])
+        top = (
+            np.maximum.reduceat(g - epsilon * self.log_b, starts)
+            if starts.size
+            else low[0]
+        )
+        boxes, g = Boxes(low, high, top / unit), g / unit
         rows = Rows(self.a, f / unit, np.zeros(self.n))
         keeps = level is not None and self.keeps_blocks
         pools = self._room() if keeps else [_NOWHERE] * len(self._parts)
@@ -128,6 +148,7 @@ class Pairs:
                     LOG2E * unit / epsilon,
                     level or 0.0,
                     rows,
+                    boxes,
                     columns[k],
                     pools[k],
                     top,
@@ -156,12 +177,8 @@ class Pairs:
             middle = 0.5 * low + 0.5 * high
             exponent = int(np.frexp((high - low).max())[1])
             x, y = np.ldexp(x - middle, -exponent), np.ldexp(y - middle, -exponent)
-            unit = 2.0 ** (exponent * self._power())
+            unit = 2.0 ** (exponent * _power(self.costs))
         return self.costs._replace(x=_single(x), y=_single(y)), unit
-
-    def _power(self) -> float:
-        """Return the power of lengths that costs are."""
-        return self.costs.p * (2.0 if self.costs.kind == SQUARED else 1.0)
 
     def _scratch(self, single: bool, g: FloatArray) -> list[Buffers]:
         """Return buffers for every thread."""
@@ -180,6 +197,8 @@ class Pairs:
                     np.zeros(self.m, kind),
                     of_columns,
                     np.empty(2, kind),
+                    np.empty((self._boxes[0].shape[1] + 1, 2), np.int64),
+                    np.empty(self._boxes[0].shape[1]),
                 )
             )
         return found
@@ -216,6 +235,24 @@ class Pairs:
         accuracy = columns / np.maximum(kept[: self.m] + left, np.finfo(float).tiny)
         density = n_kept * WIDTH / (self.n * self.m)
         return Blocks(parts, rest, left, accuracy, density, level)
+
+
+def _power(costs: Costs) -> float:
+    """Return the power of lengths that costs are."""
+    return costs.p * (2.0 if costs.kind == SQUARED else 1.0)
+
+
+def _corners(costs: Costs) -> tuple[FloatArray, FloatArray]:
+    """Return the lowest and highest corners (d, boxes) of columns, `BOX` after `BOX`.
+
+    Of Euclidean points; there are no boxes for other costs.
+    """
+    if costs.kind not in (EUCLIDEAN, SQUARED) or _power(costs) not in (1.0, 2.0):
+        return np.empty((1, 0)), np.empty((1, 0))
+    starts = np.arange(0, costs.y.shape[1], BOX)
+    low = np.minimum.reduceat(costs.y, starts, axis=1)
+    high = np.maximum.reduceat(costs.y, starts, axis=1)
+    return low.astype(np.float64), high.astype(np.float64)
 
 
 def read_only(values: FloatArray) -> FloatArray:

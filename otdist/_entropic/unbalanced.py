@@ -68,8 +68,8 @@ class Relaxed:
         self.log_a, self.log_b = np.log(a), np.log(b)
         self.mass = 0.5 * float(a.sum()) + 0.5 * float(b.sum())
         self.largest = there.largest
-        self.there = Pairs(there, a, n_jobs)
-        self.back = None if back is None else Pairs(back, b, n_jobs)
+        self.there = Pairs(there, a, n_jobs=n_jobs)
+        self.back = None if back is None else Pairs(back, b, n_jobs=n_jobs)
 
     def solve(self, epsilon: float, tol: float) -> tuple[State, bool]:
         """Return the state at the weight, and whether it is proved to the tolerance.

@@ -176,6 +176,53 @@ def _may_improve(
     return hits > 0
 
 
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    fastmath={"nnan", "nsz"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _costs_of(
+    x: np.ndarray,
+    i: int,
+    y: np.ndarray,
+    start: int,
+    norm: int,
+    p: float,
+    out: np.ndarray,
+) -> None:
+    """Write the costs of point i and as many others as `out` has places.
+
+    x (d, n) and y (d, m) hold one coordinate after the other. The norm is 1, 2, 0 for
+    the largest coordinate, or 4 for the Euclidean norm squared; it is raised to p.
+    """
+    size = out.size
+    out[:] = 0.0
+    for k in range(x.shape[0]):
+        x_k = x[k, i]
+        y_k = y[k, start : start + size]
+        if norm == 1:
+            for j in range(size):
+                out[j] += abs(x_k - y_k[j])
+        elif norm == 0:
+            for j in range(size):
+                apart = abs(x_k - y_k[j])
+                out[j] = apart if apart > out[j] else out[j]  # noqa: FURB136
+        else:
+            for j in range(size):
+                out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
+    # The square is exact where its root would round.
+    if norm == 2 and p != 2.0:
+        for j in range(size):
+            out[j] = np.sqrt(out[j])
+    if not (p == 1.0 or (norm == 2 and p == 2.0)):
+        for j in range(size):
+            out[j] = out[j] ** p
+
+
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"nnan", "nsz"})
 def points_minimum(
     x: np.ndarray,
@@ -189,10 +236,9 @@ def points_minimum(
 ) -> None:
     """Write ``min_i |x[:, i] - y[:, j]| ** p - f[i]`` for j from `start` on.
 
-    x (d, n) and y (d, m) hold one coordinate after the other; `best` takes as many j
-    as it has places. The norm is 1, 2, 0 for the largest coordinate, or 4 for the
-    Euclidean norm squared, which is then raised to p. As many columns as `distance` has
-    places, which is scratch, stay in the first-level cache while all rows pass by.
+    Points, norm and p are those of `_costs_of`; `best` takes as many j as it has
+    places. As many columns as `distance` has places, which is scratch, stay in the
+    first-level cache while all rows pass by.
     """
     d, n = x.shape
     is_screened = norm == 2 and p == 1.0 and d in (2, 3)
@@ -205,61 +251,11 @@ def points_minimum(
             if is_screened and not _may_improve(x, i, y, start + left, f[i], least):
                 continue
             out = distance[:size]
-            out[:] = 0.0
-            for k in range(d):
-                x_k = x[k, i]
-                y_k = y[k, start + left : start + left + size]
-                if norm == 1:
-                    for j in range(size):
-                        out[j] += abs(x_k - y_k[j])
-                elif norm == 0:
-                    for j in range(size):
-                        apart = abs(x_k - y_k[j])
-                        out[j] = apart if apart > out[j] else out[j]  # noqa: FURB136
-                else:
-                    for j in range(size):
-                        out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
-            # The square is exact where its root would round.
-            if norm == 2 and p != 2.0:
-                for j in range(size):
-                    out[j] = np.sqrt(out[j])
-            if not (p == 1.0 or (norm == 2 and p == 2.0)):
-                for j in range(size):
-                    out[j] = out[j] ** p
+            _costs_of(x, i, y, start + left, norm, p, out)
             f_i = f[i]
             for j in range(size):
                 slack = out[j] - f_i
                 least[j] = slack if slack < least[j] else least[j]  # noqa: FURB136
-
-
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"nnan", "nsz"})
-def point_costs(
-    x: np.ndarray, y: np.ndarray, norm: int, p: float, start: int, costs: np.ndarray
-) -> None:
-    """Write the costs of the rows from `start` on, as `points_minimum` computes them."""
-    d = x.shape[0]
-    for k in range(costs.shape[0]):
-        out = costs[k]
-        for j in range(out.size):
-            out[j] = 0.0
-        for axis in range(d):
-            x_k, y_k = x[axis, start + k], y[axis]
-            if norm == 1:
-                for j in range(out.size):
-                    out[j] += abs(x_k - y_k[j])
-            elif norm == 0:
-                for j in range(out.size):
-                    apart = abs(x_k - y_k[j])
-                    out[j] = apart if apart > out[j] else out[j]  # noqa: FURB136
-            else:
-                for j in range(out.size):
-                    out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
-        if norm == 2 and p != 2.0:
-            for j in range(out.size):
-                out[j] = np.sqrt(out[j])
-        if not (p == 1.0 or (norm == 2 and p == 2.0)):
-            for j in range(out.size):
-                out[j] = out[j] ** p
 
 
 @njit(
@@ -269,24 +265,72 @@ def point_costs(
     _nrt=False,
     fastmath={"nsz", "reassoc", "contract"},
 )
-def block_sums(
+def point_sums(
+    plan: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    norm: int,
+    p: float,
+    start: int,
+    distance: np.ndarray,
+    columns: np.ndarray,
+    sums: np.ndarray,
+) -> int:
+    """Add the rows of a plan from `start` on to `columns`; write their sums and costs.
+
+    To `sums` (3, k): masses, costs, and costs once more, which are not negative.
+    Points, norm and p are those of `_costs_of`; `distance` is scratch that stays in the
+    first-level cache. Returns how many entries are no masses.
+    """
+    n_bad, tile = 0, distance.size
+    sums[:] = 0.0
+    for left in range(0, plan.shape[1], tile):
+        column = columns[left : left + tile]
+        for k in range(plan.shape[0]):
+            row, cost = plan[k, left : left + tile], distance[: column.size]
+            _costs_of(x, start + k, y, left, norm, p, cost)
+            total, paid = 0.0, 0.0
+            for j in range(row.size):
+                total += row[j]
+                paid += row[j] * cost[j]
+                n_bad += not (row[j] >= 0.0)
+            for j in range(row.size):
+                column[j] += row[j]
+            sums[0, k] += total
+            sums[1, k] += paid
+    for k in range(plan.shape[0]):
+        sums[2, k] = sums[1, k]
+    return n_bad
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    fastmath={"nsz", "reassoc", "contract"},
+)
+def matrix_sums(
     plan: np.ndarray, costs: np.ndarray, columns: np.ndarray, sums: np.ndarray
 ) -> int:
-    """Add some rows of a plan to `columns`; write their sums and costs to `sums` (3, k).
+    """Do the same for rows of a plan and their costs, any but NaN.
 
-    Costs are finite and not negative. Returns how many entries are no masses.
+    The third sums are of absolute terms.
     """
     n_bad = 0
     for k in range(plan.shape[0]):
         row, cost = plan[k], costs[k]
-        total, paid = 0.0, 0.0
+        total, paid, size = 0.0, 0.0, 0.0
         for j in range(row.size):
+            # 0 * inf: a forbidden arc that carries nothing costs nothing.
+            term = row[j] * cost[j] if row[j] != 0.0 else 0.0
             total += row[j]
-            paid += row[j] * cost[j]
+            paid += term
+            size += abs(term)
             n_bad += not (row[j] >= 0.0)
         for j in range(row.size):
             columns[j] += row[j]
-        sums[0, k], sums[1, k], sums[2, k] = total, paid, paid
+        sums[0, k], sums[1, k], sums[2, k] = total, paid, size
     return n_bad
 
 

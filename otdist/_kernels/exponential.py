@@ -66,14 +66,18 @@ def _plain_soft_points(
     x: np.ndarray,
     i: int,
     y: np.ndarray,
+    first: int,
     has_root: int,
     g: np.ndarray,
     f: float,
     scale: float,
     out: np.ndarray,
 ) -> float:
-    """Do the same for the distances from point i of x to all of y, or their squares."""
-    costs = ((x[:, i, None] - y) ** 2).sum(axis=0)
+    """Do the same for distances from point i of x to those of y, or their squares.
+
+    To as many as `out` has places, from the `first` on.
+    """
+    costs = ((x[:, i, None] - y[:, first : first + out.size]) ** 2).sum(axis=0)
     return _plain_soft_row(np.sqrt(costs) if has_root else costs, g, f, scale, out)
 
 
@@ -253,16 +257,17 @@ def _simd_soft_points(
     x: Any,
     i: Any,
     y: Any,
+    first: Any,
     has_root: Any,
     g: Any,
     f: Any,
     scale: Any,
     out: Any,
 ) -> Any:
-    """Do the same for the distances from point i of x to all of y, or their squares.
+    """Do the same for distances from point i of x to those of y, or their squares.
 
-    Points are (d, n) and (d, m), of one precision. Costs stay in registers: no memory
-    is written but for the powers.
+    To as many as `out` has places, from the `first` on. Points are (d, n) and (d, m), of
+    one precision. Costs stay in registers: no memory is written but for the powers.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -273,8 +278,9 @@ def _simd_soft_points(
         )
         d, n = (builder.extract_value(points.shape, k) for k in range(2))
         m = builder.extract_value(others.shape, 1)
-        is_rooted = builder.icmp_signed("!=", args[3], ir.Constant(args[3].type, 0))
+        is_rooted = builder.icmp_signed("!=", args[4], ir.Constant(args[4].type, 0))
         point = builder.gep(points.data, [args[1]])
+        first = builder.gep(others.data, [args[3]])
 
         def cost_at(place: Any, width: int) -> Any:
             square = cgutils.alloca_once(builder, _vector(kind, width))
@@ -282,7 +288,7 @@ def _simd_soft_points(
             with cgutils.for_range(builder, d) as axis:
                 own = builder.load(builder.gep(point, [builder.mul(axis.index, n)]))
                 start = builder.add(builder.mul(axis.index, m), place)
-                other = _load(builder, others.data, start, kind, width)
+                other = _load(builder, first, start, kind, width)
                 apart = builder.fsub(_everywhere(builder, own, width), other)
                 old = builder.load(square)
                 builder.store(_times_plus(builder, apart, apart, old), square)
@@ -295,10 +301,10 @@ def _simd_soft_points(
                 builder.store(builder.call(root, [builder.load(square)]), square)
             return builder.load(square)
 
-        return _soft_loop(context, builder, signature, args, 4, cost_at)
+        return _soft_loop(context, builder, signature, args, 5, cost_at)
 
     total = types.float64 if out.dtype == types.float64 else types.float32
-    return total(x, i, y, has_root, g, f, scale, out), generate
+    return total(x, i, y, first, has_root, g, f, scale, out), generate
 
 
 def _soft_loop(

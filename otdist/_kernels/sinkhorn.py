@@ -16,10 +16,18 @@ from otdist._kernels.costs import MATRIX, Costs, power_of_distance, slacks_of
 from otdist._kernels.exponential import WIDTH, keep_blocks, soft_points, soft_row
 from otdist._kernels.simd import least_difference, smaller
 
+#: Columns of a box.
+BOX = 64
 # Rows whose columns are summed in single precision before they go to doubles.
 _FLUSH = 64
 # Row sums outside of these were lost, to underflow or overflow.
 _SMALLEST, _LARGEST = 2.0**-40, 2.0**100
+# log2 of the part of a mass below which an entry is nothing beside the sums' rounding.
+_NOTHING_SINGLE, _NOTHING_DOUBLE = -30.0, -57.0
+# Entries were skipped on the word of a potential that may be off by this factor.
+_TRUSTED = 16.0
+# Nothing is farther away, and its square is a number.
+_FARTHEST = 1e150
 
 
 class Rows(NamedTuple):
@@ -28,6 +36,14 @@ class Rows(NamedTuple):
     mass: np.ndarray
     f: np.ndarray  # moved by the pass
     rest: np.ndarray  # the part of the row's mass that is in no block
+
+
+class Boxes(NamedTuple):
+    """The boxes that columns lie in, `BOX` after `BOX`; none for other costs."""
+
+    low: np.ndarray  # (d, boxes) float64, corners
+    high: np.ndarray  # (d, boxes) float64
+    top: np.ndarray  # (boxes,) float64, largest potential of a column, without its mass
 
 
 class Pool(NamedTuple):
@@ -47,6 +63,8 @@ class Buffers(NamedTuple):
     nothing: np.ndarray  # (m,) zeros
     g: np.ndarray  # (m,) potentials of the columns
     numbers: np.ndarray  # (2,)
+    runs: np.ndarray  # (boxes + 1, 2) int64, ranges of columns that count
+    squares: np.ndarray  # (boxes,) float64
 
 
 def _plain_add(weight: float, row: np.ndarray, total: np.ndarray) -> None:
@@ -101,8 +119,67 @@ _flush: Any = _plain_flush if _jit_is_off else _loop_flush
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
+def _find_runs(
+    costs: Costs,
+    i: int,
+    m: int,
+    f: float,
+    scale: float,
+    mass: float,
+    boxes: Boxes,
+    buffers: Buffers,
+) -> int:
+    """Write the ranges of columns that a row may reach, and return how many there are.
+
+    A column that is left out would get less than its rounding from this row, and less
+    of the row than the row's rounding.
+    """
+    runs, squares = buffers.runs, buffers.squares
+    if boxes.top.size == 0:
+        runs[0, 0], runs[0, 1] = 0, m
+        return 1
+    for t in range(squares.size):
+        squares[t] = 0.0
+    for k in range(boxes.low.shape[0]):
+        x, low, high = np.float64(costs.x[k, i]), boxes.low[k], boxes.high[k]
+        for t in range(squares.size):
+            below, above = low[t] - x, x - high[t]
+            gap = below if below > above else above  # noqa: FURB136
+            gap = gap if gap > 0.0 else 0.0  # noqa: FURB136
+            squares[t] += gap * gap
+    is_double = buffers.row.itemsize == 8
+    nothing = _NOTHING_DOUBLE if is_double else _NOTHING_SINGLE
+    farthest = f - (np.log2(mass) + nothing) / scale
+    is_root = power_of_distance(costs) == 1
+    n_runs, last = 0, -1
+    for t in range(squares.size):
+        most = min(farthest + boxes.top[t], _FARTHEST)
+        if most < 0.0 or squares[t] > (most * most if is_root else most):
+            continue
+        if last != t - 1 or n_runs == 0:
+            runs[n_runs, 0] = t * BOX
+            n_runs += 1
+        runs[n_runs - 1, 1] = min((t + 1) * BOX, m)
+        last = t
+    return n_runs
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _entries(
-    costs: Costs, i: int, g: np.ndarray, f: float, scale: float, buffers: Buffers
+    costs: Costs,
+    i: int,
+    g: np.ndarray,
+    f: float,
+    scale: float,
+    n_runs: int,
+    buffers: Buffers,
 ) -> float:
     """Write the row of the plan for a row potential, and return its sum."""
     row = buffers.row[: g.size]
@@ -112,8 +189,17 @@ def _entries(
     numbers[0], numbers[1] = f, scale
     power = power_of_distance(costs)
     if power > 0:
-        x, y, is_root = costs.x, costs.y, power == 1
-        return soft_points(x, i, y, is_root, buffers.g, numbers[0], numbers[1], row)
+        x, y, is_root, total, done = costs.x, costs.y, power == 1, 0.0, 0
+        for k in range(n_runs):
+            start, stop = buffers.runs[k, 0], buffers.runs[k, 1]
+            row[done:start] = 0.0
+            part, potentials = row[start:stop], buffers.g[start:stop]
+            total += soft_points(
+                x, i, y, start, is_root, potentials, numbers[0], numbers[1], part
+            )
+            done = stop
+        row[done:] = 0.0
+        return total
     slacks_of(costs, i, buffers.nothing, row)
     return soft_row(row, buffers.g, numbers[0], numbers[1], row)
 
@@ -138,6 +224,49 @@ def _least_slack(costs: Costs, i: int, g: np.ndarray, buffers: Buffers) -> float
     return least
 
 
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _row(
+    costs: Costs,
+    i: int,
+    g: np.ndarray,
+    guess: float,
+    f: float,
+    scale: float,
+    mass: float,
+    boxes: Boxes,
+    buffers: Buffers,
+) -> tuple[float, float, int]:
+    """Write a row of the plan; return its potential, its sum and its runs.
+
+    The potential may have to be moved before anything is found with it: by what was
+    found, to a guess, or to where no entry overflows.
+    """
+    n_runs = 0
+    for attempt in range(3):
+        n_runs = _find_runs(costs, i, g.size, f, scale, mass, boxes, buffers)
+        found = np.float64(_entries(costs, i, g, f, scale, n_runs, buffers))
+        is_whole = n_runs == 1 and buffers.runs[0, 1] - buffers.runs[0, 0] == g.size
+        is_found = _SMALLEST < found < _LARGEST
+        if is_found and (is_whole or mass < _TRUSTED * found):
+            return f, found, n_runs
+        if is_found:
+            f += np.log2(mass / found) / scale
+        elif attempt == 0:
+            f = guess
+        else:
+            break
+    f = _least_slack(costs, i, g, buffers)
+    n_runs = _find_runs(costs, i, g.size, f, scale, mass, boxes, buffers)
+    return f, np.float64(_entries(costs, i, g, f, scale, n_runs, buffers)), n_runs
+
+
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def sweep(
     costs: Costs,
@@ -147,6 +276,7 @@ def sweep(
     scale: float,
     level: float,
     rows: Rows,
+    boxes: Boxes,
     columns: np.ndarray,
     pool: Pool,
     top: int,
@@ -154,23 +284,27 @@ def sweep(
 ) -> int:
     """Move the potentials of some rows, add up the columns and put blocks in the pool.
 
-    `scale` is log2(e) / ε. Potentials move to the soft c-transform of g. Blocks are kept that have an entry of at least `level` of their
-    row's mass. Returns where the next block would go, or -1 for a pool that is full.
+    `scale` is log2(e) / ε. Potentials move to the soft c-transform of g. Blocks are kept
+    that have an entry of at least `level` of their row's mass. Returns where the next
+    block would go, or -1 for a pool that is full.
     """
     single, total = buffers.single, buffers.total
     n_blocks = single.size // WIDTH
     is_double = buffers.row.itemsize == 8
     for i in range(start, stop):
-        f, mass = rows.f[i], rows.mass[i]
-        found = np.float64(_entries(costs, i, g, f, scale, buffers))
-        if not _SMALLEST < found < _LARGEST:
-            f = _least_slack(costs, i, g, buffers)
-            found = np.float64(_entries(costs, i, g, f, scale, buffers))
+        mass, before = rows.mass[i], max(i - 1, start)
+        # Rows that follow each other are neighbours, if points are in order.
+        guess = rows.f[before] + np.log2(mass / rows.mass[before]) / scale
+        f, found, n_runs = _row(
+            costs, i, g, guess, rows.f[i], scale, mass, boxes, buffers
+        )
         factor = mass / found
         rows.f[i] = f + np.log2(factor) / scale
         row = buffers.row[: g.size]
         buffers.numbers[0] = factor
-        _add(buffers.numbers[0], row, total)
+        for k in range(n_runs):
+            first, last = buffers.runs[k, 0], buffers.runs[k, 1]
+            _add(buffers.numbers[0], row[first:last], total[first:last])
         if (i - start) % _FLUSH == _FLUSH - 1 or i == stop - 1:
             _flush(total, columns)
         if top < 0 or pool.place.size == 0:

@@ -69,7 +69,7 @@ def _run(problem: Problem, options: Options) -> Candidate:
     else:
         start = begin(problem, target, limits, options.n_jobs)
     if start is None:
-        f, g, epsilon = np.zeros(len(a)), np.zeros(len(b)), anneal.first(target)
+        f, g, epsilon = anneal.first(target)
     else:
         f, epsilon = anneal.least(start.g, start.epsilon)
         g = start.g
@@ -135,14 +135,15 @@ def _rounded(
 def _marginals(
     plan: EntropicPlan, a: FloatArray, n_jobs: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return row sums, and column sums once rows are scaled down to their masses."""
+    """Return row sums, and column sums once rows are scaled down to their masses.
+
+    Of a plan in which only the columns have been scaled.
+    """
     n, m = plan.shape
-    rows, columns = np.empty(n), np.zeros((N_PARTS, m))
+    rows, columns, scratch = np.empty(n), np.zeros((N_PARTS, m)), np.empty((N_PARTS, m))
 
     def add(part: int, start: int, stop: int) -> None:
-        block = plan.rows(start, stop)
-        rows[start:stop] = block.sum(axis=1)
-        columns[part] += shrink(a[start:stop], rows[start:stop]) @ block
+        plan.add_scaled_down(start, stop, a, rows, columns[part], scratch[part])
 
     share_rows(n, m, add, n_jobs)
     return rows, columns.sum(axis=0)
