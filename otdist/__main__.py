@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otdist._compare import Comparison
-    from otdist._demo import Row
     from otdist._read import Measure
+    from otdist._separation import Row
 
 _FAILED = 2
 _INTERRUPTED = 130
@@ -146,6 +146,12 @@ def _add_compare(commands: Any) -> None:
     add("--signed", action="store_true", help="A holds P minus Q; there is no B")
     add("--json", action="store_true", help="print JSON instead of a table")
     add("--plot", metavar="FILE", help="write a picture (needs matplotlib)")
+    add(
+        "--separation",
+        metavar="FILE",
+        help="write a picture of W1, JS, KL and the critic's slope while Q moves away",
+    )
+    add("--noise", type=float, metavar="H", help="add the bound of W1 by box noise")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -187,8 +193,9 @@ def _demo_figure(rows: list[Row]) -> Any:
 def _compare(arguments: argparse.Namespace) -> int:
     from otdist._compare import compare
 
-    if arguments.plot is not None:
-        _require_writable(arguments.plot)
+    for path in (arguments.plot, arguments.separation):
+        if path is not None:
+            _require_writable(path)
     first, second = _measures(arguments)
     names = _names(arguments)
     try:
@@ -202,6 +209,7 @@ def _compare(arguments: argparse.Namespace) -> int:
             epsilon=arguments.epsilon,
             method=arguments.method,
             normalize=arguments.normalize,
+            noise=arguments.noise,
         )
     except InputError as error:
         text = str(error)
@@ -215,6 +223,9 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         _comparison_figure(table, first, second, names).savefig(arguments.plot)
         print(f"otdist: picture: {arguments.plot}", file=sys.stderr)
+    if arguments.separation is not None:
+        _separation_figure(table, first, second).savefig(arguments.separation)
+        print(f"otdist: picture: {arguments.separation}", file=sys.stderr)
     if not table.exact.success:
         print(f"otdist: {_translated(table.exact.message)}", file=sys.stderr)
         return 1
@@ -268,6 +279,14 @@ def _print_table(table: Comparison, names: tuple[str, str]) -> None:
         f" {table.exact.method}: {table.exact.status}\n"
     )
     print(table)
+
+
+def _separation_figure(table: Comparison, first: Measure, second: Measure) -> Any:
+    from otdist.plot import plot_separation, separations
+
+    # The masses that were compared: those of the files may have other sums.
+    a, b = table.exact.problem.a, table.exact.problem.b
+    return plot_separation(separations(first.points, second.points, a, b))
 
 
 def _comparison_figure(

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import NamedTuple
-
 import numpy as np
 
-from otdist._align import align
-from otdist._divergences import js_divergence, kl_divergence, total_variation
-from otdist._errors import InputError, InputWarning
-from otdist._problem import Problem
-from otdist._solve import solve
+from otdist._errors import InputError
+from otdist._separation import Row, distances
 from otdist._typing import FloatArray
-
-
-class Row(NamedTuple):
-    """The distances of P_0 and P_theta; `lower` and `upper` prove `w1`."""
-
-    theta: float
-    w1: float
-    lower: float
-    upper: float
-    js: float
-    kl: float
-    kl_reversed: float
-    tv: float
 
 
 def sweep(n: int = 100, n_theta: int = 21) -> list[Row]:
@@ -61,18 +42,5 @@ def sweep(n: int = 100, n_theta: int = 21) -> list[Row]:
 def _row(theta: float, heights: FloatArray) -> Row:
     x = np.column_stack([np.zeros_like(heights), heights])
     y = np.column_stack([np.full_like(heights, theta), heights])
-    result = solve(Problem(x, y))
-    with warnings.catch_warnings():
-        # Disjoint supports are the point of the demonstration.
-        warnings.simplefilter("ignore", InputWarning)
-        both = align(x, y)
-    return Row(
-        theta=theta,
-        w1=result.distance,
-        lower=result.lower,
-        upper=result.upper,
-        js=float(js_divergence(both.p, both.q)),
-        kl=float(kl_divergence(both.p, both.q)),
-        kl_reversed=float(kl_divergence(both.q, both.p)),
-        tv=float(total_variation(both.p, both.q)),
-    )
+    mass = np.full(len(heights), 1 / len(heights))
+    return distances(theta, x, y, mass, mass)

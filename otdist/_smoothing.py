@@ -61,7 +61,7 @@ def smoothed(
     ----------
     Arjovsky and Bottou, "Towards principled methods for training generative adversarial
     networks", 2017, Theorem 3.3; here with E|e| for its root mean square, and without
-    its factor sqrt(2) (docs: noise).
+    its factor sqrt(2) (docs/disjoint-supports.md).
     """
     d = x.shape[1]
     if d > 2:

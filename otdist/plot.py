@@ -6,13 +6,16 @@ Figures are made without pyplot: no window, no global state. Save one with
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from otdist._canvas import BLUE, GREY, ORANGE, PALE, new_figure, tidy
 from otdist._errors import InputError
+from otdist._plot_separation import plot_demo, plot_separation
+from otdist._separation import separations
 from otdist._typing import ArrayLike, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -21,65 +24,16 @@ if TYPE_CHECKING:
 
     from otdist._compare import Comparison
 
-__all__ = ["plot_comparison", "plot_demo", "require_format"]
+__all__ = [
+    "plot_comparison",
+    "plot_demo",
+    "plot_separation",
+    "require_format",
+    "separations",
+]
 
-_BLUE, _ORANGE, _GREEN, _PURPLE = "#2166ac", "#d6604d", "#4d9221", "#762a83"
-_GREY, _PALE = "#555555", "#e6e6e6"
 _ARCS = 150
 _DENSE_LIMIT = 2_000_000
-
-
-def plot_demo(thetas: ArrayLike, table: Mapping[str, ArrayLike]) -> Figure:
-    """Draw what each distance sees of two parallel lines at distance theta.
-
-    Parameters
-    ----------
-    thetas : array_like (k,)
-        Positions of the second line, increasing.
-    table : mapping of str to array_like (k,)
-        Values under the keys ``"W1"``, ``"JS"``, ``"KL"`` and ``"TV"``; infinite
-        ones are drawn as arrows at the upper edge.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
-    theta = np.asarray(thetas, dtype=np.float64)
-    values = {name: np.asarray(table[name], dtype=np.float64) for name in table}
-    figure = _figure(10.0, 4.4)
-    scene, axes = figure.subplots(1, 2, width_ratios=[1, 2.5])
-    _draw_lines(scene, float(theta.max()))
-    top = 1.32 * max(1.0, float(values["W1"].max()))
-    axes.set_ylim(-0.05 * top, top)
-    for name, colour, label in (
-        ("TV", _GREEN, "TV"),
-        ("JS", _ORANGE, "JS (nats)"),
-        ("KL", _PURPLE, "KL (nats), ∞ off θ = 0"),
-    ):
-        _draw_with_hole(axes, theta, values[name], colour, label, 0.95 * top)
-    axes.plot(
-        theta, values["W1"], "o-", color=_BLUE, lw=2.4, ms=4, label="W₁ (distance)"
-    )
-    _label_zero(axes, theta, values)
-    if np.isinf(values["KL"]).any():
-        _label_infinity(axes, 0.95 * top)
-    axes.set_xlabel("θ, signed distance of the lines")
-    axes.set_ylabel("value")
-    axes.set_title("Only W₁ has a slope that leads to θ = 0", fontsize=11)
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.16),
-        ncols=4,
-        frameon=False,
-        fontsize=9,
-    )
-    _tidy(axes)
-    return figure
 
 
 def plot_comparison(
@@ -133,11 +87,11 @@ def plot_comparison(
             f" {len(points[0])} and {len(points[1])}"
         )
     if shape is not None and n == m == shape[0] * shape[1]:
-        figure = _figure(14.0, 4.4)
+        figure = new_figure(14.0, 4.4)
         panels = figure.add_gridspec(2, 4, width_ratios=[1, 1, 1.1, 1])
         _draw_images(figure, panels, comparison, points[0], shape, names)
     else:
-        figure = _figure(9.5, 4.4)
+        figure = new_figure(9.5, 4.4)
         panels = figure.add_gridspec(2, 2, width_ratios=[1.5, 1])
         axes = figure.add_subplot(panels[:, 0])
         draw = _draw_line if points[0].shape[1] == 1 else _draw_clouds
@@ -157,7 +111,7 @@ def require_format(path: str | Path) -> None:
     InputError
         If the extension names no picture format.
     """
-    known = _figure(1, 1).canvas.get_supported_filetypes()
+    known = new_figure(1, 1).canvas.get_supported_filetypes()
     extension = Path(path).suffix.lower().lstrip(".")
     if extension not in known:
         raise InputError(
@@ -166,107 +120,9 @@ def require_format(path: str | Path) -> None:
         )
 
 
-def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError(
-            "pictures need matplotlib: pip install 'otdist[plot]'"
-        ) from None
-    return Figure(figsize=(width, height), dpi=150, layout="constrained")
-
-
 def _as_points(points: ArrayLike) -> FloatArray:
     array = np.asarray(points, dtype=np.float64)
     return array.reshape(len(array), -1)
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=_PALE, lw=0.7)
-    axes.set_axisbelow(True)
-
-
-def _draw_lines(axes: Axes, theta: float) -> None:
-    """Show the two measures of the demonstration themselves."""
-    second = (theta, _ORANGE, r"$\mathrm{P}_\theta$")
-    for position, colour, label in ((0.0, _BLUE, r"$\mathrm{P}_0$"), second):
-        axes.plot([position, position], [0, 1], color=colour, lw=4)
-        axes.annotate(
-            label,
-            (position, 1.0),
-            (0, 6),
-            textcoords="offset points",
-            ha="center",
-            color=colour,
-            fontsize=12,
-        )
-    arrow = {"arrowstyle": "<->", "color": _GREY}
-    axes.annotate("", (theta, 0.5), (0.0, 0.5), arrowprops=arrow)
-    axes.text(theta / 2, 0.53, "θ", ha="center", color=_GREY, fontsize=12)
-    axes.set_xlim(-0.35 * theta, 1.35 * theta)
-    axes.set_ylim(-0.05, 1.15)
-    axes.set_xlabel("first coordinate")
-    axes.set_ylabel("second coordinate, Z")
-    axes.set_title("Two lines, no common point", fontsize=11)
-    _tidy(axes)
-
-
-def _label_zero(
-    axes: Axes, theta: FloatArray, values: Mapping[str, FloatArray]
-) -> None:
-    """Mark theta = 0 where everything vanishes."""
-    at_zero = np.array([value[theta == 0] for value in values.values()])
-    if at_zero.size == 0 or at_zero.any():
-        return
-    axes.plot([0.0], [0.0], "o", ms=8, color="black", zorder=4)
-    axes.annotate(
-        "all are 0 at θ = 0",
-        (0.0, 0.0),
-        (16, -1),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-    )
-
-
-def _label_infinity(axes: Axes, edge: float) -> None:
-    """Let the height at which infinite values are drawn be called so."""
-    ticks = [tick for tick in axes.get_yticks() if 0 <= tick < 0.9 * edge]
-    axes.set_yticks([*ticks, edge], [*(f"{tick:g}" for tick in ticks), "∞"])
-
-
-def _draw_with_hole(
-    axes: Axes,
-    theta: FloatArray,
-    values: FloatArray,
-    colour: str,
-    label: str,
-    edge: float,
-) -> None:
-    """Draw a function that jumps at 0: both branches, two rings, one dot."""
-    infinite = np.isinf(values)
-    if infinite.any():
-        axes.plot(
-            theta[infinite],
-            np.full(int(infinite.sum()), edge),
-            ls="none",
-            marker="^",
-            ms=6,
-            color=colour,
-            label=label,
-        )
-        label = "_nolegend_"
-    for side in (theta < 0, theta > 0):
-        branch = side & ~infinite
-        if branch.any():
-            at_zero = values[branch][np.abs(theta[branch]).argmin()]
-            line = np.append(theta[branch], 0.0), np.append(values[branch], at_zero)
-            order = np.argsort(line[0], kind="stable")
-            axes.plot(line[0][order], line[1][order], color=colour, lw=1.8, label=label)
-            axes.plot([0.0], [at_zero], "o", ms=6, mfc="white", mec=colour, zorder=3)
-            label = "_nolegend_"
-    axes.plot(theta[theta == 0], values[theta == 0], "o", ms=6, color=colour)
 
 
 def _arcs(comparison: Comparison) -> tuple[IntArray, IntArray, FloatArray]:
@@ -306,7 +162,7 @@ def _draw_arcs(axes: Axes, start: FloatArray, end: FloatArray) -> None:
 
     segments = np.stack([start, end], axis=1)
     axes.add_collection(
-        LineCollection(list(segments), colors=_GREY, linewidths=0.7, alpha=0.55),
+        LineCollection(list(segments), colors=GREY, linewidths=0.7, alpha=0.55),
         autolim=False,
     )
 
@@ -377,8 +233,8 @@ def _draw_clouds(
     largest = max(float(problem.a.max()), float(problem.b.max()))
     size = 60.0 if max(len(x), len(y)) <= 200 else 20.0
     for points, mass, colour, name in (
-        (x, problem.a, _BLUE, names[0]),
-        (y, problem.b, _ORANGE, names[1]),
+        (x, problem.a, BLUE, names[0]),
+        (y, problem.b, ORANGE, names[1]),
     ):
         area = size * mass / largest
         axes.scatter(
@@ -396,7 +252,7 @@ def _draw_clouds(
     axes.set_ylabel(labels[1])
     axes.set_title(f"{_short(names[0])}, {_short(names[1])} and the plan", fontsize=11)
     axes.legend(frameon=False, fontsize=9)
-    _tidy(axes)
+    tidy(axes)
 
 
 def _principal(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -423,8 +279,8 @@ def _draw_line(
     )
     curves = []
     for points, mass, colour, name in (
-        (x, problem.a, _BLUE, names[0]),
-        (y, problem.b, _ORANGE, names[1]),
+        (x, problem.a, BLUE, names[0]),
+        (y, problem.b, ORANGE, names[1]),
     ):
         order = np.argsort(points[:, 0])
         total = np.concatenate([[0.0], np.cumsum(mass[order])])
@@ -432,13 +288,13 @@ def _draw_line(
         axes.step(places, curve, where="post", color=colour, lw=1.8, label=_short(name))
         curves.append(curve)
     axes.fill_between(
-        places, curves[0], curves[1], step="post", color=_PALE, label="area: W₁"
+        places, curves[0], curves[1], step="post", color=PALE, label="area: W₁"
     )
     axes.set_xlabel("position")
     axes.set_ylabel("mass up to here")
     axes.set_title("distribution functions", fontsize=11)
     axes.legend(frameon=False, fontsize=9)
-    _tidy(axes)
+    tidy(axes)
 
 
 def _draw_transport(axes: Axes, comparison: Comparison) -> None:
@@ -476,7 +332,7 @@ def _draw_bars(
     """Draw horizontal bars with their numbers."""
     for k, value in enumerate(values):
         infinite = np.isinf(value)
-        axes.barh(k, edge if infinite else value, height=0.6, color=_BLUE, alpha=0.75)
+        axes.barh(k, edge if infinite else value, height=0.6, color=BLUE, alpha=0.75)
         axes.annotate(
             "∞ →" if infinite else f"{value:.6g}",
             (0.97 * edge if infinite else value, k),
@@ -490,7 +346,7 @@ def _draw_bars(
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    _tidy(axes)
+    tidy(axes)
     axes.grid(visible=False, axis="y")
 
 

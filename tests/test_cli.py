@@ -436,3 +436,13 @@ def test_pooling_needs_a_grid_that_blocks_fill(run, clouds):
     fails(run(*grid, "4"), "4 x 6 pixels, which blocks of 4 x 4 do not fill")
     fails(run(*grid, "0"), "blocks of 0 x 0 do not fill")
     fails(run("compare", *clouds, "--pool", "2"), "holds points, not pixels")
+
+
+def test_compare_writes_a_picture_of_separations(run, clouds, tmp_path):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "away.png"
+    code, printed, err = run("compare", *clouds, "--separation", out, "--noise", 0.5)
+    assert (code, err) == (0, f"otdist: picture: {out}\n")
+    assert out.stat().st_size > 1000
+    assert "W_1 is at most this" in printed
+    fails(run("compare", *clouds, "--noise", -1), "noise must be a positive length")
