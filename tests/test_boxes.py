@@ -38,8 +38,9 @@ def passes(x, y, a, b, p, epsilon, f, g, single):
 @pytest.mark.parametrize("d", [1, 2, 3])
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("single", [False, True])
-def test_what_is_skipped_is_less_than_rounding(d, p, single):
+def test_what_is_skipped_is_less_than_rounding(d, p, single, mass=1.0):
     x, y, a, b = ordered_clouds(d)
+    a, b = mass * a, mass * b
     rng = np.random.default_rng(1)
     epsilon = 0.5 if p == 1 else 4.0
     f, g = np.zeros(len(a)), epsilon * rng.normal(size=len(b))
@@ -56,6 +57,11 @@ def test_what_is_skipped_is_less_than_rounding(d, p, single):
         assert fast.f == pytest.approx(whole.f, abs=rel * epsilon), guess
         assert fast.columns == pytest.approx(whole.columns, rel=2 * rel), guess
         known = whole.f - epsilon * np.log(a)
+
+
+@pytest.mark.parametrize("mass", [2.0**-60, 2.0**60])
+def test_what_is_skipped_does_not_depend_on_the_mass(mass):
+    test_what_is_skipped_is_less_than_rounding(2, 1, False, mass)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
