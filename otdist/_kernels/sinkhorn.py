@@ -26,6 +26,8 @@ _SMALLEST, _LARGEST = 2.0**-40, 2.0**100
 _NOTHING_SINGLE, _NOTHING_DOUBLE = -30.0, -57.0
 # Entries were skipped on the word of a potential that may be off by this factor.
 _TRUSTED = 16.0
+# The potential as it was, a guess, where no entry overflows, and moved by what is found.
+_TRIES = 5
 # Nothing is farther away, and its square is a number.
 _FARTHEST = 1e150
 
@@ -248,23 +250,21 @@ def _row(
     The potential may have to be moved before anything is found with it: by what was
     found, to a guess, or to where no entry overflows.
     """
-    n_runs = 0
-    for attempt in range(3):
-        n_runs = _find_runs(costs, i, g.size, f, scale, mass, boxes, buffers)
+    found, n_runs, expected = 0.0, 0, mass
+    for attempt in range(_TRIES):
+        n_runs = _find_runs(costs, i, g.size, f, scale, expected, boxes, buffers)
         found = np.float64(_entries(costs, i, g, f, scale, n_runs, buffers))
         is_whole = n_runs == 1 and buffers.runs[0, 1] - buffers.runs[0, 0] == g.size
         is_found = _SMALLEST < found < _LARGEST
         if is_found and (is_whole or mass < _TRUSTED * found):
-            return f, found, n_runs
+            break
         if is_found:
-            f += np.log2(mass / found) / scale
+            f, expected = f + np.log2(mass / found) / scale, mass
         elif attempt == 0:
             f = guess
-        else:
-            break
-    f = _least_slack(costs, i, g, buffers)
-    n_runs = _find_runs(costs, i, g.size, f, scale, mass, boxes, buffers)
-    return f, np.float64(_entries(costs, i, g, f, scale, n_runs, buffers)), n_runs
+        else:  # one entry is 1, the others are at most that
+            f, expected = _least_slack(costs, i, g, buffers), 1.0
+    return f, found, n_runs
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
