@@ -116,6 +116,7 @@ MAY_IMPORT = {
     },
     "_divergences": {"_validate"},
     "_align": {"_validate"},
+    "_rays": set(),
 }
 #: From here on up everything below may be used; they are the friendly layer.
 FRIENDLY = {
