@@ -18,6 +18,8 @@ from otdist._errors import (
     InputWarning,
     NotCertifiedError,
 )
+from otdist._interval import w1_interval
+from otdist._lipschitz import lipschitz_lower
 from otdist._pairwise import pairwise
 from otdist._problem import Problem
 from otdist._result import Certificate, Result, Status
@@ -44,9 +46,11 @@ __all__ = [
     "js_divergence",
     "kl_divergence",
     "kr_dual",
+    "lipschitz_lower",
     "pairwise",
     "sinkhorn_divergence",
     "solve",
     "total_variation",
+    "w1_interval",
     "wasserstein_distance",
 ]

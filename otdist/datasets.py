@@ -15,6 +15,7 @@ import numpy as np
 from otdist._errors import InputError
 from otdist._rays import Rays, unit
 from otdist._typing import FloatArray, Seed
+from otdist._validate import as_generator
 
 Sampler = Callable[[int, np.random.Generator], FloatArray]
 Gradient = Callable[[FloatArray], FloatArray]
@@ -75,7 +76,7 @@ class Pair:
             Source of randomness (SPEC 7).
         """
         _require_count("n", n)
-        generator = np.random.default_rng(rng)
+        generator = as_generator(rng)
         return self.first(n, generator), self.second(n, generator)
 
 
@@ -138,7 +139,7 @@ def ray_pair(
     _require("power", power, power >= 1, "at least 1")
     _require("half_width", half_width, half_width > 0, "positive")
     # A child, so that drawing with the same seed does not draw the centres again.
-    generator = np.random.default_rng(rng).spawn(1)[0]
+    generator = as_generator(rng)
     centres = half_width * generator.uniform(-1.0, 1.0, (n_funnels, d))
     offsets = 0.1 * generator.normal(size=n_funnels)
     rays = Rays(centres, offsets, half_width, power)

@@ -117,6 +117,7 @@ MAY_IMPORT = {
     "_divergences": {"_validate"},
     "_align": {"_validate"},
     "_rays": set(),
+    "_critics": {"_critics", "_problem", "_solve"} | GEOMETRY,
 }
 #: From here on up everything below may be used; they are the friendly layer.
 FRIENDLY = {
@@ -127,6 +128,8 @@ FRIENDLY = {
     "_demo",
     "_distances",
     "_duality",
+    "_interval",
+    "_lipschitz",
     "_pairwise",
     "_pool",
     "_read",
@@ -170,10 +173,12 @@ PUBLIC = {
     "js_divergence",
     "kl_divergence",
     "kr_dual",
+    "lipschitz_lower",
     "pairwise",
     "sinkhorn_divergence",
     "solve",
     "total_variation",
+    "w1_interval",
     "wasserstein_distance",
 }
 
@@ -304,8 +309,11 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_debiased",
         "_divergences",
         "_duality",
+        "_interval",
+        "_lipschitz",
         "_problem",
         "_solve",
+        "datasets",
     }
     users = {
         name_of(path)
