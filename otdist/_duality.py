@@ -202,10 +202,13 @@ def kr_dual(
     if critic in _EXACT:
         return critic_of(solve(problem), points_x, points_y, critic)
     sample = Sample.of(points_x, points_y, problem.a, problem.b)
+    mass = problem.mass
+    del problem  # it has copies of the points
     families = ALL if critic == "auto" else (critic,)
     train, check, test = split(sample, generator)
+    del sample, points_x, points_y
     candidates = choose(train, check, families, metric, generator)
-    return _held_out(candidates, test, metric, problem.mass)
+    return _held_out(candidates, test, metric, mass)
 
 
 def _held_out(

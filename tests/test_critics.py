@@ -96,6 +96,25 @@ def test_the_search_finds_slopes_but_none_above_1(potential, metric):
     assert steeper > 1.0
 
 
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e6])
+def test_products_rule_out_only_what_is_not_lowest(size):
+    """The slow twin looks at every funnel, from differences of coordinates."""
+    rng = np.random.default_rng(18)
+    centres = 50 + rng.normal(size=(40, 9))
+    centres[7] = centres[3]
+    offsets = rng.normal(size=40) / 5
+    offsets[7] = offsets[3]
+    z = np.vstack([50 + size * rng.normal(size=(300, 9)), centres])
+    exact = np.sqrt(((z[:, None] - centres) ** 2).sum(axis=2)) + offsets
+    each = Funnel(centres, offsets, -1.0, "euclidean")
+    np.testing.assert_allclose(each(z), -exact.min(axis=1), rtol=1e-15, atol=1e-14)
+    slope = each.gradient(z)
+    ray = centres[exact.argmin(axis=1)] - z
+    lengths = np.linalg.norm(ray, axis=1)
+    expected = ray / np.where(lengths > 0, lengths, 1)[:, None]
+    np.testing.assert_allclose(slope, expected, atol=1e-13)
+
+
 def test_a_lattice_is_the_smaller_or_the_larger_of_two():
     rng = np.random.default_rng(5)
     one, two = potentials("euclidean")["min"], potentials("euclidean")["linear"]
@@ -268,7 +287,7 @@ def test_three_cones(sign):
     uniform = np.full(3000, 1 / 3000)
     pair = (circles, centres[1]) if sign > 0 else (centres[1], circles)
     sample = Sample.of(*pair, uniform, uniform)
-    made = funnel.fit_funnel(sample, sample, 16, sign, rng)
+    made = funnel.fit_funnel(funnel.Scene.of(sample, sample), 16, sign, rng)
     assert len(made.centres) == len(made.offsets) <= 16
     value = sample.difference(made(sample.x), made(sample.y))
     # The shares of the atoms differ in the two samples by 0.02, 2 apart.

@@ -11,7 +11,7 @@ import numpy as np
 
 from otdist._critics import fit
 from otdist._critics.functions import Lattice, Potential
-from otdist._critics.funnel import fit_funnel
+from otdist._critics.funnel import Scene, fit_funnel
 from otdist._critics.sample import Sample
 from otdist._errors import InputError
 
@@ -28,7 +28,8 @@ _FEWEST = 10
 _FEW = 8192  # points that the closed fits see at most
 
 _SIZES = (4, 16, 64, 512)  # numbers of funnels, as far as the sample has
-_POINTS_PER_FUNNEL = 8
+_FEWEST_PER_FUNNEL = 8  # points of the sample
+_MOST_PER_FUNNEL = 4096  # with more points, small numbers are not tried
 _BOTH_SIGNS = 64  # above, only the sign that was better so far
 _WORSE = 0.98  # part of the best value so far; with less, more funnels are not tried
 _N_JOINED = 3  # of the best functions, that are joined in pairs
@@ -107,22 +108,27 @@ def _funnels(train: Sample, check: Sample, rng: np.random.Generator) -> list[Can
     """Return minima and maxima of more and more funnels, while more are better."""
     made: list[Candidate] = []
     best = {1.0: -math.inf, -1.0: -math.inf}
-    for n_funnels in _SIZES:
-        if made and n_funnels > train.size // _POINTS_PER_FUNNEL:
-            break
+    scene = Scene.of(train, check)
+    for n_funnels in _sizes(train.size):
         before = max(best.values())
         signs = list(best)
         if n_funnels > _BOTH_SIGNS:
             signs = [max(signs, key=lambda sign: best[sign])]
         level = -math.inf
         for sign in signs:
-            potential = fit_funnel(train, check, n_funnels, sign, rng)
+            potential = fit_funnel(scene, n_funnels, sign, rng)
             made.append(_judged("funnel", potential, check))
             best[sign] = max(best[sign], made[-1].value)
             level = max(level, made[-1].value)
         if level < _WORSE * before:
             break
     return made
+
+
+def _sizes(n: int) -> list[int]:
+    """Return the numbers of funnels to try with n points."""
+    fitting = [k for k in _SIZES if n >= _FEWEST_PER_FUNNEL * k] or [_SIZES[0]]
+    return [k for k in fitting if k >= _BOTH_SIGNS or n <= _MOST_PER_FUNNEL * k]
 
 
 def _joined(best: list[Candidate], few: Sample, check: Sample) -> Iterator[Candidate]:

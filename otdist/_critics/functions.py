@@ -20,6 +20,8 @@ from otdist._typing import FloatArray, IntArray
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 
+# From here on products of matrices rule out most funnels.
+_MANY_COORDINATES = 6
 _EPS = float(np.finfo(float).eps)
 
 
@@ -174,11 +176,46 @@ class Funnel:
         geometry = Points(z, self.centres, self.metric, 1.0, 0.0)
         nearest = np.empty(len(z), dtype=np.int64)
         values = np.empty(len(z))
+        by_products = self.metric == "euclidean" and z.shape[1] >= _MANY_COORDINATES
         for start, stop in blocks.row_blocks(*geometry.shape):
-            height = geometry.rows(start, stop) + self.offsets
-            nearest[start:stop] = height.argmin(axis=1)
-            values[start:stop] = self.sign * height.min(axis=1)
+            if not by_products:
+                height = geometry.rows(start, stop) + self.offsets
+                nearest[start:stop] = height.argmin(axis=1)
+                values[start:stop] = self.sign * height.min(axis=1)
+                continue
+            rows, columns = _near(z[start:stop], self.centres, self.offsets)
+            height = geometry.pairs(rows + start, columns) + self.offsets[columns]
+            first = np.searchsorted(rows, np.arange(stop - start))
+            least = np.minimum.reduceat(height, first)
+            values[start:stop] = self.sign * least
+            decides = np.flatnonzero(height == least[rows])[::-1]
+            nearest[start + rows[decides]] = columns[decides]
         return values, nearest
+
+
+def _near(
+    z: FloatArray, centres: FloatArray, offsets: FloatArray
+) -> tuple[IntArray, IntArray]:
+    """Return pairs, by rows, among which is the lowest funnel for every point.
+
+    Products of matrices give squares of distances with a known error; its root bounds
+    that of the distance. All that could be the lowest are kept, mostly one.
+    """
+    middle = centres.mean(axis=0)
+    points, ends = z - middle, centres - middle
+    sizes, lengths = (np.sqrt(np.einsum("kd,kd->k", w, w)) for w in (points, ends))
+    squares = points @ ends.T
+    squares *= -2
+    squares += (sizes**2)[:, None]
+    squares += lengths**2
+    heights = np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+    heights += offsets
+    reach = sizes + lengths.max()
+    error = np.sqrt(8 * (z.shape[1] + 8) * _EPS) * reach
+    error += 8 * _EPS * (np.abs(offsets).max() + reach)
+    limit = heights.min(axis=1) + 2 * error
+    rows, columns = (heights <= limit[:, None]).nonzero()
+    return rows, columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,7 +23,8 @@ _MANY = 64  # funnels; up to that the first of these numbers
 _BATCH = (1024, 4096)
 _STEPS = (300, 1500)  # at most, for the second
 _PASSES = 60  # through the data, but at least the first number of steps
-_BLOCK = 4096  # points whose heights are held together
+_BLOCK = 1 << 18  # heights that are held together: 1 MB
+_FEW = 4096  # points that spread and shares are taken from
 _RATE = 0.05  # first step of a coordinate, in standard deviations of the data
 _MEMORY = (0.9, 0.99)  # of gradients and of their squares
 _N_CHECKS = 20  # looks at the validation sample
@@ -75,31 +76,42 @@ class _Cloud:
         return _Cloud(self.points[chosen], self.squares[chosen], self.weights[chosen])
 
 
-def fit_funnel(
-    train: Sample,
-    check: Sample,
-    n_funnels: int,
-    sign: float,
-    rng: np.random.Generator,
-) -> Funnel:
-    """Return a fitted critic, high on x: the best on `check` along the ascent."""
-    middle = (train.x.mean(axis=0) + train.y.mean(axis=0)) / 2
-    spread = (train.x - middle).std() + (train.y - middle).std()
-    scale = float(spread) / 2 or 1.0
-    clouds = [
-        [
-            _Cloud.of((points - middle) / scale, weights)
-            for points, weights in ((sample.x, sample.a), (sample.y, sample.b))
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Training and validation clouds, around 0 and of spread 1, x before y."""
+
+    train: list[_Cloud]
+    check: list[_Cloud]
+    middle: FloatArray
+    scale: float
+
+    @classmethod
+    def of(cls, train: Sample, check: Sample) -> Scene:
+        """Move and scale a sample, by what does not depend on its units."""
+        few = train.first(_FEW)
+        middle = (few.x.mean(axis=0) + few.y.mean(axis=0)) / 2
+        spread = (few.x - middle).std() + (few.y - middle).std()
+        scale = float(spread) / 2 or 1.0
+        clouds = [
+            [
+                _Cloud.of((points - middle) / scale, weights)
+                for points, weights in ((sample.x, sample.a), (sample.y, sample.b))
+            ]
+            for sample in (train, check)
         ]
-        for sample in (train, check)
-    ]
-    if sign < 0:  # u is then low on x
-        clouds = [pair[::-1] for pair in clouds]
-    centres, offsets = _ascend(clouds[0], clouds[1], n_funnels, rng)
-    centres, offsets = _used(clouds[0], centres, offsets)
+        return cls(clouds[0], clouds[1], middle, scale)
+
+
+def fit_funnel(
+    scene: Scene, n_funnels: int, sign: float, rng: np.random.Generator
+) -> Funnel:
+    """Return a critic, high on x: the best on the check along the ascent."""
+    turn = 1 if sign > 0 else -1  # u is low on x for the sign -1
+    train, check = scene.train[::turn], scene.check[::turn]
+    centres, offsets = _used(train, *_ascend(train, check, n_funnels, rng))
     return Funnel(
-        middle + scale * centres.astype(float),
-        scale * offsets.astype(float),
+        scene.middle + scene.scale * centres.astype(float),
+        scene.scale * offsets.astype(float),
         sign,
         "euclidean",
     )
@@ -144,24 +156,19 @@ class _Batches:
     def __init__(self, cloud: _Cloud, size: int, rng: np.random.Generator) -> None:
         self._cloud, self._rng = cloud, rng
         self._size = min(size, len(cloud.points))
-        self._start = len(cloud.points)
+        self._left = np.empty(0, dtype=np.int64)
 
     def next(self) -> _Cloud:
         """Return the next batch."""
-        n = len(self._cloud.points)
-        if self._start + self._size > n:
-            self._start = 0
-            if self._size < n:
-                self._cloud = self._cloud.rows(self._rng.permutation(n))
-        part = slice(self._start, self._start + self._size)
-        self._start += self._size
-        return self._cloud.rows(part)
+        if len(self._left) < self._size:
+            self._left = self._rng.permutation(len(self._cloud.points))
+        chosen, self._left = np.split(self._left, [self._size])
+        return self._cloud.rows(chosen)
 
 
 def _heights(cloud: _Cloud, centres: _Single) -> _Single:
     """Return distances (n, K): by products, which is exact enough to fit."""
-    squares: _Single = cloud.points @ centres.T
-    squares *= -2
+    squares: _Single = cloud.points @ (np.float32(-2) * centres).T
     squares += cloud.squares[:, None]
     squares += np.einsum("kd,kd->k", centres, centres)
     np.maximum(squares, np.float32(1e-12), out=squares)
@@ -169,17 +176,29 @@ def _heights(cloud: _Cloud, centres: _Single) -> _Single:
     return squares
 
 
+def _lowest(
+    cloud: _Cloud, centres: _Single, offsets: _Single
+) -> tuple[IntArray, _Single]:
+    """Return which funnel is the lowest at each point, and its height."""
+    own = np.empty(len(cloud.points), dtype=np.int64)
+    height = np.empty(len(cloud.points), dtype=np.float32)
+    size = max(1, _BLOCK // len(centres))
+    for start in range(0, len(own), size):
+        part = slice(start, start + size)
+        every = _heights(cloud.rows(part), centres)
+        every += offsets
+        own[part] = every.argmin(axis=1)
+        height[part] = np.take_along_axis(every, own[part, None], axis=1)[:, 0]
+    return own, height
+
+
 def _value(pair: list[_Cloud], centres: _Single, offsets: _Single) -> float:
     """Return the mean of u on the first cloud minus that on the second."""
-    means = []
-    for cloud in pair:
-        total = 0.0
-        for start in range(0, len(cloud.points), _BLOCK):
-            part = cloud.rows(slice(start, start + _BLOCK))
-            heights = _heights(part, centres) + offsets
-            total += float(heights.min(axis=1).astype(float) @ part.weights)
-        means.append(total / len(cloud.points))
-    return means[0] - means[1]
+    first, second = (
+        float(np.mean(cloud.weights * _lowest(cloud, centres, offsets)[1], dtype=float))
+        for cloud in pair
+    )
+    return first - second
 
 
 def _gradient(
@@ -192,7 +211,7 @@ def _gradient(
     on_offsets = np.zeros_like(offsets)
     for cloud, sign in zip(pair, (1, -1), strict=True):
         n = len(cloud.points)
-        own = (_heights(cloud, centres) + offsets).argmin(axis=1)
+        own = _lowest(cloud, centres, offsets)[0]
         ray = cloud.points - centres[own]
         length = np.sqrt(np.einsum("nd,nd->n", ray, ray)) + np.float32(1e-12)
         weights = cloud.weights * np.float32(sign / n)
@@ -212,7 +231,7 @@ def _balanced(train: list[_Cloud], centres: _Single) -> _Single:
     never moves.
     """
     heights = np.concatenate(
-        [_heights(cloud.rows(slice(_BLOCK)), centres) for cloud in train]
+        [_heights(cloud.rows(slice(_FEW)), centres) for cloud in train]
     )
     offsets = np.zeros(len(centres), dtype=np.float32)
     unit = heights.std(axis=0).mean() / 4
@@ -228,11 +247,7 @@ def _used(
     train: list[_Cloud], centres: _Single, offsets: _Single
 ) -> tuple[_Single, _Single]:
     """Leave out funnels that decide nowhere in the sample."""
-    deciding: set[int] = set()
-    for cloud in train:
-        for start in range(0, len(cloud.points), _BLOCK):
-            part = cloud.rows(slice(start, start + _BLOCK))
-            own = (_heights(part, centres) + offsets).argmin(axis=1)
-            deciding.update(np.unique(own).tolist())
-    kept = np.array(sorted(deciding))
+    kept = np.unique(
+        np.concatenate([_lowest(cloud, centres, offsets)[0] for cloud in train])
+    )
     return centres[kept], offsets[kept]
