@@ -106,10 +106,10 @@ class OnRays:
     timeout = 600.0
 
     def track_w1_percent(self, d, n_funnels):
-        return 100 * on_rays(d, n_funnels, 1 << 14).value
+        return 100 * on_rays(d, n_funnels, 1 << 12).value
 
     def track_cosine(self, d, n_funnels):
-        return on_rays(d, n_funnels, 1 << 14).cosine
+        return on_rays(d, n_funnels, 1 << 12).cosine
 
     track_w1_percent.unit = "percent of W1"
     track_cosine.unit = "cosine"
