@@ -85,7 +85,7 @@ def _outcome(pair, critic, seconds: float) -> Outcome:
     # At the centre of a funnel, where rounding puts some points, there is no slope.
     has_slope = wanted.any(axis=1)
     lengths = np.linalg.norm(slope, axis=1)
-    products = np.einsum("nd,nd->n", wanted, slope) / np.where(lengths > 0, lengths, 1)
+    products = np.einsum("kd,kd->k", wanted, slope) / np.where(lengths > 0, lengths, 1)
     return Outcome(
         critic.family,
         critic.value / pair.w1,

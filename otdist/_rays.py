@@ -49,7 +49,7 @@ class Rays:
         """Return products with the centres, and heights of all funnels (n, K)."""
         product = points @ self.centres.T
         squares = np.einsum("kd,kd->k", self.centres, self.centres) - 2 * product
-        squares += np.einsum("nd,nd->n", points, points)[:, None]
+        squares += np.einsum("kd,kd->k", points, points)[:, None]
         return product, np.sqrt(np.maximum(squares, 0.0)) + self.offsets
 
     def _position(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -67,7 +67,7 @@ class Rays:
         c = (up + self.offsets[own])[:, None] - self.offsets
         squares = (heights - self.offsets) ** 2 - c**2
         products = product - (self.centres @ self.centres.T)[own]
-        along = np.einsum("nd,nd->n", y, direction)[:, None]
+        along = np.einsum("kd,kd->k", y, direction)[:, None]
         along = along - products / np.where(up > 0, up, 1.0)[:, None]
         slope = 2 * (c - along)
         slope[rows, own] = -1.0

@@ -7,6 +7,7 @@ import math
 import mpmath
 import numpy as np
 import pytest
+from conftest import JIT_OFF
 
 from otdist import InputError, datasets, wasserstein_distance
 from otdist._rays import Rays
@@ -53,10 +54,11 @@ def test_samples_are_fresh_reproducible_and_independent(pair):
 
 @ONE_BY_ONE
 def test_w1_is_what_an_exact_solve_of_a_sample_comes_near_to(pair):
-    x, y = pair.sample(600, rng=RNG)
+    x, y = pair.sample(60 if JIT_OFF else 600, rng=RNG)
     value = wasserstein_distance(x, y)
     # The sample's distance is biased up, by about n**(-1/3) in three dimensions.
-    assert -0.1 * pair.w1 < value - pair.w1 < 0.1 * pair.w1 + 0.12
+    few = 0.3 if JIT_OFF else 0.1
+    assert -few * pair.w1 < value - pair.w1 < few * pair.w1 + 1.2 * few
 
 
 @ONE_BY_ONE

@@ -69,7 +69,7 @@ class _Cloud:
     @classmethod
     def of(cls, points: FloatArray, weights: FloatArray) -> _Cloud:
         single = points.astype(np.float32)
-        squares = np.einsum("nd,nd->n", single, single)
+        squares = np.einsum("kd,kd->k", single, single)
         return cls(single, squares, (weights * len(weights)).astype(np.float32))
 
     def rows(self, chosen: slice | IntArray) -> _Cloud:
@@ -213,7 +213,7 @@ def _gradient(
         n = len(cloud.points)
         own = _lowest(cloud, centres, offsets)[0]
         ray = cloud.points - centres[own]
-        length = np.sqrt(np.einsum("nd,nd->n", ray, ray)) + np.float32(1e-12)
+        length = np.sqrt(np.einsum("kd,kd->k", ray, ray)) + np.float32(1e-12)
         weights = cloud.weights * np.float32(sign / n)
         # One row for each point with its funnel: the transpose adds points up.
         entries = csr_array(
