@@ -356,6 +356,27 @@ def test_the_test_part_changes_the_value_only(critic, monkeypatch):
     ]
 
 
+def test_the_validation_part_only_chooses(monkeypatch):
+    x, y = small()
+    first = kr_dual(x, y, rng=0)
+    splits = choose.split
+
+    def spoiled(sample, rng):
+        train, check, test = splits(sample, rng)
+        return train, Sample(check.x + 9, check.y[::-1] * 2, check.a, check.b), test
+
+    monkeypatch.setattr("otdist._duality.split", spoiled)
+    second = kr_dual(x, y, rng=0)
+    for family in ("linear", "radial", "ridge", "mcshane", "whitney"):
+        fits = [
+            next(
+                each.potential(x) for each in critic.candidates if each.family == family
+            )
+            for critic in (first, second)
+        ]
+        assert (fits[0] == fits[1]).all(), family
+
+
 def test_the_value_is_that_of_the_test_part(monkeypatch):
     x, y = small()
     parts = []
