@@ -417,7 +417,7 @@ def test_the_value_is_that_of_the_test_part(monkeypatch):
     ids=["translation", "spheres", "ball", "lines", "ring"],
 )
 def test_auto_finds_the_family(pair, families):
-    x, y = pair.sample(100 if JIT_OFF else 1500, rng=16)
+    x, y = pair.sample(100 if JIT_OFF else 800, rng=16)
     critic = kr_dual(x, y, rng=1)
     assert critic.family in families or JIT_OFF
     assert (
