@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
@@ -19,9 +17,7 @@ from otdist._geometry.points import METRICS
 from otdist._problem import Problem
 from otdist._result import Certificate, Result
 from otdist._solve import EXACT_TOL, solve
-from otdist._typing import ArrayLike, FloatArray, Metric, Seed
-
-Sampler: TypeAlias = Callable[[int, np.random.Generator], FloatArray]
+from otdist._typing import ArrayLike, FloatArray, Metric, Sampler, Seed
 
 _EXACT = ("mcshane", "whitney")
 

@@ -14,10 +14,9 @@ import numpy as np
 
 from otdist._errors import InputError
 from otdist._rays import Rays, unit
-from otdist._typing import FloatArray, Seed
+from otdist._typing import FloatArray, Sampler, Seed
 from otdist._validate import as_generator
 
-Sampler = Callable[[int, np.random.Generator], FloatArray]
 Gradient = Callable[[FloatArray], FloatArray]
 
 __all__ = [

@@ -19,10 +19,10 @@ from otdist._typing import FloatArray, IntArray
 
 _Single = NDArray[np.float32]
 
-_MANY = 64  # funnels; up to that the first of these numbers
+_MANY = 64  # funnels; up to that the first, above the second
 _BATCH = (1024, 4096)
-_STEPS = (300, 1500)  # at most, for the second
-_PASSES = 60  # through the data, but at least the first number of steps
+_STEPS = (300, 1500)  # for more, as many as go through the data 60 times, in between
+_PASSES = 60
 _BLOCK = 1 << 18  # heights that are held together: 1 MB
 _FEW = 4096  # points that spread and shares are taken from
 _RATE = 0.05  # first step of a coordinate, in standard deviations of the data
@@ -130,11 +130,8 @@ def _ascend(
     offsets = _balanced(train, centres)
     best = (-math.inf, centres, offsets)
     of_centres, of_offsets = _Moments.like(centres), _Moments.like(offsets)
-    size = _BATCH[n_funnels > _MANY]
+    size, n_steps = _schedule(min(len(cloud.points) for cloud in train), n_funnels)
     batches = [_Batches(cloud, size, rng) for cloud in train]
-    n_passes = min(len(cloud.points) for cloud in train) / size
-    n_steps = int(min(max(_PASSES * n_passes, _STEPS[0]), _STEPS[1]))
-    n_steps = _STEPS[0] if n_funnels <= _MANY else n_steps
     every = max(1, n_steps // _N_CHECKS)
     # Between the spread of the data and the spacing of K centres in it.
     first_rate = _RATE * n_funnels ** (-0.5 / centres.shape[1])
@@ -148,6 +145,13 @@ def _ascend(
             if value > best[0]:
                 best = (value, centres, offsets)
     return best[1], best[2]
+
+
+def _schedule(n: int, n_funnels: int) -> tuple[int, int]:
+    """Return the size of a batch and the number of steps."""
+    if n_funnels <= _MANY:
+        return _BATCH[0], _STEPS[0]
+    return _BATCH[1], min(max(_PASSES * n // _BATCH[1], _STEPS[0]), _STEPS[1])
 
 
 class _Batches:
