@@ -299,6 +299,23 @@ def test_three_cones(sign):
     assert sample.difference(exact(sample.x), exact(sample.y)) == pytest.approx(1.0)
 
 
+def test_functions_are_joined_where_that_is_better_by_more_than_noise():
+    """Two atoms and circles about them: one cone for each, and the larger of both."""
+    rng = np.random.default_rng(19)
+    atoms = np.array([[-3.0, 0], [3, 0]])[np.arange(400) % 2]
+    turn = rng.uniform(0, 2 * math.pi, 400)
+    circles = atoms + np.column_stack([np.cos(turn), np.sin(turn)])
+    sample = Sample.of(atoms, circles, np.ones(400), np.ones(400))
+    cones = [Funnel(atoms[[k]], np.zeros(1), -1.0, "euclidean") for k in range(2)]
+    made = [choose._judged("funnel", cone, sample) for cone in cones]
+    joined = list(choose._joined(made, sample, sample))
+    assert [each.potential.sign for each in joined] == [-1.0]
+    assert joined[0].value == pytest.approx(1.0)
+    judged = choose._judged("lattice", joined[0].potential, sample)
+    assert joined[0].value == pytest.approx(judged.value)
+    assert list(choose._joined([judged, *made], sample, sample)) == []
+
+
 # ------------------------------------------------------------------------ held-out values
 
 

@@ -32,6 +32,16 @@ def test_the_ends_are_those_of_the_formulas():
     assert interval.confidence == 0.9
 
 
+def test_the_lower_end_counts_held_out_points_only():
+    interval = w1_interval(
+        np.zeros(60), np.ones(40), diameter=1.2, critic="linear", rng=0
+    )
+    assert interval.critic.n_held_out == (18, 12)
+    below = 1.2 * math.sqrt((1 / 18 + 1 / 12) * math.log(40) / 2)
+    assert interval.lower == pytest.approx(1 - below, rel=1e-12)
+    assert interval.lower > 0.3
+
+
 def test_ends_are_cut_where_w1_cannot_be():
     x, y = lines(10)
     interval = w1_interval(x, y, diameter=1.2, critic="linear", rng=0)
@@ -90,6 +100,7 @@ def test_the_diameter_of_a_box_is_that_of_the_metric():
         ({"box": 1.0}, r"box must be a pair \(low, high\) of corners, got 1.0"),
         ({"box": (0.0, [1.0])}, r"box\[1\] must be a number or have shape \(2,\)"),
         ({"box": (0.0, math.nan)}, r"box\[1\]\[0\] is nan"),
+        ({"box": (0.1, 1.0)}, "must have a positive size and hold all points"),
         ({"box": (0.0, 0.7)}, "must have a positive size and hold all points"),
         ({"box": (1.0, 0.0)}, "must have a positive size and hold all points"),
         ({"diameter": 2.0, "confidence": 1.0}, r"confidence must be in \(0, 1\)"),

@@ -132,15 +132,15 @@ def _sizes(n: int) -> list[int]:
 
 
 def _joined(best: list[Candidate], few: Sample, check: Sample) -> Iterator[Candidate]:
-    """Yield minima and maxima of pairs that are better by more than the noise."""
+    """Yield minima and maxima of pairs that beat the best by more than the noise."""
     on_few = [(each.potential(few.x), each.potential(few.y)) for each in best]
     on_check = [(each.potential(check.x), each.potential(check.y)) for each in best]
     for j in range(1, len(best)):
         for i, sign in itertools.product(range(j), (1.0, -1.0)):
             shift = fit.best_shift(on_few[i], on_few[j], few, sign)
             joined = Lattice(best[i].potential, best[j].potential, shift, sign)
-            pairs = zip(on_check[i], on_check[j], strict=True)
-            gains = [joined.join(*pair)[0] - pair[0] for pair in pairs]
+            triples = zip(on_check[i], on_check[j], on_check[0], strict=True)
+            gains = [joined.join(one, two)[0] - top for one, two, top in triples]
             gain = check.difference(*gains)
             if gain > check.standard_error(*gains):
-                yield Candidate("lattice", joined, best[i].value + gain)
+                yield Candidate("lattice", joined, best[0].value + gain)
