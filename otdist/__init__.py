@@ -23,6 +23,8 @@ from otdist._f_divergences import (
     f_divergence,
     renyi_divergence,
 )
+from otdist._interval import w1_interval
+from otdist._lipschitz import lipschitz_lower
 from otdist._pairwise import pairwise
 from otdist._problem import Problem
 from otdist._result import Certificate, Result, Status
@@ -51,10 +53,12 @@ __all__ = [
     "js_divergence",
     "kl_divergence",
     "kr_dual",
+    "lipschitz_lower",
     "pairwise",
     "renyi_divergence",
     "sinkhorn_divergence",
     "solve",
     "total_variation",
+    "w1_interval",
     "wasserstein_distance",
 ]

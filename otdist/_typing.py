@@ -9,7 +9,22 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 
+#: Source of randomness (SPEC 7).
+Seed: TypeAlias = np.random.Generator | int | None
+
+#: ``sampler(n, rng)`` draws n fresh points (n, d).
+Sampler: TypeAlias = Callable[[int, np.random.Generator], FloatArray]
+
 #: A metric is the name of one, or a function of two points ``(d,)`` and ``(d,)``.
 Metric: TypeAlias = str | Callable[[FloatArray, FloatArray], float]
 
-__all__ = ["Any", "ArrayLike", "FloatArray", "IntArray", "Metric", "NDArray"]
+__all__ = [
+    "Any",
+    "ArrayLike",
+    "FloatArray",
+    "IntArray",
+    "Metric",
+    "NDArray",
+    "Sampler",
+    "Seed",
+]

@@ -335,3 +335,16 @@ def as_jobs(n_jobs: Any) -> int:
     if not (value >= 1 and value == int(value)):
         raise InputError(f"n_jobs must be a positive integer, or -1, got {n_jobs!r}")
     return int(value)
+
+
+def as_generator(rng: Any) -> np.random.Generator:
+    """Return a source of randomness (SPEC 7) that shares no numbers with `rng`.
+
+    Data may have been drawn with the same seed.
+    """
+    try:
+        return np.random.default_rng(rng).spawn(1)[0]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"rng must be a numpy.random.Generator, an integer >= 0 or None: {error}"
+        ) from None

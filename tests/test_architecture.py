@@ -120,6 +120,8 @@ MAY_IMPORT = {
     "_divergences": {"_histograms", "_double_double", "_lanes"},
     "_f_divergences": {"_divergences", "_histograms", "_double_double", "_lanes"},
     "_align": {"_validate"},
+    "_rays": set(),
+    "_critics": {"_critics", "_problem", "_solve"} | GEOMETRY,
 }
 #: From here on up everything below may be used; they are the friendly layer.
 FRIENDLY = {
@@ -131,6 +133,8 @@ FRIENDLY = {
     "_demo",
     "_distances",
     "_duality",
+    "_interval",
+    "_lipschitz",
     "_pairwise",
     "_plot_separation",
     "_pool",
@@ -181,11 +185,13 @@ PUBLIC = {
     "js_divergence",
     "kl_divergence",
     "kr_dual",
+    "lipschitz_lower",
     "pairwise",
     "renyi_divergence",
     "sinkhorn_divergence",
     "solve",
     "total_variation",
+    "w1_interval",
     "wasserstein_distance",
 }
 
@@ -316,11 +322,14 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_debiased",
         "_divergences",
         "_duality",
+        "_interval",
+        "_lipschitz",
         "_problem",
         "_separation",
         "_solve",
         "gaussian",
         "samples",
+        "datasets",
     }
     users = {
         name_of(path)

@@ -76,6 +76,8 @@ def test_every_module_is_covered():
         f"benchmarks.{name}"
         for name in (
             "certificate",
+            "coverage",
+            "critics",
             "divergences",
             "entropic",
             "exact",
