@@ -117,6 +117,7 @@ MAY_IMPORT = {
     "_divergences": {"_validate"},
     "_align": {"_validate"},
     "_rays": set(),
+    "_spectral": set(),
 }
 #: From here on up everything below may be used; they are the friendly layer.
 FRIENDLY = {
@@ -133,6 +134,7 @@ FRIENDLY = {
     "_verify",
     "datasets",
     "plot",
+    "torch",
 }
 #: Private parts that even the friendly layer leaves alone.
 INTERNAL = {"_kernels", "_solvers", "_masses", "_exact", "_entropic"}
@@ -306,6 +308,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_duality",
         "_problem",
         "_solve",
+        "torch._critics",
     }
     users = {
         name_of(path)
