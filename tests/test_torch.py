@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ import otdist
 from otdist import InputError, NotCertifiedError, datasets
 from otdist.torch import (
     MaxMin,
+    _critics,
     lipschitz_bound,
     sinkhorn_divergence_loss,
     train_critic,
@@ -47,12 +50,11 @@ def gradcheck(function, *inputs):
 # ------------------------------------------------------------------------------ losses
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "cityblock", "sqeuclidean"])
-@pytest.mark.parametrize("p", [1, 2.5])
+@pytest.mark.parametrize(
+    "p, metric",
+    [(1, "euclidean"), (2.5, "euclidean"), (1, "cityblock"), (1, "sqeuclidean")],
+)
 def test_exact_cost_has_the_derivatives_of_its_differences(p, metric):
-    if metric == "sqeuclidean" and p != 1:
-        pytest.skip("sqeuclidean has p = 1 only")
-
     def loss(x, y, a, b):
         a, b = a.softmax(0), b.softmax(0)
         return wasserstein_loss(x, y, a, b, p=p, metric=metric)
@@ -164,8 +166,9 @@ def test_what_is_not_proved_is_refused(monkeypatch):
         patch.setattr(otdist.Certificate, "proves", lambda *_: False)
         with pytest.raises(NotCertifiedError, match="did not prove its value"):
             wasserstein_loss(x, y)
+    monkeypatch.setattr(otdist.Result, "success", False)
     with pytest.raises(NotCertifiedError, match="did not converge"):
-        sinkhorn_divergence_loss(x, y, epsilon=1e-3, tol=0.0)
+        sinkhorn_divergence_loss(x, y, epsilon=0.5)
 
 
 @pytest.mark.parametrize(
@@ -265,13 +268,21 @@ def orthonormal(samples):
 
 @slow
 def test_orthonormal_critic_is_proved_and_not_above_the_truth(orthonormal):
-    assert 1 <= orthonormal.lipschitz <= 1 + 1e-6
+    assert 1 <= orthonormal.lipschitz <= 1 + 1e-10
     assert orthonormal.is_certified
     assert 0.9 < orthonormal.value < 1 + 3 * orthonormal.standard_error
     assert orthonormal.n_held_out == (1200, 1200)
     # Of a translation all variance is that along it: f(x) has nearly that of x.
     assert orthonormal.standard_error == pytest.approx((2 / 1200) ** 0.5, rel=0.1)
     assert "no more than W1 but for noise" in str(orthonormal)
+
+
+def test_held_out_points_are_never_drawn_for_training():
+    points = np.arange(40.0)
+    draw, held_out = _critics._source("x", points, np.random.default_rng(0))
+    drawn = np.unique(draw(2000))
+    assert len(held_out) == 12
+    assert sorted([*drawn, *held_out.ravel()]) == points.tolist()
 
 
 @slow
@@ -355,6 +366,18 @@ def test_one_seed_gives_one_critic_and_leaves_torch_alone():
     )
     assert other.value != first.value
     assert torch.equal(state, torch.get_rng_state())
+
+
+@slow
+def test_the_example_trains_measures_and_draws(tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="it draws a picture")
+    example = Path(__file__).resolve().parents[1] / "examples" / "train_generator.py"
+    main = runpy.run_path(str(example))["main"]
+    values = main(["--quick", "--out", str(tmp_path / "picture.png")])
+    assert len(values) == 6
+    assert all(0 < value < 10 for value in values.values())
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+    assert "target itself" in capsys.readouterr().out
 
 
 @slow
