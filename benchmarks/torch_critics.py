@@ -77,7 +77,7 @@ def _cosine(pair, critic) -> float:
     # At the centre of a funnel, where rounding puts some points, there is no slope.
     has_slope = wanted.any(axis=1)
     lengths = np.linalg.norm(slope, axis=1)
-    products = np.einsum("nd,nd->n", wanted, slope) / np.where(lengths > 0, lengths, 1)
+    products = (wanted * slope).sum(axis=1) / np.where(lengths > 0, lengths, 1)
     return float(products[has_slope].mean())
 
 
