@@ -60,7 +60,9 @@ def test_units_are_exact_powers_and_limits_do_not_overflow():
         assert spectral_norm_bound(matrix) == math.inf
 
 
-@pytest.mark.parametrize("wrong", ["values", "left", "right", "all"])
+@pytest.mark.parametrize(
+    "wrong", ["values", "left", "right", "all", "long left", "long right"]
+)
 def test_a_decomposition_is_not_believed(monkeypatch, wrong):
     """Whatever is wrong with it, the bound holds."""
     matrix = np.random.default_rng(0).normal(size=(6, 4))
@@ -75,6 +77,9 @@ def test_a_decomposition_is_not_believed(monkeypatch, wrong):
             u = 0.9 * u
         if wrong in ("right", "all"):
             vt = np.roll(vt, 1, axis=0)
+        if wrong.startswith("long"):  # the product is right, its factors are not
+            s = s / 1.1
+            u, vt = (1.1 * u, vt) if wrong == "long left" else (u, 1.1 * vt)
         return u, s, vt
 
     monkeypatch.setattr(_spectral.np.linalg, "svd", svd)
