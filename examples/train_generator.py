@@ -199,7 +199,7 @@ def draw_picture(
         )
         axes.set_title(titles[name], fontsize=11)
         axes.set_aspect("equal")
-        axes.set_xlim(min(-3, target.shift - 3), target.shift + 3)
+        axes.set_xlim(target.shift - 3, target.shift + 3)
         axes.set_ylim(-3, 3)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(frameon=False, fontsize=9, markerscale=3, loc="upper right")

@@ -72,7 +72,7 @@ def wasserstein_loss(
     a subgradient.
 
     One exact solve on the processor: points are copied there in float64, derivatives
-    back. 5 ms for 256 points in the plane, see `solve` for time and memory.
+    back. 3 ms for 256 points in the plane, 22 ms for 1024; see `solve` for memory.
 
     Examples
     --------
@@ -148,8 +148,8 @@ def sinkhorn_divergence_loss(
     potentials and plan, which are off by about `tol`, relative. Without `reach` those
     in the masses hold along changes that keep both sums equal, and are centred.
 
-    Three entropic solves on the processor, O(n + m) memory; 30 ms for 256 points in the
-    plane at an epsilon of 2 % of the mean cost.
+    Three entropic solves on the processor, O(n + m) memory; 23 ms for 256 points in the
+    plane, 105 ms for 1024, at an epsilon of 2.5 % of the mean cost.
 
     Examples
     --------
