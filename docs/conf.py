@@ -19,6 +19,8 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 myst_enable_extensions = ["dollarmath"]
 autosummary_generate = True
+# The docs extra has no PyTorch; only docstrings are read.
+autodoc_mock_imports = ["torch"]
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 autodoc_typehints = "none"

@@ -79,7 +79,7 @@ def wasserstein_distance(
     0.25
     """
     problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize)
-    return _proved(solve(problem, method=method, progress=progress)).distance
+    return proved(solve(problem, method=method, progress=progress)).distance
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
@@ -117,10 +117,10 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
     >>> emd([0.5, 0.5], [0.25, 0.75], [[0, 1], [1, 0]])
     0.25
     """
-    return _proved(solve(Problem.from_cost(cost, a, b))).value
+    return proved(solve(Problem.from_cost(cost, a, b))).value
 
 
-def _proved(result: Result) -> Result:
+def proved(result: Result) -> Result:
     """Return the result if it is proved; a bare number must not be less."""
     if not result.certificate.proves(EXACT_TOL):
         raise NotCertifiedError(

@@ -122,6 +122,7 @@ MAY_IMPORT = {
     "_align": {"_validate"},
     "_rays": set(),
     "_critics": {"_critics", "_problem", "_solve"} | GEOMETRY,
+    "_spectral": set(),
 }
 #: From here on up everything below may be used; they are the friendly layer.
 FRIENDLY = {
@@ -146,6 +147,7 @@ FRIENDLY = {
     "gaussian",
     "plot",
     "samples",
+    "torch",
 }
 #: Private parts that even the friendly layer leaves alone.
 INTERNAL = {"_kernels", "_solvers", "_masses", "_exact", "_entropic"}
@@ -330,6 +332,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "gaussian",
         "samples",
         "datasets",
+        "torch._critics",
     }
     users = {
         name_of(path)

@@ -24,7 +24,7 @@ if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
 pytest.importorskip("ot", reason="the benchmarks time POT beside otdist")
 
 import benchmarks
-from benchmarks import entropic, fresh, peers, plot, table
+from benchmarks import entropic, fresh, peers, plot, table, torch_critics
 from benchmarks.entropic_peers import (
     PEERS,
     Answer,
@@ -336,3 +336,14 @@ def test_asv_settings_name_this_folder():
     settings = json.loads((ROOT / "asv.conf.json").read_text(encoding="utf-8"))
     assert settings["benchmark_dir"] == Path(benchmarks.__path__[0]).name
     assert settings["results_dir"].startswith(".asv/")
+
+
+@pytest.mark.parametrize("kind", torch_critics.KINDS)
+def test_networks_on_a_ray_pair(kind, monkeypatch):
+    pytest.importorskip("torch", reason="networks need PyTorch")
+    monkeypatch.setattr(torch_critics, "N_EXACT", 50)
+    found = torch_critics.on_rays(2, 4, kind, steps=2)
+    assert math.isfinite(found.value)
+    assert found.error > 0
+    assert abs(found.cosine) <= 1
+    assert found.lipschitz > 0
