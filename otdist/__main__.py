@@ -152,6 +152,14 @@ def _add_compare(commands: Any) -> None:
         help="write a picture of W1, JS, KL and the critic's slope while Q moves away",
     )
     add("--noise", type=float, metavar="H", help="add the bound of W1 by box noise")
+    add(
+        "--diameter",
+        type=float,
+        metavar="D",
+        help="of both laws, known: add an interval for W1 of the laws",
+    )
+    add("--confidence", type=float, default=0.95, help="of it (default: 0.95)")
+    add("--seed", type=int, help="of how points are held out for it")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -210,6 +218,9 @@ def _compare(arguments: argparse.Namespace) -> int:
             method=arguments.method,
             normalize=arguments.normalize,
             noise=arguments.noise,
+            diameter=arguments.diameter,
+            confidence=arguments.confidence,
+            rng=arguments.seed,
         )
     except InputError as error:
         text = str(error)

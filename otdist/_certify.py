@@ -25,11 +25,11 @@ from otdist._plan import Arcs, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
 from otdist._transform import column_minimum, row_minimum
-from otdist._typing import ArrayLike, FloatArray, IntArray
+from otdist._typing import ArrayLike, FloatArray, Function, IntArray
 from otdist._validate import (
     as_float64,
     as_jobs,
-    as_vector,
+    as_values,
     first_index,
     require_finite,
 )
@@ -51,8 +51,8 @@ _EPS = float(np.finfo(float).eps)
 def certify(
     problem: Problem,
     plan: Any,
-    f: ArrayLike,
-    g: ArrayLike | None = None,
+    f: ArrayLike | Function,
+    g: ArrayLike | Function | None = None,
     *,
     n_jobs: int = 1,
 ) -> Certificate:
@@ -66,12 +66,12 @@ def certify(
         Mass moved from i to j, >= 0. Whatever its marginals are, `upper` is the
         cost of a coupling: if they are off by more than rounding, the plan is
         scaled down to fit and the rest is coupled in order.
-    f : array_like (n,)
-        Potential of the first measure, cost units. Any finite numbers will do:
-        `lower` is what they prove.
-    g : array_like (m,), optional
-        Potential of the second measure, for `dual_violation`; where f leaves a gap,
-        `lower` is the better one of what f and what g prove.
+    f : array_like (n,) or callable
+        Potential of the first measure, cost units, or a function of points (n, d),
+        such as a critic. Any finite numbers will do: `lower` is what they prove.
+    g : array_like (m,) or callable, optional
+        The same of the second (minus a critic), for `dual_violation`; where f leaves a
+        gap, `lower` is the better one of what f and what g prove.
     n_jobs : int, default 1
         Threads for many points; -1 for one on each processor. The result does not
         depend on it.
@@ -119,8 +119,9 @@ def certify(
             raise InputError("for p=inf the plan must be sparse or a dense array")
         _require_masses(arcs)
         return _certify_bottleneck(problem, arcs)
-    f = as_vector("f", f, n)
-    g = None if g is None else as_vector("g", g, m)
+    x, y = (getattr(problem.geometry, side, None) for side in "xy")
+    f = as_values("f", f, n, x)
+    g = None if g is None else as_values("g", g, m, y)
     if arcs is not None:
         small = _small_bounds(problem, arcs, f, g)
         if small is not None and small.gap <= small.rounding:

@@ -19,11 +19,12 @@ from otdist._divergences import (
 from otdist._duality import critic_of
 from otdist._errors import InputError
 from otdist._geometry.points import METRICS
+from otdist._interval import Interval, w1_interval
 from otdist._problem import Problem
 from otdist._result import Result, Status, root
 from otdist._smoothing import smoothed
 from otdist._solve import solve
-from otdist._typing import ArrayLike, FloatArray, Metric
+from otdist._typing import ArrayLike, FloatArray, Metric, Seed
 
 # The Sinkhorn row is there to be looked at: its bracket holds wherever it stops.
 _SINKHORN_LIMIT = 1000
@@ -113,6 +114,9 @@ def compare(
     method: str = "auto",
     normalize: bool = False,
     noise: float | None = None,
+    diameter: float | None = None,
+    confidence: float = 0.95,
+    rng: Seed = None,
 ) -> Comparison:
     """Compare two measures by every distance and divergence of the library.
 
@@ -128,6 +132,9 @@ def compare(
         Half the side of a box, distance: adds the row ``noise``, an upper bound of W1
         by the total variation that is left with noise, uniform on the box, on both
         measures. For at most 1000 Euclidean points together on the line or in the plane.
+    diameter, confidence, rng
+        With a diameter, which must be known, x and y are taken for independent samples,
+        and the row ``laws`` has an interval for W1 of their laws; see `w1_interval`.
 
     Returns
     -------
@@ -172,6 +179,18 @@ def compare(
     rows += _divergence_rows(aligned.p, aligned.q)
     if noise is not None:
         rows.append(_noise_row(points_x, points_y, problem, noise))
+    if diameter is not None:
+        if a is not None or b is not None:
+            raise InputError("diameter is for samples of laws; leave a and b out")
+        interval = w1_interval(
+            points_x,
+            points_y,
+            confidence=confidence,
+            diameter=diameter,
+            metric=metric if isinstance(metric, str) else "",
+            rng=rng,
+        )
+        rows.append(_laws_row(interval))
     return Comparison(tuple(rows), exact, entropic, aligned.overlap_p)
 
 
@@ -242,6 +261,17 @@ def _noise_row(x: FloatArray, y: FloatArray, problem: Problem, noise: float) -> 
         f" and {found.js_bound:.6g} is its bound"
     )
     return Row("noise", found.tv_bound, 0.0, found.tv_bound, meaning)
+
+
+def _laws_row(interval: Interval) -> Row:
+    """W1 of the samples, and an interval for that of the laws they are from."""
+    critic = interval.critic
+    meaning = (
+        f"{interval.confidence:.4g} interval for W_1 of the laws, if points are"
+        f" independent and the diameter is known; held-out {critic.family} critic"
+        f" {critic.value:.6g} ± {critic.standard_error:.2g}"
+    )
+    return Row("laws", interval.plug_in, interval.lower, interval.upper, meaning)
 
 
 def _bracket(row: Row) -> str:

@@ -15,6 +15,9 @@ Seed: TypeAlias = np.random.Generator | int | None
 #: ``sampler(n, rng)`` draws n fresh points (n, d).
 Sampler: TypeAlias = Callable[[int, np.random.Generator], FloatArray]
 
+#: A function of points (n, d), or (n,) on the line, with n values.
+Function: TypeAlias = Callable[[FloatArray], ArrayLike]
+
 #: A metric is the name of one, or a function of two points ``(d,)`` and ``(d,)``.
 Metric: TypeAlias = str | Callable[[FloatArray, FloatArray], float]
 
@@ -22,6 +25,7 @@ __all__ = [
     "Any",
     "ArrayLike",
     "FloatArray",
+    "Function",
     "IntArray",
     "Metric",
     "NDArray",

@@ -285,6 +285,18 @@ def as_vector(name: str, value: Any, n: int) -> FloatArray:
     return array
 
 
+def as_values(name: str, value: Any, n: int, points: FloatArray | None) -> FloatArray:
+    """Return a vector (n,), or the values of a function at n points."""
+    if callable(value):
+        if points is None:
+            raise InputError(
+                f"{name} is a function, and the problem has no points to evaluate it at;"
+                " pass its values"
+            )
+        value = value(points)
+    return as_vector(name, value, n)
+
+
 def as_potential(name: str, value: Any, n: int) -> FloatArray:
     """Return a finite dual potential (n,)."""
     array = as_vector(name, value, n)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.spatial.distance import cdist
 
-from otdist import InputError, Problem, certify, solve
+from otdist import InputError, Problem, certify, kr_dual, solve
 from otdist._certify import _lower_bound, _small_bounds, _upper_from_arcs
 from otdist._geometry import blocks
 from otdist._geometry.line import Line
@@ -632,3 +632,22 @@ def test_no_potentials_prove_what_is_not_so(seed):
         assert found.lower - slack <= truth <= found.upper + slack
         if found.proves(1e-9):
             assert found.upper - truth <= 2e-9 * abs(truth) + slack
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_potentials_may_be_functions(d):
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(9, d)), rng.normal(size=(7, d)) + 1
+    problem = Problem(x, y) if d > 1 else Problem(x[:, 0], y[:, 0])
+    result = solve(problem)
+    critic = kr_dual(x, y, critic="mcshane")
+    found = certify(problem, result.plan, critic, lambda z: -critic(z))
+    assert found.proves(1e-12)
+    assert found.dual_violation <= 1e-14
+    # A function that is not the best one proves less, and is told apart from it.
+    half = certify(problem, result.plan, lambda z: 0.5 * critic(z))
+    assert half.lower < result.value
+    with pytest.raises(InputError, match="no points to evaluate it at"):
+        certify(Problem.from_cost(np.eye(2)), np.eye(2) / 2, critic)
+    with pytest.raises(InputError, match=r"f must have shape \(9,\)"):
+        certify(problem, result.plan, lambda z: np.zeros(3))

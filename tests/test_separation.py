@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from otdist import InputError, compare, wasserstein_distance
+from otdist import InputError, compare, datasets, w1_interval, wasserstein_distance
 from otdist.plot import plot_separation, separations
 
 LOG_2 = np.log(2.0)
@@ -81,3 +81,19 @@ def test_noise_bounds_w1_in_the_table():
             compare(x, y, noise=bad)
     with pytest.raises(InputError, match="Euclidean points"):
         compare(x, y, noise=0.5, metric="cityblock")
+
+
+def test_the_table_has_an_interval_for_the_laws():
+    x, y = datasets.parallel_lines(0.5).sample(60, rng=0)
+    table = compare(x, y, diameter=1.2, confidence=0.9, rng=1)
+    row = table["laws"]
+    wanted = w1_interval(x, y, diameter=1.2, confidence=0.9, rng=1)
+    assert (row.lower, row.upper) == (wanted.lower, wanted.upper)
+    assert row.value == wanted.plug_in == table["W_1"].value
+    assert row.lower < 0.5 < row.upper
+    assert f"{wanted.critic.value:.6g}" in row.meaning
+    assert str(row.meaning) in str(table)
+    with pytest.raises(InputError, match="leave a and b out"):
+        compare(x, y, np.full(60, 1 / 60), diameter=1.2)
+    with pytest.raises(InputError, match="apart"):
+        compare(x, y, diameter=0.1)
