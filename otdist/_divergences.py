@@ -51,7 +51,7 @@ def kl_divergence(
     .. math:: KL(p \| q) = \sum_i p_i \log(p_i / q_i) \ge 0, \qquad 0 \log 0 = 0
 
     It is inf as soon as some ``p[i] > 0`` where ``q[i] == 0``. O(size) time, and about
-    fifteen temporary arrays of the size of `p`, or of its longest lane if it has more
+    fifty temporary arrays of the size of `p`, or of its longest lane if it has more
     than 2**18 bins. KL and JS are then compiled, and take none for float64 with `axis`
     last. Summed in the Bregman form ``p
     log(p/q) - p + q`` (Csiszar, 1967): near-equal histograms keep full precision.

@@ -69,8 +69,12 @@ class Pair(NamedTuple):
         # For masses a, b and sums A, B, p - q = (a B - b A)/(A B): the quotients a/A
         # and b/B, as high + low, may differ by less than they were rounded by.
         a, b = (np.ldexp(one.raw, SHIFT - one.exponent) for one in (p, q))
-        products = [(a, q.mass), (-b, p.mass), (a, q.mass_low), (-b, p.mass_low)]
-        cross = sum_exactly([part for pair in products for part in two_product(*pair)])
+        left = *two_product(a, q.mass), *two_product(a, q.mass_low)
+        right = *two_product(-b, p.mass), *two_product(-b, p.mass_low)
+        # One beside the other, they cancel exactly where the histograms are equal.
+        cross = sum_exactly(
+            [part for both in zip(left, right, strict=True) for part in both]
+        )
         sums = multiply((p.mass, p.mass_low), (q.mass, q.mass_low))
         difference = divide(cross, sums)
         high, low = add((p.high, p.low), (q.high, q.low))
