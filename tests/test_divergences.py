@@ -92,7 +92,7 @@ def pair_nearer(rng, n):
 
 def pair_nearest(rng, n):
     p = rng.random(n)
-    return p, p * (1.0 + 1e-15 * rng.uniform(-1.0, 1.0, n))
+    return p, np.nextafter(p, 2.0)
 
 
 def pair_with_zeros(rng, n):

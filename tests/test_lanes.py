@@ -66,7 +66,7 @@ def calls(monkeypatch):
 
 @EACH
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("n, repeats", [(3, 10), (10, 5), (200, 1)])
+@pytest.mark.parametrize("n, repeats", [(2, 25), (3, 10), (10, 5), (200, 1)])
 def test_random_pairs_agree_with_multiprecision(function, family, n, repeats):
     rng = np.random.default_rng(n + 1)
     for _ in range(repeats):
