@@ -48,7 +48,7 @@ def chi2_divergence(
 
 def _chi2(pair: Pair) -> float | FloatArray:
     with np.errstate(all="ignore"):
-        root, exponent = np.frexp(pair.contrast()[0])
+        root, exponent = np.frexp(pair.contrast()[0][0])
         mass, mass_exponent = pair.q.mantissa()
         terms = np.where(root == 0.0, 0.0, root * root / mass)
         exponent = 2 * (exponent - SHIFT) - mass_exponent
@@ -241,7 +241,7 @@ def _log_of_power_sum(pair: Pair, ratio: FloatArray, b: float) -> FloatArray:
     """Return the log of the sum of p exp(-b r), -inf if no bin has mass of both."""
     powers = -b * ratio
     shared = (pair.p.raw > 0.0) & (pair.q.raw > 0.0)
-    size = np.where(shared, pair.p.log() + powers, -math.inf)
+    size = np.where(shared, pair.p.log()[0] + powers, -math.inf)
     top = np.take_along_axis(powers, size.argmax(axis=-1)[:, None], axis=-1)
     exponents = np.minimum(powers - top, _LARGEST_EXPONENT)
     terms = np.where(shared, pair.p.high * np.exp(exponents), 0.0)
@@ -283,7 +283,7 @@ def _ratio(pair: Pair) -> FloatArray:
     """Return p/q, rounded about once, inf where it overflows or q has no mass."""
     (p, p_exponent), (q, q_exponent) = pair.p.mantissa(), pair.q.mantissa()
     far: FloatArray = np.ldexp(p / q, p_exponent - q_exponent)
-    difference = pair.contrast()[0]
+    difference = pair.contrast()[0][0]
     near = np.abs(difference) < 0.5 * pair.q.high
     far[near] = 1.0 + difference[near] / pair.q.high[near]
     return far

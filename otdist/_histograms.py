@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from otdist._double_double import divide, sum_last
+from otdist._double_double import (
+    DoubleDouble,
+    add,
+    divide,
+    log,
+    multiply,
+    negative,
+    sum_exactly,
+    sum_last,
+    two_product,
+)
 from otdist._errors import InputError
 from otdist._typing import FloatArray, IntArray
 
@@ -20,10 +30,8 @@ SHIFT, TOTAL = 600, 2.0**600
 SMALL = 2.0**-1000  # below every scaled mass that is not 0
 #: How far from 1 a sum may be, by the type that the masses came in.
 SUM_TOLERANCE = {"e": 1e-2, "f": 1e-5, "d": 1e-9}
-SERIES_LIMIT = 0.75  # of |t|: there, 60 terms leave less than 2**-55 of the sum
-ATANH_SERIES = [1.0 / (2 * k + 3) for k in range(59, -1, -1)]
-
-_LOG_2 = math.log(2.0)
+SERIES_LIMIT = 0.125  # of |t|: there, ten terms leave less than 2**-63 of the sum
+ATANH_SERIES = [1.0 / (2 * k + 3) for k in range(9, -1, -1)]
 
 
 class Histogram(NamedTuple):
@@ -32,12 +40,15 @@ class Histogram(NamedTuple):
     raw: FloatArray
     high: FloatArray  # every lane sums to 2**600
     low: FloatArray
-    mass: FloatArray  # (lanes, 1): the sum of raw is mass * 2**exponent
+    mass: FloatArray  # (lanes, 1): the sum of raw is (mass + mass_low) * 2**exponent
+    mass_low: FloatArray
     exponent: IntArray
 
-    def log(self) -> FloatArray:
+    def log(self) -> DoubleDouble:
         """Return the logarithm of the masses, of any size; finite at 0."""
-        return finite_log(self.raw) - np.log(self.mass) - self.exponent * _LOG_2
+        raw = np.maximum(self.raw, math.ulp(0.0))
+        sums = log((self.mass, self.mass_low), self.exponent)
+        return add(log((raw, np.zeros_like(raw))), negative(sums))
 
     def mantissa(self) -> tuple[FloatArray, IntArray]:
         """Return m, e: the masses are m * 2**e, also where they leave the floats."""
@@ -52,28 +63,34 @@ class Pair(NamedTuple):
     q: Histogram
     shape: tuple[int, ...]  # of the result
 
-    def contrast(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def contrast(self) -> tuple[DoubleDouble, DoubleDouble, DoubleDouble]:
         """Return p - q, p + q and their ratio t, which is 0 where both vanish."""
-        p, p_low, q, q_low = self.p.high, self.p.low, self.q.high, self.q.low
-        difference, together = (p - q) + (p_low - q_low), (p + q) + (p_low + q_low)
-        return difference, together, difference / np.maximum(together, SMALL)
+        p, q = self.p, self.q
+        # For masses a, b and sums A, B, p - q = (a B - b A)/(A B): the quotients a/A
+        # and b/B, as high + low, may differ by less than they were rounded by.
+        a, b = (np.ldexp(one.raw, SHIFT - one.exponent) for one in (p, q))
+        left = *two_product(a, q.mass), *two_product(a, q.mass_low)
+        right = *two_product(-b, p.mass), *two_product(-b, p.mass_low)
+        # One beside the other, they cancel exactly where the histograms are equal.
+        cross = sum_exactly(
+            [part for both in zip(left, right, strict=True) for part in both]
+        )
+        sums = multiply((p.mass, p.mass_low), (q.mass, q.mass_low))
+        difference = divide(cross, sums)
+        high, low = add((p.high, p.low), (q.high, q.low))
+        together = np.maximum(high, SMALL), low
+        return difference, together, divide(difference, together)
 
     def log_ratio(self) -> FloatArray:
         """Return log(p/q), precise near 0; finite where a mass is 0."""
-        t = self.contrast()[2]
+        t = self.contrast()[2][0]
         ratio = 2.0 * (t + t * t * t * np.polyval(ATANH_SERIES, t * t))
         far = np.abs(t) > SERIES_LIMIT
-        ratio[far] = self.far_log_ratio(far)
-        return ratio
+        return np.where(far, self.far_log_ratio()[0], ratio) if far.any() else ratio
 
-    def far_log_ratio(self, far: NDArray[np.bool_]) -> FloatArray:
-        """Return log(p/q) of bins that are not near each other."""
-        p, q = self.p.high[far], self.q.high[far]
-        logs = finite_log(p / q)
-        beyond = np.minimum(p, q) < np.maximum(p, q) * SMALL  # overflow, or rounded
-        if beyond.any():
-            logs[beyond] = (self.p.log() - self.q.log())[far][beyond]
-        return logs
+    def far_log_ratio(self) -> DoubleDouble:
+        """Return log(p/q), without digits where it is near 0; finite at 0."""
+        return add(self.p.log(), negative(self.q.log()))
 
     def escapes(self) -> NDArray[np.bool_]:
         """Return where p has mass and q has none."""
@@ -121,11 +138,6 @@ def log_of_base(base: float | None) -> float:
     return math.log(base)
 
 
-def finite_log(values: FloatArray) -> FloatArray:
-    """Return the logarithm, but finite at 0, where it is multiplied by 0."""
-    return np.log(np.maximum(values, math.ulp(0.0)))
-
-
 def _as_float(name: str, values: ArrayLike) -> tuple[FloatArray, float]:
     """Return finite float64 values, and the tolerance their own dtype deserves."""
     try:
@@ -160,8 +172,8 @@ def _histogram(name: str, lanes: FloatArray, tolerance: float | None) -> Histogr
         sums = np.ldexp(mass, exponent - SHIFT).reshape(lanes.shape[:-1])
         _check_sums(name, sums, tolerance)
         mass, mass_low = mass / TOTAL, mass_low / TOTAL
-        high, low = divide(scaled, mass, mass_low)
-    return Histogram(raw, high, low, mass, exponent)
+        high, low = divide((scaled, np.zeros_like(scaled)), (mass, mass_low))
+    return Histogram(raw, high, low, mass, mass_low, exponent)
 
 
 def _check_sums(name: str, sums: FloatArray, tolerance: float | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from otdist._double_double import log_table
 from otdist._errors import InputError
 from otdist._histograms import SUM_TOLERANCE, Pair, as_pair
 from otdist._typing import FloatArray
@@ -81,7 +82,7 @@ def _run(
     with np.errstate(all="ignore"):  # for where compilation is off
         for start in range(0, len(p), step):
             part = slice(start, start + step)
-            run(p[part], q[part], tolerance, out[part])
+            run(p[part], q[part], tolerance, log_table(), out[part])
 
 
 def _frozen(rows: NDArray[Any]) -> FloatArray:

@@ -116,7 +116,7 @@ MAY_IMPORT = {
     },
     "_double_double": set(),
     "_histograms": {"_double_double"},
-    "_lanes": {"_histograms", "_kernels.divergences"},
+    "_lanes": {"_double_double", "_histograms", "_kernels.divergences"},
     "_divergences": {"_histograms", "_double_double", "_lanes"},
     "_f_divergences": {"_divergences", "_histograms", "_double_double", "_lanes"},
     "_align": {"_validate"},

@@ -28,8 +28,9 @@ ALL = [*LOGARITHMIC, total_variation, hellinger_distance]
 METRICS = [js_distance, total_variation, hellinger_distance]
 EACH = pytest.mark.parametrize("function", ALL, ids=lambda f: f.__name__)
 
-# Measured at worst: 4.9 ulp over 12,000 pairs with two bins, 1.3 with 100 and more.
-FEW_BINS_ULP, MANY_BINS_ULP = 6.0, 2.0
+# Measured at worst, over some 10,000 pairs of 2 to 300 bins: KL and JS 0.6 ulp, 1.2
+# where compiled, and the root of JS 0.9.
+ULP = 2.0
 
 
 # ------------------------------------------------------------------------ the oracle
@@ -89,6 +90,11 @@ def pair_nearer(rng, n):
     return p, p * (1.0 + 1e-9 * rng.standard_normal(n))
 
 
+def pair_nearest(rng, n):
+    p = rng.random(n)
+    return p, np.nextafter(p, 2.0)
+
+
 def pair_with_zeros(rng, n):
     q = rng.random(n) + 0.1
     q[0], q[1] = 0.0, 1.0
@@ -106,6 +112,7 @@ FAMILIES = [
     pair_spiky,
     pair_near,
     pair_nearer,
+    pair_nearest,
     pair_with_zeros,
     pair_of_all_sizes,
 ]
@@ -113,14 +120,13 @@ FAMILIES = [
 
 @EACH
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("n, repeats", [(3, 25), (10, 15), (200, 2)])
+@pytest.mark.parametrize("n, repeats", [(2, 25), (3, 25), (10, 15), (200, 2)])
 def test_random_pairs_agree_with_multiprecision(function, family, n, repeats):
     rng = np.random.default_rng(n)
-    allowed = MANY_BINS_ULP if n == 200 else FEW_BINS_ULP
     for _ in range(repeats):
         p, q = family(rng, n)
         value = function(p, q, normalize=True)
-        assert ulps(value, truth(function, p, q)) <= allowed
+        assert ulps(value, truth(function, p, q)) <= ULP
 
 
 @EACH
@@ -130,7 +136,7 @@ def test_two_bins_at_every_ratio(function):
     for t in [sign * ratio for ratio in ratios for sign in (1.0, -1.0)]:
         p, q = [0.3 * (1 + t), 1 - 0.3 * (1 + t)], [0.3 * (1 - t), 1 - 0.3 * (1 - t)]
         value = function(p, q)
-        assert ulps(value, truth(function, p, q)) <= FEW_BINS_ULP
+        assert ulps(value, truth(function, p, q)) <= ULP
 
 
 @EACH
@@ -140,7 +146,7 @@ def test_near_equal_histograms_of_many_bins(function):
     p = rng.random(n)
     q = p * (1.0 + 1e-9 * rng.standard_normal(n))
     value = function(p, q, normalize=True)
-    assert ulps(value, truth(function, p, q, digits=50)) <= MANY_BINS_ULP
+    assert ulps(value, truth(function, p, q, digits=50)) <= ULP
     rounded = function(p / p.sum(), q / q.sum())  # rescaling hides no larger error
     assert rounded == pytest.approx(value, rel=1e-6)
 
@@ -178,7 +184,7 @@ def test_extreme_masses(function, p, q):
     exact = truth(function, p, q, digits=1500)
     value = function(p, q, normalize=True)
     assert not math.isnan(value)
-    assert ulps(value, exact) <= FEW_BINS_ULP
+    assert ulps(value, exact) <= ULP
 
 
 @EACH
@@ -285,14 +291,14 @@ def test_scipy_20083_near_proportional_float32():
     q = np.array([0.027537677, 0.055334348], dtype="float32")
     exact = truth(js_distance, p, q)
     assert float(exact) == pytest.approx(1.78834e-4, rel=1e-5)
-    assert ulps(js_distance(p, q, normalize=True), exact) <= FEW_BINS_ULP
+    assert ulps(js_distance(p, q, normalize=True), exact) <= ULP
 
 
 def test_scipy_20779_neighbouring_floats():
     below = np.nextafter(0.5, 0.0)
     p, q = [below, 1 - below], [1 - below, below]
     assert js_distance(p, q) == pytest.approx(3.9e-17, rel=0.01)
-    assert ulps(js_distance(p, q), truth(js_distance, p, q)) <= FEW_BINS_ULP
+    assert ulps(js_distance(p, q), truth(js_distance, p, q)) <= ULP
 
 
 def test_scipy_19436_subnormal():
@@ -300,7 +306,7 @@ def test_scipy_19436_subnormal():
     exact = truth(js_distance, p, q, digits=900)
     assert js_divergence(p, q) == 0.0  # 1.7e-324 rounds to 0, its root does not
     assert js_distance(p, q) == pytest.approx(1.3e-162, rel=0.01)
-    assert ulps(js_distance(p, q), exact) <= FEW_BINS_ULP
+    assert ulps(js_distance(p, q), exact) <= ULP
 
 
 def test_many_proportional_float32_bins():
