@@ -11,7 +11,7 @@ from otdist._exact.start import kd_ordered
 from otdist._kernels import sinkhorn
 from tests.conftest import JIT_OFF
 
-N = 100 if JIT_OFF else 400
+N = 200 if JIT_OFF else 400
 
 
 def ordered_clouds(d, seed=0, n=N, m=N + 37):
