@@ -79,21 +79,26 @@ def on_sample(name: str, d: int, n: int = N_FIXED) -> Outcome:
 
 
 def _outcome(pair, critic, seconds: float) -> Outcome:
-    """Compare a critic with the truth, its gradient on fresh points of P."""
+    """Compare a critic with the truth."""
+    return Outcome(
+        critic.family,
+        critic.value / pair.w1,
+        float(np.hypot(critic.standard_error, pair.w1_error)) / pair.w1,
+        cosine(pair, critic),
+        seconds,
+        pair.w1,
+    )
+
+
+def cosine(pair, critic) -> float:
+    """Return the mean cosine of the critic's gradient and the best one's, under P."""
     points = pair.first(N_COSINES, np.random.default_rng([SEED, 1]))
     wanted, slope = pair.gradient(points), critic.gradient(points)
     # At the centre of a funnel, where rounding puts some points, there is no slope.
     has_slope = wanted.any(axis=1)
     lengths = np.linalg.norm(slope, axis=1)
     products = np.einsum("kd,kd->k", wanted, slope) / np.where(lengths > 0, lengths, 1)
-    return Outcome(
-        critic.family,
-        critic.value / pair.w1,
-        float(np.hypot(critic.standard_error, pair.w1_error)) / pair.w1,
-        float(products[has_slope].mean()),
-        seconds,
-        pair.w1,
-    )
+    return float(products[has_slope].mean())
 
 
 class OnRays:

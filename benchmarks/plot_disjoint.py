@@ -13,13 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from otdist import (
-    js_divergence,
-    kl_divergence,
-    kr_dual,
-    total_variation,
-    wasserstein_distance,
-)
+from otdist import datasets, kl_divergence, kr_dual, wasserstein_distance
 from otdist._demo import sweep
 from otdist._smoothing import smoothed
 
@@ -108,17 +102,10 @@ def draw_noise(axes: Any) -> None:
 
 def collapse(kept: int) -> tuple[float, float, float, float]:
     """W1, JS, TV and KL(Q | P) of a ring of modes P and of Q, its first `kept`."""
-    angle = 2 * np.pi * np.arange(_N_MODES) / _N_MODES
-    ring = _RADIUS * np.column_stack([np.cos(angle), np.sin(angle)])
+    pair = datasets.ring_of_modes(_N_MODES, kept, _RADIUS)
     p = np.full(_N_MODES, 1 / _N_MODES)
     q = np.where(np.arange(_N_MODES) < kept, 1 / kept, 0.0)
-    w1 = wasserstein_distance(ring, ring[:kept], p, q[:kept])
-    return (
-        w1,
-        float(js_divergence(p, q)),
-        float(total_variation(p, q)),
-        float(kl_divergence(q, p)),
-    )
+    return pair.w1, pair.js, pair.tv, float(kl_divergence(q, p))
 
 
 def draw_collapse(axes: Any) -> None:

@@ -17,15 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.critics import SEED, cosine
 from otdist import datasets, kr_dual
+from otdist._critics.sample import Sample
 
 DIMENSIONS = (2, 16)
 FUNNELS = (4, 16)
 KINDS = ("clip", "gp", "orthonormal", "mcshane")
 N_EXACT = 2000  # points of either law that the exact dual sees
 N_HELD_OUT = 1 << 14
-N_COSINES = 4096  # as in the paper
-SEED = 2022
 
 
 class Outcome(NamedTuple):
@@ -53,32 +53,16 @@ def on_rays(d: int, n_funnels: int, kind: str, steps: int | None = None) -> Outc
         )
     seconds = time.process_time() - start
     held_out = pair.sample(N_HELD_OUT, rng=[SEED, 2])
-    value, error = _difference(*(critic(points) for points in held_out))
+    sample = Sample.of(*held_out, *np.ones((2, N_HELD_OUT)))
+    values = [critic(points) for points in held_out]
     return Outcome(
-        value / pair.w1,
-        math.hypot(error, pair.w1_error) / pair.w1,
-        _cosine(pair, critic),
+        sample.difference(*values) / pair.w1,
+        math.hypot(sample.standard_error(*values), pair.w1_error) / pair.w1,
+        cosine(pair, critic),
         critic.lipschitz,
         seconds,
         pair.w1,
     )
-
-
-def _difference(on_x, on_y) -> tuple[float, float]:
-    """Return the difference of the means, and its standard error."""
-    variance = on_x.var(ddof=1) / len(on_x) + on_y.var(ddof=1) / len(on_y)
-    return float(on_x.mean() - on_y.mean()), math.sqrt(variance)
-
-
-def _cosine(pair, critic) -> float:
-    """Return the mean cosine of the critic's gradient and the best one's, under P."""
-    points = pair.first(N_COSINES, np.random.default_rng([SEED, 1]))
-    wanted, slope = pair.gradient(points), critic.gradient(points)
-    # At the centre of a funnel, where rounding puts some points, there is no slope.
-    has_slope = wanted.any(axis=1)
-    lengths = np.linalg.norm(slope, axis=1)
-    products = (wanted * slope).sum(axis=1) / np.where(lengths > 0, lengths, 1)
-    return float(products[has_slope].mean())
 
 
 HEAD = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from otdist import _validate
-from otdist._errors import InputError, warn
+from otdist._errors import warn
 from otdist._typing import ArrayLike, FloatArray, IntArray
 
 
@@ -83,11 +83,7 @@ def align(
     (array([0., 1., 2.]), array([0. , 0.5, 0.5]), 1)
     """
     points_x, points_y = _points("x", x), _points("y", y)
-    if points_x.shape[1] != points_y.shape[1]:
-        raise InputError(
-            "x and y must have the same number of coordinates, got"
-            f" {points_x.shape[1]} and {points_y.shape[1]}"
-        )
+    _validate.require_same_space(points_x, points_y)
     shape = (len(points_x), len(points_y))
     of = ("point of x", "point of y")
     masses_a, masses_b, _ = _validate.as_masses(a, b, shape, of, normalize)

@@ -187,7 +187,7 @@ def compare(
             points_y,
             confidence=confidence,
             diameter=diameter,
-            metric=metric if isinstance(metric, str) else "",
+            metric=metric,
             rng=rng,
         )
         rows.append(_laws_row(interval))
@@ -249,9 +249,7 @@ def _divergence_rows(p: FloatArray, q: FloatArray) -> list[Row]:
 
 def _noise_row(x: FloatArray, y: FloatArray, problem: Problem, noise: float) -> Row:
     """W1 by what noise shows; of the measures divided by their mass."""
-    half_width = _validate.as_number("noise", noise, "a positive length")
-    if not 0 < half_width < math.inf:
-        raise InputError(f"noise must be a positive length, got {noise!r}")
+    half_width = _validate.as_inside("noise", noise, 0, math.inf, "a positive length")
     if problem.metric != "euclidean":
         raise InputError(f"noise is for Euclidean points, got {problem.metric!r}")
     mass = problem.mass

@@ -28,10 +28,9 @@ from otdist._histograms import (
     SMALL,
     TOTAL,
     Pair,
-    as_pair,
     log_of_base,
 )
-from otdist._lanes import many_lanes
+from otdist._lanes import by_lanes
 from otdist._typing import FloatArray
 
 _LOG_2 = math.log(2.0)
@@ -86,11 +85,9 @@ def kl_divergence(
     >>> kl_divergence([0.5, 0.5], [1.0, 0.0])
     inf
     """
-    log_base = log_of_base(base)
-    fast = many_lanes(_kl, p, q, axis, normalize, kernel="kl_lanes")
-    if fast is not None:
-        return fast / log_base
-    return _kl(as_pair(p, q, axis, normalize), log_base)
+    return by_lanes(
+        _kl, p, q, axis, normalize, log_base=log_of_base(base), kernel="kl_lanes"
+    )
 
 
 def js_divergence(
@@ -119,11 +116,9 @@ def js_divergence(
     >>> js_divergence([[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]], base=2)
     array([1., 0.])
     """
-    log_base = log_of_base(base)
-    fast = many_lanes(_js, p, q, axis, normalize, kernel="js_lanes")
-    if fast is not None:
-        return fast / log_base
-    return _js(as_pair(p, q, axis, normalize), log_base)
+    return by_lanes(
+        _js, p, q, axis, normalize, log_base=log_of_base(base), kernel="js_lanes"
+    )
 
 
 def js_distance(
@@ -147,11 +142,16 @@ def js_distance(
     >>> js_distance([1.0, 0.0], [0.0, 1.0], base=2)
     1.0
     """
-    log_base = log_of_base(base)
-    fast = many_lanes(_js_root, p, q, axis, normalize, kernel="js_lanes", root=True)
-    if fast is not None:
-        return fast / math.sqrt(log_base)
-    return _js_root(as_pair(p, q, axis, normalize), log_base)
+    return by_lanes(
+        _js_root,
+        p,
+        q,
+        axis,
+        normalize,
+        log_base=log_of_base(base),
+        kernel="js_lanes",
+        root=True,
+    )
 
 
 def total_variation(
@@ -169,8 +169,7 @@ def total_variation(
     >>> total_variation([0.5, 0.5, 0.0], [0.25, 0.5, 0.25])
     0.25
     """
-    fast = many_lanes(_total_variation, p, q, axis, normalize)
-    return _total_variation(as_pair(p, q, axis, normalize)) if fast is None else fast
+    return by_lanes(_total_variation, p, q, axis, normalize)
 
 
 def hellinger_distance(
@@ -189,20 +188,19 @@ def hellinger_distance(
     >>> hellinger_distance([1.0, 0.0], [0.0, 1.0])
     1.0
     """
-    fast = many_lanes(_hellinger, p, q, axis, normalize)
-    return _hellinger(as_pair(p, q, axis, normalize)) if fast is None else fast
+    return by_lanes(_hellinger, p, q, axis, normalize)
 
 
 def _total_variation(pair: Pair) -> float | FloatArray:
     with np.errstate(all="ignore"):
-        total = 0.5 * sum_last(np.abs(pair.contrast()[0][0]))[0]
+        total = 0.5 * sum_last(np.abs(pair.difference()[0]))[0]
     return pair.unscaled(_capped(total, 1.0, pair))
 
 
 def _hellinger(pair: Pair) -> float | FloatArray:
     with np.errstate(all="ignore"):
         roots = np.sqrt(pair.p.high) + np.sqrt(pair.q.high)
-        terms = (pair.contrast()[0][0] / np.maximum(roots, SMALL)) ** 2
+        terms = (pair.difference()[0] / np.maximum(roots, SMALL)) ** 2
         total = _capped(0.5 * sum_last(terms)[0], 1.0, pair)
     return pair.unscaled(np.sqrt(total), SHIFT // 2)
 

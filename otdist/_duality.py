@@ -91,12 +91,7 @@ class Critic:
         )
 
     def _points(self, points: ArrayLike) -> FloatArray:
-        z = _validate.as_points("points", points)
-        if z.shape[1] != self.dimension:
-            raise InputError(
-                f"points must have {self.dimension} coordinates, got {z.shape[1]}"
-            )
-        return z
+        return _validate.as_points_in("points", points, self.dimension)
 
 
 def kr_dual(
@@ -186,7 +181,7 @@ def kr_dual(
             f"critic={critic!r} is fitted in metric='euclidean' only, got {metric!r};"
             " take 'auto', 'linear' or 'radial'"
         )
-    generator = _validate.as_generator(rng)
+    generator = _validate.as_generator(rng, apart=True)
     if critic in _EXACT and (callable(x) or callable(y)):
         raise InputError(
             f"critic={critic!r} is exact for two given measures; draw samples from the"
@@ -227,8 +222,8 @@ def _held_out(
     )
 
 
-def require_metric(caller: str, metric: str) -> None:
-    """Refuse a metric that duality cannot use."""
+def require_metric(caller: str, metric: Metric) -> str:
+    """Return the name of a metric that duality can use."""
     if not isinstance(metric, str) or not METRICS.get(metric, False):
         known = ", ".join(
             repr(name) for name, is_metric in METRICS.items() if is_metric
@@ -236,6 +231,7 @@ def require_metric(caller: str, metric: str) -> None:
         raise InputError(
             f"{caller} needs a metric known by name, one of {known}; got {metric!r}"
         )
+    return metric
 
 
 def _draw(
@@ -337,5 +333,5 @@ def c_transform(
         problem = Problem(x, y, p=p, metric=metric)
     if math.isinf(problem.p):
         raise InputError("c_transform needs a finite p")
-    potential = _validate.as_potential("g", g, problem.shape[1])
+    potential = _validate.as_finite_vector("g", g, problem.shape[1])
     return problem.geometry.row_minimum(potential)

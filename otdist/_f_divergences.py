@@ -14,7 +14,7 @@ from otdist._divergences import kl_divergence
 from otdist._double_double import sum_last
 from otdist._errors import InputError
 from otdist._histograms import SHIFT, Pair, as_pair, log_of_base
-from otdist._lanes import many_lanes
+from otdist._lanes import by_lanes
 from otdist._typing import FloatArray
 
 # (exp(x) - 1 - x) / x**2 = sum of x**k / (k + 2)!, to the last place for |x| <= 1.
@@ -42,13 +42,12 @@ def chi2_divergence(
     >>> chi2_divergence([0.5, 0.5], [1.0, 0.0])
     inf
     """
-    fast = many_lanes(_chi2, p, q, axis, normalize)
-    return _chi2(as_pair(p, q, axis, normalize)) if fast is None else fast
+    return by_lanes(_chi2, p, q, axis, normalize)
 
 
 def _chi2(pair: Pair) -> float | FloatArray:
     with np.errstate(all="ignore"):
-        root, exponent = np.frexp(pair.contrast()[0][0])
+        root, exponent = np.frexp(pair.difference()[0])
         mass, mass_exponent = pair.q.mantissa()
         terms = np.where(root == 0.0, 0.0, root * root / mass)
         exponent = 2 * (exponent - SHIFT) - mass_exponent
@@ -112,12 +111,8 @@ def renyi_divergence(
     order = _as_order(alpha)
     if order == 1.0:
         return kl_divergence(p, q, axis=axis, base=base, normalize=normalize)
-    log_base = log_of_base(base)
     plain = partial(_renyi, order=order)
-    fast = many_lanes(plain, p, q, axis, normalize)
-    if fast is not None:
-        return fast / log_base
-    return _renyi(as_pair(p, q, axis, normalize), log_base, order=order)
+    return by_lanes(plain, p, q, axis, normalize, log_base=log_of_base(base))
 
 
 def f_divergence(
@@ -283,7 +278,7 @@ def _ratio(pair: Pair) -> FloatArray:
     """Return p/q, rounded about once, inf where it overflows or q has no mass."""
     (p, p_exponent), (q, q_exponent) = pair.p.mantissa(), pair.q.mantissa()
     far: FloatArray = np.ldexp(p / q, p_exponent - q_exponent)
-    difference = pair.contrast()[0][0]
+    difference = pair.difference()[0]
     near = np.abs(difference) < 0.5 * pair.q.high
     far[near] = 1.0 + difference[near] / pair.q.high[near]
     return far

@@ -63,8 +63,8 @@ class Pair(NamedTuple):
     q: Histogram
     shape: tuple[int, ...]  # of the result
 
-    def contrast(self) -> tuple[DoubleDouble, DoubleDouble, DoubleDouble]:
-        """Return p - q, p + q and their ratio t, which is 0 where both vanish."""
+    def difference(self) -> DoubleDouble:
+        """Return p - q, precise where they are nearly equal."""
         p, q = self.p, self.q
         # For masses a, b and sums A, B, p - q = (a B - b A)/(A B): the quotients a/A
         # and b/B, as high + low, may differ by less than they were rounded by.
@@ -76,8 +76,12 @@ class Pair(NamedTuple):
             [part for both in zip(left, right, strict=True) for part in both]
         )
         sums = multiply((p.mass, p.mass_low), (q.mass, q.mass_low))
-        difference = divide(cross, sums)
-        high, low = add((p.high, p.low), (q.high, q.low))
+        return divide(cross, sums)
+
+    def contrast(self) -> tuple[DoubleDouble, DoubleDouble, DoubleDouble]:
+        """Return p - q, p + q and their ratio t, which is 0 where both vanish."""
+        difference = self.difference()
+        high, low = add((self.p.high, self.p.low), (self.q.high, self.q.low))
         together = np.maximum(high, SMALL), low
         return difference, together, divide(difference, together)
 

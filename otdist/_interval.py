@@ -13,7 +13,7 @@ from otdist._errors import InputError, NotCertifiedError
 from otdist._geometry.points import Points
 from otdist._problem import Problem
 from otdist._solve import EXACT_TOL, solve
-from otdist._typing import ArrayLike, FloatArray, Seed
+from otdist._typing import ArrayLike, FloatArray, Metric, Seed
 
 _ROUNDING = 1e-12  # of a diameter
 _INDEPENDENT = "all points are independent, those of x and of y each from one law"
@@ -61,7 +61,7 @@ def w1_interval(
     diameter: float | None = None,
     box: tuple[ArrayLike, ArrayLike] | None = None,
     independent: bool = True,
-    metric: str = "euclidean",
+    metric: Metric = "euclidean",
     critic: str = "auto",
     rng: Seed = None,
 ) -> Interval:
@@ -125,10 +125,8 @@ def w1_interval(
     >>> interval.assumptions[1]
     'both laws are in the box from [0. 0.] to [1. 1.], of diameter 1.41421'
     """
-    require_metric("w1_interval", metric)
-    level = _validate.as_number("confidence", confidence, "a number in (0, 1)")
-    if not 0 < level < 1:
-        raise InputError(f"confidence must be in (0, 1), got {confidence!r}")
+    metric = require_metric("w1_interval", metric)
+    level = _validate.as_inside("confidence", confidence, 0, 1, "in (0, 1)")
     if not independent:
         raise InputError(
             "w1_interval needs independent points; thin a time series or a chain until"
@@ -181,9 +179,7 @@ def _support(
     points = np.concatenate([x, y])
     if box is not None:
         return _of_box(points, box, metric)
-    span = _validate.as_number("diameter", diameter, "a positive number")
-    if not 0 < span < math.inf:
-        raise InputError(f"diameter must be a positive number, got {diameter!r}")
+    span = _validate.as_inside("diameter", diameter, 0, math.inf, "a positive number")
     # The farthest point from any point is at least half of the diameter away; the
     # farthest from that one is more often than not the diameter.
     far = points[_from(points[0], points, metric).argmax()]

@@ -22,15 +22,38 @@ _CHUNK = 1 << 22
 _BLOCK = 1 << 14
 
 
-def many_lanes(
+def by_lanes(
+    plain: Callable[..., float | FloatArray],
+    p: ArrayLike,
+    q: ArrayLike,
+    axis: int,
+    normalize: bool,
+    *,
+    log_base: float = 1.0,
+    kernel: str = "",
+    root: bool = False,
+) -> float | FloatArray:
+    """Return a divergence, or its root, in units of a base's logarithm.
+
+    `plain` makes it of a pair, and of `log_base` where that is not 1. Many bins are
+    taken by parts, or compiled where there is a kernel.
+    """
+    many = _many_lanes(plain, p, q, axis, normalize, kernel=kernel, root=root)
+    if many is not None:
+        return many / (math.sqrt(log_base) if root else log_base)
+    pair = as_pair(p, q, axis, normalize)
+    return plain(pair) if log_base == 1.0 else plain(pair, log_base)
+
+
+def _many_lanes(
     plain: Callable[[Pair], float | FloatArray],
     p: ArrayLike,
     q: ArrayLike,
     axis: int,
     normalize: bool,
     *,
-    kernel: str = "",
-    root: bool = False,
+    kernel: str,
+    root: bool,
 ) -> float | FloatArray | None:
     """Return a divergence of many bins, or its root; None if they are not many.
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from otdist import _validate
 from otdist._duality import require_metric
 from otdist._errors import InputError
 from otdist._geometry.points import Points
-from otdist._typing import ArrayLike, FloatArray, Seed
-
-Function = Callable[[FloatArray], FloatArray]
+from otdist._typing import ArrayLike, FloatArray, Function, Seed
 
 _N_PAIRS = 256  # that are moved together
 _N_ROUNDS = 60
@@ -72,7 +68,7 @@ def lipschitz_lower(
     True
     """
     require_metric("lipschitz_lower", metric)
-    generator = _validate.as_generator(rng)
+    generator = _validate.as_generator(rng, apart=True)
     given = _validate.as_points("points", points)
     low, high = given.min(axis=0), given.max(axis=0)
     if not (low < high).any():
@@ -123,11 +119,10 @@ def _slopes(
     """Return slopes between pairs, less their rounding; 0 for equal points."""
     values = []
     for z in (u, v):
-        value = _validate.as_vector(
-            "the values of function", function(z.copy()), len(z)
+        value = function(z.copy())
+        values.append(
+            _validate.as_finite_vector("the values of function", value, len(z))
         )
-        _validate.require_finite("the values of function", value)
-        values.append(value)
     # What rounding of a sum over the coordinates, of values or points, could add.
     largest = max(float(np.abs(each).max()) for each in (*values, u, v))
     rounding = (16 + u.shape[1]) * _EPS * largest

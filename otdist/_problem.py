@@ -93,11 +93,7 @@ class Problem:
         order = _validate.as_order(p)
         _require_metric(metric, order)
         points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
-        if points_x.shape[1] != points_y.shape[1]:
-            raise InputError(
-                "x and y must have the same number of coordinates, got"
-                f" {points_x.shape[1]} and {points_y.shape[1]}"
-            )
+        _validate.require_same_space(points_x, points_y)
         if a is None and b is None:
             _warn_if_histograms(points_x, points_y)
         geometry = _point_geometry(points_x, points_y, metric, order)

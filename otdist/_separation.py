@@ -82,8 +82,7 @@ def separations(
         scale = max(distance, spread)
         moves = np.linspace(-2 * scale, 2 * scale, 21)
     else:
-        moves = _validate.as_vector("offsets", offsets, np.size(offsets))
-        _validate.require_finite("offsets", moves)
+        moves = _validate.as_finite_vector("offsets", offsets, np.size(offsets))
         if not len(moves):
             raise InputError("offsets must not be empty; leave them out for 21 of them")
     return [distances(float(t), points_x, points_y + t * along, a, b) for t in moves]

@@ -19,7 +19,13 @@ from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
 from otdist._typing import FloatArray, IntArray
-from otdist._validate import as_epsilon, as_jobs, as_number, as_potential, as_tolerance
+from otdist._validate import (
+    as_epsilon,
+    as_finite_vector,
+    as_jobs,
+    as_number,
+    as_tolerance,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -273,8 +279,8 @@ def _potentials_of(
         raise InputError("warm_start must be a Result or a pair of potentials (f, g)")
     n, m = problem.shape
     return (
-        as_potential("warm_start[0]", pair[0], n),
-        as_potential("warm_start[1]", pair[1], m),
+        as_finite_vector("warm_start[0]", pair[0], n),
+        as_finite_vector("warm_start[1]", pair[1], m),
     )
 
 

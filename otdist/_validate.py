@@ -98,6 +98,23 @@ def as_points(name: str, value: Any) -> FloatArray:
     return frozen(array.copy())
 
 
+def as_points_in(name: str, value: Any, d: int) -> FloatArray:
+    """Return points of d coordinates."""
+    points = as_points(name, value)
+    if points.shape[1] != d:
+        raise InputError(f"{name} must have {d} coordinates, got {points.shape[1]}")
+    return points
+
+
+def require_same_space(x: FloatArray, y: FloatArray) -> None:
+    """Raise if points x and y have different numbers of coordinates."""
+    if x.shape[1] != y.shape[1]:
+        raise InputError(
+            "x and y must have the same number of coordinates, got"
+            f" {x.shape[1]} and {y.shape[1]}"
+        )
+
+
 def as_masses(
     a: Any, b: Any, shape: tuple[int, int], of: tuple[str, str], normalize: bool
 ) -> tuple[FloatArray, FloatArray, float]:
@@ -267,6 +284,14 @@ def as_number(name: str, value: Any, wanted: str) -> float:
     return float(value)
 
 
+def as_inside(name: str, value: Any, least: float, most: float, wanted: str) -> float:
+    """Return a number between two others, both excluded."""
+    number = as_number(name, value, wanted)
+    if not least < number < most:
+        raise InputError(f"{name} must be {wanted}, got {value!r}")
+    return number
+
+
 def as_order(p: Any) -> float:
     """Return the order p as a float, 1 <= p <= inf."""
     if not as_number("p", p, "a real number >= 1 or inf") >= 1:
@@ -297,8 +322,8 @@ def as_values(name: str, value: Any, n: int, points: FloatArray | None) -> Float
     return as_vector(name, value, n)
 
 
-def as_potential(name: str, value: Any, n: int) -> FloatArray:
-    """Return a finite dual potential (n,)."""
+def as_finite_vector(name: str, value: Any, n: int) -> FloatArray:
+    """Return finite numbers (n,)."""
     array = as_vector(name, value, n)
     require_finite(name, array)
     return array
@@ -349,14 +374,16 @@ def as_jobs(n_jobs: Any) -> int:
     return int(value)
 
 
-def as_generator(rng: Any) -> np.random.Generator:
-    """Return a source of randomness (SPEC 7) that shares no numbers with `rng`.
+def as_generator(rng: Any, *, apart: bool = False) -> np.random.Generator:
+    """Return a source of randomness (SPEC 7).
 
-    Data may have been drawn with the same seed.
+    One that shares no numbers with `rng` if `apart`: data may have been drawn with the
+    same seed.
     """
     try:
-        return np.random.default_rng(rng).spawn(1)[0]
+        generator = np.random.default_rng(rng)
+        return generator.spawn(1)[0] if apart else generator
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"rng must be a numpy.random.Generator, an integer >= 0 or None: {error}"
-        ) from None
+            f"rng must be a numpy Generator, a seed, or None, got {rng!r}"
+        ) from error

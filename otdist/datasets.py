@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from otdist import gaussian
 from otdist._errors import InputError
 from otdist._rays import Rays, unit
 from otdist._typing import FloatArray, Sampler, Seed
@@ -75,7 +76,7 @@ class Pair:
             Source of randomness (SPEC 7).
         """
         _require_count("n", n)
-        generator = as_generator(rng)
+        generator = as_generator(rng, apart=True)
         return self.first(n, generator), self.second(n, generator)
 
 
@@ -138,7 +139,7 @@ def ray_pair(
     _require("power", power, power >= 1, "at least 1")
     _require("half_width", half_width, half_width > 0, "positive")
     # A child, so that drawing with the same seed does not draw the centres again.
-    generator = as_generator(rng)
+    generator = as_generator(rng, apart=True)
     centres = half_width * generator.uniform(-1.0, 1.0, (n_funnels, d))
     offsets = 0.1 * generator.normal(size=n_funnels)
     rays = Rays(centres, offsets, half_width, power)
@@ -277,7 +278,7 @@ def translation(d: int, length: float = 1.0) -> Pair:
         second=lambda n, rng: rng.normal(size=(n, d)) + shift,
         w1=length,
         kl=length**2 / 2,
-        js=_js_of_normals(length),
+        js=gaussian.js_divergence(0.0, 1.0, length, 1.0),
         tv=math.erf(length / math.sqrt(8)),
         gradient=lambda points: np.broadcast_to(slope, points.shape),
     )
@@ -419,19 +420,6 @@ def crossing_segments(angle: float = math.pi / 3) -> Pair:
 def _of_disjoint(are_disjoint: bool) -> tuple[float, float, float]:
     """Return KL, JS and total variation of singular laws, or of equal ones."""
     return (math.inf, _LOG_2, 1.0) if are_disjoint else (0.0, 0.0, 0.0)
-
-
-def _js_of_normals(shift: float) -> float:
-    """Return JS of N(0, 1) and N(shift, 1), which has no closed form."""
-    from scipy.integrate import quad
-
-    def term(z: float) -> float:
-        # With P = N(0, 1), q / p = exp(shift z - shift**2 / 2).
-        return _js_term(shift * z - shift**2 / 2) * math.exp(-z * z / 2)
-
-    # By symmetry JS is the mean under P of log(2 p / (p + q)).
-    value = quad(term, -39.0, 39.0, epsabs=0, epsrel=1e-12, limit=500, points=[0.0])[0]
-    return float(value) / math.sqrt(2 * math.pi)
 
 
 def _js_term(log_ratio: float) -> float:

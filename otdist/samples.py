@@ -289,9 +289,7 @@ def divergence_lower(
     if kind not in _KINDS:
         known = ", ".join(repr(name) for name in _KINDS)
         raise InputError(f"kind must be one of {known}, got {kind!r}")
-    level = _validate.as_number("confidence", confidence, "a number in (0, 1)")
-    if not 0.0 < level < 1.0:
-        raise InputError(f"confidence must be a number in (0, 1), got {confidence!r}")
+    level = _validate.as_inside("confidence", confidence, 0, 1, "a number in (0, 1)")
     chance_x, chance_y = _discriminated(_divided(x, y, held_out, rng), classifier)
     risk = 0.5 * (1.0 - level)
     hits_x = int(np.count_nonzero(chance_x > 0.5))
@@ -312,11 +310,7 @@ def divergence_lower(
 
 def _as_samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
-    if points_x.shape[1] != points_y.shape[1]:
-        raise InputError(
-            "x and y must have the same number of coordinates, got"
-            f" {points_x.shape[1]} and {points_y.shape[1]}"
-        )
+    _validate.require_same_space(points_x, points_y)
     return points_x, points_y
 
 
@@ -343,15 +337,8 @@ def _divided(
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return training points of both samples, and held-out points of both."""
     points_x, points_y = _as_samples(x, y)
-    part = _validate.as_number("held_out", held_out, "a number in (0, 1)")
-    if not 0.0 < part < 1.0:
-        raise InputError(f"held_out must be a number in (0, 1), got {held_out!r}")
-    try:
-        generator = np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"rng must be a numpy Generator, a seed, or None, got {rng!r}"
-        ) from error
+    part = _validate.as_inside("held_out", held_out, 0, 1, "a number in (0, 1)")
+    generator = _validate.as_generator(rng)
     training, held = [], []
     for name, points in (("x", points_x), ("y", points_y)):
         cut = len(points) - round(part * len(points))

@@ -78,6 +78,16 @@ def _sum(masses: np.ndarray) -> tuple[float, float]:
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
+def _sums(
+    a: np.ndarray, b: np.ndarray, tolerance: float
+) -> tuple[bool, float, float, float, float]:
+    """Return whether both are histograms of ordinary masses, and their sums."""
+    (A, A_low), (B, B_low) = _sum(a), _sum(b)
+    near_one = abs(A - 1.0) <= tolerance and abs(B - 1.0) <= tolerance
+    return near_one and A * B > 0.0, A, A_low, B, B_low
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
 def _quotient(
     total: float, low: float, A: float, A_low: float, B: float, B_low: float
 ) -> float:
@@ -260,10 +270,8 @@ def kl_lanes(
     """
     for lane in range(p.shape[0]):
         a, b = p[lane], q[lane]
-        (A, A_low), (B, B_low) = _sum(a), _sum(b)
-        if not (
-            abs(A - 1.0) <= tolerance and abs(B - 1.0) <= tolerance and A * B > 0.0
-        ):
+        is_good, A, A_low, B, B_low = _sums(a, b, tolerance)
+        if not is_good:
             out[lane] = np.nan
             continue
         high, low, finite = 0.0, 0.0, True
@@ -294,10 +302,8 @@ def js_lanes(
     """Write JS of each row of ``(lanes, k)``, as `kl_lanes` does KL."""
     for lane in range(p.shape[0]):
         a, b = p[lane], q[lane]
-        (A, A_low), (B, B_low) = _sum(a), _sum(b)
-        if not (
-            abs(A - 1.0) <= tolerance and abs(B - 1.0) <= tolerance and A * B > 0.0
-        ):
+        is_good, A, A_low, B, B_low = _sums(a, b, tolerance)
+        if not is_good:
             out[lane] = np.nan
             continue
         high, low, disjoint = 0.0, 0.0, True

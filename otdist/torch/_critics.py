@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from otdist import _validate
+from otdist._critics.sample import Sample
 from otdist._errors import InputError
-from otdist._typing import ArrayLike, FloatArray, Seed
+from otdist._typing import ArrayLike, FloatArray, Sampler, Seed
 from otdist.torch._networks import (
     in_double,
     lipschitz_bound,
@@ -23,7 +24,6 @@ from otdist.torch._networks import (
 )
 
 Kind: TypeAlias = Literal["clip", "gp", "orthonormal"]
-Sampler: TypeAlias = Callable[[int, np.random.Generator], FloatArray]
 _Draw: TypeAlias = Callable[[int], FloatArray]
 
 _TOLERANCE = 1e-6  # of a Lipschitz bound that counts as 1
@@ -102,10 +102,7 @@ class NetworkCritic:
 
     def __call__(self, points: ArrayLike) -> FloatArray:
         """Return the critic's values (k,) at points (k, d), or (k,) on the line."""
-        z = self._points(points)
-        with torch.no_grad():
-            parts = [self.network(part)[:, 0] for part in z.split(_BLOCK)]
-        return np.asarray(torch.cat(parts).numpy())
+        return _values(self.network, self._points(points))
 
     def gradient(self, points: ArrayLike) -> FloatArray:
         """Return the gradient (k, d) at each point; one of several where they meet."""
@@ -130,11 +127,7 @@ class NetworkCritic:
         )
 
     def _points(self, points: ArrayLike) -> torch.Tensor:
-        z = _validate.as_points("points", points)
-        if z.shape[1] != self.dimension:
-            raise InputError(
-                f"points must have {self.dimension} coordinates, got {z.shape[1]}"
-            )
+        z = _validate.as_points_in("points", points, self.dimension)
         return torch.from_numpy(z.copy())
 
 
@@ -219,17 +212,12 @@ def train_critic(
     recipe = _RECIPES[kind]
     if steps is not None:
         recipe = recipe._replace(steps=_as_count("steps", steps))
-    if not 0 < _validate.as_number("clip", clip, "a positive number") < math.inf:
-        raise InputError(f"clip must be a positive number, got {clip!r}")
-    generator = np.random.default_rng(rng)
+    clip = _validate.as_inside("clip", clip, 0, math.inf, "a positive number")
+    generator = _validate.as_generator(rng)
     draw_x, held_out_x = _source("x", x, generator)
     draw_y, held_out_y = _source("y", y, generator)
+    _validate.require_same_space(held_out_x, held_out_y)
     dimension = held_out_x.shape[1]
-    if held_out_y.shape[1] != dimension:
-        raise InputError(
-            "x and y must have the same number of coordinates, got"
-            f" {dimension} and {held_out_y.shape[1]}"
-        )
     seed = int(generator.integers(2**62))
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
@@ -343,18 +331,20 @@ def _held_out(
     kind: str, network: nn.Sequential, x: FloatArray, y: FloatArray
 ) -> NetworkCritic:
     """Look at the held-out points, once."""
-    critic = NetworkCritic(
+    sample = Sample.of(x, y, np.ones(len(x)), np.ones(len(y)))
+    on_x, on_y = (_values(network, torch.from_numpy(z.copy())) for z in (x, y))
+    return NetworkCritic(
         kind=kind,
         network=network,
-        value=math.nan,
-        standard_error=math.nan,
+        value=sample.difference(on_x, on_y),
+        standard_error=sample.standard_error(on_x, on_y),
         n_held_out=(len(x), len(y)),
         dimension=x.shape[1],
     )
-    on_x, on_y = critic(x), critic(y)
-    variance = on_x.var(ddof=1) / len(x) + on_y.var(ddof=1) / len(y)
-    return replace(
-        critic,
-        value=float(on_x.mean() - on_y.mean()),
-        standard_error=math.sqrt(variance),
-    )
+
+
+def _values(network: nn.Sequential, z: torch.Tensor) -> FloatArray:
+    """Return values (k,) of a network at points (k, d)."""
+    with torch.no_grad():
+        parts = [network(part)[:, 0] for part in z.split(_BLOCK)]
+    return np.asarray(torch.cat(parts).numpy())
