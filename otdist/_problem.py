@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from otdist import _validate
-from otdist._errors import InputError, warn
+from otdist._errors import warn
 from otdist._geometry import Geometry
 from otdist._geometry.dense import Dense
-from otdist._geometry.grid import SEPARABLE, Grid
+from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
-from otdist._geometry.points import METRICS, Points, largest_cost
+from otdist._geometry.points import METRICS, Points
+from otdist._ground import point_geometry, require_metric, require_product
+from otdist._structures import Structured
 from otdist._typing import ArrayLike, FloatArray, IntArray, Metric
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
-class Problem:
+class Problem(Structured):
     """Move the masses a to the masses b at the least cost ``metric(x, y) ** p``.
 
     Everything is checked here and nowhere else; solvers and certificates rely
@@ -91,12 +93,12 @@ class Problem:
         normalize: bool = False,
     ) -> None:
         order = _validate.as_order(p)
-        _require_metric(metric, order)
+        require_metric(metric, order)
         points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
         _validate.require_same_space(points_x, points_y)
         if a is None and b is None:
             _warn_if_histograms(points_x, points_y)
-        geometry = _point_geometry(points_x, points_y, metric, order)
+        geometry = point_geometry(points_x, points_y, metric, order)
         self._fill(geometry, a, b, metric, order, normalize)
 
     @classmethod
@@ -142,79 +144,6 @@ class Problem:
         problem._fill(Dense(matrix, largest, has_forbidden), a, b, None, 1.0, normalize)
         return problem
 
-    @classmethod
-    def on_grid(
-        cls,
-        A: ArrayLike,
-        B: ArrayLike,
-        *,
-        spacing: ArrayLike = 1.0,
-        metric: Metric = "euclidean",
-        p: float = 1,
-        normalize: bool = False,
-    ) -> Self:
-        """Make a problem from two images, volumes or histograms on one grid.
-
-        Pixel i is at ``spacing * i``; atoms are the pixels in C order, so that masses
-        and potentials are ``A.ravel()`` and the like.
-
-        Parameters
-        ----------
-        A, B : array_like of one shape
-            Mass of each pixel, >= 0, with one sum; any number of axes.
-        spacing : float or array_like (number of axes,), default 1.0
-            Distance of neighbouring pixels, along all axes or along each.
-        metric, p, normalize
-            As for `Problem`. With ``metric="cityblock"``, p = 1, and with
-            ``metric="euclidean"``, p = 2, the cost is a sum over the axes, and
-            ``method="sinkhorn"`` uses that; other methods do not need it.
-
-        Returns
-        -------
-        Problem
-            On the line, if there is one axis.
-
-        Raises
-        ------
-        InputError
-            As for `Problem`; shapes that differ, a spacing that is not positive.
-
-        Notes
-        -----
-        Where the cost is a sum over axes, the Gibbs kernel of entropic transport is a
-        product over them (Solomon et al., *Convolutional Wasserstein distances*,
-        2015). An iteration then takes time O(N · sum of the sides) for N pixels, in
-        the logarithmic domain at any epsilon, and O(N) memory beside a matrix for
-        each axis; so does the certificate.
-
-        Examples
-        --------
-        A spot that moves by 3 pixels and by 4:
-
-        >>> import numpy as np
-        >>> from otdist import Problem, solve
-        >>> A, B = np.zeros((2, 32, 32))
-        >>> A[10, 10] = B[13, 14] = 1
-        >>> solve(Problem.on_grid(A, B)).value
-        5.0
-        >>> result = solve(Problem.on_grid(A, B, p=2), method="sinkhorn")
-        >>> round(result.distance, 9), result.gap < 1e-9
-        (5.0, True)
-        """
-        order = _validate.as_order(p)
-        _require_metric(metric, order)
-        a, b, mass, sides = _validate.as_images(A, B, normalize)
-        steps = _validate.as_spacing(spacing, len(sides))
-        with np.errstate(over="ignore"):
-            axes = [
-                step * np.arange(side) for step, side in zip(steps, sides, strict=True)
-            ]
-        problem = cls.__new__(cls)
-        geometry = _grid_geometry(axes, metric, order)
-        problem._set(geometry, a, b, metric, order, mass)
-        _require_product(mass, geometry.largest)
-        return problem
-
     def _fill(
         self,
         geometry: Geometry,
@@ -230,8 +159,24 @@ class Problem:
         masses_a, masses_b, mass = _validate.as_masses(
             a, b, geometry.shape, of, normalize
         )
+        require_product(mass, geometry.largest)
         self._set(geometry, masses_a, masses_b, metric, p, mass)
-        _require_product(mass, geometry.largest)
+
+    @classmethod
+    def _of(
+        cls,
+        geometry: Geometry,
+        a: FloatArray,
+        b: FloatArray,
+        metric: Metric | None,
+        p: float,
+        mass: float,
+    ) -> Self:
+        """Return the problem with these fields; a and b are nobody else's."""
+        require_product(mass, geometry.largest)
+        problem = cls.__new__(cls)
+        problem._set(geometry, a, b, metric, p, mass)
+        return problem
 
     def _set(
         self,
@@ -335,80 +280,6 @@ class Problem:
         other = Problem.__new__(Problem)
         other._set(geometry, a, b, self.metric, self.p, mass)
         return other
-
-
-def _require_metric(metric: Any, p: float) -> None:
-    """Raise if the metric is unknown or does not go with the order."""
-    if isinstance(metric, str):
-        if metric not in METRICS:
-            known = ", ".join(repr(name) for name in METRICS)
-            raise InputError(
-                f"metric {metric!r} is unknown; known metrics are {known}, or pass a"
-                " function of two points"
-            )
-    elif not callable(metric):
-        raise InputError(f"metric must be a name or a function, got {metric!r}")
-    if metric == "sqeuclidean" and p != 1:
-        raise InputError(
-            f"metric='sqeuclidean' with p={p:g} would mean distances to the power"
-            f" {2 * p:g}: write metric='euclidean', p=2 for W_2, or"
-            f" metric='euclidean', p={2 * p:g} if that power is meant"
-        )
-
-
-def _point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Geometry:
-    """Choose the geometry, after making sure that its costs fit float64."""
-    on_line = x.shape[1] == 1 and isinstance(metric, str)
-    if math.isinf(p):
-        if not on_line:
-            raise InputError(
-                "p=inf is available for points on the line only; use a large finite p"
-            )
-        p = 1.0
-    if metric == "sqeuclidean" and on_line:
-        metric, p = "euclidean", 2.0
-    # On the line all metrics are |x - y|; this one takes no squares.
-    largest = largest_cost(x, y, "cityblock" if on_line else metric, p)
-    if math.isnan(largest):
-        raise InputError(f"metric {metric!r} gave nan; it must return numbers")
-    differ = bool((x.min(0) != y.max(0)).any() or (x.max(0) != y.min(0)).any())
-    # Euclidean distances go through squares, which underflow first.
-    smallest = 1e-280
-    if metric == "euclidean" and not on_line:
-        smallest = max(smallest, 1e-140**p)
-    if largest > 1e300 or (largest < smallest and differ and isinstance(metric, str)):
-        raise InputError(
-            f"distances to the power {p:g} reach {largest:.3g}, outside what float64"
-            " holds well; divide the points by a constant and multiply the distance"
-            " by it"
-        )
-    if on_line:
-        line_x, line_y = _validate.frozen(x[:, 0]), _validate.frozen(y[:, 0])
-        return Line.of(line_x, line_y, p, largest)
-    return Points(x, y, metric, p, largest)
-
-
-def _grid_geometry(axes: list[FloatArray], metric: Metric, p: float) -> Geometry:
-    """Keep the axes apart, where the cost is a sum over several; else list pixels."""
-    if len(axes) == 1 or (metric, p) not in SEPARABLE:
-        pixels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        points = _validate.frozen(pixels.reshape(-1, len(axes)))
-        return _point_geometry(points, points, metric, p)
-    assert isinstance(metric, str)
-    corners = np.array([[axis[0] for axis in axes], [axis[-1] for axis in axes]])
-    # The same checks as for points; the farthest pixels are opposite corners.
-    largest = _point_geometry(corners, corners, metric, p).largest
-    return Grid(tuple(map(_validate.frozen, axes)), metric, p, largest)
-
-
-def _require_product(mass: float, largest: float) -> None:
-    """Raise if values, cost times mass, would leave float64."""
-    size = math.log2(mass) + math.log2(largest) if largest > 0 else 0.0
-    if not -970 < size < 1000:
-        raise InputError(
-            f"costs up to {largest:.3g} times a mass of {mass:.3g} leave what float64"
-            " holds well; multiply the costs or the masses by a constant"
-        )
 
 
 def _warn_if_histograms(x: FloatArray, y: FloatArray) -> None:

@@ -42,7 +42,9 @@ MAY_IMPORT = {
     "_masses": {"_plan"},
     # A plan computes its entries by kernels; no certificate relies on how.
     "_plan": {"_exact.matrix", "_kernels.costs", "_kernels.plans"} | GEOMETRY,
-    "_problem": {"_validate"} | GEOMETRY,
+    "_ground": {"_validate"} | GEOMETRY,
+    "_structures": {"_validate", "_ground"} | GEOMETRY,
+    "_problem": {"_validate", "_ground", "_structures"} | GEOMETRY,
     "_result": {"_plan", "_problem", "_gradients"},
     "_gradients": {"_plan", "_result"} | GEOMETRY,
     # The checker takes data from others, no algorithm; its kernel is its own.
@@ -53,9 +55,11 @@ MAY_IMPORT = {
         "_plan",
         "_transform",
         "_marginals",
+        "_bottleneck",
     }
     | GEOMETRY
     | {"_kernels.certificate"},
+    "_bottleneck": {"_problem", "_result", "_plan"} | GEOMETRY,
     "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
     "_marginals": GEOMETRY
     | {"_plan", "_transform", "_kernels.certificate", "_kernels.certificate_grid"},
@@ -324,11 +328,13 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_debiased",
         "_divergences",
         "_duality",
+        "_ground",
         "_interval",
         "_lipschitz",
         "_problem",
         "_separation",
         "_solve",
+        "_structures",
         "gaussian",
         "samples",
         "datasets",
