@@ -29,7 +29,7 @@ from otdist._pairwise import pairwise
 from otdist._problem import Problem
 from otdist._result import Certificate, Result, Status
 from otdist._solve import solve
-from otdist._version import __version__
+from otdist._version import __version__ as __version__
 
 __all__ = [
     "Certificate",
@@ -40,7 +40,6 @@ __all__ = [
     "Problem",
     "Result",
     "Status",
-    "__version__",
     "align",
     "c_transform",
     "certify",
