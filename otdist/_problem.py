@@ -97,7 +97,7 @@ class Problem(Structured):
         points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
         _validate.require_same_space(points_x, points_y)
         if a is None and b is None:
-            _warn_if_histograms(points_x, points_y)
+            warn_if_histograms(points_x, points_y)
         geometry = point_geometry(points_x, points_y, metric, order)
         self._fill(geometry, a, b, metric, order, normalize)
 
@@ -282,7 +282,7 @@ class Problem(Structured):
         return other
 
 
-def _warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
+def warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
     """Warn when two vectors of probabilities are given as points on the line."""
     if x.shape != y.shape or x.shape[1] != 1 or len(x) < 2:
         return

@@ -204,8 +204,7 @@ def _as_weights(name: str, value: Any, shape: tuple[int, ...], of: str) -> _Weig
     if not 0 < total < math.inf or array.item(array.argmin()) < 0:
         _refuse_weights(name, array)
     given = array.dtype if array is value else np.asarray(value).dtype
-    tolerance = _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
-    return _Weights(array.copy(), total, tolerance)
+    return _Weights(array.copy(), total, sum_tolerance(given))
 
 
 def _sum(weights: FloatArray) -> float:
@@ -228,6 +227,23 @@ def _refuse_weights(name: str, array: FloatArray) -> NoReturn:
     if not np.count_nonzero(array):
         raise InputError(f"{name} is zero everywhere; a measure needs a positive mass")
     raise InputError(f"the sum of {name} overflows; divide the weights by a constant")
+
+
+def sum_tolerance(given: np.dtype[Any]) -> float:
+    """Return how far sums of masses may be apart, by the type the masses came in."""
+    return _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
+
+
+def as_axis(name: str, axis: Any, ndim: int) -> int:
+    """Return an axis of an array, counted from 0."""
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise InputError(f"axis must be an integer, got {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise InputError(
+            f"axis={axis} is not an axis of {name}, which has {ndim}; points lie along"
+            " that axis, and the other axes are pairs"
+        )
+    return int(axis) % ndim
 
 
 def as_cost(value: Any) -> tuple[FloatArray, float, bool]:

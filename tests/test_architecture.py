@@ -123,6 +123,15 @@ MAY_IMPORT = {
     "_lanes": {"_double_double", "_histograms", "_kernels.divergences"},
     "_divergences": {"_histograms", "_double_double", "_lanes"},
     "_f_divergences": {"_divergences", "_histograms", "_double_double", "_lanes"},
+    "_line_bounds": {"_kernels.certificate_line"},
+    # Solves and certifies many pairs at once; what it refuses goes to `_solve`.
+    "_along": {
+        "_ground",
+        "_kernels.line",
+        "_line_bounds",
+        "_problem",
+        "_validate",
+    },
     "_align": {"_validate"},
     "_rays": set(),
     "_critics": {"_critics", "_problem", "_solve"} | GEOMETRY,
@@ -323,6 +332,7 @@ def test_only_the_problem_and_the_entry_points_validate():
     """Below Problem nobody checks anything: as_* is called at the top only."""
     entry_points = {
         "_align",
+        "_along",
         "_certify",
         "_compare",
         "_debiased",
