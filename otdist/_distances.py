@@ -125,7 +125,7 @@ def wasserstein_distance(
 
     A measure against each of three others:
 
-    >>> wasserstein_distance([0, 1], [[0, 1], [0, 3], [5, 6]], axis=-1)
+    >>> wasserstein_distance([0, 2], [[0, 2], [0, 4], [5, 7]], axis=-1)
     array([0., 1., 5.])
     """
 
