@@ -37,8 +37,8 @@ def radix_sort(
     low, high = values[0], values[0]
     for i in range(n):
         low, high = min(low, values[i]), max(high, values[i])
-    scale = 2.0**_KEY_BITS / (high - low) if high > low else 0.0
-    if not 0.0 <= scale < np.inf or n >= 1 << 30:
+    scale = 2.0**_KEY_BITS / (high - low) if high > low else 1.0
+    if not 0.0 < scale < np.inf or n >= 1 << 30:
         return False
     counts[:] = 0
     top, mask = (1 << _KEY_BITS) - 1, (1 << _DIGIT_BITS) - 1
