@@ -70,6 +70,7 @@ class Lanes(NamedTuple):
     p: float
     n_jobs: int
     normalize: bool
+    concave: bool = False
 
 
 def require_line(metric: Metric, method: str) -> None:
@@ -112,7 +113,7 @@ def distances_along(
 
     `one` returns the distance of one pair, by another path, or words what is wrong.
     """
-    p, n_jobs = as_order(options.p), as_jobs(options.n_jobs)
+    p, n_jobs = as_order(options.p, options.concave), as_jobs(options.n_jobs)
     sides = _side("x", x, "a", a, axis), _side("y", y, "b", b, axis)
     try:
         lanes = np.broadcast_shapes(*sides[0].shapes(), *sides[1].shapes())
@@ -123,7 +124,7 @@ def distances_along(
             f" {', '.join(map(str, shapes))}"
         ) from None
     values = np.full(math.prod(lanes), np.nan)
-    if len(values) and _are_finite(sides):
+    if p >= 1 and len(values) and _are_finite(sides):
         _warn_if_histograms(sides, lanes)
 
         def laid_out(side: Side) -> Rows:

@@ -24,6 +24,7 @@ def wasserstein_distance(
     metric: Metric = "euclidean",
     method: str = "auto",
     normalize: bool = False,
+    concave: bool = False,
     axis: None = None,
     n_jobs: int = 1,
     progress: bool = False,
@@ -41,6 +42,7 @@ def wasserstein_distance(
     metric: Metric = "euclidean",
     method: str = "auto",
     normalize: bool = False,
+    concave: bool = False,
     axis: int,
     n_jobs: int = 1,
     progress: bool = False,
@@ -57,6 +59,7 @@ def wasserstein_distance(
     metric: Metric = "euclidean",
     method: str = "auto",
     normalize: bool = False,
+    concave: bool = False,
     axis: int | None = None,
     n_jobs: int = 1,
     progress: bool = False,
@@ -83,6 +86,9 @@ def wasserstein_distance(
         See `solve`.
     normalize : bool, default False
         Divide each side's masses by their sum first.
+    concave : bool, default False
+        Take 0 < p < 1, on the line only: the least cost of ``|x - y| ** p``, of which
+        no root is taken. In units of distance ** p, and a metric between measures.
     axis : int, optional
         Many pairs on the line at once: the points of a measure lie along this axis
         of x and of y, their masses along that of a and b, and the other axes are
@@ -132,11 +138,13 @@ def wasserstein_distance(
     def one(
         x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None
     ) -> float:
-        problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize)
+        problem = Problem(
+            x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave
+        )
         result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
         return proved(result).distance
 
-    lanes = Lanes(p, n_jobs, normalize)
+    lanes = Lanes(p, n_jobs, normalize, concave)
     if axis is not None:
         require_line(metric, method)
         return distances_along(x, y, a, b, axis, lanes, one)

@@ -10,6 +10,7 @@ import numpy as np
 from otdist import _validate
 from otdist._errors import InputError
 from otdist._geometry import Geometry
+from otdist._geometry.concave import Concave
 from otdist._geometry.grid import SEPARABLE, Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import METRICS, Points, largest_cost
@@ -44,6 +45,11 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
                 "p=inf is available for points on the line only; use a large finite p"
             )
         p = 1.0
+    if p < 1 and not on_line:
+        raise InputError(
+            f"p={p:g} with concave=True is for points on the line, with a metric known by"
+            " name; elsewhere pass the matrix distance**p to emd"
+        )
     if metric == "sqeuclidean" and on_line:
         metric, p = "euclidean", 2.0
     # On the line all metrics are |x - y|; this one takes no squares.
@@ -63,6 +69,8 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
         )
     if on_line:
         line_x, line_y = _validate.frozen(x[:, 0]), _validate.frozen(y[:, 0])
+        if p < 1:
+            return Concave(line_x, line_y, p, largest)
         return Line.of(line_x, line_y, p, largest)
     return Points(x, y, metric, p, largest)
 

@@ -45,6 +45,9 @@ class Problem(Structured):
         p = inf (the largest distance moved counts) on the line only.
     normalize : bool, default False
         Divide each side's masses by their sum first.
+    concave : bool, default False
+        Take 0 < p < 1, on the line only. The cost ``|x - y| ** p`` is then a metric by
+        itself, so that no root is taken: ``distance`` is ``value``.
 
     Attributes
     ----------
@@ -91,8 +94,9 @@ class Problem(Structured):
         metric: Metric = "euclidean",
         p: float = 1,
         normalize: bool = False,
+        concave: bool = False,
     ) -> None:
-        order = _validate.as_order(p)
+        order = _validate.as_order(p, concave)
         require_metric(metric, order)
         points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
         _validate.require_same_space(points_x, points_y)

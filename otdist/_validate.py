@@ -308,14 +308,23 @@ def as_inside(name: str, value: Any, least: float, most: float, wanted: str) -> 
     return number
 
 
-def as_order(p: Any) -> float:
-    """Return the order p as a float, 1 <= p <= inf."""
-    if not as_number("p", p, "a real number >= 1 or inf") >= 1:
+def as_order(p: Any, concave: Any = False) -> float:
+    """Return the order p as a float, 1 <= p <= inf; if `concave`, 0 < p < 1."""
+    order = as_number("p", p, "a real number >= 1 or inf")
+    if not isinstance(concave, bool | np.bool_):
+        raise InputError(f"concave must be True or False, got {concave!r}")
+    if concave and not 0 < order < 1:
         raise InputError(
-            f"p must be >= 1, got {p}; for p < 1 the cost is concave and W_p is no"
-            " distance: pass the matrix distance**p to emd"
+            f"with concave=True p must be between 0 and 1, got {p}; leave it out for"
+            " p >= 1"
         )
-    return float(p)
+    if not concave and not order >= 1:
+        raise InputError(
+            f"p must be >= 1, got {p}; for p < 1 the cost is concave and its root no"
+            " distance: for points on the line pass concave=True, which takes no root,"
+            " elsewhere the matrix distance**p to emd"
+        )
+    return order
 
 
 def as_vector(name: str, value: Any, n: int) -> FloatArray:
