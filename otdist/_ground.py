@@ -10,6 +10,7 @@ import numpy as np
 from otdist import _validate
 from otdist._errors import InputError
 from otdist._geometry import Geometry
+from otdist._geometry.circle import Circle, reduced
 from otdist._geometry.concave import Concave
 from otdist._geometry.grid import SEPARABLE, Grid
 from otdist._geometry.line import Line
@@ -86,6 +87,25 @@ def grid_geometry(axes: list[FloatArray], metric: Metric, p: float) -> Geometry:
     # The same checks as for points; the farthest pixels are opposite corners.
     largest = point_geometry(corners, corners, metric, p).largest
     return Grid(tuple(map(_validate.frozen, axes)), metric, p, largest)
+
+
+def circle_geometry(x: FloatArray, y: FloatArray, period: float, p: float) -> Geometry:
+    """Bring positions into one turn, after making sure that costs fit float64."""
+    if math.isinf(p):
+        raise InputError("p=inf is not available on the circle; use a large finite p")
+    circle = Circle.of(
+        _validate.frozen(reduced(x, period)),
+        _validate.frozen(reduced(y, period)),
+        period,
+        p,
+    )
+    if not 1e-280 < circle.largest < 1e300:
+        raise InputError(
+            f"distances to the power {p:g} reach {circle.largest:.3g}, outside what"
+            " float64 holds well; divide positions and period by a constant and"
+            " multiply the distance by it"
+        )
+    return circle
 
 
 def require_product(mass: float, largest: float) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from otdist import _validate
 from otdist._errors import warn
 from otdist._geometry import Geometry
+from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
@@ -227,7 +228,7 @@ class Problem(Structured):
     @property
     def is_metric(self) -> bool:
         """Whether the cost is a true metric, as Kantorovich-Rubinstein needs."""
-        known = isinstance(self.metric, str) and METRICS[self.metric]
+        known = isinstance(self.metric, str) and METRICS.get(self.metric, False)
         return known and self.p == 1
 
     @property
@@ -244,7 +245,9 @@ class Problem(Structured):
         geometry = self.geometry
         if isinstance(geometry, Grid):
             return np.array_equal(self.a, self.b)
-        if isinstance(geometry, Dense) or not isinstance(geometry, Points | Line):
+        if isinstance(geometry, Dense) or not isinstance(
+            geometry, Points | Line | Circle
+        ):
             return False
         return np.array_equal(geometry.x, geometry.y) and np.array_equal(self.a, self.b)
 

@@ -98,6 +98,18 @@ def as_points(name: str, value: Any) -> FloatArray:
     return frozen(array.copy())
 
 
+def as_positions(name: str, value: Any) -> FloatArray:
+    """Return finite positions (n,), n >= 1."""
+    array = as_float64(name, value)
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(
+            f"{name} must have shape (n,), positions on the circle with n >= 1, got"
+            f" {array.shape}"
+        )
+    require_finite(name, array)
+    return array
+
+
 def as_points_in(name: str, value: Any, d: int) -> FloatArray:
     """Return points of d coordinates."""
     points = as_points(name, value)

@@ -60,7 +60,12 @@ MAY_IMPORT = {
     | GEOMETRY
     | {"_kernels.certificate"},
     "_bottleneck": {"_problem", "_result", "_plan"} | GEOMETRY,
-    "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
+    "_transform": GEOMETRY
+    | {
+        "_kernels.certificate",
+        "_kernels.certificate_grid",
+        "_kernels.certificate_line",
+    },
     "_marginals": GEOMETRY
     | {"_plan", "_transform", "_kernels.certificate", "_kernels.certificate_grid"},
     "_exact": {
@@ -97,6 +102,7 @@ MAY_IMPORT = {
     }
     | GEOMETRY,
     "_solvers": {
+        "_kernels.circle",
         "_problem",
         "_result",
         "_masses",

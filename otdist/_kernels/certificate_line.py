@@ -420,3 +420,45 @@ def _longest_crossing(
         if must_fit > 0.0:
             longest = max(longest, y[j] - x[i])
     return longest
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def circle_minimum(
+    x: np.ndarray,
+    f: np.ndarray,
+    y: np.ndarray,
+    period: float,
+    p: float,
+    where: np.ndarray,
+    best: np.ndarray,
+) -> None:
+    """Write ``min_i arc(x[i], y[j]) ** p - f[i]`` to best, for sorted positions, p >= 1.
+
+    Three turns of x make it a minimum over a line, on which the minimising i never
+    falls as j grows. `where` (m,) int64 is scratch.
+    """
+    n, m, half = x.size, y.size, 0.5 * period
+    step = 1
+    while step < m:
+        step *= 2
+    while step >= 1:
+        for j in range(step - 1, m, 2 * step):
+            low = where[j - step] if j >= step else 0
+            high = where[j + step] if j + step < m else 3 * n - 1
+            least, first = np.inf, low
+            for k in range(low, high + 1):
+                i = k % n
+                if k < n:
+                    distance = (half - x[i]) + (y[j] + half)
+                elif k < 2 * n:
+                    distance = abs(x[i] - y[j])
+                else:
+                    distance = (half - y[j]) + (x[i] + half)
+                if p == 2.0:
+                    distance *= distance
+                elif p != 1.0:
+                    distance = distance**p
+                if distance - f[i] < least:
+                    least, first = distance - f[i], k
+            best[j], where[j] = least, first
+        step //= 2
