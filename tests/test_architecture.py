@@ -29,6 +29,7 @@ MAY_IMPORT = {
     # them: see CONTRIBUTING.md. The checker's kernel shares nothing with any.
     "_kernels": {
         "_kernels.simd",
+        "_kernels.levels",
         "_kernels.costs",
         "_kernels.tree",
         "_kernels.clusters",

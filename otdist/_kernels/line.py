@@ -3,13 +3,11 @@
 Masses are integers, so that ties are exact, and levels are merged without branches.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
-# The total mass in integer units stays below 2**61, so that no sum overflows.
-_TOTAL_BITS = 61
+from otdist._kernels.levels import integer_levels, northwest, power
+
 # Bits of a key that place a point in the range of all, and digits they are sorted by.
 _KEY_BITS = 33
 _DIGIT_BITS = 11
@@ -120,135 +118,15 @@ def couple(
     masses are out of range.
     """
     for k in range(n_arcs.size):
-        unit = _integer_levels(
+        unit = integer_levels(
             a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b
         )
         n_arcs[k] = 0
         if unit == 0.0:
             continue
-        n_arcs[k] = _northwest(level_a, level_b, unit, rows[k], columns[k], mass[k])
+        n_arcs[k] = northwest(level_a, level_b, unit, rows[k], columns[k], mass[k])
         if p < np.inf:
             _potentials(x[which[0, k]], y[which[1, k]], level_a, level_b, p, f[k], g[k])
-
-
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _integer_levels(
-    a: np.ndarray,
-    b: np.ndarray,
-    factor: float,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-) -> float:
-    """Write running sums of masses as integers, and return their unit.
-
-    As `_masses.quantise` does: exact for uniform measures and for masses with a common
-    binary unit; else rounded, and the largest mass takes what is then missing.
-    """
-    n, m = a.size, b.size
-    total, spread = 0.0, 0
-    for i in range(n):
-        total += a[i]
-        spread += a[i] != a[0]
-    for j in range(m):
-        spread += b[j] != b[0]
-    if not (1e-250 < total < 1e250 and 0.0 < factor < np.inf):
-        return 0.0
-    if spread == 0:
-        common = math.gcd(n, m)
-        for i in range(n):
-            level_a[i] = (i + 1) * (m // common)
-        for j in range(m):
-            level_b[j] = (j + 1) * (n // common)
-        return a[0] / (m // common)
-    shift = _TOTAL_BITS - math.frexp(total)[1]
-    scale = math.ldexp(1.0, shift)
-    whole_a, largest_a = _round_up(a, scale, level_a)
-    whole_b, largest_b = _round_up(b, factor * scale, level_b)
-    # What is missing is far less than the largest mass.
-    if whole_a < whole_b:
-        level_a[largest_a] += whole_b - whole_a
-    else:
-        level_b[largest_b] += whole_a - whole_b
-    for i in range(1, n):
-        level_a[i] += level_a[i - 1]
-    for j in range(1, m):
-        level_b[j] += level_b[j - 1]
-    return math.ldexp(1.0, -shift)
-
-
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _round_up(mass: np.ndarray, scale: float, whole: np.ndarray) -> tuple[int, int]:
-    """Write masses times `scale` as integers, no positive one as 0.
-
-    Returns their sum and the index of the largest.
-    """
-    total, largest, where = 0, 0, 0
-    for i in range(mass.size):
-        part = int(np.rint(mass[i] * scale))
-        part = max(part, 1) if mass[i] > 0.0 else 0
-        whole[i] = part
-        total += part
-        if part > largest:
-            largest, where = part, i
-    return total, where
-
-
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _northwest(
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    unit: float,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    mass: np.ndarray,
-) -> int:
-    """Write the arcs with mass of the staircase; return how many there are."""
-    i, j, k, below = 0, 0, 0, 0
-    while i < level_a.size and j < level_b.size:
-        ends_a, ends_b = level_a[i], level_b[j]
-        level = min(ends_a, ends_b)
-        rows[k], columns[k], mass[k] = i, j, (level - below) * unit
-        k += level > below
-        i += ends_a <= ends_b
-        j += ends_b <= ends_a
-        below = level
-    return k
-
-
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _cost(x: float, y: float, p: float) -> float:
-    distance = abs(x - y)
-    if p == 1.0:
-        return distance
-    return distance * distance if p == 2.0 else distance**p
 
 
 @njit(
@@ -274,13 +152,13 @@ def _potentials(
     """
     n, m = x.size, y.size
     i, j = 0, 0
-    cost = _cost(x[0], y[0], p)
+    cost = power(abs(x[0] - y[0]), p)
     down, lost_down, along, lost_along = 0.0, 0.0, cost, 0.0
     f[0], g[0] = down, along
     while i < n - 1 or j < m - 1:
         if j == m - 1 or (i < n - 1 and level_a[i] <= level_b[j]):
             i += 1
-            new = _cost(x[i], y[j], p)
+            new = power(abs(x[i] - y[j]), p)
             step = new - cost
             total = down + step
             part = total - down
@@ -289,7 +167,7 @@ def _potentials(
             f[i] = down + lost_down
         else:
             j += 1
-            new = _cost(x[i], y[j], p)
+            new = power(abs(x[i] - y[j]), p)
             step = new - cost
             total = along + step
             part = total - along
