@@ -134,11 +134,14 @@ MAY_IMPORT = {
     # Solves and certifies many pairs at once; what it refuses goes to `_solve`.
     "_along": {
         "_ground",
+        "_kernels.circle",
         "_kernels.line",
         "_line_bounds",
         "_problem",
         "_validate",
-    },
+    }
+    | GEOMETRY,
+    "_to_uniform": {"_result", "_validate"} | GEOMETRY,
     "_align": {"_validate"},
     "_rays": set(),
     "_critics": {"_critics", "_problem", "_solve"} | GEOMETRY,
@@ -352,6 +355,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_separation",
         "_solve",
         "_structures",
+        "_to_uniform",
         "gaussian",
         "samples",
         "datasets",

@@ -193,8 +193,8 @@ def test_a_pair_that_is_not_proved_is_named(monkeypatch):
 
     good = along._claims
 
-    def spoilt(measures, p, buffers):
-        claims = good(measures, p, buffers)
+    def spoilt(measures, cost, buffers):
+        claims = good(measures, cost, buffers)
         claims.mass[[1, 2], 0] *= 1.001
         return claims
 
@@ -313,7 +313,7 @@ def one_pair(rng, n, m, p):
     measures = Measures(
         x[None], y[None], a[None], b[None], np.zeros((4, 1), np.int64), np.ones(1)
     )
-    claims = along._claims(measures, p, along._Buffers.of(n, m, 1))
+    claims = along._claims(measures, (p, 0.0), along._Buffers.of(n, m, 1))
     return measures, claims
 
 

@@ -1,4 +1,4 @@
-"""Compiled certificates of couplings on the line: many pairs, or one large one.
+"""Compiled certificates of couplings on line and circle: many pairs, or a large one.
 
 Used by nothing else, and by no solver. Weak duality, as in `_certify`: the cost of a
 coupling from above, any potential and its c-transform from below; for p = inf the
@@ -22,6 +22,7 @@ def line_bounds(
     which: np.ndarray,
     factor: np.ndarray,
     p: float,
+    period: float,
     rows: np.ndarray,
     columns: np.ndarray,
     mass: np.ndarray,
@@ -35,20 +36,25 @@ def line_bounds(
 ) -> None:
     """Certify couplings of pairs, given by the indices `which` of their measures.
 
+    On a circle, if there is a period, with positions within half of it of 0.
+
     Pair k has points ``x[which[0, k]]``, ``y[which[1, k]]``, both sorted, with masses
     ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``; its claim is ``n_arcs[k]`` arcs
     and the potential ``f[k]``. To ``out[k]`` go lower bound, cost of the arcs, rounding
     that may be between them, marginal error, mass, and the largest cost of the points.
     All are NaN where points are not sorted, or arcs, masses or potentials not as they
-    must be. `sums` (n + m,), `sides` (2, n), `best` (m,) and
+    must be. `sums` (n + m,), `sides` (3, n), `best` (m,) and
     `spare` (m,) int64 are scratch.
     """
-    n, m = x.shape[1], y.shape[1]
+    n = x.shape[1]
     for k in range(n_arcs.size):
         out[k] = np.nan
         points_x, points_y = x[which[0, k]], y[which[1, k]]
         weights_a, weights_b = a[which[2, k]], b[which[3, k]]
         if not (_is_sorted(points_x) and _is_sorted(points_y)):
+            continue
+        start, stop = min(points_x[0], points_y[0]), max(points_x[-1], points_y[-1])
+        if period > 0.0 and not -0.5 * period <= start <= stop <= 0.5 * period:
             continue
         if not 0 < n_arcs[k] <= rows.shape[1]:
             continue
@@ -58,8 +64,8 @@ def line_bounds(
         error, total = _error(weights_a, 1.0, sums[:n])
         error += _error(weights_b, factor[k], sums[n:])[0]
         out[k, 3], out[k, 4] = error, total
-        ends = max(points_x[n - 1], points_y[m - 1]) - min(points_x[0], points_y[0])
-        out[k, 5] = ends if p == np.inf else ends**p
+        longest = stop - start if period == 0.0 else 0.5 * period
+        out[k, 5] = longest if p == np.inf else longest**p
         if p == np.inf:
             _bound_longest(
                 points_x,
@@ -74,10 +80,16 @@ def line_bounds(
                 out[k],
             )
             continue
-        if p == 1.0:
-            _nearest_sums(points_x, weights_a, f[k], points_y, sides, best)
+        # Atoms without mass constrain nothing.
+        known = sides[0]
+        for i in range(n):
+            known[i] = f[k, i] if weights_a[i] > 0.0 else -np.inf
+        if period > 0.0:
+            _minima_around(points_x, known, points_y, period, p, spare, best)
+        elif p == 1.0:
+            _nearest_sums(points_x, known, points_y, sides[1:], best)
         else:
-            _monotone_minima(points_x, weights_a, f[k], points_y, p, spare, best)
+            _monotone_minima(points_x, known, points_y, p, spare, best)
         _bound_sum(
             points_x,
             points_y,
@@ -85,6 +97,7 @@ def line_bounds(
             weights_b,
             factor[k],
             p,
+            period,
             rows[k, :arcs],
             columns[k, :arcs],
             mass[k, :arcs],
@@ -96,14 +109,7 @@ def line_bounds(
         )
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _is_sorted(points: np.ndarray) -> bool:
     n_bad = 0
     for i in range(1, points.size):
@@ -164,13 +170,12 @@ def _error(weights: np.ndarray, factor: float, sums: np.ndarray) -> tuple[float,
 )
 def _nearest_sums(
     x: np.ndarray,
-    a: np.ndarray,
     f: np.ndarray,
     y: np.ndarray,
     spare: np.ndarray,
     best: np.ndarray,
 ) -> None:
-    """Write ``min_i |x[i] - y[j]| - f[i]``, over atoms with mass.
+    """Write ``min_i |x[i] - y[j]| - f[i]``.
 
     `spare` (2, n) takes the same minimum at the points x, over atoms to the left and to
     the right. It moves from point to point by what is between them: an offset common
@@ -185,8 +190,8 @@ def _nearest_sums(
         from_left += x[k] - last_left
         from_right += last_right - x[i]
         last_left, last_right = x[k], x[i]
-        from_left = min(from_left, -f[k] if a[k] > 0.0 else np.inf)
-        from_right = min(from_right, -f[i] if a[i] > 0.0 else np.inf)
+        from_left = min(from_left, -f[k])
+        from_right = min(from_right, -f[i])
         left[k], right[i] = from_left, from_right
     i = 0
     for j in range(y.size):
@@ -199,19 +204,23 @@ def _nearest_sums(
         )
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _cost_of(x: float, y: float, p: float) -> float:
-    distance = abs(x - y)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def _to_power(distance: float, p: float) -> float:
     if p == 1.0:
         return distance
-    return distance * distance if p == 2.0 else distance**p
+    if p == 2.0:
+        return distance * distance
+    return distance * distance * distance if p == 3.0 else distance**p
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def _distance(x: float, y: float, period: float) -> float:
+    """Return ``|x - y|``, or the shorter arc if there is a period."""
+    distance = abs(x - y)
+    if period == 0.0:
+        return distance
+    half = 0.5 * period
+    return min(distance, (half - max(x, y)) + (min(x, y) + half))
 
 
 @njit(
@@ -224,14 +233,13 @@ def _cost_of(x: float, y: float, p: float) -> float:
 )
 def _monotone_minima(
     x: np.ndarray,
-    a: np.ndarray,
     f: np.ndarray,
     y: np.ndarray,
     p: float,
     where: np.ndarray,
     best: np.ndarray,
 ) -> None:
-    """Write ``min_i |x[i] - y[j]| ** p - f[i]``, over atoms with mass, for p >= 1.
+    """Write ``min_i |x[i] - y[j]| ** p - f[i]``; for p >= 1.
 
     The minimising i never falls as j grows. Halving the step between the j that
     are done scans O(n + m) pairs a level.
@@ -246,11 +254,103 @@ def _monotone_minima(
             high = where[j + step] if j + step < m else n - 1
             least, first = np.inf, low
             for i in range(low, high + 1):
-                slack = _cost_of(x[i], y[j], p) - f[i]
-                if a[i] > 0.0 and slack < least:
+                slack = _to_power(abs(x[i] - y[j]), p) - f[i]
+                if slack < least:
                     least, first = slack, i
             best[j], where[j] = least, first
         step //= 2
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def circle_minimum(
+    x: np.ndarray,
+    f: np.ndarray,
+    y: np.ndarray,
+    period: float,
+    p: float,
+    where: np.ndarray,
+    best: np.ndarray,
+) -> None:
+    """Write ``min_i arc(x[i], y[j]) ** p - f[i]``, for sorted positions, p >= 1.
+
+    `where` (m,) int64 is scratch.
+    """
+    _minima_around(x, f, y, period, p, where, best)
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _minima_around(
+    x: np.ndarray,
+    f: np.ndarray,
+    y: np.ndarray,
+    period: float,
+    p: float,
+    where: np.ndarray,
+    best: np.ndarray,
+) -> None:
+    """Write ``min_i arc(x[i], y[j]) ** p - f[i]``, for p >= 1.
+
+    Three turns of x make it a minimum over a line, on which the minimising i never
+    falls as j grows, and rises by n around the circle: the first column tells where
+    to look for all others.
+    """
+    n, m = x.size, y.size
+    _scan_around(x, f, y, period, p, 0, 0, 3 * n - 1, where, best)
+    first, last = where[0], min(where[0] + n, 3 * n - 1)
+    step = 1
+    while step < m:
+        step *= 2
+    while step >= 1:
+        for j in range(step - 1, m, 2 * step):
+            low = where[j - step] if j >= step else first
+            high = where[j + step] if j + step < m else last
+            _scan_around(x, f, y, period, p, j, low, high, where, best)
+        step //= 2
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _scan_around(
+    x: np.ndarray,
+    f: np.ndarray,
+    y: np.ndarray,
+    period: float,
+    p: float,
+    j: int,
+    low: int,
+    high: int,
+    where: np.ndarray,
+    best: np.ndarray,
+) -> None:
+    """Look for the least slack of column j among rows of three turns."""
+    n, half = x.size, 0.5 * period
+    least, first = np.inf, low
+    for k in range(low, high + 1):
+        i = k - n if k >= n else k
+        i = i - n if i >= n else i
+        if k < n:
+            distance = (half - x[i]) + (y[j] + half)
+        elif k < 2 * n:
+            distance = abs(x[i] - y[j])
+        else:
+            distance = (half - y[j]) + (x[i] + half)
+        slack = _to_power(distance, p) - f[i]
+        if slack < least:
+            least, first = slack, k
+    best[j], where[j] = least, first
 
 
 # Terms that are added up in any order; sums of such blocks are exact as far as matters.
@@ -325,6 +425,7 @@ def _bound_sum(
     b: np.ndarray,
     factor: float,
     p: float,
+    period: float,
     rows: np.ndarray,
     columns: np.ndarray,
     mass: np.ndarray,
@@ -338,7 +439,8 @@ def _bound_sum(
     n = x.size
     upper, lost = 0.0, 0.0
     for k in range(mass.size):
-        term = mass[k] * _cost_of(x[rows[k]], y[columns[k]], p)
+        distance = _distance(x[rows[k]], y[columns[k]], period)
+        term = mass[k] * _to_power(distance, p)
         new = upper + term
         part = new - upper
         lost += (upper - (new - part)) + (term - part)
@@ -392,14 +494,7 @@ def _bound_longest(
     out[0], out[1], out[2] = min(lower, upper), upper, 0.0
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _longest_crossing(
     x: np.ndarray,
     a: np.ndarray,
@@ -420,45 +515,3 @@ def _longest_crossing(
         if must_fit > 0.0:
             longest = max(longest, y[j] - x[i])
     return longest
-
-
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def circle_minimum(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    period: float,
-    p: float,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i arc(x[i], y[j]) ** p - f[i]`` to best, for sorted positions, p >= 1.
-
-    Three turns of x make it a minimum over a line, on which the minimising i never
-    falls as j grows. `where` (m,) int64 is scratch.
-    """
-    n, m, half = x.size, y.size, 0.5 * period
-    step = 1
-    while step < m:
-        step *= 2
-    while step >= 1:
-        for j in range(step - 1, m, 2 * step):
-            low = where[j - step] if j >= step else 0
-            high = where[j + step] if j + step < m else 3 * n - 1
-            least, first = np.inf, low
-            for k in range(low, high + 1):
-                i = k % n
-                if k < n:
-                    distance = (half - x[i]) + (y[j] + half)
-                elif k < 2 * n:
-                    distance = abs(x[i] - y[j])
-                else:
-                    distance = (half - y[j]) + (x[i] + half)
-                if p == 2.0:
-                    distance *= distance
-                elif p != 1.0:
-                    distance = distance**p
-                if distance - f[i] < least:
-                    least, first = distance - f[i], k
-            best[j], where[j] = least, first
-        step //= 2
