@@ -117,14 +117,7 @@ def _is_sorted(points: np.ndarray) -> bool:
     return n_bad == 0
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _add_up(
     rows: np.ndarray, columns: np.ndarray, mass: np.ndarray, sums: np.ndarray, n: int
 ) -> bool:
@@ -385,14 +378,7 @@ def _block(
     return total, size, weighted
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _balance(
     weights: np.ndarray, values: np.ndarray, shift: float, off: np.ndarray
 ) -> tuple[float, float, float]:
@@ -462,14 +448,7 @@ def _bound_sum(
     out[0], out[1], out[2] = lower, upper, hidden
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _bound_longest(
     x: np.ndarray,
     y: np.ndarray,
