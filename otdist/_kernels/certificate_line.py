@@ -64,7 +64,9 @@ def line_bounds(
         error, total = _error(weights_a, 1.0, sums[:n])
         error += _error(weights_b, factor[k], sums[n:])[0]
         out[k, 3], out[k, 4] = error, total
-        longest = stop - start if period == 0.0 else 0.5 * period
+        longest = stop - start
+        if period > 0.0:
+            longest = _longest_arc(points_x, points_y, longest, period)
         out[k, 5] = longest if p == np.inf else longest**p
         if p == np.inf:
             _bound_longest(
@@ -153,14 +155,7 @@ def _error(weights: np.ndarray, factor: float, sums: np.ndarray) -> tuple[float,
     return error, total
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _nearest_sums(
     x: np.ndarray,
     f: np.ndarray,
@@ -198,6 +193,22 @@ def _nearest_sums(
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def _longest_arc(x: np.ndarray, y: np.ndarray, whole: float, period: float) -> float:
+    """Return a bound on all arcs: all but the largest gap of positions, or half."""
+    i, j, half, gap = 0, 0, 0.5 * period, period - whole
+    last = min(x[0], y[0])
+    for _ in range(x.size + y.size):
+        from_x = j == y.size or (i < x.size and x[i] <= y[j])
+        position = x[i] if from_x else y[j]
+        if position - last > gap:
+            gap, whole = position - last, (half - position) + (last + half)
+        last = position
+        i += from_x
+        j += not from_x
+    return min(whole, half)
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _to_power(distance: float, p: float) -> float:
     if p == 1.0:
         return distance
@@ -216,14 +227,7 @@ def _distance(x: float, y: float, period: float) -> float:
     return min(distance, (half - max(x, y)) + (min(x, y) + half))
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _monotone_minima(
     x: np.ndarray,
     f: np.ndarray,
@@ -308,14 +312,7 @@ def _minima_around(
         step //= 2
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _scan_around(
     x: np.ndarray,
     f: np.ndarray,
