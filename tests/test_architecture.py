@@ -28,6 +28,7 @@ MAY_IMPORT = {
     # The kernel files that others may use. Numba's cache of those misses changes in
     # them: see CONTRIBUTING.md. The checker's kernel shares nothing with any.
     "_kernels": {
+        "_kernels.certificate_minima",  # of checkers by checkers only, see below
         "_kernels.simd",
         "_kernels.levels",
         "_kernels.costs",
@@ -65,7 +66,7 @@ MAY_IMPORT = {
     | {
         "_kernels.certificate",
         "_kernels.certificate_grid",
-        "_kernels.certificate_line",
+        "_kernels.certificate_minima",
     },
     "_marginals": GEOMETRY
     | {"_plan", "_transform", "_kernels.certificate", "_kernels.certificate_grid"},
@@ -438,6 +439,14 @@ GOOD = (
 def test_the_kernel_check_finds_planted_faults(source, fault):
     assert any(fault in found for found in kernel_faults(source)), source
     assert kernel_faults(GOOD) == []
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
+def test_kernels_of_checkers_and_of_solvers_share_nothing(path):
+    used = {module for module, _ in imports_of(path.read_text())}
+    ours = {module for module in used if module.startswith("otdist.")}
+    of_checkers = {module for module in ours if "certificate" in module}
+    assert of_checkers == (ours if path.stem.startswith("certificate") else set())
 
 
 def test_every_kernel_file_is_checked():

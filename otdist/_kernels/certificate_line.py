@@ -8,6 +8,13 @@ longest arc and Strassen's theorem.
 import numpy as np
 from numba import njit
 
+from otdist._kernels.certificate_minima import (
+    minima_around,
+    monotone_minima,
+    nearest_sums,
+    to_power,
+)
+
 _EPS = 2.0**-52
 # Part of the mass that is rounding of the weights, for p = inf.
 _SLACK = 1e-12
@@ -87,11 +94,11 @@ def line_bounds(
         for i in range(n):
             known[i] = f[k, i] if weights_a[i] > 0.0 else -np.inf
         if period > 0.0:
-            _minima_around(points_x, known, points_y, period, p, spare, best)
+            minima_around(points_x, known, points_y, period, p, spare, best)
         elif p == 1.0:
-            _nearest_sums(points_x, known, points_y, sides[1:], best)
+            nearest_sums(points_x, known, points_y, sides[1:], spare, best)
         else:
-            _monotone_minima(points_x, known, points_y, p, spare, best)
+            monotone_minima(points_x, known, points_y, p, spare, best)
         _bound_sum(
             points_x,
             points_y,
@@ -111,7 +118,14 @@ def line_bounds(
         )
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _is_sorted(points: np.ndarray) -> bool:
     n_bad = 0
     for i in range(1, points.size):
@@ -119,7 +133,14 @@ def _is_sorted(points: np.ndarray) -> bool:
     return n_bad == 0
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _add_up(
     rows: np.ndarray, columns: np.ndarray, mass: np.ndarray, sums: np.ndarray, n: int
 ) -> bool:
@@ -155,44 +176,14 @@ def _error(weights: np.ndarray, factor: float, sums: np.ndarray) -> tuple[float,
     return error, total
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def _nearest_sums(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    spare: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i |x[i] - y[j]| - f[i]``.
-
-    `spare` (2, n) takes the same minimum at the points x, over atoms to the left and to
-    the right. It moves from point to point by what is between them: an offset common
-    to all points costs no digits.
-    """
-    n, i = x.size, 0
-    left, right = spare[0], spare[1]
-    from_left, from_right = np.inf, np.inf
-    last_left, last_right = x[0], x[n - 1]
-    for k in range(n):
-        i = n - 1 - k
-        from_left += x[k] - last_left
-        from_right += last_right - x[i]
-        last_left, last_right = x[k], x[i]
-        from_left = min(from_left, -f[k])
-        from_right = min(from_right, -f[i])
-        left[k], right[i] = from_left, from_right
-    i = 0
-    for j in range(y.size):
-        while i < n and x[i] <= y[j]:
-            i += 1
-        below, above = max(i - 1, 0), min(i, n - 1)
-        best[j] = min(
-            left[below] + (y[j] - x[below]) if i > 0 else np.inf,
-            right[above] + (x[above] - y[j]) if i < n else np.inf,
-        )
-
-
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _longest_arc(x: np.ndarray, y: np.ndarray, whole: float, period: float) -> float:
     """Return a bound on all arcs: all but the largest gap of positions, or half."""
     i, j, half, gap = 0, 0, 0.5 * period, period - whole
@@ -208,16 +199,14 @@ def _longest_arc(x: np.ndarray, y: np.ndarray, whole: float, period: float) -> f
     return min(whole, half)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def _to_power(distance: float, p: float) -> float:
-    if p == 1.0:
-        return distance
-    if p == 2.0:
-        return distance * distance
-    return distance * distance * distance if p == 3.0 else distance**p
-
-
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _distance(x: float, y: float, period: float) -> float:
     """Return ``|x - y|``, or the shorter arc if there is a period."""
     distance = abs(x - y)
@@ -227,52 +216,10 @@ def _distance(x: float, y: float, period: float) -> float:
     return min(distance, (half - max(x, y)) + (min(x, y) + half))
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def _monotone_minima(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    p: float,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i |x[i] - y[j]| ** p - f[i]``; for p >= 1.
-
-    The minimising i never falls as j grows. Halving the step between the j that
-    are done scans O(n + m) pairs a level.
-    """
-    n, m = x.size, y.size
-    step = 1
-    while step < m:
-        step *= 2
-    while step >= 1:
-        for j in range(step - 1, m, 2 * step):
-            low = where[j - step] if j >= step else 0
-            high = where[j + step] if j + step < m else n - 1
-            least, first = np.inf, low
-            for i in range(low, high + 1):
-                slack = _to_power(abs(x[i] - y[j]), p) - f[i]
-                if slack < least:
-                    least, first = slack, i
-            best[j], where[j] = least, first
-        step //= 2
-
-
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def circle_minimum(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    period: float,
-    p: float,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i arc(x[i], y[j]) ** p - f[i]``, for sorted positions, p >= 1.
-
-    `where` (m,) int64 is scratch.
-    """
-    _minima_around(x, f, y, period, p, where, best)
+# Terms that are added up in any order; sums of such blocks are exact as far as matters.
+_BLOCK = 64
+# What a sum of a block may be off by, as a part of its terms.
+_BLOCK_ROUNDING = 8 * _EPS
 
 
 @njit(
@@ -280,73 +227,25 @@ def circle_minimum(
     error_model="numpy",
     nogil=True,
     _nrt=False,
+    fastmath={"reassoc", "nsz", "contract"},
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _minima_around(
+def _paid(
     x: np.ndarray,
-    f: np.ndarray,
     y: np.ndarray,
-    period: float,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    mass: np.ndarray,
     p: float,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i arc(x[i], y[j]) ** p - f[i]``, for p >= 1.
-
-    Three turns of x make it a minimum over a line, on which the minimising i never
-    falls as j grows, and rises by n around the circle: the first column tells where
-    to look for all others.
-    """
-    n, m = x.size, y.size
-    _scan_around(x, f, y, period, p, 0, 0, 3 * n - 1, where, best)
-    first, last = where[0], min(where[0] + n, 3 * n - 1)
-    step = 1
-    while step < m:
-        step *= 2
-    while step >= 1:
-        for j in range(step - 1, m, 2 * step):
-            low = where[j - step] if j >= step else first
-            high = where[j + step] if j + step < m else last
-            _scan_around(x, f, y, period, p, j, low, high, where, best)
-        step //= 2
-
-
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def _scan_around(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
     period: float,
-    p: float,
-    j: int,
-    low: int,
-    high: int,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Look for the least slack of column j among rows of three turns."""
-    n, half = x.size, 0.5 * period
-    least, first = np.inf, low
-    for k in range(low, high + 1):
-        i = k - n if k >= n else k
-        i = i - n if i >= n else i
-        if k < n:
-            distance = (half - x[i]) + (y[j] + half)
-        elif k < 2 * n:
-            distance = abs(x[i] - y[j])
-        else:
-            distance = (half - y[j]) + (x[i] + half)
-        slack = _to_power(distance, p) - f[i]
-        if slack < least:
-            least, first = slack, k
-    best[j], where[j] = least, first
-
-
-# Terms that are added up in any order; sums of such blocks are exact as far as matters.
-_BLOCK = 64
-# What a sum of a block may be off by, as a part of its terms.
-_BLOCK_ROUNDING = 8 * _EPS
+) -> float:
+    """Return the cost of a block of arcs."""
+    total = 0.0
+    for k in range(mass.size):
+        distance = _distance(x[rows[k]], y[columns[k]], period)
+        total += mass[k] * to_power(distance, p)
+    return total
 
 
 @njit(
@@ -375,7 +274,14 @@ def _block(
     return total, size, weighted
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _balance(
     weights: np.ndarray, values: np.ndarray, shift: float, off: np.ndarray
 ) -> tuple[float, float, float]:
@@ -421,12 +327,12 @@ def _bound_sum(
     """Write the dual value, the cost of the arcs and the rounding between them."""
     n = x.size
     upper, lost = 0.0, 0.0
-    for k in range(mass.size):
-        distance = _distance(x[rows[k]], y[columns[k]], period)
-        term = mass[k] * _to_power(distance, p)
+    for start in range(0, mass.size, _BLOCK):
+        part = slice(start, min(start + _BLOCK, mass.size))
+        term = _paid(x, y, rows[part], columns[part], mass[part], p, period)
         new = upper + term
-        part = new - upper
-        lost += (upper - (new - part)) + (term - part)
+        kept = new - upper
+        lost += (upper - (new - kept)) + (term - kept)
         upper = new
     upper += lost
     # Potentials are defined up to a constant; the balanced choice rounds least.
@@ -437,15 +343,23 @@ def _bound_sum(
     lower = lower_a + factor * lower_b
     # The c-transform was rounded before the shift, in units of its own size, and
     # compares sums of coordinates.
-    hidden = 2 * _EPS * (factor * size_best + total * out[5] + upper)
-    hidden += _BLOCK_ROUNDING * (size_a + factor * size_b) + weighted_a + weighted_b
+    hidden = 2 * _EPS * (factor * size_best + total * out[5])
+    hidden += _BLOCK_ROUNDING * (size_a + factor * size_b + upper)
+    hidden += weighted_a + weighted_b
     if not (abs(lower) < np.inf and hidden < np.inf):
         out[:] = np.nan
         return
     out[0], out[1], out[2] = lower, upper, hidden
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _bound_longest(
     x: np.ndarray,
     y: np.ndarray,
@@ -470,7 +384,14 @@ def _bound_longest(
     out[0], out[1], out[2] = min(lower, upper), upper, 0.0
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 def _longest_crossing(
     x: np.ndarray,
     a: np.ndarray,
