@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Literal, overload
 
+from otdist._along import Lanes, distances_along, is_worth_compiling, require_lanes
 from otdist._debiased import Options, divergence
 from otdist._errors import NotCertifiedError
 from otdist._problem import Problem
 from otdist._result import Gradients, Result
 from otdist._solve import EXACT_TOL, solve
-from otdist._typing import ArrayLike, Metric
+from otdist._to_uniform import distances_to_uniform, require_arcs
+from otdist._typing import ArrayLike, FloatArray, Metric
 
 
+@overload
 def wasserstein_distance(
     x: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | Literal["uniform"],
     a: ArrayLike | None = None,
     b: ArrayLike | None = None,
     *,
@@ -22,8 +25,49 @@ def wasserstein_distance(
     metric: Metric = "euclidean",
     method: str = "auto",
     normalize: bool = False,
+    concave: bool = False,
+    period: float | None = None,
+    axis: None = None,
+    n_jobs: int = 1,
     progress: bool = False,
-) -> float:
+) -> float: ...
+
+
+@overload
+def wasserstein_distance(
+    x: ArrayLike,
+    y: ArrayLike | Literal["uniform"],
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    p: float = 1,
+    metric: Metric = "euclidean",
+    method: str = "auto",
+    normalize: bool = False,
+    concave: bool = False,
+    period: float | None = None,
+    axis: int,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> float | FloatArray: ...
+
+
+def wasserstein_distance(
+    x: ArrayLike,
+    y: ArrayLike | Literal["uniform"],
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    p: float = 1,
+    metric: Metric = "euclidean",
+    method: str = "auto",
+    normalize: bool = False,
+    concave: bool = False,
+    period: float | None = None,
+    axis: int | None = None,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> float | FloatArray:
     r"""Return the Wasserstein distance W_p of two weighted point clouds.
 
     .. math:: W_p = \Big(\min_{P \in \Pi(a, b)} \sum_{ij} P_{ij}\,
@@ -34,8 +78,9 @@ def wasserstein_distance(
     x : array_like (n, d) or (n,)
         Points of the first measure; a 1-D array is points on the line, not a
         histogram (for that, see `emd`).
-    y : array_like (m, d) or (m,)
-        Points of the second measure.
+    y : array_like (m, d) or (m,), or "uniform"
+        Points of the second measure. With a period, ``"uniform"`` is the uniform law
+        on the circle, with the mass of the first.
     a, b : array_like (n,), (m,), optional
         Masses, >= 0 and of one sum; uniform probabilities by default.
     p : float, default 1
@@ -46,27 +91,41 @@ def wasserstein_distance(
         See `solve`.
     normalize : bool, default False
         Divide each side's masses by their sum first.
+    concave : bool, default False
+        Take 0 < p < 1, on the line only: the least cost of ``|x - y| ** p``, of which
+        no root is taken. In units of distance ** p, and a metric between measures.
+    period : float, optional
+        Circumference of a circle that x and y are positions on, see
+        `Problem.on_circle`.
+    axis : int, optional
+        Many pairs on the line or the circle at once: the points of a measure lie along this axis
+        of x and of y, their masses along that of a and b, and the other axes are
+        pairs, which broadcast as in NumPy.
+    n_jobs : int, default 1
+        Threads; -1 for one on each processor. The result does not depend on it.
     progress : bool, default False
         Show a progress bar (needs tqdm).
 
     Returns
     -------
-    float
+    float, or ndarray with an axis
         In units of distance (times mass ** (1 / p) where the mass is not 1),
-        the p-th root taken, proved to a relative gap of 1e-9 in the cost.
+        the p-th root taken, each proved to a relative gap of 1e-9 in the cost. With
+        `axis`, of the shape of the other axes; a float if there are none.
 
     Raises
     ------
     InputError
-        See `Problem`.
+        See `Problem`; with `axis` the message names the pair.
     NotCertifiedError
         If the method cannot prove its answer; `solve` returns it with a bracket.
 
     Notes
     -----
-    On the line O(n log n) time and O(n) memory; else the network simplex
-    method, with O(n + m) memory, or the (n, m) matrix for points of 24
-    coordinates or more and for a metric given as a function.
+    On the line O(n log n) time and O(n) memory, about 2 microseconds for a pair of 50
+    points along an axis; else the network simplex method, with O(n + m) memory, or
+    the (n, m) matrix for points of 24 coordinates or more and for a metric given as
+    a function.
 
     Examples
     --------
@@ -77,9 +136,43 @@ def wasserstein_distance(
     5.0
     >>> wasserstein_distance([0, 1], [0, 1], [3, 1], [2, 2], normalize=True)
     0.25
+
+    Half an hour from a quarter to midnight to a quarter past:
+
+    >>> wasserstein_distance([23.75], [0.25], period=24)
+    0.5
+
+    A measure against each of three others:
+
+    >>> wasserstein_distance([0, 2], [[0, 2], [0, 4], [5, 7]], axis=-1)
+    array([0., 1., 5.])
     """
-    problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize)
-    return proved(solve(problem, method=method, progress=progress)).distance
+    if period is not None:
+        require_arcs(metric, concave)
+    if isinstance(y, str):
+        return distances_to_uniform(x, y, a, b, axis, p, period, normalize)
+
+    def one(
+        x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None
+    ) -> float:
+        if period is None:
+            problem = Problem(
+                x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave
+            )
+        else:
+            problem = Problem.on_circle(
+                x, y, a, b, period=period, p=p, normalize=normalize
+            )
+        result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
+        return proved(result).distance
+
+    lanes = Lanes(p, n_jobs, normalize, concave, period)
+    if axis is not None:
+        require_lanes(metric, method, period)
+        return distances_along(x, y, a, b, axis, lanes, one)
+    if is_worth_compiling((x, y), (a, b), metric, method, period):
+        return float(distances_along(x, y, a, b, 0, lanes, one))
+    return one(x, y, a, b)
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:

@@ -28,7 +28,9 @@ MAY_IMPORT = {
     # The kernel files that others may use. Numba's cache of those misses changes in
     # them: see CONTRIBUTING.md. The checker's kernel shares nothing with any.
     "_kernels": {
+        "_kernels.certificate_minima",  # of checkers by checkers only, see below
         "_kernels.simd",
+        "_kernels.levels",
         "_kernels.costs",
         "_kernels.tree",
         "_kernels.clusters",
@@ -60,7 +62,12 @@ MAY_IMPORT = {
     | GEOMETRY
     | {"_kernels.certificate"},
     "_bottleneck": {"_problem", "_result", "_plan"} | GEOMETRY,
-    "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
+    "_transform": GEOMETRY
+    | {
+        "_kernels.certificate",
+        "_kernels.certificate_grid",
+        "_kernels.certificate_minima",
+    },
     "_marginals": GEOMETRY
     | {"_plan", "_transform", "_kernels.certificate", "_kernels.certificate_grid"},
     "_exact": {
@@ -97,6 +104,7 @@ MAY_IMPORT = {
     }
     | GEOMETRY,
     "_solvers": {
+        "_kernels.circle",
         "_problem",
         "_result",
         "_masses",
@@ -123,6 +131,18 @@ MAY_IMPORT = {
     "_lanes": {"_double_double", "_histograms", "_kernels.divergences"},
     "_divergences": {"_histograms", "_double_double", "_lanes"},
     "_f_divergences": {"_divergences", "_histograms", "_double_double", "_lanes"},
+    "_line_bounds": {"_kernels.certificate_line"},
+    # Solves and certifies many pairs at once; what it refuses goes to `_solve`.
+    "_along": {
+        "_ground",
+        "_kernels.circle",
+        "_kernels.line",
+        "_line_bounds",
+        "_problem",
+        "_validate",
+    }
+    | GEOMETRY,
+    "_to_uniform": {"_result", "_validate"} | GEOMETRY,
     "_align": {"_validate"},
     "_rays": set(),
     "_critics": {"_critics", "_problem", "_solve"} | GEOMETRY,
@@ -322,6 +342,7 @@ def test_only_the_problem_and_the_entry_points_validate():
     """Below Problem nobody checks anything: as_* is called at the top only."""
     entry_points = {
         "_align",
+        "_along",
         "_certify",
         "_compare",
         "_debiased",
@@ -334,6 +355,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_separation",
         "_solve",
         "_structures",
+        "_to_uniform",
         "gaussian",
         "samples",
         "datasets",
@@ -416,6 +438,14 @@ GOOD = (
 def test_the_kernel_check_finds_planted_faults(source, fault):
     assert any(fault in found for found in kernel_faults(source)), source
     assert kernel_faults(GOOD) == []
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
+def test_kernels_of_checkers_and_of_solvers_share_nothing(path):
+    used = {module for module, _ in imports_of(path.read_text())}
+    ours = {module for module in used if module.startswith("otdist.")}
+    of_checkers = {module for module in ours if "certificate" in module}
+    assert of_checkers == (ours if path.stem.startswith("certificate") else set())
 
 
 def test_every_kernel_file_is_checked():

@@ -10,6 +10,7 @@ import numpy as np
 
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory
+from otdist._geometry.concave import Concave
 from otdist._geometry.dense import Dense
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
@@ -32,7 +33,12 @@ _KINDS = {
 
 
 def tabulated(geometry: Geometry) -> Geometry:
-    """Return the geometry to solve on: the matrix, if points have many coordinates."""
+    """Return the geometry to solve on: the matrix, if points have many coordinates.
+
+    For concave costs too: tiles of points rely on convex ones.
+    """
+    if isinstance(geometry, Concave):
+        return Dense(geometry.dense(), geometry.largest)
     if isinstance(geometry, Points) and geometry.x.shape[1] >= _MATRIX_FROM:
         return Dense(_matrix_of(geometry), geometry.largest)
     return geometry

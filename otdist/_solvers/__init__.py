@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist._geometry import Geometry
+from otdist._geometry.circle import Circle
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._typing import FloatArray
@@ -36,7 +37,7 @@ class Options(NamedTuple):
 
 
 #: The methods by name: each is a module of this package.
-SOLVERS = ("network_simplex", "line", "highs", "sinkhorn")
+SOLVERS = ("network_simplex", "line", "circle", "highs", "sinkhorn")
 
 #: Methods that end with a marginal error instead of an exact plan.
 ENTROPIC = ("sinkhorn",)
@@ -64,4 +65,6 @@ def load(method: str) -> Callable[[Problem, Options], Candidate]:
 
 def choose(problem: Problem) -> str:
     """Return the exact method that is fastest for the problem."""
+    if isinstance(problem.geometry, Circle):
+        return "circle"
     return "line" if problem.is_line else "network_simplex"
