@@ -93,8 +93,8 @@ def certify(
     O(n + m) memory beyond the plan. The lower bound is Kantorovich duality; the
     repair follows Algorithm 2 of Altschuler, Weed and Rigollet (2017).
 
-    For p = inf on the line the potentials are not used: the lower bound is
-    Strassen's, a set whose mass does not fit into its neighbourhood.
+    For p = inf the lower bound is Strassen's, a set whose mass does not fit into its
+    neighbourhood: the atoms with f > 0, and on the line, where f is not read, intervals.
 
     Examples
     --------
@@ -115,12 +115,13 @@ def certify(
     n_jobs = as_jobs(n_jobs)
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
+    x, y = (getattr(problem.geometry, side, None) for side in "xy")
     if problem.is_bottleneck:
         if arcs is None:
             raise InputError("for p=inf the plan must be sparse or a dense array")
         _require_masses(arcs)
-        return certify_bottleneck(problem, arcs)
-    x, y = (getattr(problem.geometry, side, None) for side in "xy")
+        f = np.zeros(n) if problem.is_line else as_values("f", f, n, x)
+        return certify_bottleneck(problem, arcs, f, n_jobs)
     f = as_values("f", f, n, x)
     g = None if g is None else as_values("g", g, m, y)
     if arcs is not None:

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from otdist import _validate
-from otdist._errors import warn
+from otdist._errors import InputError, warn
 from otdist._geometry import Geometry
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
@@ -42,7 +42,7 @@ class Problem(Structured):
         ``"sqeuclidean"`` (with p = 1 only), or a function of two points.
     p : float, default 1
         Order, 1 <= p <= inf. The cost of a pair is ``metric(x, y) ** p``;
-        p = inf (the largest distance moved counts) on the line only.
+        for p = inf the largest distance moved counts.
     normalize : bool, default False
         Divide each side's masses by their sum first.
 
@@ -55,7 +55,7 @@ class Problem(Structured):
         the type they came in (1e-9 relative, 1e-5 for float32, 1e-2 for
         float16) are made equal by scaling b.
     metric, p
-        As given; ``None`` and 1 for a problem made from a cost matrix.
+        As given; ``None`` and 1 (or inf) for a problem made from a cost matrix.
     mass : float
         The total mass of either side.
 
@@ -108,6 +108,7 @@ class Problem(Structured):
         a: ArrayLike | None = None,
         b: ArrayLike | None = None,
         *,
+        p: float = 1,
         normalize: bool = False,
     ) -> Self:
         """Make a problem from a cost matrix.
@@ -120,18 +121,20 @@ class Problem(Structured):
             matrix is used as it is, without a copy: leave it alone meanwhile.
         a, b : array_like (n,), (m,), optional
             Masses; uniform probabilities by default.
+        p : {1, inf}, default 1
+            Whether the cost of all mass counts, or the largest cost that some mass
+            pays (the bottleneck). Its distance is its value.
         normalize : bool, default False
             Divide each side's masses by their sum first.
 
         Returns
         -------
         Problem
-            With ``p = 1``: its distance is its value.
 
         Raises
         ------
         InputError
-            As for `Problem`; NaN or ``-inf`` costs.
+            As for `Problem`; NaN or ``-inf`` costs; another order.
 
         Examples
         --------
@@ -139,9 +142,15 @@ class Problem(Structured):
         >>> solve(Problem.from_cost([[0, 1], [1, 0]], [0.5, 0.5], [0.25, 0.75])).value
         0.25
         """
+        if p not in (1, math.inf):
+            raise InputError(
+                f"p must be 1 or inf for a cost matrix, got {p!r}; for another order"
+                " pass the matrix distance**p"
+            )
         matrix, largest, has_forbidden = _validate.as_cost(cost)
+        geometry, order = Dense(matrix, largest, has_forbidden), float(p)
         problem = cls.__new__(cls)
-        problem._fill(Dense(matrix, largest, has_forbidden), a, b, None, 1.0, normalize)
+        problem._fill(geometry, a, b, None, order, normalize)
         return problem
 
     def _fill(

@@ -140,7 +140,9 @@ class Result:
         asked for.
     potentials : tuple of ndarray (n,), (m,)
         Dual potentials f and g in cost units, ``f[i] + g[j] <= cost[i, j]``
-        (entropic methods: the entropic potentials). NaN for p = inf.
+        (entropic methods: the entropic potentials). For p = inf f is 1 on a set
+        whose mass does not fit nearer than `lower`, where -g is 1, and else they
+        are 0; on the line they mean nothing.
     certificate : Certificate
         The proof, computed by code that shares nothing with the solver.
     regularized_value : float

@@ -63,8 +63,9 @@ def solve(
         The problem, already validated.
     method : str, default "auto"
         ``"network_simplex"`` (exact, any cost), ``"line"`` (exact, points on
-        the line), ``"highs"`` (exact, an independent solver, small problems),
-        ``"sinkhorn"`` (entropic), or ``"auto"``: line where it applies, else
+        the line), ``"bottleneck"`` (exact, p = inf), ``"highs"`` (exact, an
+        independent solver, small problems), ``"sinkhorn"`` (entropic), or
+        ``"auto"``: line where it applies, bottleneck for p = inf, else
         network_simplex.
     tol : float, optional
         Exact methods: the relative gap below which the status is OPTIMAL,
@@ -230,8 +231,13 @@ def _choose(problem: Problem, method: str) -> str:
             "method='line' needs points on the line and a metric known by name; use"
             " method='network_simplex'"
         )
-    if problem.is_bottleneck and method != "line":
-        raise InputError(f"p=inf needs method='line', got {method!r}")
+    if problem.is_bottleneck and method not in _solvers.BOTTLENECK:
+        raise InputError(f"p=inf needs method='line' or 'bottleneck', got {method!r}")
+    if method == "bottleneck" and not problem.is_bottleneck:
+        raise InputError(
+            f"method='bottleneck' is for p=inf, and the problem has p={problem.p:g}; use"
+            " method='network_simplex'"
+        )
     return method
 
 
@@ -368,7 +374,9 @@ def _on_all_atoms(
     else:
         whole = plan
     if problem.is_bottleneck:
-        return whole, np.full(n, np.nan), np.full(m, np.nan)
+        f, g = np.zeros(n), np.zeros(m)
+        f[rows], g[columns] = candidate.f, candidate.g
+        return whole, f, g
     f, g = np.full(n, -np.inf), np.full(m, -np.inf)
     f[rows], g[columns] = candidate.f, candidate.g
     f[empty_rows], g[empty_columns] = -np.inf, -np.inf

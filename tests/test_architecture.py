@@ -59,7 +59,7 @@ MAY_IMPORT = {
     }
     | GEOMETRY
     | {"_kernels.certificate"},
-    "_bottleneck": {"_problem", "_result", "_plan"} | GEOMETRY,
+    "_bottleneck": {"_problem", "_result", "_plan", "_transform"} | GEOMETRY,
     "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
     "_marginals": GEOMETRY
     | {"_plan", "_transform", "_kernels.certificate", "_kernels.certificate_grid"},
@@ -77,6 +77,7 @@ MAY_IMPORT = {
         "_kernels.lists",
         "_kernels.products",
         "_kernels.clusters",
+        "_kernels.bottleneck",
         "_exact",
     }
     | GEOMETRY,
@@ -433,6 +434,7 @@ def test_every_kernel_file_is_checked():
         "lists",
         "clusters",
         "certificate",
+        "bottleneck",
         "certificate_grid",
         "divergences",
         "grids",

@@ -36,7 +36,10 @@ class Options(NamedTuple):
 
 
 #: The methods by name: each is a module of this package.
-SOLVERS = ("network_simplex", "line", "highs", "sinkhorn")
+SOLVERS = ("network_simplex", "line", "bottleneck", "highs", "sinkhorn")
+
+#: Methods for p = inf.
+BOTTLENECK = ("line", "bottleneck")
 
 #: Methods that end with a marginal error instead of an exact plan.
 ENTROPIC = ("sinkhorn",)
@@ -64,4 +67,6 @@ def load(method: str) -> Callable[[Problem, Options], Candidate]:
 
 def choose(problem: Problem) -> str:
     """Return the exact method that is fastest for the problem."""
-    return "line" if problem.is_line else "network_simplex"
+    if problem.is_line:
+        return "line"
+    return "bottleneck" if problem.is_bottleneck else "network_simplex"
