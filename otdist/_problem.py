@@ -12,6 +12,7 @@ from otdist import _validate
 from otdist._errors import InputError, warn
 from otdist._geometry import Geometry
 from otdist._geometry.dense import Dense
+from otdist._geometry.extended import Extended
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import METRICS, Points
@@ -109,6 +110,8 @@ class Problem(Structured):
         b: ArrayLike | None = None,
         *,
         p: float = 1,
+        price: float | None = None,
+        mass: float | None = None,
         normalize: bool = False,
     ) -> Self:
         """Make a problem from a cost matrix.
@@ -124,6 +127,8 @@ class Problem(Structured):
         p : {1, inf}, default 1
             Whether the cost of all mass counts, or the largest cost that some mass
             pays (the bottleneck). Its distance is its value.
+        price, mass : float, optional
+            What mass that is not moved costs, or how much is moved: see `partial`.
         normalize : bool, default False
             Divide each side's masses by their sum first.
 
@@ -149,6 +154,13 @@ class Problem(Structured):
             )
         matrix, largest, has_forbidden = _validate.as_cost(cost)
         geometry, order = Dense(matrix, largest, has_forbidden), float(p)
+        if price is not None or mass is not None:
+            if normalize or order != 1:
+                raise InputError(
+                    "price and mass are for masses as they are and p=1; got"
+                    f" normalize={normalize!r} and p={p!r}"
+                )
+            return cls._partly(geometry, a, b, price, mass, None, order)
         problem = cls.__new__(cls)
         problem._fill(geometry, a, b, None, order, normalize)
         return problem
@@ -210,9 +222,10 @@ class Problem(Structured):
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        n, m = self.shape
+        n, m = (size - self.is_partial for size in self.shape)
         kind = "cost matrix" if self.metric is None else f"{self.metric}, p={self.p:g}"
-        return f"Problem({n} by {m}, {kind}, mass {self.mass:.6g})"
+        how = ", partial" if self.is_partial else f", mass {self.mass:.6g}"
+        return f"Problem({n} by {m}, {kind}{how})"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -230,10 +243,15 @@ class Problem(Structured):
         return math.isinf(self.p)
 
     @property
+    def is_partial(self) -> bool:
+        """Whether some mass may stay: the last atom of each side is outside."""
+        return isinstance(self.geometry, Extended)
+
+    @property
     def is_metric(self) -> bool:
         """Whether the cost is a true metric, as Kantorovich-Rubinstein needs."""
         known = isinstance(self.metric, str) and METRICS[self.metric]
-        return known and self.p == 1
+        return known and self.p == 1 and not self.is_partial
 
     @property
     def is_assignment(self) -> bool:

@@ -15,6 +15,7 @@ from otdist._certify import certify
 from otdist._errors import InfeasibleError, InputError
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
+from otdist._partial import inner_potentials, outer_potential
 from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
@@ -205,6 +206,8 @@ def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
         problem, plan, f, None if entropic else g, n_jobs=options.n_jobs
     )
     status = _status(candidate, certificate, problem.mass, tol, entropic)
+    if problem.is_partial:
+        f, g = inner_potentials(f, g)
     limit = "max_iter" if candidate.n_iter >= options.max_iter else "time_limit"
     return Result(
         problem=problem,
@@ -226,6 +229,12 @@ def _choose(problem: Problem, method: str) -> str:
     if method not in _solvers.SOLVERS:
         known = ", ".join(repr(name) for name in ("auto", *_solvers.SOLVERS))
         raise InputError(f"method {method!r} is unknown; known methods are {known}")
+    if problem.is_partial and method not in _solvers.PARTIAL:
+        known = " or ".join(repr(name) for name in _solvers.PARTIAL)
+        raise InputError(
+            f"a partial problem needs method={known}, got {method!r}; for entropic"
+            " transport of unequal masses see sinkhorn_divergence(reach=)"
+        )
     if method == "line" and not problem.is_line:
         raise InputError(
             "method='line' needs points on the line and a metric known by name; use"
@@ -283,11 +292,13 @@ def _potentials_of(
     pair = warm_start.potentials if isinstance(warm_start, Result) else warm_start
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise InputError("warm_start must be a Result or a pair of potentials (f, g)")
-    n, m = problem.shape
-    return (
-        as_finite_vector("warm_start[0]", pair[0], n),
-        as_finite_vector("warm_start[1]", pair[1], m),
-    )
+    n, m = (size - problem.is_partial for size in problem.shape)
+    f = as_finite_vector("warm_start[0]", pair[0], n)
+    g = as_finite_vector("warm_start[1]", pair[1], m)
+    if problem.is_partial:
+        f = outer_potential(f, problem)
+        g = problem.geometry.column_minimum(f)
+    return f, g
 
 
 def _part(problem: Problem, entropic: bool) -> tuple[Problem, IntArray, IntArray]:
@@ -337,6 +348,8 @@ def _reporter(method: str) -> Iterator[Callable[[int, float], None]]:
 
 def _raise_stranded(stranded: IntArray, rows: IntArray, problem: Problem) -> None:
     """Raise for mass that no coupling over the allowed arcs can move."""
+    if problem.is_partial:
+        stranded = stranded[rows[stranded] < len(problem.a) - 1]
     if len(stranded) == 0:
         raise InfeasibleError(
             "no coupling exists: the forbidden arcs (cost inf) leave some mass with"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from otdist._geometry import Geometry
+from otdist._geometry.extended import Extended
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
@@ -30,6 +31,9 @@ NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
 def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray:
     """Return the c-transform of f; compiled for many points."""
     n, m = geometry.shape
+    if isinstance(geometry, Extended):
+        inner = column_minimum(geometry.base, f[:-1], n_jobs)
+        return geometry.with_outside(inner, f)
     if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
         return _line_minimum(geometry, f)
     if isinstance(geometry, Points) and n * m >= COMPILED_PAIRS:
@@ -90,6 +94,9 @@ def _points_minimum(
 
 def row_minimum(geometry: Geometry, g: FloatArray, n_jobs: int) -> FloatArray:
     """Return the c-transform of g, ``f[i] = min_j c[i, j] - g[j]``."""
+    if isinstance(geometry, Extended):
+        inner = row_minimum(geometry.base, g[:-1], n_jobs)
+        return geometry.with_outside(inner, g)
     if isinstance(geometry, Points):
         x, y = geometry.y, geometry.x
         turned = Points(x, y, geometry.metric, geometry.p, geometry.largest)

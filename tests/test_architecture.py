@@ -43,10 +43,12 @@ MAY_IMPORT = {
     # A plan computes its entries by kernels; no certificate relies on how.
     "_plan": {"_exact.matrix", "_kernels.costs", "_kernels.plans"} | GEOMETRY,
     "_ground": {"_validate"} | GEOMETRY,
-    "_structures": {"_validate", "_ground"} | GEOMETRY,
+    # What is left outside is data, in other terms: no algorithm.
+    "_partial": {"_plan", "_problem", "_transform"} | GEOMETRY,
+    "_structures": {"_validate", "_ground", "_partial"} | GEOMETRY,
     "_problem": {"_validate", "_ground", "_structures"} | GEOMETRY,
-    "_result": {"_plan", "_problem", "_gradients"},
-    "_gradients": {"_plan", "_result"} | GEOMETRY,
+    "_result": {"_plan", "_partial", "_problem", "_gradients"} | GEOMETRY,
+    "_gradients": {"_plan", "_partial", "_result"} | GEOMETRY,
     # The checker takes data from others, no algorithm; its kernel is its own.
     "_certify": {
         "_problem",
@@ -56,6 +58,7 @@ MAY_IMPORT = {
         "_transform",
         "_marginals",
         "_bottleneck",
+        "_partial",
     }
     | GEOMETRY
     | {"_kernels.certificate"},
@@ -107,7 +110,15 @@ MAY_IMPORT = {
         "_entropic",
     }
     | GEOMETRY,
-    "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"}
+    "_solve": {
+        "_solvers",
+        "_certify",
+        "_problem",
+        "_partial",
+        "_result",
+        "_plan",
+        "_validate",
+    }
     | GEOMETRY,
     # The divergences solve through `_solve`, or relax the masses by themselves.
     "_debiased": {

@@ -11,6 +11,7 @@ import numpy as np
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory
 from otdist._geometry.dense import Dense
+from otdist._geometry.extended import Extended
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
 from otdist._kernels import costs as kernel
@@ -32,10 +33,13 @@ _KINDS = {
 
 
 def tabulated(geometry: Geometry) -> Geometry:
-    """Return the geometry to solve on: the matrix, if points have many coordinates."""
+    """Return the geometry to solve on: the matrix, if points have many coordinates.
+
+    Also where there are atoms outside.
+    """
     if isinstance(geometry, Points) and geometry.x.shape[1] >= _MATRIX_FROM:
         return Dense(_matrix_of(geometry), geometry.largest)
-    return geometry
+    return geometry.tabulated() if isinstance(geometry, Extended) else geometry
 
 
 def costs_of(geometry: Geometry) -> kernel.Costs:

@@ -41,6 +41,9 @@ SOLVERS = ("network_simplex", "line", "bottleneck", "highs", "sinkhorn")
 #: Methods for p = inf.
 BOTTLENECK = ("line", "bottleneck")
 
+#: Methods for problems in which not all mass is moved.
+PARTIAL = ("network_simplex", "highs")
+
 #: Methods that end with a marginal error instead of an exact plan.
 ENTROPIC = ("sinkhorn",)
 
