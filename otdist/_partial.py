@@ -21,6 +21,9 @@ from otdist._plan import Arcs
 from otdist._transform import column_minimum
 from otdist._typing import FloatArray
 
+# Of a mass, what the sum of a few parts of it may miss.
+_ROUNDING = 2.0**-50
+
 if TYPE_CHECKING:
     from otdist._problem import Problem
 
@@ -80,14 +83,20 @@ def outer_arcs(arcs: Arcs, problem: Problem) -> Arcs:
     """Send what a plan of the atoms proper leaves to outside."""
     n, m = (size - 1 for size in problem.shape)
     rows, columns, mass = arcs
-    left_a = np.maximum(problem.a[:n] - np.bincount(rows, mass, n), 0.0)
-    left_b = np.maximum(problem.b[:m] - np.bincount(columns, mass, m), 0.0)
+    left_a = _rest(problem.a[:n], np.bincount(rows, mass, n))
+    left_b = _rest(problem.b[:m], np.bincount(columns, mass, m))
     idle = max(problem.b[m] - left_a.sum(), 0.0)
     return Arcs(
         np.concatenate([rows, np.arange(n), np.full(m + 1, n)]),
         np.concatenate([columns, np.full(n, m), np.arange(m + 1)]),
         np.concatenate([mass, left_a, left_b, [idle]]),
     )
+
+
+def _rest(mass: FloatArray, moved: FloatArray) -> FloatArray:
+    """Return what is left of masses, nothing where that is the rounding of a sum."""
+    rest = mass - moved
+    return np.where(rest > _ROUNDING * mass, rest, 0.0)
 
 
 def outer_potential(f: FloatArray, problem: Problem) -> FloatArray:
