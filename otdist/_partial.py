@@ -19,7 +19,7 @@ from otdist._geometry.line import Line
 from otdist._geometry.points import Points
 from otdist._plan import Arcs
 from otdist._transform import column_minimum
-from otdist._typing import FloatArray
+from otdist._typing import FloatArray, IntArray
 
 # Of a mass, what the sum of a few parts of it may miss.
 _ROUNDING = 2.0**-50
@@ -83,14 +83,18 @@ def outer_arcs(arcs: Arcs, problem: Problem) -> Arcs:
     """Send what a plan of the atoms proper leaves to outside."""
     n, m = (size - 1 for size in problem.shape)
     rows, columns, mass = arcs
-    left_a = _rest(problem.a[:n], np.bincount(rows, mass, n))
-    left_b = _rest(problem.b[:m], np.bincount(columns, mass, m))
-    idle = max(problem.b[m] - left_a.sum(), 0.0)
+    left_a = _rest(problem.a[:n], _sums(rows, mass, n))
+    left_b = _rest(problem.b[:m], _sums(columns, mass, m))
+    idle = _rest(problem.b[m:], left_a.sum(keepdims=True))
     return Arcs(
         np.concatenate([rows, np.arange(n), np.full(m + 1, n)]),
         np.concatenate([columns, np.full(n, m), np.arange(m + 1)]),
-        np.concatenate([mass, left_a, left_b, [idle]]),
+        np.concatenate([mass, left_a, left_b, idle]),
     )
+
+
+def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
+    return np.bincount(index, mass, size).astype(np.float64, copy=False)
 
 
 def _rest(mass: FloatArray, moved: FloatArray) -> FloatArray:
