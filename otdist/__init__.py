@@ -1,6 +1,7 @@
 """Optimal-transport distances, each with a certificate."""
 
 from otdist._align import align
+from otdist._bures import bures_wasserstein_distance
 from otdist._certify import certify
 from otdist._compare import compare
 from otdist._distances import emd, sinkhorn_divergence, wasserstein_distance
@@ -29,7 +30,7 @@ from otdist._pairwise import pairwise
 from otdist._problem import Problem
 from otdist._result import Certificate, Result, Status
 from otdist._solve import solve
-from otdist._version import __version__
+from otdist._version import __version__ as __version__
 
 __all__ = [
     "Certificate",
@@ -40,8 +41,8 @@ __all__ = [
     "Problem",
     "Result",
     "Status",
-    "__version__",
     "align",
+    "bures_wasserstein_distance",
     "c_transform",
     "certify",
     "chi2_divergence",

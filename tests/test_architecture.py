@@ -144,6 +144,7 @@ MAY_IMPORT = {
 FRIENDLY = {
     "__init__",
     "__main__",
+    "_bures",
     "_canvas",
     "_cli",
     "_compare",
@@ -190,8 +191,8 @@ PUBLIC = {
     "Problem",
     "Result",
     "Status",
-    "__version__",
     "align",
+    "bures_wasserstein_distance",
     "c_transform",
     "certify",
     "chi2_divergence",
@@ -335,6 +336,7 @@ def test_only_the_problem_and_the_entry_points_validate():
     """Below Problem nobody checks anything: as_* is called at the top only."""
     entry_points = {
         "_align",
+        "_bures",
         "_certify",
         "_compare",
         "_debiased",
