@@ -18,6 +18,7 @@ import numpy as np
 
 from otdist._bottleneck import certify_bottleneck
 from otdist._errors import InputError
+from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
 from otdist._geometry.extended import Extended
 from otdist._geometry.grid import Grid
@@ -254,7 +255,7 @@ def _dual_value(
         return _Dual(math.inf, np.zeros(len(a)), np.zeros(len(b)), violation, math.inf)
     # A c-transform is rounded in units of its own size, before it is balanced.
     size = float(a @ np.abs(f)) if by_row else float(b @ np.abs(g))
-    if isinstance(problem.geometry, Line):
+    if isinstance(problem.geometry, Line | Circle):
         # On the line it compares sums of coordinates, or relies on their order.
         size += problem.mass * problem.geometry.largest
     if isinstance(problem.geometry, Grid):
@@ -440,7 +441,7 @@ def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> floa
     if not rest_a.any() or not rest_b.any():
         return 0.0
     rows, columns = np.flatnonzero(rest_a), np.flatnonzero(rest_b)
-    if isinstance(problem.geometry, Line):
+    if isinstance(problem.geometry, Line | Circle):
         by_x, by_y = problem.geometry.by_x, problem.geometry.by_y
         rows, columns = by_x[rest_a[by_x] > 0], by_y[rest_b[by_y] > 0]
     level_a, level_b = np.cumsum(rest_a[rows]), np.cumsum(rest_b[columns])

@@ -4,12 +4,49 @@ from __future__ import annotations
 
 from typing import Literal, overload
 
+from otdist._along import Lanes, distances_along, is_long_line, require_line
 from otdist._debiased import Options, divergence
 from otdist._errors import NotCertifiedError
 from otdist._problem import Problem
 from otdist._result import Gradients, Result
 from otdist._solve import EXACT_TOL, solve
-from otdist._typing import ArrayLike, Metric
+from otdist._typing import ArrayLike, FloatArray, Metric
+
+
+@overload
+def wasserstein_distance(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    p: float = 1,
+    metric: Metric = "euclidean",
+    method: str = "auto",
+    normalize: bool = False,
+    concave: bool = False,
+    axis: None = None,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> float: ...
+
+
+@overload
+def wasserstein_distance(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    p: float = 1,
+    metric: Metric = "euclidean",
+    method: str = "auto",
+    normalize: bool = False,
+    concave: bool = False,
+    axis: int,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> float | FloatArray: ...
 
 
 def wasserstein_distance(
@@ -22,8 +59,11 @@ def wasserstein_distance(
     metric: Metric = "euclidean",
     method: str = "auto",
     normalize: bool = False,
+    concave: bool = False,
+    axis: int | None = None,
+    n_jobs: int = 1,
     progress: bool = False,
-) -> float:
+) -> float | FloatArray:
     r"""Return the Wasserstein distance W_p of two weighted point clouds.
 
     .. math:: W_p = \Big(\min_{P \in \Pi(a, b)} \sum_{ij} P_{ij}\,
@@ -46,27 +86,38 @@ def wasserstein_distance(
         See `solve`.
     normalize : bool, default False
         Divide each side's masses by their sum first.
+    concave : bool, default False
+        Take 0 < p < 1, on the line only: the least cost of ``|x - y| ** p``, of which
+        no root is taken. In units of distance ** p, and a metric between measures.
+    axis : int, optional
+        Many pairs on the line at once: the points of a measure lie along this axis
+        of x and of y, their masses along that of a and b, and the other axes are
+        pairs, which broadcast as in NumPy.
+    n_jobs : int, default 1
+        Threads; -1 for one on each processor. The result does not depend on it.
     progress : bool, default False
         Show a progress bar (needs tqdm).
 
     Returns
     -------
-    float
+    float, or ndarray with an axis
         In units of distance (times mass ** (1 / p) where the mass is not 1),
-        the p-th root taken, proved to a relative gap of 1e-9 in the cost.
+        the p-th root taken, each proved to a relative gap of 1e-9 in the cost. With
+        `axis`, of the shape of the other axes; a float if there are none.
 
     Raises
     ------
     InputError
-        See `Problem`.
+        See `Problem`; with `axis` the message names the pair.
     NotCertifiedError
         If the method cannot prove its answer; `solve` returns it with a bracket.
 
     Notes
     -----
-    On the line O(n log n) time and O(n) memory; else the network simplex
-    method, with O(n + m) memory, or the (n, m) matrix for points of 24
-    coordinates or more and for a metric given as a function.
+    On the line O(n log n) time and O(n) memory, about 2 microseconds for a pair of 50
+    points along an axis; else the network simplex method, with O(n + m) memory, or
+    the (n, m) matrix for points of 24 coordinates or more and for a metric given as
+    a function.
 
     Examples
     --------
@@ -77,9 +128,29 @@ def wasserstein_distance(
     5.0
     >>> wasserstein_distance([0, 1], [0, 1], [3, 1], [2, 2], normalize=True)
     0.25
+
+    A measure against each of three others:
+
+    >>> wasserstein_distance([0, 2], [[0, 2], [0, 4], [5, 7]], axis=-1)
+    array([0., 1., 5.])
     """
-    problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize)
-    return proved(solve(problem, method=method, progress=progress)).distance
+
+    def one(
+        x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None
+    ) -> float:
+        problem = Problem(
+            x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave
+        )
+        result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
+        return proved(result).distance
+
+    lanes = Lanes(p, n_jobs, normalize, concave)
+    if axis is not None:
+        require_line(metric, method)
+        return distances_along(x, y, a, b, axis, lanes, one)
+    if is_long_line((x, y), (a, b), metric, method):
+        return float(distances_along(x, y, a, b, 0, lanes, one))
+    return one(x, y, a, b)
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:

@@ -10,6 +10,8 @@ import numpy as np
 from otdist import _validate
 from otdist._errors import InputError
 from otdist._geometry import Geometry
+from otdist._geometry.circle import Circle, reduced
+from otdist._geometry.concave import Concave
 from otdist._geometry.grid import SEPARABLE, Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import METRICS, Points, largest_cost
@@ -40,6 +42,11 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
     on_line = x.shape[1] == 1 and isinstance(metric, str)
     if math.isinf(p):
         p = 1.0
+    if p < 1 and not on_line:
+        raise InputError(
+            f"p={p:g} with concave=True is for points on the line, with a metric known by"
+            " name; elsewhere pass the matrix distance**p to emd"
+        )
     if metric == "sqeuclidean" and on_line:
         metric, p = "euclidean", 2.0
     # On the line all metrics are |x - y|; this one takes no squares.
@@ -59,6 +66,8 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
         )
     if on_line:
         line_x, line_y = _validate.frozen(x[:, 0]), _validate.frozen(y[:, 0])
+        if p < 1:
+            return Concave(line_x, line_y, p, largest)
         return Line.of(line_x, line_y, p, largest)
     return Points(x, y, metric, p, largest)
 
@@ -74,6 +83,25 @@ def grid_geometry(axes: list[FloatArray], metric: Metric, p: float) -> Geometry:
     # The same checks as for points; the farthest pixels are opposite corners.
     largest = point_geometry(corners, corners, metric, p).largest
     return Grid(tuple(map(_validate.frozen, axes)), metric, p, largest)
+
+
+def circle_geometry(x: FloatArray, y: FloatArray, period: float, p: float) -> Geometry:
+    """Bring positions into one turn, after making sure that costs fit float64."""
+    if math.isinf(p):
+        raise InputError("p=inf is not available on the circle; use a large finite p")
+    circle = Circle.of(
+        _validate.frozen(reduced(x, period)),
+        _validate.frozen(reduced(y, period)),
+        period,
+        p,
+    )
+    if not 1e-280 < circle.largest < 1e300:
+        raise InputError(
+            f"distances to the power {p:g} reach {circle.largest:.3g}, outside what"
+            " float64 holds well; divide positions and period by a constant and"
+            " multiply the distance by it"
+        )
+    return circle
 
 
 def require_product(mass: float, largest: float) -> None:

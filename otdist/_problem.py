@@ -11,6 +11,7 @@ import numpy as np
 from otdist import _validate
 from otdist._errors import InputError, warn
 from otdist._geometry import Geometry
+from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
 from otdist._geometry.extended import Extended
 from otdist._geometry.grid import Grid
@@ -46,6 +47,9 @@ class Problem(Structured):
         for p = inf the largest distance moved counts.
     normalize : bool, default False
         Divide each side's masses by their sum first.
+    concave : bool, default False
+        Take 0 < p < 1, on the line only. The cost ``|x - y| ** p`` is then a metric by
+        itself, so that no root is taken: ``distance`` is ``value``.
 
     Attributes
     ----------
@@ -92,13 +96,14 @@ class Problem(Structured):
         metric: Metric = "euclidean",
         p: float = 1,
         normalize: bool = False,
+        concave: bool = False,
     ) -> None:
-        order = _validate.as_order(p)
+        order = _validate.as_order(p, concave)
         require_metric(metric, order)
         points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
         _validate.require_same_space(points_x, points_y)
         if a is None and b is None:
-            _warn_if_histograms(points_x, points_y)
+            warn_if_histograms(points_x, points_y)
         geometry = point_geometry(points_x, points_y, metric, order)
         self._fill(geometry, a, b, metric, order, normalize)
 
@@ -250,7 +255,7 @@ class Problem(Structured):
     @property
     def is_metric(self) -> bool:
         """Whether the cost is a true metric, as Kantorovich-Rubinstein needs."""
-        known = isinstance(self.metric, str) and METRICS[self.metric]
+        known = isinstance(self.metric, str) and METRICS.get(self.metric, False)
         return known and self.p == 1 and not self.is_partial
 
     @property
@@ -267,7 +272,9 @@ class Problem(Structured):
         geometry = self.geometry
         if isinstance(geometry, Grid):
             return np.array_equal(self.a, self.b)
-        if isinstance(geometry, Dense) or not isinstance(geometry, Points | Line):
+        if isinstance(geometry, Dense) or not isinstance(
+            geometry, Points | Line | Circle
+        ):
             return False
         return np.array_equal(geometry.x, geometry.y) and np.array_equal(self.a, self.b)
 
@@ -309,7 +316,7 @@ class Problem(Structured):
         return other
 
 
-def _warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
+def warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
     """Warn when two vectors of probabilities are given as points on the line."""
     if x.shape != y.shape or x.shape[1] != 1 or len(x) < 2:
         return

@@ -135,7 +135,8 @@ class Result:
         Cost of `plan`, cost × mass; equal to `upper`. Never rooted. For
         p = inf the largest distance that mass moves.
     distance : float
-        ``value ** (1 / p)``: W_p when the total mass is 1.
+        ``value ** (1 / p)``: W_p when the total mass is 1. The value itself for
+        concave costs, p < 1.
     lower, upper, gap, relative_gap : float
         The certified bracket of the optimal value.
     plan : scipy.sparse.coo_array (n, m), or a lazy operator
@@ -288,7 +289,7 @@ class Result:
 
 
 def root(value: float, p: float) -> float:
-    """Return ``value ** (1 / p)``; the value itself for p = 1 and p = inf."""
-    if p == 1 or np.isinf(p):
+    """Return ``value ** (1 / p)``; the value itself for p <= 1 and p = inf."""
+    if p <= 1 or np.isinf(p):
         return value
     return float(max(value, 0.0) ** (1 / p))

@@ -13,6 +13,7 @@ import numpy as np
 from otdist import _solvers
 from otdist._certify import certify
 from otdist._errors import InfeasibleError, InputError
+from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
 from otdist._partial import inner_potentials, outer_potential
@@ -64,10 +65,10 @@ def solve(
         The problem, already validated.
     method : str, default "auto"
         ``"network_simplex"`` (exact, any cost), ``"line"`` (exact, points on
-        the line), ``"bottleneck"`` (exact, p = inf), ``"highs"`` (exact, an
-        independent solver, small problems), ``"sinkhorn"`` (entropic), or
-        ``"auto"``: line where it applies, bottleneck for p = inf, else
-        network_simplex.
+        the line), ``"circle"`` (exact, `Problem.on_circle`), ``"bottleneck"``
+        (exact, p = inf), ``"highs"`` (exact, an independent solver, small
+        problems), ``"sinkhorn"`` (entropic), or ``"auto"``: line, circle and
+        bottleneck where they apply, else network_simplex.
     tol : float, optional
         Exact methods: the relative gap below which the status is OPTIMAL,
         default 1e-9. Sinkhorn with an epsilon: the marginal error to reach, as a
@@ -104,7 +105,7 @@ def solve(
 
     Notes
     -----
-    network_simplex, line and sinkhorn need O(n + m) memory beside the input, sinkhorn
+    network_simplex, line, circle and sinkhorn need O(n + m) memory beside the input, sinkhorn
     also the larger entries of its plan, at most 290 MB. network_simplex and sinkhorn
     make the cost matrix of points with many coordinates (24 or more) or with a
     function for a metric. The certificate is computed afterwards by
@@ -240,6 +241,8 @@ def _choose(problem: Problem, method: str) -> str:
             "method='line' needs points on the line and a metric known by name; use"
             " method='network_simplex'"
         )
+    if method == "circle" and not isinstance(problem.geometry, Circle):
+        raise InputError("method='circle' needs a problem made by Problem.on_circle")
     if problem.is_bottleneck and method not in _solvers.BOTTLENECK:
         raise InputError(f"p=inf needs method='line' or 'bottleneck', got {method!r}")
     if method == "bottleneck" and not problem.is_bottleneck:

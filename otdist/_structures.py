@@ -11,7 +11,12 @@ import numpy as np
 from otdist import _partial, _validate
 from otdist._errors import InputError
 from otdist._geometry import Geometry
-from otdist._ground import grid_geometry, point_geometry, require_metric
+from otdist._ground import (
+    circle_geometry,
+    grid_geometry,
+    point_geometry,
+    require_metric,
+)
 from otdist._typing import ArrayLike, FloatArray, Metric
 
 
@@ -32,76 +37,6 @@ class Structured:
         mass: float,
     ) -> Self:
         """Return the problem with these fields; a and b are nobody else's."""
-
-    @classmethod
-    def on_grid(
-        cls,
-        A: ArrayLike,
-        B: ArrayLike,
-        *,
-        spacing: ArrayLike = 1.0,
-        metric: Metric = "euclidean",
-        p: float = 1,
-        normalize: bool = False,
-    ) -> Self:
-        """Make a problem from two images, volumes or histograms on one grid.
-
-        Pixel i is at ``spacing * i``; atoms are the pixels in C order, so that masses
-        and potentials are ``A.ravel()`` and the like.
-
-        Parameters
-        ----------
-        A, B : array_like of one shape
-            Mass of each pixel, >= 0, with one sum; any number of axes.
-        spacing : float or array_like (number of axes,), default 1.0
-            Distance of neighbouring pixels, along all axes or along each.
-        metric, p, normalize
-            As for `Problem`. With ``metric="cityblock"``, p = 1, and with
-            ``metric="euclidean"``, p = 2, the cost is a sum over the axes, and
-            ``method="sinkhorn"`` uses that; other methods do not need it.
-
-        Returns
-        -------
-        Problem
-            On the line, if there is one axis.
-
-        Raises
-        ------
-        InputError
-            As for `Problem`; shapes that differ, a spacing that is not positive.
-
-        Notes
-        -----
-        Where the cost is a sum over axes, the Gibbs kernel of entropic transport is a
-        product over them (Solomon et al., *Convolutional Wasserstein distances*,
-        2015). An iteration then takes time O(N · sum of the sides) for N pixels, in
-        the logarithmic domain at any epsilon, and O(N) memory beside a matrix for
-        each axis; so does the certificate.
-
-        Examples
-        --------
-        A spot that moves by 3 pixels and by 4:
-
-        >>> import numpy as np
-        >>> from otdist import Problem, solve
-        >>> A, B = np.zeros((2, 32, 32))
-        >>> A[10, 10] = B[13, 14] = 1
-        >>> solve(Problem.on_grid(A, B)).value
-        5.0
-        >>> result = solve(Problem.on_grid(A, B, p=2), method="sinkhorn")
-        >>> round(result.distance, 9), result.gap < 1e-9
-        (5.0, True)
-        """
-        order = _validate.as_order(p)
-        require_metric(metric, order)
-        a, b, mass, sides = _validate.as_images(A, B, normalize)
-        steps = _validate.as_spacing(spacing, len(sides))
-        with np.errstate(over="ignore"):
-            axes = [
-                step * np.arange(side) for step, side in zip(steps, sides, strict=True)
-            ]
-        geometry = grid_geometry(axes, metric, order)
-        return cls._of(geometry, a, b, metric, order, mass)
 
     @classmethod
     def partial(
@@ -216,3 +151,142 @@ class Structured:
         else:
             extended, a, b = _partial.with_price(geometry, a, b, worth)
         return cls._of(extended, a, b, metric, p, math.fsum(a.tolist()))
+
+    @classmethod
+    def on_grid(
+        cls,
+        A: ArrayLike,
+        B: ArrayLike,
+        *,
+        spacing: ArrayLike = 1.0,
+        metric: Metric = "euclidean",
+        p: float = 1,
+        normalize: bool = False,
+    ) -> Self:
+        """Make a problem from two images, volumes or histograms on one grid.
+
+        Pixel i is at ``spacing * i``; atoms are the pixels in C order, so that masses
+        and potentials are ``A.ravel()`` and the like.
+
+        Parameters
+        ----------
+        A, B : array_like of one shape
+            Mass of each pixel, >= 0, with one sum; any number of axes.
+        spacing : float or array_like (number of axes,), default 1.0
+            Distance of neighbouring pixels, along all axes or along each.
+        metric, p, normalize
+            As for `Problem`. With ``metric="cityblock"``, p = 1, and with
+            ``metric="euclidean"``, p = 2, the cost is a sum over the axes, and
+            ``method="sinkhorn"`` uses that; other methods do not need it.
+
+        Returns
+        -------
+        Problem
+            On the line, if there is one axis.
+
+        Raises
+        ------
+        InputError
+            As for `Problem`; shapes that differ, a spacing that is not positive.
+
+        Notes
+        -----
+        Where the cost is a sum over axes, the Gibbs kernel of entropic transport is a
+        product over them (Solomon et al., *Convolutional Wasserstein distances*,
+        2015). An iteration then takes time O(N · sum of the sides) for N pixels, in
+        the logarithmic domain at any epsilon, and O(N) memory beside a matrix for
+        each axis; so does the certificate.
+
+        Examples
+        --------
+        A spot that moves by 3 pixels and by 4:
+
+        >>> import numpy as np
+        >>> from otdist import Problem, solve
+        >>> A, B = np.zeros((2, 32, 32))
+        >>> A[10, 10] = B[13, 14] = 1
+        >>> solve(Problem.on_grid(A, B)).value
+        5.0
+        >>> result = solve(Problem.on_grid(A, B, p=2), method="sinkhorn")
+        >>> round(result.distance, 9), result.gap < 1e-9
+        (5.0, True)
+        """
+        order = _validate.as_order(p)
+        require_metric(metric, order)
+        a, b, mass, sides = _validate.as_images(A, B, normalize)
+        steps = _validate.as_spacing(spacing, len(sides))
+        with np.errstate(over="ignore"):
+            axes = [
+                step * np.arange(side) for step, side in zip(steps, sides, strict=True)
+            ]
+        geometry = grid_geometry(axes, metric, order)
+        return cls._of(geometry, a, b, metric, order, mass)
+
+    @classmethod
+    def on_circle(
+        cls,
+        x: ArrayLike,
+        y: ArrayLike,
+        a: ArrayLike | None = None,
+        b: ArrayLike | None = None,
+        *,
+        period: float = 1.0,
+        p: float = 1,
+        normalize: bool = False,
+    ) -> Self:
+        """Make a problem from positions on a circle, such as angles or times of day.
+
+        The cost of a pair is ``arc ** p``, arc the length of the shorter way around.
+
+        Parameters
+        ----------
+        x, y : array_like (n,), (m,)
+            Positions, any real numbers: those a period apart are one, and no digit is
+            lost by that.
+        a, b : array_like (n,), (m,), optional
+            Masses, >= 0 and of one sum; uniform probabilities by default.
+        period : float, default 1.0
+            Circumference, in the unit of the positions: 360 for degrees.
+        p : float, default 1
+            Order, 1 <= p < inf.
+        normalize : bool, default False
+            Divide each side's masses by their sum first.
+
+        Returns
+        -------
+        Problem
+            With ``metric="arc"``.
+
+        Raises
+        ------
+        InputError
+            As for `Problem`; a period that is not positive.
+
+        Notes
+        -----
+        ``solve`` takes O((n + m) log(n + m)) time for p = 1, and as many passes over
+        the sorted positions as bits of the number of pairs for other p; O(n + m) memory.
+
+        References
+        ----------
+        Delon, Salomon, Sobolevski, "Fast transport optimization for Monge costs on the
+        circle", SIAM Journal on Applied Mathematics 70, 2010.
+
+        Examples
+        --------
+        Five minutes to midnight, and five past, in hours:
+
+        >>> from otdist import Problem, solve
+        >>> problem = Problem.on_circle([23.75], [0.25], period=24)
+        >>> solve(problem).distance
+        0.5
+        """
+        order = _validate.as_order(p)
+        length = _validate.as_inside("period", period, 0, np.inf, "a positive length")
+        first, second = _validate.as_positions("x", x), _validate.as_positions("y", y)
+        geometry = circle_geometry(first, second, length, order)
+        of = ("point of x", "point of y")
+        masses_a, masses_b, mass = _validate.as_masses(
+            a, b, geometry.shape, of, normalize
+        )
+        return cls._of(geometry, masses_a, masses_b, "arc", order, mass)

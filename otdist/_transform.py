@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from otdist._geometry import Geometry
+from otdist._geometry.circle import Circle
 from otdist._geometry.extended import Extended
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
@@ -17,6 +18,7 @@ from otdist._typing import FloatArray
 
 # Sizes at which a compiled pass takes over: NumPy is as fast on fewer points.
 _COMPILED_LINE = 20_000
+_COMPILED_CIRCLE = 1_000
 COMPILED_PAIRS = 1 << 20
 # Coordinates from which on a product of matrices screens the pairs of points.
 _SCREENED_FROM = 24
@@ -36,6 +38,8 @@ def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray
         return geometry.with_outside(inner, f)
     if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
         return _line_minimum(geometry, f)
+    if isinstance(geometry, Circle) and n + m >= _COMPILED_CIRCLE:
+        return _circle_minimum(geometry, f)
     if isinstance(geometry, Points) and n * m >= COMPILED_PAIRS:
         metric = geometry.metric
         if isinstance(metric, str):
@@ -63,6 +67,17 @@ def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
     ordered, best = np.empty((2, len(y)))
     line_minimum(x, f[line.by_x], y, line.p, np.empty(len(y), np.int64), ordered)
     best[line.by_y] = ordered
+    return best
+
+
+def _circle_minimum(circle: Circle, f: FloatArray) -> FloatArray:
+    from otdist._kernels.certificate_line import circle_minimum
+
+    x, y = circle.x[circle.by_x], circle.y[circle.by_y]
+    ordered, best = np.empty((2, len(y)))
+    where = np.empty(len(y), np.int64)
+    circle_minimum(x, f[circle.by_x], y, circle.period, circle.p, where, ordered)
+    best[circle.by_y] = ordered
     return best
 
 
@@ -94,6 +109,9 @@ def _points_minimum(
 
 def row_minimum(geometry: Geometry, g: FloatArray, n_jobs: int) -> FloatArray:
     """Return the c-transform of g, ``f[i] = min_j c[i, j] - g[j]``."""
+    if isinstance(geometry, Circle):
+        around = Circle.of(geometry.y, geometry.x, geometry.period, geometry.p)
+        return column_minimum(around, g, n_jobs)
     if isinstance(geometry, Extended):
         inner = row_minimum(geometry.base, g[:-1], n_jobs)
         return geometry.with_outside(inner, g)

@@ -98,6 +98,18 @@ def as_points(name: str, value: Any) -> FloatArray:
     return frozen(array.copy())
 
 
+def as_positions(name: str, value: Any) -> FloatArray:
+    """Return finite positions (n,), n >= 1."""
+    array = as_float64(name, value)
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(
+            f"{name} must have shape (n,), positions on the circle with n >= 1, got"
+            f" {array.shape}"
+        )
+    require_finite(name, array)
+    return array
+
+
 def as_points_in(name: str, value: Any, d: int) -> FloatArray:
     """Return points of d coordinates."""
     points = as_points(name, value)
@@ -239,8 +251,7 @@ def _as_weights(
     if not is_size or array.item(array.argmin()) < 0:
         _refuse_weights(name, array)
     given = array.dtype if array is value else np.asarray(value).dtype
-    tolerance = _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
-    return _Weights(array.copy(), total, tolerance)
+    return _Weights(array.copy(), total, sum_tolerance(given))
 
 
 def _sum(weights: FloatArray) -> float:
@@ -263,6 +274,23 @@ def _refuse_weights(name: str, array: FloatArray) -> NoReturn:
     if not np.count_nonzero(array):
         raise InputError(f"{name} is zero everywhere; a measure needs a positive mass")
     raise InputError(f"the sum of {name} overflows; divide the weights by a constant")
+
+
+def sum_tolerance(given: np.dtype[Any]) -> float:
+    """Return how far sums of masses may be apart, by the type the masses came in."""
+    return _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
+
+
+def as_axis(name: str, axis: Any, ndim: int) -> int:
+    """Return an axis of an array, counted from 0."""
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise InputError(f"axis must be an integer, got {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise InputError(
+            f"axis={axis} is not an axis of {name}, which has {ndim}; points lie along"
+            " that axis, and the other axes are pairs"
+        )
+    return int(axis) % ndim
 
 
 def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
@@ -327,14 +355,23 @@ def as_inside(name: str, value: Any, least: float, most: float, wanted: str) -> 
     return number
 
 
-def as_order(p: Any) -> float:
-    """Return the order p as a float, 1 <= p <= inf."""
-    if not as_number("p", p, "a real number >= 1 or inf") >= 1:
+def as_order(p: Any, concave: Any = False) -> float:
+    """Return the order p as a float, 1 <= p <= inf; if `concave`, 0 < p < 1."""
+    order = as_number("p", p, "a real number >= 1 or inf")
+    if not isinstance(concave, bool | np.bool_):
+        raise InputError(f"concave must be True or False, got {concave!r}")
+    if concave and not 0 < order < 1:
         raise InputError(
-            f"p must be >= 1, got {p}; for p < 1 the cost is concave and W_p is no"
-            " distance: pass the matrix distance**p to emd"
+            f"with concave=True p must be between 0 and 1, got {p}; leave it out for"
+            " p >= 1"
         )
-    return float(p)
+    if not concave and not order >= 1:
+        raise InputError(
+            f"p must be >= 1, got {p}; for p < 1 the cost is concave and its root no"
+            " distance: for points on the line pass concave=True, which takes no root,"
+            " elsewhere the matrix distance**p to emd"
+        )
+    return order
 
 
 def as_vector(name: str, value: Any, n: int) -> FloatArray:

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     # them: see CONTRIBUTING.md. The checker's kernel shares nothing with any.
     "_kernels": {
         "_kernels.simd",
+        "_kernels.levels",
         "_kernels.costs",
         "_kernels.tree",
         "_kernels.clusters",
@@ -63,7 +64,12 @@ MAY_IMPORT = {
     | GEOMETRY
     | {"_kernels.certificate"},
     "_bottleneck": {"_problem", "_result", "_plan", "_transform"} | GEOMETRY,
-    "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
+    "_transform": GEOMETRY
+    | {
+        "_kernels.certificate",
+        "_kernels.certificate_grid",
+        "_kernels.certificate_line",
+    },
     "_marginals": GEOMETRY
     | {"_plan", "_transform", "_kernels.certificate", "_kernels.certificate_grid"},
     "_exact": {
@@ -101,6 +107,7 @@ MAY_IMPORT = {
     }
     | GEOMETRY,
     "_solvers": {
+        "_kernels.circle",
         "_problem",
         "_result",
         "_masses",
@@ -135,6 +142,15 @@ MAY_IMPORT = {
     "_lanes": {"_double_double", "_histograms", "_kernels.divergences"},
     "_divergences": {"_histograms", "_double_double", "_lanes"},
     "_f_divergences": {"_divergences", "_histograms", "_double_double", "_lanes"},
+    "_line_bounds": {"_kernels.certificate_line"},
+    # Solves and certifies many pairs at once; what it refuses goes to `_solve`.
+    "_along": {
+        "_ground",
+        "_kernels.line",
+        "_line_bounds",
+        "_problem",
+        "_validate",
+    },
     "_align": {"_validate"},
     "_rays": set(),
     "_critics": {"_critics", "_problem", "_solve"} | GEOMETRY,
@@ -336,6 +352,7 @@ def test_only_the_problem_and_the_entry_points_validate():
     """Below Problem nobody checks anything: as_* is called at the top only."""
     entry_points = {
         "_align",
+        "_along",
         "_bures",
         "_certify",
         "_compare",

@@ -10,6 +10,7 @@ import numpy as np
 
 from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory
+from otdist._geometry.concave import Concave
 from otdist._geometry.dense import Dense
 from otdist._geometry.extended import Extended
 from otdist._geometry.line import Line
@@ -35,8 +36,11 @@ _KINDS = {
 def tabulated(geometry: Geometry) -> Geometry:
     """Return the geometry to solve on: the matrix, if points have many coordinates.
 
-    Also where there are atoms outside.
+    Also where there are atoms outside, and for concave costs: tiles of points rely on
+    convex ones.
     """
+    if isinstance(geometry, Concave):
+        return Dense(geometry.dense(), geometry.largest)
     if isinstance(geometry, Points) and geometry.x.shape[1] >= _MATRIX_FROM:
         return Dense(_matrix_of(geometry), geometry.largest)
     return geometry.tabulated() if isinstance(geometry, Extended) else geometry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +76,9 @@ class Line:
 
 def _minimum(x: FloatArray, f: FloatArray, y: FloatArray, p: float) -> FloatArray:
     """Return ``min_i |x[i] - y[j]| ** p - f[i]`` for every j, x and y sorted."""
-    return _lipschitz_minimum(x, f, y) if p == 1 else _monotone_minimum(x, f, y, p)
+    if p == 1:
+        return _lipschitz_minimum(x, f, y)
+    return monotone_minimum(lambda i, j: np.abs(x[i] - y[j]) ** p, f, len(y))
 
 
 def _lipschitz_minimum(x: FloatArray, f: FloatArray, y: FloatArray) -> FloatArray:
@@ -93,16 +96,17 @@ def _lipschitz_minimum(x: FloatArray, f: FloatArray, y: FloatArray) -> FloatArra
     return np.minimum(from_left[n_left] + y, from_right[n_left] - y)
 
 
-def _monotone_minimum(
-    x: FloatArray, f: FloatArray, y: FloatArray, p: float
+def monotone_minimum(
+    cost: Callable[[IntArray, IntArray], FloatArray], f: FloatArray, m: int
 ) -> FloatArray:
-    """Divide and conquer over j: the minimising i never falls as j grows.
+    """Return ``min_i cost(i, j) - f[i]`` for all j < m, of costs with a Monge matrix.
 
-    The cost of sorted points is a Monge matrix when p >= 1, and subtracting f
-    from its rows leaves it one (Aggarwal et al., 1987). One level halves the
-    step between the j that are done, and scans O(n + m) pairs.
+    Divide and conquer over j: the minimising i never falls as j grows. The cost of
+    sorted points is a Monge matrix when p >= 1, and subtracting f from its rows leaves
+    it one (Aggarwal et al., 1987). One level halves the step between the j that are
+    done, and scans O(n + m) pairs.
     """
-    n, m = len(x), len(y)
+    n = len(f)
     g = np.empty(m)
     best = np.empty(m, dtype=np.int64)
     step = 1 << max(m - 1, 0).bit_length()
@@ -111,26 +115,25 @@ def _monotone_minimum(
         if len(j):
             low = np.where(j - step >= 0, best[np.maximum(j - step, 0)], 0)
             high = np.where(j + step < m, best[np.minimum(j + step, m - 1)], n - 1)
-            g[j], best[j] = _scan(x, f, y[j], p, low, high)
+            g[j], best[j] = _scan(cost, f, j, low, high)
         step //= 2
     return g
 
 
 def _scan(
-    x: FloatArray,
+    cost: Callable[[IntArray, IntArray], FloatArray],
     f: FloatArray,
-    y: FloatArray,
-    p: float,
+    columns: IntArray,
     low: IntArray,
     high: IntArray,
 ) -> tuple[FloatArray, IntArray]:
-    """Return minimum and first minimiser over ``low[j] <= i <= high[j]``."""
+    """Return minimum and first minimiser over ``low <= i <= high`` of each column."""
     length = high - low + 1
     begin = np.cumsum(length) - length
-    owner = np.repeat(np.arange(len(y)), length)
+    owner = np.repeat(np.arange(len(columns)), length)
     i = np.arange(int(length.sum())) + (low - begin)[owner]
-    slack = np.abs(x[i] - y[owner]) ** p - f[i]
+    slack = cost(i, columns[owner]) - f[i]
     minimum = np.minimum.reduceat(slack, begin)
     hits = np.flatnonzero(slack == minimum[owner])
-    first = hits[np.searchsorted(owner[hits], np.arange(len(y)))]
+    first = hits[np.searchsorted(owner[hits], np.arange(len(columns)))]
     return minimum, i[first]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist._geometry import Geometry
+from otdist._geometry.circle import Circle
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._typing import FloatArray
@@ -36,7 +37,7 @@ class Options(NamedTuple):
 
 
 #: The methods by name: each is a module of this package.
-SOLVERS = ("network_simplex", "line", "bottleneck", "highs", "sinkhorn")
+SOLVERS = ("network_simplex", "line", "circle", "bottleneck", "highs", "sinkhorn")
 
 #: Methods for p = inf.
 BOTTLENECK = ("line", "bottleneck")
@@ -70,6 +71,8 @@ def load(method: str) -> Callable[[Problem, Options], Candidate]:
 
 def choose(problem: Problem) -> str:
     """Return the exact method that is fastest for the problem."""
+    if isinstance(problem.geometry, Circle):
+        return "circle"
     if problem.is_line:
         return "line"
     return "bottleneck" if problem.is_bottleneck else "network_simplex"

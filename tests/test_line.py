@@ -1,0 +1,443 @@
+"""The line: many pairs along an axis, large pairs, and the compiled checks of both."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import oracles
+import pytest
+from checks import assert_brackets
+from conftest import JIT_OFF
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import weights
+
+from otdist import (
+    InputError,
+    InputWarning,
+    NotCertifiedError,
+    Problem,
+    certify,
+    solve,
+    wasserstein_distance,
+)
+from otdist import _along as along
+from otdist._kernels import line as kernel
+from otdist._line_bounds import LineBounds, Measures
+from otdist._plan import Arcs
+
+ORDERS = [1, 1.5, 2, 3, math.inf]
+
+
+def truth(x, y, a, b, p):
+    value = oracles.on_line(x, y, a, b, p)
+    return value if p == math.inf else value ** (1 / p)
+
+
+def random_pairs(rng, k, n, m):
+    x, y = rng.integers(-5, 6, (k, n)) / 4, rng.standard_normal((k, m))
+    a, b = rng.random((k, n)), rng.random((k, m))
+    a[:, 0], b[rng.random((k, m)) < 0.2] = 0.0, 0.0
+    b[:, -1] += 0.1
+    return x, y, a / a.sum(1, keepdims=True), b / b.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("p", ORDERS)
+def test_pairs_along_an_axis_are_those_of_exact_arithmetic(p):
+    x, y, a, b = random_pairs(np.random.default_rng(0), 7, 5, 4)
+    found = wasserstein_distance(x, y, a, b, p=p, axis=-1)
+    wanted = [truth(*pair, p) for pair in zip(x, y, a, b, strict=True)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+    plain = wasserstein_distance(x, y, p=p, axis=1)
+    fifth, fourth = np.full(5, 0.2), np.full(4, 0.25)
+    wanted = [truth(*pair, fifth, fourth, p) for pair in zip(x, y, strict=True)]
+    np.testing.assert_allclose(plain, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
+def test_any_axis_and_threads(axis):
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((2, 3, 4, 5))
+    x = np.moveaxis(x, -1, axis)
+    y = np.moveaxis(y[..., :3], -1, axis)
+    found = wasserstein_distance(x, y, axis=axis)
+    assert found.shape == (3, 4)
+    again = wasserstein_distance(x, y, axis=axis, n_jobs=2)
+    assert np.array_equal(found, again)
+    first = np.moveaxis(x, axis, -1)[2, 1], np.moveaxis(y, axis, -1)[2, 1]
+    assert found[2, 1] == pytest.approx(wasserstein_distance(*first), rel=1e-14)
+
+
+def test_pairs_and_masses_broadcast():
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((4, 1, 6)), rng.standard_normal((3, 5))
+    a, b = rng.random((4, 1, 6)), rng.random(5)
+    a, b = a / a.sum(-1, keepdims=True), b / b.sum()
+    found = wasserstein_distance(x, y, a, b, p=2, axis=-1)
+    assert found.shape == (4, 3)
+    for i in range(4):
+        for j in range(3):
+            wanted = wasserstein_distance(x[i, 0], y[j], a[i, 0], b, p=2)
+            assert found[i, j] == pytest.approx(wanted, rel=1e-13)
+    # Many histograms on common bins, against one of them.
+    bins, histograms = np.arange(6.0), rng.random((4, 6))
+    histograms /= histograms.sum(-1, keepdims=True)
+    found = wasserstein_distance(bins, bins, histograms, histograms[0], axis=-1)
+    cumulative = np.cumsum(histograms - histograms[0], axis=1)
+    np.testing.assert_allclose(found, np.abs(cumulative).sum(1), atol=1e-15)
+
+
+def test_one_pair_is_a_number_and_no_pairs_are_an_empty_array():
+    value = wasserstein_distance([0.0, 1, 3], [5.0, 6, 8], axis=0)
+    assert value == 5.0
+    assert isinstance(value, float)
+    assert wasserstein_distance(np.ones((3, 0, 4)), np.ones(2), axis=-1).shape == (3, 0)
+    found = wasserstein_distance(np.ones((3, 4)), np.ones(4), axis=-1)
+    assert np.array_equal(found, np.zeros(3))
+
+
+def test_masses_are_normalised_by_pair():
+    rng = np.random.default_rng(3)
+    x, y, a, b = random_pairs(rng, 3, 5, 4)
+    scale = np.array([1.0, 7.0, 1e-3])[:, None]
+    found = wasserstein_distance(x, y, a * scale, b, axis=-1, normalize=True)
+    np.testing.assert_allclose(
+        found, wasserstein_distance(x, y, a, b, axis=-1), rtol=1e-13
+    )
+    # Without it every pair has a mass of its own, and W_p scales with its root.
+    found = wasserstein_distance(x, y, a * scale, b * scale, p=2, axis=-1)
+    wanted = wasserstein_distance(x, y, a, b, p=2, axis=-1) * np.sqrt(scale[:, 0])
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
+def test_masses_of_single_precision_may_differ_by_its_rounding():
+    rng = np.random.default_rng(4)
+    a, b = rng.random((2, 3, 6)).astype(np.float32)
+    a, b = a / a.sum(-1, keepdims=True), b / b.sum(-1, keepdims=True)
+    x = rng.random((3, 6))
+    found = wasserstein_distance(x, x, a, b, axis=-1)
+    for k in range(3):
+        wanted = wasserstein_distance(x[k], x[k], a[k], b[k])
+        assert found[k] == pytest.approx(wanted, rel=1e-13)
+    with pytest.raises(InputError, match=r"pair \[0\]: the masses differ"):
+        wasserstein_distance(x, x, a.astype(float), b.astype(float), axis=-1)
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (("x", (1, 2), np.nan), r"pair \[1\]: x\[2\] is nan"),
+        (("y", (2, 0), np.inf), r"pair \[2\]: y\[0\] is inf"),
+        (("a", (1, 3), -0.1), r"pair \[1\]: a\[3\] is -0.1; weights must be >= 0"),
+        (("b", (0, 1), np.nan), r"pair \[0\]: b\[1\] is nan"),
+        (("a", (2, slice(None)), 0.0), r"pair \[2\]: a is zero everywhere"),
+        (("b", (1, 0), 5.0), r"pair \[1\]: the masses differ"),
+        (("b", (1, slice(None)), 1e308), r"pair \[1\]: the sum of b overflows"),
+        (("x", (1, 0), 1e301), r"pair \[1\]: distances to the power 1 reach"),
+    ],
+)
+def test_bad_input_names_the_pair(spoil, message):
+    x, y, a, b = random_pairs(np.random.default_rng(5), 3, 5, 4)
+    arrays = {"x": x, "y": y, "a": a, "b": b}
+    name, where, value = spoil
+    arrays[name][where] = value
+    with pytest.raises(InputError, match=message):
+        wasserstein_distance(**arrays, axis=-1)
+    pair = {key: array[1] for key, array in arrays.items()}
+    if where[0] == 1:  # one pair needs no name
+        with pytest.raises(InputError, match="^" + message.split(": ", 1)[1]):
+            wasserstein_distance(**pair, axis=-1)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"axis": 2}, "axis=2 is not an axis of x, which has 2"),
+        ({"axis": 0.5}, "axis must be an integer, got 0.5"),
+        ({"axis": True}, "axis must be an integer, got True"),
+        ({"a": np.ones((3, 4)) / 4}, "a must have 5 entries along axis=-1"),
+        ({"a": 1.0}, "axis=-1 is not an axis of a, which has 0"),
+        ({"y": np.ones((2, 5))}, r"must broadcast, got shapes \(3, 5\), \(2, 5\)"),
+        ({"y": np.ones((3, 0))}, r"y is empty, shape \(3, 0\)"),
+        ({"x": [["a"]]}, "x must hold real numbers"),
+        ({"p": 0.5}, "p must be >= 1"),
+        ({"metric": "sqeuclidean"}, "on the line, where the cost is"),
+        ({"metric": "taxi"}, "metric 'taxi' is unknown"),
+        ({"method": "highs"}, "with axis= the method is 'line', got 'highs'"),
+        ({"n_jobs": 0}, "n_jobs must be a positive integer"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(arguments, message):
+    x = np.arange(15.0).reshape(3, 5)
+    with pytest.raises(InputError, match=message):
+        wasserstein_distance(**{"x": x, "y": x, "axis": -1, **arguments})
+
+
+def test_rows_that_look_like_histograms_warn():
+    rows = np.full((2, 4), 0.25)
+    with pytest.warns(InputWarning, match="look like histograms"):
+        wasserstein_distance(rows, rows, axis=-1)
+
+
+def test_a_pair_that_is_not_proved_is_named(monkeypatch):
+    x, y, a, b = random_pairs(np.random.default_rng(6), 4, 5, 4)
+    asked = []
+
+    def one(x, y, a, b):
+        asked.append(x)
+        result = solve(Problem(x, y, a, b))
+        if len(asked) == 2:
+            raise NotCertifiedError("line did not prove its value", result)
+        return result.distance
+
+    good = along._claims
+
+    def spoilt(measures, p, buffers):
+        claims = good(measures, p, buffers)
+        claims.mass[[1, 2], 0] *= 1.001
+        return claims
+
+    monkeypatch.setattr(along, "_claims", spoilt)
+    with pytest.raises(NotCertifiedError, match=r"pair \[2\]: line did not") as raised:
+        along.distances_along(x, y, a, b, -1, along.Lanes(1, 1, False), one)
+    assert len(asked) == 2
+    assert np.array_equal(asked[0], x[1])
+    assert raised.value.result.success
+    # What compiled passes cannot prove another path does.
+    found = wasserstein_distance(x, y, a, b, axis=-1)
+    monkeypatch.undo()
+    np.testing.assert_allclose(
+        found, wasserstein_distance(x, y, a, b, axis=-1), rtol=1e-14
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_pairs_of_extreme_scale_take_the_other_path(scale):
+    x, y, a, b = random_pairs(np.random.default_rng(7), 3, 5, 4)
+    small = wasserstein_distance(x, y, a, b, axis=-1)
+    found = wasserstein_distance(x * scale, y * scale, a, b, axis=-1)
+    np.testing.assert_allclose(found, small * scale, rtol=1e-13)
+
+
+# ------------------------------------------------------------------------- one large pair
+
+
+N = 300 if JIT_OFF else 12_000
+
+
+@pytest.mark.parametrize("p", [1, 2, math.inf])
+@pytest.mark.parametrize("kind", ["plain", "weights", "ties", "offset", "outlier"])
+def test_a_large_pair_is_that_of_the_other_path(p, kind, monkeypatch):
+    monkeypatch.setattr(along, "_COMPILED_FROM", N)
+    monkeypatch.setattr(along, "_LONG", 64)
+    rng = np.random.default_rng(8)
+    x, y = rng.standard_normal(N), rng.standard_normal(N + 7) + 0.5
+    a = b = None
+    if kind != "plain":
+        a, b = rng.random(N), rng.random(N + 7)
+        a[:3], b[-3:] = 0.0, 0.0
+        a, b = a / math.fsum(a), b / math.fsum(b)
+    if kind == "ties":
+        x, y = np.round(x, 1), np.round(y, 1)
+    if kind == "offset":
+        x, y = x + 1e6, y + 1e6
+    if kind == "outlier":
+        x[5] = 1e12
+    wanted = solve(Problem(x, y, a, b, p=p)).distance
+
+    def refuse(*arguments, **options):
+        raise AssertionError("the compiled path gave up")
+
+    monkeypatch.setattr("otdist._distances.solve", refuse)
+    for n_jobs in (1, 2):
+        found = wasserstein_distance(x, y, a, b, p=p, n_jobs=n_jobs)
+        assert found == pytest.approx(wanted, rel=1e-12)
+
+
+def test_a_large_pair_of_bad_input_is_refused_in_the_same_words():
+    x = np.arange(30_000.0)
+    x[17] = np.nan
+    with pytest.raises(InputError, match=r"^x\[17\] is nan; x must be finite"):
+        wasserstein_distance(x, x)
+    with pytest.raises(InputError, match=r"^a must have shape \(30000,\)"):
+        wasserstein_distance(np.arange(30_000.0), np.ones(2), np.ones(3))
+
+
+# ------------------------------------------------------------------------------ sorting
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).standard_normal(500),
+        np.random.default_rng(0).integers(0, 9, 500).astype(float),
+        1e9 + np.random.default_rng(0).random(500),
+        np.full(50, 3.0),
+        np.array([2.0]),
+        np.arange(300.0)[::-1],
+        np.array([0.0, -0.0, 0.0, -1.0]),
+        np.concatenate([[0.0, 5e-324], [1.0], [1e-300] * 4]),
+    ],
+    ids=["normal", "ties", "offset", "equal", "one", "reversed", "zeros", "tiny"],
+)
+def test_radix_sort_is_stable_argsort(values):
+    order, ordered = along._by_radix(values[None])
+    assert np.array_equal(order[0], np.argsort(values, kind="stable"))
+    assert np.array_equal(ordered[0], np.sort(values))
+
+
+def test_radix_sort_gives_up_where_keys_say_nothing():
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.random(400), [1e250]])
+    keys, spare, order = np.empty((3, 401), np.int64)
+    counts, ordered = np.empty((3, 2048), np.int64), np.empty(401)
+    arguments = keys, spare, counts, order, ordered
+    assert not kernel.radix_sort(values, *arguments)
+    with np.errstate(over="ignore"):
+        assert not kernel.radix_sort(np.array([-1e308, 1e308]), *arguments)
+    order, ordered = along._by_radix(values[None])
+    assert np.array_equal(ordered[0], np.sort(values))
+    assert np.array_equal(order[0], np.argsort(values, kind="stable"))
+
+
+# ---------------------------------------------------------------------------- the checker
+
+
+def one_pair(rng, n, m, p):
+    """Return a pair, and a true claim for it."""
+    x, y = np.sort(rng.standard_normal(n)), np.sort(rng.standard_normal(m))
+    a, b = rng.random(n), rng.random(m)
+    a[0] = 0.0
+    a, b = a / math.fsum(a), b / math.fsum(b)
+    measures = Measures(
+        x[None], y[None], a[None], b[None], np.zeros((4, 1), np.int64), np.ones(1)
+    )
+    claims = along._claims(measures, p, along._Buffers.of(n, m, 1))
+    return measures, claims
+
+
+def bounds_of(measures, claims, p):
+    proof = LineBounds(measures.x.shape[1], measures.y.shape[1], p, 1)
+    proof.add(0, measures, claims, proof.scratch())
+    return proof.bounds()
+
+
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0])
+def test_bounds_are_those_of_certify(p):
+    rng = np.random.default_rng(9)
+    for size in (3, 8, 150):
+        measures, claims = one_pair(rng, size, size + 2, p)
+        claims.f[0] += 0.1 * rng.standard_normal(size)  # any potential proves something
+        found = bounds_of(measures, claims, p)
+        x, y, a, b = (each[0] for each in measures[:4])
+        k = claims.n_arcs[0]
+        arcs = Arcs(
+            claims.rows[0, :k].astype(np.int64),
+            claims.columns[0, :k].astype(np.int64),
+            claims.mass[0, :k],
+        )
+        problem = Problem(x, y, a, b, p=p)
+        wanted = certify(problem, arcs, claims.f[0])
+        assert found.upper[0] == pytest.approx(wanted.upper, rel=1e-13)
+        assert found.lower[0] == pytest.approx(wanted.lower, abs=1e-13)
+        assert 0 < found.rounding[0] < 1e-13
+        assert found.lower[0] < found.upper[0]
+        assert not found.proves(1e-9)[0]
+
+
+def test_bounds_hold_for_any_claim():
+    """Whatever is claimed, what is accepted is no lie."""
+    rng = np.random.default_rng(10)
+    for p in (1.0, 2.0, math.inf):
+        for _ in range(10):
+            measures, claims = one_pair(rng, 5, 4, p)
+            claims.f[0] = rng.standard_normal(5)
+            k = int(claims.n_arcs[0])
+            # Another coupling: two arcs exchange a part of their ends.
+            i, j = rng.integers(0, k, 2)
+            moved = 0.5 * min(claims.mass[0, i], claims.mass[0, j])
+            claims.rows[0, k : k + 2] = claims.rows[0, i], claims.rows[0, j]
+            claims.columns[0, k : k + 2] = claims.columns[0, j], claims.columns[0, i]
+            claims.mass[0, k : k + 2] = moved
+            claims.mass[0, i] -= moved
+            claims.mass[0, j] -= moved
+            claims.n_arcs[0] += 2
+            found = bounds_of(measures, claims, p)
+            value = oracles.on_line(*(each[0] for each in measures[:4]), p)
+            assert found.lower[0] <= value + found.rounding[0]
+            assert value <= found.upper[0] + found.rounding[0]
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda m, c: c.mass.__setitem__((0, 1), c.mass[0, 1] * (1 + 1e-9)),
+        lambda m, c: c.mass.__setitem__((0, 1), -c.mass[0, 1]),
+        lambda m, c: c.mass.__setitem__((0, 1), np.nan),
+        lambda m, c: c.rows.__setitem__((0, 1), 10**6),
+        lambda m, c: c.columns.__setitem__((0, 1), -1),
+        lambda m, c: c.rows.__setitem__((0, 0), c.rows[0, 0] + 1),
+        lambda m, c: c.n_arcs.__setitem__(0, c.n_arcs[0] - 1),
+        lambda m, c: c.n_arcs.__setitem__(0, 0),
+        lambda m, c: c.n_arcs.__setitem__(0, 99),
+        lambda m, c: m.x.__setitem__((0, 3), m.x[0, 3] + 10),
+        lambda m, c: m.y.__setitem__((0, 0), np.nan),
+        lambda m, c: m.b.__setitem__((0, 0), m.b[0, 0] + 1e-9),
+        lambda m, c: m.factor.__setitem__(0, 1 + 1e-9),
+    ],
+)
+def test_what_is_no_coupling_proves_nothing(spoil, p):
+    measures, claims = one_pair(np.random.default_rng(11), 6, 5, p)
+    assert bounds_of(measures, claims, p).proves(1e-9)[0]
+    spoil(measures, claims)
+    assert not bounds_of(measures, claims, p).proves(1e-9)[0]
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0])
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e20])
+def test_wrong_potentials_prove_nothing(p, value):
+    measures, claims = one_pair(np.random.default_rng(12), 6, 5, p)
+    claims.f[0, 2] += value
+    assert not bounds_of(measures, claims, p).proves(1e-9)[0]
+
+
+# ---------------------------------------------------------------------------- properties
+
+
+@st.composite
+def measures(draw):
+    def points(n):
+        number = st.one_of(st.integers(-3, 3).map(float), st.floats(-10, 10))
+        values = np.array(draw(st.lists(number, min_size=n, max_size=n)))
+        return np.where(np.abs(values) < 1e-9, 0.0, values)
+
+    n, m = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    return points(n), points(m), draw(weights(n)), draw(weights(m))
+
+
+@given(measures(), st.sampled_from(ORDERS), st.integers(-60, 60))
+def test_metamorphic(pair, p, k):
+    x, y, a, b = pair
+
+    def distance(x, y, a, b):
+        return wasserstein_distance(x[None], y[None], a[None], b[None], p=p, axis=-1)[0]
+
+    found = distance(x, y, a, b)
+    same = pytest.approx(found, rel=1e-11, abs=1e-14 if p == 1 else 1e-6)
+    exact = truth(x, y, a, b, p)
+    if p != math.inf:  # where masses below 1e-12 of the total do not count
+        assert exact == same
+    assert distance(y, x, b, a) == same
+    assert distance(-x, -y, a, b) == same
+    assert distance(x[::-1], y, a[::-1], b) == same
+    assert np.ldexp(distance(np.ldexp(x, k), np.ldexp(y, k), a, b), -k) == same
+    halves = np.concatenate([a, a]) / 2
+    assert distance(np.concatenate([x, x]), y, halves, b) == same
+    with_nothing = np.append(x, 100.0), y, np.append(a, 0.0), b
+    assert distance(*with_nothing) == same
+    result = solve(Problem(x, y, a, b, p=p))
+    assert found == pytest.approx(result.distance, rel=1e-12, abs=1e-15)
+    if p != math.inf:
+        assert_brackets(result, oracles.on_line(x, y, a, b, p))
