@@ -31,6 +31,7 @@ from otdist._problem import Problem
 from otdist._result import Certificate, Result, Status
 from otdist._solve import solve
 from otdist._version import __version__ as __version__
+from otdist.sliced import sliced_wasserstein_distance
 
 __all__ = [
     "Certificate",
@@ -58,6 +59,7 @@ __all__ = [
     "pairwise",
     "renyi_divergence",
     "sinkhorn_divergence",
+    "sliced_wasserstein_distance",
     "solve",
     "total_variation",
     "w1_interval",

@@ -180,6 +180,7 @@ FRIENDLY = {
     "gaussian",
     "plot",
     "samples",
+    "sliced",
     "torch",
 }
 #: Private parts that even the friendly layer leaves alone.
@@ -224,6 +225,7 @@ PUBLIC = {
     "pairwise",
     "renyi_divergence",
     "sinkhorn_divergence",
+    "sliced_wasserstein_distance",
     "solve",
     "total_variation",
     "w1_interval",
@@ -368,6 +370,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_structures",
         "gaussian",
         "samples",
+        "sliced",
         "datasets",
         "torch._critics",
     }
