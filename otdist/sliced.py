@@ -190,13 +190,13 @@ def sliced_wasserstein_distance(
 
     Examples
     --------
-    Moved by h in three dimensions: SW_2 is |h| / 3**0.5.
+    Moved by 3 in three dimensions: SW_2 is ``3 / 3**0.5``.
 
     >>> import numpy as np
     >>> from otdist import sliced_wasserstein_distance
     >>> x = np.random.default_rng(0).normal(size=(100, 3))
     >>> value = sliced_wasserstein_distance(x, x + [3.0, 0, 0], n_projections=300)
-    >>> round(value, 9)  # whole frames of three see all of h
+    >>> round(value, 9)  # whole frames of three see all of it
     1.732050808
     """
     measures = _measures(x, y, a, b, p, normalize, n_jobs)
@@ -268,22 +268,33 @@ def _blocks(
     n_blocks = min(_BLOCKS, max(n // 2, 1))
     if directions == "orthogonal":
         n_blocks = max(n_blocks, -(-n // d))
-    make = _frame if directions == "orthogonal" else _sobol
-    sizes = [len(part) for part in np.array_split(np.empty(n), n_blocks)]
-    return [make(size, d, generator) for size in sizes]
+    make = _frames if directions == "orthogonal" else _sobol
+    size, n_larger = divmod(n, n_blocks)
+    return [
+        *make(n_larger, size + 1, d, generator),
+        *make(n_blocks - n_larger, size, d, generator),
+    ]
 
 
 def _on_sphere(points: FloatArray) -> FloatArray:
     return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))
 
 
-def _frame(size: int, d: int, generator: np.random.Generator) -> FloatArray:
-    """Return vectors at right angles: those of normal ones, made orthogonal in turn."""
-    columns, triangle = np.linalg.qr(generator.standard_normal((d, size)))
-    return np.asarray((columns * np.sign(np.diag(triangle))).T)
+def _frames(n: int, size: int, d: int, generator: np.random.Generator) -> FloatArray:
+    """Return n sets of vectors at right angles: normal ones made orthogonal in turn."""
+    columns, triangle = np.linalg.qr(generator.standard_normal((n, d, size)))
+    signs = np.sign(np.diagonal(triangle, axis1=1, axis2=2))
+    return np.swapaxes(columns * signs[:, None, :], 1, 2)
 
 
-def _sobol(size: int, d: int, generator: np.random.Generator) -> FloatArray:
+def _sobol(
+    n: int, size: int, d: int, generator: np.random.Generator
+) -> list[FloatArray]:
+    """Return n scrambles of Sobol points on the sphere."""
+    return [_scramble(size, d, generator) for _ in range(n)]
+
+
+def _scramble(size: int, d: int, generator: np.random.Generator) -> FloatArray:
     """Return scrambled Sobol points, brought to the sphere without loss of evenness."""
     from scipy.special import ndtri
     from scipy.stats.qmc import Sobol
