@@ -1,6 +1,7 @@
 """Optimal-transport distances, each with a certificate."""
 
 from otdist._align import align
+from otdist._bures import bures_wasserstein_distance
 from otdist._certify import certify
 from otdist._compare import compare
 from otdist._distances import emd, sinkhorn_divergence, wasserstein_distance
@@ -30,6 +31,7 @@ from otdist._problem import Problem
 from otdist._result import Certificate, Result, Status
 from otdist._solve import solve
 from otdist._version import __version__ as __version__
+from otdist.sliced import sliced_wasserstein_distance
 
 __all__ = [
     "Certificate",
@@ -41,6 +43,7 @@ __all__ = [
     "Result",
     "Status",
     "align",
+    "bures_wasserstein_distance",
     "c_transform",
     "certify",
     "chi2_divergence",
@@ -56,6 +59,7 @@ __all__ = [
     "pairwise",
     "renyi_divergence",
     "sinkhorn_divergence",
+    "sliced_wasserstein_distance",
     "solve",
     "total_variation",
     "w1_interval",

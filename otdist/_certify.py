@@ -20,9 +20,11 @@ from otdist._bottleneck import certify_bottleneck
 from otdist._errors import InputError
 from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
+from otdist._geometry.extended import Extended
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._marginals import Sums, grid_sums, scaled_sums
+from otdist._partial import outer_arcs, outer_potential
 from otdist._plan import Arcs, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
@@ -94,8 +96,8 @@ def certify(
     O(n + m) memory beyond the plan. The lower bound is Kantorovich duality; the
     repair follows Algorithm 2 of Altschuler, Weed and Rigollet (2017).
 
-    For p = inf on the line the potentials are not used: the lower bound is
-    Strassen's, a set whose mass does not fit into its neighbourhood.
+    For p = inf the lower bound is Strassen's, a set whose mass does not fit into its
+    neighbourhood: the atoms with f > 0, and on the line, where f is not read, intervals.
 
     Examples
     --------
@@ -114,14 +116,17 @@ def certify(
     if not isinstance(problem, Problem):
         raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
     n_jobs = as_jobs(n_jobs)
+    if isinstance(problem.geometry, Extended):
+        plan, f, g = _with_outside(problem, plan, f, g)
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
+    x, y = (getattr(problem.geometry, side, None) for side in "xy")
     if problem.is_bottleneck:
         if arcs is None:
             raise InputError("for p=inf the plan must be sparse or a dense array")
         _require_masses(arcs)
-        return certify_bottleneck(problem, arcs)
-    x, y = (getattr(problem.geometry, side, None) for side in "xy")
+        f = np.zeros(n) if problem.is_line else as_values("f", f, n, x)
+        return certify_bottleneck(problem, arcs, f, n_jobs)
     f = as_values("f", f, n, x)
     g = None if g is None else as_values("g", g, m, y)
     if arcs is not None:
@@ -154,6 +159,26 @@ def certify(
         hidden += primal.relative * (primal.size + size)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
+
+
+def _with_outside(
+    problem: Problem, plan: Any, f: Any, g: Any
+) -> tuple[Any, FloatArray, FloatArray | None]:
+    """Return plan and potentials of the atoms proper on all atoms, if they are such.
+
+    A potential g of the atoms proper adds nothing to f and is left out.
+    """
+    n, m = (size - 1 for size in problem.shape)
+    if not isinstance(plan, Arcs):
+        arcs = _as_arcs(plan, (n, m))
+        if arcs is None:
+            raise InputError("of a partial problem the plan must be sparse or an array")
+        plan = outer_arcs(arcs, problem)
+    if np.size(f) == n + 1:
+        return plan, f, g
+    f = as_values("f", f, n, None)
+    require_finite("f", f)
+    return plan, outer_potential(f, problem), None
 
 
 def _hidden(dual: _Dual, primal: _Primal) -> float:

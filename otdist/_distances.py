@@ -84,7 +84,7 @@ def wasserstein_distance(
     a, b : array_like (n,), (m,), optional
         Masses, >= 0 and of one sum; uniform probabilities by default.
     p : float, default 1
-        Order, 1 <= p <= inf (p = inf on the line only).
+        Order, 1 <= p <= inf; for p = inf the largest distance moved.
     metric : str or callable, default "euclidean"
         See `Problem`.
     method : str, default "auto"

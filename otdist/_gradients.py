@@ -14,7 +14,9 @@ from otdist._geometry.blocks import (
     soft_row_minimum,
 )
 from otdist._geometry.dense import Dense
+from otdist._geometry.extended import Extended
 from otdist._geometry.slopes import arc_slopes, slopes
+from otdist._partial import inner_arcs
 from otdist._plan import Arcs, LazyPlan
 from otdist._result import Gradients
 from otdist._typing import FloatArray
@@ -28,11 +30,23 @@ def gradients(result: Result) -> Gradients:
     problem = result.problem
     if problem.is_bottleneck:
         raise InputError("p=inf has no gradient: the longest arc changes abruptly")
+    if isinstance(problem.geometry, Extended):
+        return _partial_gradients(result, problem.geometry)
     f, g = _mass_gradients(result)
     x = y = None
     if not isinstance(problem.geometry, Dense):
         x, y = point_gradients(problem.geometry, result.coupling)
     return Gradients(a=f - f.mean(), b=g - g.mean(), x=x, y=y, cost=result.plan)
+
+
+def _partial_gradients(result: Result, geometry: Extended) -> Gradients:
+    """Return those of a partial problem, whose masses change one by one."""
+    assert isinstance(result.coupling, Arcs)
+    x = y = None
+    if not isinstance(geometry.base, Dense):
+        x, y = point_gradients(geometry.base, inner_arcs(result.coupling, geometry))
+    f, g = result.potentials
+    return Gradients(a=f, b=g, x=x, y=y, cost=result.plan)
 
 
 def point_gradients(

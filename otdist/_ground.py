@@ -41,10 +41,6 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
     """Choose the geometry, after making sure that its costs fit float64."""
     on_line = x.shape[1] == 1 and isinstance(metric, str)
     if math.isinf(p):
-        if not on_line:
-            raise InputError(
-                "p=inf is available for points on the line only; use a large finite p"
-            )
         p = 1.0
     if p < 1 and not on_line:
         raise InputError(

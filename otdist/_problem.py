@@ -9,10 +9,11 @@ from typing import Self
 import numpy as np
 
 from otdist import _validate
-from otdist._errors import warn
+from otdist._errors import InputError, warn
 from otdist._geometry import Geometry
 from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
+from otdist._geometry.extended import Extended
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import METRICS, Points
@@ -43,7 +44,7 @@ class Problem(Structured):
         ``"sqeuclidean"`` (with p = 1 only), or a function of two points.
     p : float, default 1
         Order, 1 <= p <= inf. The cost of a pair is ``metric(x, y) ** p``;
-        p = inf (the largest distance moved counts) on the line only.
+        for p = inf the largest distance moved counts.
     normalize : bool, default False
         Divide each side's masses by their sum first.
     concave : bool, default False
@@ -59,7 +60,7 @@ class Problem(Structured):
         the type they came in (1e-9 relative, 1e-5 for float32, 1e-2 for
         float16) are made equal by scaling b.
     metric, p
-        As given; ``None`` and 1 for a problem made from a cost matrix.
+        As given; ``None`` and 1 (or inf) for a problem made from a cost matrix.
     mass : float
         The total mass of either side.
 
@@ -113,6 +114,9 @@ class Problem(Structured):
         a: ArrayLike | None = None,
         b: ArrayLike | None = None,
         *,
+        p: float = 1,
+        price: float | None = None,
+        mass: float | None = None,
         normalize: bool = False,
     ) -> Self:
         """Make a problem from a cost matrix.
@@ -125,18 +129,22 @@ class Problem(Structured):
             matrix is used as it is, without a copy: leave it alone meanwhile.
         a, b : array_like (n,), (m,), optional
             Masses; uniform probabilities by default.
+        p : {1, inf}, default 1
+            Whether the cost of all mass counts, or the largest cost that some mass
+            pays (the bottleneck). Its distance is its value.
+        price, mass : float, optional
+            What mass that is not moved costs, or how much is moved: see `partial`.
         normalize : bool, default False
             Divide each side's masses by their sum first.
 
         Returns
         -------
         Problem
-            With ``p = 1``: its distance is its value.
 
         Raises
         ------
         InputError
-            As for `Problem`; NaN or ``-inf`` costs.
+            As for `Problem`; NaN or ``-inf`` costs; another order.
 
         Examples
         --------
@@ -144,9 +152,22 @@ class Problem(Structured):
         >>> solve(Problem.from_cost([[0, 1], [1, 0]], [0.5, 0.5], [0.25, 0.75])).value
         0.25
         """
+        if p not in (1, math.inf):
+            raise InputError(
+                f"p must be 1 or inf for a cost matrix, got {p!r}; for another order"
+                " pass the matrix distance**p"
+            )
         matrix, largest, has_forbidden = _validate.as_cost(cost)
+        geometry, order = Dense(matrix, largest, has_forbidden), float(p)
+        if price is not None or mass is not None:
+            if normalize or order != 1:
+                raise InputError(
+                    "price and mass are for masses as they are and p=1; got"
+                    f" normalize={normalize!r} and p={p!r}"
+                )
+            return cls._partly(geometry, a, b, price, mass, None, order)
         problem = cls.__new__(cls)
-        problem._fill(Dense(matrix, largest, has_forbidden), a, b, None, 1.0, normalize)
+        problem._fill(geometry, a, b, None, order, normalize)
         return problem
 
     def _fill(
@@ -206,9 +227,10 @@ class Problem(Structured):
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        n, m = self.shape
+        n, m = (size - self.is_partial for size in self.shape)
         kind = "cost matrix" if self.metric is None else f"{self.metric}, p={self.p:g}"
-        return f"Problem({n} by {m}, {kind}, mass {self.mass:.6g})"
+        how = ", partial" if self.is_partial else f", mass {self.mass:.6g}"
+        return f"Problem({n} by {m}, {kind}{how})"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -226,10 +248,15 @@ class Problem(Structured):
         return math.isinf(self.p)
 
     @property
+    def is_partial(self) -> bool:
+        """Whether some mass may stay: the last atom of each side is outside."""
+        return isinstance(self.geometry, Extended)
+
+    @property
     def is_metric(self) -> bool:
         """Whether the cost is a true metric, as Kantorovich-Rubinstein needs."""
         known = isinstance(self.metric, str) and METRICS.get(self.metric, False)
-        return known and self.p == 1
+        return known and self.p == 1 and not self.is_partial
 
     @property
     def is_assignment(self) -> bool:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from otdist._geometry.extended import Extended
+from otdist._partial import inner_arcs, unmatched
 from otdist._plan import Arcs, LazyPlan
 from otdist._typing import FloatArray, IntArray
 
@@ -108,7 +110,8 @@ class Gradients:
     ----------
     a, b : ndarray (n,), (m,)
         In cost units, along changes that keep the two sums equal; each is
-        determined up to a constant and is centred to mean 0.
+        determined up to a constant and is centred to mean 0. Of a partial problem
+        they are plain partial derivatives.
     x, y : ndarray (n, d), (m, d) or None
         In value per unit of coordinate; None for a cost matrix.
     cost : sparse or dense (n, m)
@@ -141,7 +144,9 @@ class Result:
         asked for.
     potentials : tuple of ndarray (n,), (m,)
         Dual potentials f and g in cost units, ``f[i] + g[j] <= cost[i, j]``
-        (entropic methods: the entropic potentials). NaN for p = inf.
+        (entropic methods: the entropic potentials). For p = inf f is 1 on a set
+        whose mass does not fit nearer than `lower`, where -g is 1, and else they
+        are 0; on the line they mean nothing.
     certificate : Certificate
         The proof, computed by code that shares nothing with the solver.
     regularized_value : float
@@ -160,6 +165,8 @@ class Result:
         The problem solved.
     coupling : Arcs or LazyPlan
         The plan as the solver made it; `plan` is what to use.
+    unmatched : tuple of ndarray (n,), (m,)
+        Mass of a and of b that is not moved, in a partial problem.
     """
 
     problem: Problem
@@ -199,8 +206,21 @@ class Result:
             return self.coupling
         from scipy.sparse import coo_array
 
-        rows, columns, mass = self.coupling
-        return coo_array((mass, (rows, columns)), shape=self.problem.shape)
+        arcs, geometry = self.coupling, self.problem.geometry
+        shape = self.problem.shape
+        if isinstance(geometry, Extended):
+            arcs, shape = inner_arcs(arcs, geometry), geometry.base.shape
+        rows, columns, mass = arcs
+        return coo_array((mass, (rows, columns)), shape=shape)
+
+    @property
+    def unmatched(self) -> tuple[FloatArray, FloatArray]:
+        """What is not moved of the masses a (n,) and b (m,): see `Problem.partial`."""
+        geometry = self.problem.geometry
+        if isinstance(geometry, Extended) and isinstance(self.coupling, Arcs):
+            return unmatched(self.coupling, geometry)
+        n, m = self.problem.shape
+        return np.zeros(n), np.zeros(m)
 
     @property
     def value(self) -> float:

@@ -16,6 +16,7 @@ from otdist._errors import InfeasibleError, InputError
 from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
+from otdist._partial import inner_potentials, outer_potential
 from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
@@ -64,9 +65,10 @@ def solve(
         The problem, already validated.
     method : str, default "auto"
         ``"network_simplex"`` (exact, any cost), ``"line"`` (exact, points on
-        the line), ``"circle"`` (exact, `Problem.on_circle`), ``"highs"`` (exact, an independent solver, small problems),
-        ``"sinkhorn"`` (entropic), or ``"auto"``: line and circle where they apply,
-        else network_simplex.
+        the line), ``"circle"`` (exact, `Problem.on_circle`), ``"bottleneck"``
+        (exact, p = inf), ``"highs"`` (exact, an independent solver, small
+        problems), ``"sinkhorn"`` (entropic), or ``"auto"``: line, circle and
+        bottleneck where they apply, else network_simplex.
     tol : float, optional
         Exact methods: the relative gap below which the status is OPTIMAL,
         default 1e-9. Sinkhorn with an epsilon: the marginal error to reach, as a
@@ -205,6 +207,8 @@ def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
         problem, plan, f, None if entropic else g, n_jobs=options.n_jobs
     )
     status = _status(candidate, certificate, problem.mass, tol, entropic)
+    if problem.is_partial:
+        f, g = inner_potentials(f, g)
     limit = "max_iter" if candidate.n_iter >= options.max_iter else "time_limit"
     return Result(
         problem=problem,
@@ -226,6 +230,12 @@ def _choose(problem: Problem, method: str) -> str:
     if method not in _solvers.SOLVERS:
         known = ", ".join(repr(name) for name in ("auto", *_solvers.SOLVERS))
         raise InputError(f"method {method!r} is unknown; known methods are {known}")
+    if problem.is_partial and method not in _solvers.PARTIAL:
+        known = " or ".join(repr(name) for name in _solvers.PARTIAL)
+        raise InputError(
+            f"a partial problem needs method={known}, got {method!r}; for entropic"
+            " transport of unequal masses see sinkhorn_divergence(reach=)"
+        )
     if method == "line" and not problem.is_line:
         raise InputError(
             "method='line' needs points on the line and a metric known by name; use"
@@ -233,8 +243,13 @@ def _choose(problem: Problem, method: str) -> str:
         )
     if method == "circle" and not isinstance(problem.geometry, Circle):
         raise InputError("method='circle' needs a problem made by Problem.on_circle")
-    if problem.is_bottleneck and method != "line":
-        raise InputError(f"p=inf needs method='line', got {method!r}")
+    if problem.is_bottleneck and method not in _solvers.BOTTLENECK:
+        raise InputError(f"p=inf needs method='line' or 'bottleneck', got {method!r}")
+    if method == "bottleneck" and not problem.is_bottleneck:
+        raise InputError(
+            f"method='bottleneck' is for p=inf, and the problem has p={problem.p:g}; use"
+            " method='network_simplex'"
+        )
     return method
 
 
@@ -280,11 +295,13 @@ def _potentials_of(
     pair = warm_start.potentials if isinstance(warm_start, Result) else warm_start
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise InputError("warm_start must be a Result or a pair of potentials (f, g)")
-    n, m = problem.shape
-    return (
-        as_finite_vector("warm_start[0]", pair[0], n),
-        as_finite_vector("warm_start[1]", pair[1], m),
-    )
+    n, m = (size - problem.is_partial for size in problem.shape)
+    f = as_finite_vector("warm_start[0]", pair[0], n)
+    g = as_finite_vector("warm_start[1]", pair[1], m)
+    if problem.is_partial:
+        f = outer_potential(f, problem)
+        g = problem.geometry.column_minimum(f)
+    return f, g
 
 
 def _part(problem: Problem, entropic: bool) -> tuple[Problem, IntArray, IntArray]:
@@ -334,6 +351,8 @@ def _reporter(method: str) -> Iterator[Callable[[int, float], None]]:
 
 def _raise_stranded(stranded: IntArray, rows: IntArray, problem: Problem) -> None:
     """Raise for mass that no coupling over the allowed arcs can move."""
+    if problem.is_partial:
+        stranded = stranded[rows[stranded] < len(problem.a) - 1]
     if len(stranded) == 0:
         raise InfeasibleError(
             "no coupling exists: the forbidden arcs (cost inf) leave some mass with"
@@ -371,7 +390,9 @@ def _on_all_atoms(
     else:
         whole = plan
     if problem.is_bottleneck:
-        return whole, np.full(n, np.nan), np.full(m, np.nan)
+        f, g = np.zeros(n), np.zeros(m)
+        f[rows], g[columns] = candidate.f, candidate.g
+        return whole, f, g
     f, g = np.full(n, -np.inf), np.full(m, -np.inf)
     f[rows], g[columns] = candidate.f, candidate.g
     f[empty_rows], g[empty_columns] = -np.inf, -np.inf

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Self
 
 import numpy as np
 
-from otdist import _validate
+from otdist import _partial, _validate
+from otdist._errors import InputError
 from otdist._geometry import Geometry
-from otdist._ground import circle_geometry, grid_geometry, require_metric
+from otdist._ground import (
+    circle_geometry,
+    grid_geometry,
+    point_geometry,
+    require_metric,
+)
 from otdist._typing import ArrayLike, FloatArray, Metric
 
 
@@ -30,6 +37,120 @@ class Structured:
         mass: float,
     ) -> Self:
         """Return the problem with these fields; a and b are nobody else's."""
+
+    @classmethod
+    def partial(
+        cls,
+        x: ArrayLike,
+        y: ArrayLike,
+        a: ArrayLike | None = None,
+        b: ArrayLike | None = None,
+        *,
+        price: float | None = None,
+        mass: float | None = None,
+        metric: Metric = "euclidean",
+        p: float = 1,
+    ) -> Self:
+        r"""Make a problem in which not all mass is moved: a and b may differ.
+
+        Either for a price of what is left where it is,
+
+        .. math:: \min_P \sum_{ij} P_{ij} c_{ij} + \text{price}\,
+                  \Big(\sum_i (a - P 1)_i + \sum_j (b - P^T 1)_j\Big),
+                  \qquad P 1 \le a,\; P^T 1 \le b,
+
+        or for a mass that is moved, :math:`\sum P_{ij} = \text{mass}`, at the least
+        cost. With a metric, p = 1 and a price this is the Kantorovich-Rubinstein norm
+        of a - b, also called the flat norm, the greatest :math:`\int f\,d(a - b)` of
+        1-Lipschitz functions :math:`|f| \le \text{price}`.
+
+        Parameters
+        ----------
+        x, y, metric, p
+            As for `Problem`; p is finite.
+        a, b : array_like (n,), (m,), optional
+            Masses, >= 0, of any sums; with a price they may be zero everywhere.
+            Default: 1/n and 1/m each.
+        price : float
+            Cost of a unit of mass of either measure that is not moved, in cost units
+            (distance ** p), > 0. Nothing moves at a cost above twice the price.
+        mass : float
+            How much is moved, > 0 and no more than the sums of a and of b. One of
+            `price` and `mass` is given.
+
+        Returns
+        -------
+        Problem
+            With one more atom on each side, the last, where mass goes that is not
+            moved. Its `Result` is in terms of x and y: `plan` (n, m), `unmatched`
+            (what is left of a and b) and `potentials` (n,) and (m,): the derivatives of
+            the value in a and b, with ``f[i] <= price``, ``g[j] <= price`` and
+            ``f[i] + g[j] <= cost[i, j]`` (for a mass, prices of 0, and less than the
+            cost by the derivative in the mass).
+
+        Raises
+        ------
+        InputError
+            As for `Problem`; a price or a mass that is not positive, a mass that is
+            more than one side has, both or neither, p = inf.
+
+        Notes
+        -----
+        Solved as a balanced problem with an atom outside on each side (as by Caffarelli
+        and McCann, 2010; Chapel, Alaya and Gasso, 2020), exactly and with the same
+        certificate, by ``"network_simplex"`` or ``"highs"``. The matrix of all costs is
+        made; the certificate takes O(n + m) memory.
+
+        Examples
+        --------
+        Of three points the third has no partner within twice the price:
+
+        >>> from otdist import Problem, solve
+        >>> x, y = [[0.0, 0], [1, 0], [9, 0]], [[0.0, 1], [1, 1]]
+        >>> result = solve(Problem.partial(x, y, [1, 1, 1], [1, 1], price=2))
+        >>> result.value
+        4.0
+        >>> result.unmatched[0]
+        array([0., 0., 1.])
+        >>> solve(Problem.partial(x, y, [1, 1, 1], [1, 1], mass=2)).value
+        2.0
+        """
+        order = _validate.as_order(p)
+        require_metric(metric, order)
+        if math.isinf(order):
+            raise InputError("p=inf needs all mass to be moved; use a finite p")
+        points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
+        _validate.require_same_space(points_x, points_y)
+        geometry = point_geometry(points_x, points_y, metric, order)
+        return cls._partly(geometry, a, b, price, mass, metric, order)
+
+    @classmethod
+    def _partly(
+        cls,
+        geometry: Geometry,
+        a: ArrayLike | None,
+        b: ArrayLike | None,
+        price: float | None,
+        mass: float | None,
+        metric: Metric | None,
+        p: float,
+    ) -> Self:
+        """Return the problem with an atom outside on each side."""
+        if (price is None) == (mass is None):
+            raise InputError(
+                "give either price, the cost of a unit of mass that is not moved, or"
+                f" mass, how much is moved; got price={price!r} and mass={mass!r}"
+            )
+        of = ("row of cost", "column of cost")
+        if metric is not None:
+            of = ("point of x", "point of y")
+        worth = None if price is None else _validate.as_price(price)
+        a, b, left = _validate.as_unequal_masses(a, b, geometry.shape, of, mass)
+        if worth is None:
+            extended, a, b = _partial.with_mass(geometry, a, b, *left)
+        else:
+            extended, a, b = _partial.with_price(geometry, a, b, worth)
+        return cls._of(extended, a, b, metric, p, math.fsum(a.tolist()))
 
     @classmethod
     def on_grid(

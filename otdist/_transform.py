@@ -10,6 +10,7 @@ import numpy as np
 
 from otdist._geometry import Geometry
 from otdist._geometry.circle import Circle
+from otdist._geometry.extended import Extended
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
@@ -32,6 +33,9 @@ NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
 def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray:
     """Return the c-transform of f; compiled for many points."""
     n, m = geometry.shape
+    if isinstance(geometry, Extended):
+        inner = column_minimum(geometry.base, f[:-1], n_jobs)
+        return geometry.with_outside(inner, f)
     if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
         return _line_minimum(geometry, f)
     if isinstance(geometry, Circle) and n + m >= _COMPILED_CIRCLE:
@@ -108,6 +112,9 @@ def row_minimum(geometry: Geometry, g: FloatArray, n_jobs: int) -> FloatArray:
     if isinstance(geometry, Circle):
         around = Circle.of(geometry.y, geometry.x, geometry.period, geometry.p)
         return column_minimum(around, g, n_jobs)
+    if isinstance(geometry, Extended):
+        inner = row_minimum(geometry.base, g[:-1], n_jobs)
+        return geometry.with_outside(inner, g)
     if isinstance(geometry, Points):
         x, y = geometry.y, geometry.x
         turned = Points(x, y, geometry.metric, geometry.p, geometry.largest)

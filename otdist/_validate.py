@@ -141,6 +141,38 @@ def as_masses(
     return _balanced(first, second, ("a", "b"), normalize)
 
 
+def as_unequal_masses(
+    a: Any, b: Any, shape: tuple[int, int], of: tuple[str, str], mass: Any
+) -> tuple[FloatArray, FloatArray, tuple[float, float]]:
+    """Return masses (n,) and (m,) >= 0, and what is left of their sums beyond `mass`.
+
+    Without a `mass`, they may be zero everywhere, and all is left.
+    """
+    n, m = shape
+    is_free = mass is None
+    first, second = (
+        _as_weights(name, np.full(k, 1.0 / k) if w is None else w, (k,), which, is_free)
+        for name, w, k, which in (("a", a, n, of[0]), ("b", b, m, of[1]))
+    )
+    sums = first.total, second.total
+    if is_free:
+        return first.mass, second.mass, sums
+    value, most = as_number("mass", mass, "a positive number"), min(sums)
+    tolerance = max(first.tolerance, second.tolerance)
+    if not 0 < value <= most * (1 + tolerance):
+        raise InputError(
+            f"mass is {value:.17g}; it must be positive and no more than either side"
+            f" has: a sums to {sums[0]:.17g} and b to {sums[1]:.17g}"
+        )
+    left_a, left_b = (max(total - value, 0.0) for total in sums)
+    return first.mass, second.mass, (left_a, left_b)
+
+
+def as_price(value: Any) -> float:
+    """Return the price of a unit of mass that is not moved."""
+    return as_inside("price", value, 0.0, math.inf, "a positive number, in cost units")
+
+
 def as_images(
     A: Any, B: Any, normalize: bool
 ) -> tuple[FloatArray, FloatArray, float, tuple[int, ...]]:
@@ -204,7 +236,9 @@ def _balanced(
     return a, b, sum_a
 
 
-def _as_weights(name: str, value: Any, shape: tuple[int, ...], of: str) -> _Weights:
+def _as_weights(
+    name: str, value: Any, shape: tuple[int, ...], of: str, may_be_zero: bool = False
+) -> _Weights:
     """Return masses of the given shape."""
     array = as_float64(name, value)
     if array.shape != shape:
@@ -213,7 +247,8 @@ def _as_weights(name: str, value: Any, shape: tuple[int, ...], of: str) -> _Weig
             f" {array.shape}"
         )
     total = _sum(array)
-    if not 0 < total < math.inf or array.item(array.argmin()) < 0:
+    is_size = 0 < total < math.inf or (may_be_zero and total == 0)
+    if not is_size or array.item(array.argmin()) < 0:
         _refuse_weights(name, array)
     given = array.dtype if array is value else np.asarray(value).dtype
     return _Weights(array.copy(), total, sum_tolerance(given))

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist import _validate
+from otdist._bures import as_laws, distances
 from otdist._errors import InputError, NotCertifiedError
 from otdist._typing import ArrayLike, FloatArray
 
@@ -266,8 +267,7 @@ def wasserstein_distance(
     .. math:: W_2^2 = |m_1 - m_2|^2 + \operatorname{tr}\bigl(C_1 + C_2
               - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr)
 
-    computed as ``|m1 - m2|**2 + |A - B U|**2`` with roots ``A A' = C1``, ``B B' = C2``
-    and the best rotation U, from one singular value decomposition: no digit cancels.
+    which is `otdist.bures_wasserstein_distance`, where it is said how no digit cancels.
     On the line ``W_1 = E |m1 - m2 + (s1 - s2) Z|`` for standard deviations s.
 
     Parameters
@@ -287,12 +287,6 @@ def wasserstein_distance(
     InputError
         See `kl_divergence`; another order, or order 1 for d > 1.
 
-    References
-    ----------
-    Gelbrich, "On a formula for the L2 Wasserstein metric between measures on Euclidean
-    and Hilbert spaces", 1990; Bhatia, Jain and Lim, "On the Bures-Wasserstein distance
-    between positive definite matrices", 2019.
-
     Examples
     --------
     >>> from otdist import gaussian
@@ -304,19 +298,15 @@ def wasserstein_distance(
     first, second = _law("1", m1, C1), _law("2", m2, C2)
     _same_dimension(first, second)
     mean = first.mean - second.mean
-    if len(mean) == 1:
-        step = abs(
-            math.sqrt(first.covariance[0, 0]) - math.sqrt(second.covariance[0, 0])
-        )
-        return _line_distance(abs(float(mean[0])), step, int(p))
+    if p == 1 and len(mean) == 1:
+        step = distances(np.zeros(1), first.covariance, second.covariance)
+        return _mean_distance(abs(float(mean[0])), float(step))
     if p == 1:
         raise InputError(
             f"p=1 has a closed form on the line only, not for {len(mean)} coordinates;"
             " take p=2, an upper bound of it"
         )
-    A, B = _root(first.covariance), _root(second.covariance)
-    left, _, right = np.linalg.svd(B.T @ A)
-    return math.hypot(*mean, *(A - B @ (left @ right)).ravel())
+    return float(distances(mean, first.covariance, second.covariance))
 
 
 # ----------------------------------------------------------------------------- reduced
@@ -415,18 +405,13 @@ def _probability(low: float, high: float) -> float:
     return 0.5 * (math.erf(high / root) - math.erf(low / root))
 
 
-def _line_distance(mean: float, step: float, p: int) -> float:
-    if p == 2 or step == 0.0:
-        return math.hypot(mean, step)
+def _mean_distance(mean: float, step: float) -> float:
+    """Return E |mean + step Z| for a standard normal Z."""
+    if step == 0.0:
+        return mean
     ratio = mean / (step * math.sqrt(2.0))
     density = math.exp(-(min(ratio, 40.0) ** 2))
     return step * math.sqrt(2.0 / math.pi) * density + mean * math.erf(ratio)
-
-
-def _root(covariance: FloatArray) -> FloatArray:
-    """Return A with A A' = covariance, which may be singular."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 # --------------------------------------------------------------------------- validated
@@ -434,37 +419,11 @@ def _root(covariance: FloatArray) -> FloatArray:
 
 def _law(which: str, mean: Any, covariance: Any) -> _Law:
     """Return a mean (d,) and a covariance (d, d) >= 0."""
-    m, C = f"m{which}", f"C{which}"
+    m = f"m{which}"
     centre = _validate.as_float64(m, mean)
     if centre.ndim > 1 or centre.size == 0:
         raise InputError(f"{m} must be a number or have shape (d,), got {centre.shape}")
-    centre = np.atleast_1d(centre)
-    _validate.require_finite(m, centre)
-    matrix = _validate.as_float64(C, covariance)
-    d = len(centre)
-    if matrix.ndim == 0:
-        _validate.require_finite(C, np.atleast_1d(matrix))
-        matrix = float(matrix) * np.eye(d)
-    if matrix.shape != (d, d):
-        raise InputError(
-            f"{C} must be a number, or have shape ({d}, {d}) as {m} has {d}"
-            f" coordinates; got shape {matrix.shape} (a diagonal needs np.diag)"
-        )
-    _validate.require_finite(C, matrix)
-    largest = np.abs(matrix).max()
-    bad = np.abs(matrix - matrix.T) > 1e-12 * largest
-    if bad.any():
-        raise InputError(
-            f"{C} must be symmetric, but differs from its transpose at"
-            f" {_validate.first_index(bad)}; take ({C} + {C}.T) / 2 if that is rounding"
-        )
-    smallest = float(np.linalg.eigvalsh(matrix)[0])
-    if smallest < -1e-12 * largest or (d == 1 and smallest < 0.0):
-        raise InputError(
-            f"{C} must have no negative eigenvalue, got {smallest:.3g}; a covariance has"
-            " none"
-        )
-    return _Law(centre, matrix)
+    return _Law(*as_laws(which, centre, covariance))
 
 
 def _same_dimension(first: _Law, second: _Law) -> None:

@@ -65,9 +65,10 @@ def assert_proved(result, tol=1e-9):
     used = plan > 0
     assert np.isfinite(cost[used]).all(), "mass on a forbidden arc"
     if math.isinf(problem.p):
-        assert result.value == cost[used].max()
+        # A distance is rounded one way or another; nothing else may differ.
+        assert math.isclose(result.value, cost[used].max(), rel_tol=4 * EPS)
         assert result.lower <= result.value
-        assert result.gap <= tol * result.value
+        assert result.gap <= tol * abs(result.value)
         return
     value = math.fsum(plan[used] * cost[used])
     mass, scale = math.fsum(problem.a), scale_of(cost)

@@ -45,10 +45,12 @@ MAY_IMPORT = {
     # A plan computes its entries by kernels; no certificate relies on how.
     "_plan": {"_exact.matrix", "_kernels.costs", "_kernels.plans"} | GEOMETRY,
     "_ground": {"_validate"} | GEOMETRY,
-    "_structures": {"_validate", "_ground"} | GEOMETRY,
+    # What is left outside is data, in other terms: no algorithm.
+    "_partial": {"_plan", "_problem", "_transform"} | GEOMETRY,
+    "_structures": {"_validate", "_ground", "_partial"} | GEOMETRY,
     "_problem": {"_validate", "_ground", "_structures"} | GEOMETRY,
-    "_result": {"_plan", "_problem", "_gradients"},
-    "_gradients": {"_plan", "_result"} | GEOMETRY,
+    "_result": {"_plan", "_partial", "_problem", "_gradients"} | GEOMETRY,
+    "_gradients": {"_plan", "_partial", "_result"} | GEOMETRY,
     # The checker takes data from others, no algorithm; its kernel is its own.
     "_certify": {
         "_problem",
@@ -58,10 +60,11 @@ MAY_IMPORT = {
         "_transform",
         "_marginals",
         "_bottleneck",
+        "_partial",
     }
     | GEOMETRY
     | {"_kernels.certificate"},
-    "_bottleneck": {"_problem", "_result", "_plan"} | GEOMETRY,
+    "_bottleneck": {"_problem", "_result", "_plan", "_transform"} | GEOMETRY,
     "_transform": GEOMETRY
     | {
         "_kernels.certificate",
@@ -84,6 +87,7 @@ MAY_IMPORT = {
         "_kernels.lists",
         "_kernels.products",
         "_kernels.clusters",
+        "_kernels.bottleneck",
         "_exact",
     }
     | GEOMETRY,
@@ -114,7 +118,15 @@ MAY_IMPORT = {
         "_entropic",
     }
     | GEOMETRY,
-    "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"}
+    "_solve": {
+        "_solvers",
+        "_certify",
+        "_problem",
+        "_partial",
+        "_result",
+        "_plan",
+        "_validate",
+    }
     | GEOMETRY,
     # The divergences solve through `_solve`, or relax the masses by themselves.
     "_debiased": {
@@ -152,6 +164,7 @@ MAY_IMPORT = {
 FRIENDLY = {
     "__init__",
     "__main__",
+    "_bures",
     "_canvas",
     "_cli",
     "_compare",
@@ -171,6 +184,7 @@ FRIENDLY = {
     "gaussian",
     "plot",
     "samples",
+    "sliced",
     "torch",
 }
 #: Private parts that even the friendly layer leaves alone.
@@ -199,6 +213,7 @@ PUBLIC = {
     "Result",
     "Status",
     "align",
+    "bures_wasserstein_distance",
     "c_transform",
     "certify",
     "chi2_divergence",
@@ -214,6 +229,7 @@ PUBLIC = {
     "pairwise",
     "renyi_divergence",
     "sinkhorn_divergence",
+    "sliced_wasserstein_distance",
     "solve",
     "total_variation",
     "w1_interval",
@@ -343,6 +359,7 @@ def test_only_the_problem_and_the_entry_points_validate():
     entry_points = {
         "_align",
         "_along",
+        "_bures",
         "_certify",
         "_compare",
         "_debiased",
@@ -358,6 +375,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_to_uniform",
         "gaussian",
         "samples",
+        "sliced",
         "datasets",
         "torch._critics",
     }
@@ -462,6 +480,7 @@ def test_every_kernel_file_is_checked():
         "lists",
         "clusters",
         "certificate",
+        "bottleneck",
         "certificate_grid",
         "divergences",
         "grids",

@@ -75,6 +75,7 @@ def test_every_module_is_covered():
     assert {each.__module__ for each in CLASSES} >= {
         f"benchmarks.{name}"
         for name in (
+            "bottleneck",
             "certificate",
             "coverage",
             "critics",
@@ -85,8 +86,10 @@ def test_every_module_is_covered():
             "line",
             "memory",
             "points",
+            "sliced",
             "small",
             "startup",
+            "unequal",
         )
     }
 

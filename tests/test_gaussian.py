@@ -364,3 +364,149 @@ def test_inputs_are_left_alone():
         function(m, C, m + 1, 2 * C)
     assert (m == before[0]).all()
     assert (before[1] == C).all()
+
+
+# ------------------------------------------------------- order 2, many at once
+
+bures = otdist.bures_wasserstein_distance
+
+
+def exact_bures(C1, C2):
+    """Evaluate the trace formula in 60 digits."""
+    with mpmath.workdps(60):
+
+        def root(M):
+            values, axes = mpmath.eigsy((M + M.T) / 2)
+            return axes * mpmath.diag([mpmath.sqrt(max(v, 0)) for v in values]) * axes.T
+
+        first, second = mpmath.matrix(C1.tolist()), mpmath.matrix(C2.tolist())
+        half = root(first)
+        middle = root(half * second * half)
+        trace = sum(
+            first[i, i] + second[i, i] - 2 * middle[i, i] for i in range(len(C1))
+        )
+        return float(mpmath.sqrt(max(trace, 0)))
+
+
+def test_published_distances():
+    assert bures([0, 0], np.eye(2), [3, 4], 4 * np.eye(2)) ** 2 == pytest.approx(27)
+    value = bures([0, 0], np.diag([1, 9]), [0, 0], np.diag([4, 1])) ** 2
+    assert value == pytest.approx(5, rel=1e-15)
+    C = np.diag([1.0, 2, 0])
+    assert bures([0, 0, 0], 0, [0, 0, 0], C) == pytest.approx(math.sqrt(3), rel=1e-15)
+    assert bures(0, 1, 3, 25) == 5.0
+    assert isinstance(bures(0, 1, 3, 25), float)
+
+
+@pytest.mark.parametrize("d", [1, 2, 4])
+@pytest.mark.parametrize("condition", [1.0, 1e4, 1e10])
+def test_bures_beside_60_digits(d, condition):
+    rng = np.random.default_rng(d)
+    Q = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    C1 = (Q * np.geomspace(1, 1 / condition, d)) @ Q.T
+    C1 = (C1 + C1.T) / 2
+    for size in (10.0, 1.0, 0.1, 1e-3, 1e-7, 1e-12):
+        noise = rng.standard_normal((d, d))
+        W = np.eye(d) + size * (noise + noise.T) / 2
+        C2 = (W @ C1 @ W.T + (W @ C1 @ W.T).T) / 2
+        value, truth = bures(np.zeros(d), C1, np.zeros(d), C2), exact_bures(C1, C2)
+        assert abs(value - truth) <= 1e-15 * d * math.sqrt(np.abs(C2).max())
+        if condition <= 1e4 and size <= 0.1:
+            assert value == pytest.approx(truth, rel=1e-12, abs=0)
+        assert bures(np.zeros(d), C2, np.zeros(d), C1) == pytest.approx(
+            value, rel=1e-9, abs=1e-15 * d * math.sqrt(np.abs(C2).max())
+        )
+
+
+def test_singular_and_equal_covariances():
+    rng = np.random.default_rng(0)
+    root = rng.standard_normal((5, 2))
+    C = root @ root.T
+    C = (C + C.T) / 2
+    zero = np.zeros(5)
+    assert bures(zero, C, zero, C) == 0.0
+    assert bures(zero, C, zero, 4 * C) == pytest.approx(math.sqrt(np.trace(C)))
+    # The rounding of C is a variance in the directions where it has none.
+    near = bures(zero, C, zero, C * (1 + 2**-20))
+    assert near == pytest.approx(2**-21 * math.sqrt(np.trace(C)), abs=1e-7)
+
+
+@pytest.mark.parametrize("k", [-900, -300, 300, 900])
+def test_bures_has_no_units(k):
+    rng = np.random.default_rng(1)
+    C1, C2 = covariances(rng, 3)
+    C1, C2 = (C1 + C1.T) / 2, (C2 + C2.T) / 2
+    m1, m2 = rng.standard_normal((2, 3))
+    value = bures(m1, C1, m2, C2)
+    half = k // 2
+    scaled = bures(
+        np.ldexp(m1, half), np.ldexp(C1, k), np.ldexp(m2, half), np.ldexp(C2, k)
+    )
+    assert scaled == math.ldexp(value, half)
+
+
+def test_batches_are_pairs_one_by_one():
+    rng = np.random.default_rng(2)
+    C1, C2 = covariances(rng, 3, 4), covariances(rng, 3, 6).reshape(6, 1, 3, 3)
+    C1, C2 = (C1 + np.swapaxes(C1, -1, -2)) / 2, (C2 + np.swapaxes(C2, -1, -2)) / 2
+    C2[2, 0] = C1[1] * (1 + 1e-9)
+    m1, m2 = rng.standard_normal((4, 3)), rng.standard_normal((6, 1, 3))
+    m2[2, 0] = m1[1]
+    values = bures(m1, C1, m2, C2)
+    assert values.shape == (6, 4)
+    for i in range(6):
+        for j in range(4):
+            one = bures(m1[j], C1[j], m2[i, 0], C2[i, 0])
+            assert values[i, j] == pytest.approx(one, rel=1e-14)
+            other = gaussian.wasserstein_distance(m1[j], C1[j], m2[i, 0], C2[i, 0], p=2)
+            assert one == other
+    # Covariances that many means share; variances along every axis.
+    assert bures(m1, C1[0], m1[0], C1[0])[0] == 0.0
+    assert bures(m1, 1, m1, 4) == pytest.approx(np.full(4, math.sqrt(3)), rel=1e-15)
+    assert bures([[1.0], [2.0]], [[[4.0]], [[9.0]]], [[0.0]], 0) == pytest.approx(
+        [math.sqrt(5), math.sqrt(13)]
+    )
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_bures_is_a_metric(seed, d):
+    rng = np.random.default_rng(seed)
+    means = rng.standard_normal((3, d))
+    C = covariances(rng, d, 3)
+    C = (C + np.swapaxes(C, 1, 2)) / 2
+    table = bures(means[:, None], C[:, None], means, C)
+    assert np.diag(table) == pytest.approx(np.zeros(3), abs=1e-7)
+    assert table == pytest.approx(table.T, rel=1e-12, abs=1e-14)
+    assert table[0, 2] <= (table[0, 1] + table[1, 2]) * (1 + 1e-12)
+    # It is at least the distance of the means, and at most that of independent laws.
+    gap = np.linalg.norm(means[0] - means[1])
+    traces = np.trace(C[0]) + np.trace(C[1])
+    assert gap <= table[0, 1] * (1 + 1e-12)
+    assert table[0, 1] ** 2 <= gap**2 + traces
+
+
+@pytest.mark.parametrize(
+    "laws, message",
+    [
+        (([[0.0], [1.0]], 1, [[0.0], [1.0], [2.0]], 1), r"leading axes of m1 \(2,\)"),
+        (([0, 0], 1, [0, 0, 0], 1), r"equal numbers of coordinates, got 2 and 3"),
+        (([], 1, 0, 1), r"m1 is empty, shape \(0,\)"),
+        (
+            ([0, 0], np.zeros((2, 3)), [0, 0], 1),
+            r"C1 must .* shape \(2, 2\) or \(\..*3\)",
+        ),
+        (
+            ([0, 0], 1, [0, 0], [np.eye(2), -np.eye(2)]),
+            r"C2\[1\] must have no negative",
+        ),
+        (
+            ([0, 0], [np.eye(2), [[1, 2], [0, 1]]], [0, 0], 1),
+            r"C1 must be symmetric, .* at \[1, 0, 1\]",
+        ),
+        (([[0, 0], [0, math.nan]], 1, [0, 0], 1), r"m1\[1, 1\] is nan"),
+        (([0, 0], "1", [0, 0], 1), r"C1 must hold real numbers"),
+    ],
+)
+def test_bad_batches_are_refused(laws, message):
+    with pytest.raises(InputError, match=message):
+        bures(*laws)

@@ -12,6 +12,7 @@ from otdist._geometry import Geometry
 from otdist._geometry.blocks import require_memory
 from otdist._geometry.concave import Concave
 from otdist._geometry.dense import Dense
+from otdist._geometry.extended import Extended
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
 from otdist._kernels import costs as kernel
@@ -35,13 +36,14 @@ _KINDS = {
 def tabulated(geometry: Geometry) -> Geometry:
     """Return the geometry to solve on: the matrix, if points have many coordinates.
 
-    For concave costs too: tiles of points rely on convex ones.
+    Also where there are atoms outside, and for concave costs: tiles of points rely on
+    convex ones.
     """
     if isinstance(geometry, Concave):
         return Dense(geometry.dense(), geometry.largest)
     if isinstance(geometry, Points) and geometry.x.shape[1] >= _MATRIX_FROM:
         return Dense(_matrix_of(geometry), geometry.largest)
-    return geometry
+    return geometry.tabulated() if isinstance(geometry, Extended) else geometry
 
 
 def costs_of(geometry: Geometry) -> kernel.Costs:

@@ -37,7 +37,13 @@ class Options(NamedTuple):
 
 
 #: The methods by name: each is a module of this package.
-SOLVERS = ("network_simplex", "line", "circle", "highs", "sinkhorn")
+SOLVERS = ("network_simplex", "line", "circle", "bottleneck", "highs", "sinkhorn")
+
+#: Methods for p = inf.
+BOTTLENECK = ("line", "bottleneck")
+
+#: Methods for problems in which not all mass is moved.
+PARTIAL = ("network_simplex", "highs")
 
 #: Methods that end with a marginal error instead of an exact plan.
 ENTROPIC = ("sinkhorn",)
@@ -67,4 +73,6 @@ def choose(problem: Problem) -> str:
     """Return the exact method that is fastest for the problem."""
     if isinstance(problem.geometry, Circle):
         return "circle"
-    return "line" if problem.is_line else "network_simplex"
+    if problem.is_line:
+        return "line"
+    return "bottleneck" if problem.is_bottleneck else "network_simplex"

@@ -1,0 +1,365 @@
+"""Sliced distances: closed forms, POT, coverage of the standard error, invariance."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import oracles
+import pytest
+import strategies
+from conftest import JIT_OFF
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import t as student
+
+from otdist import (
+    InputError,
+    sliced,
+    sliced_wasserstein_distance,
+    wasserstein_distance,
+)
+from otdist.sliced import max_sliced_wasserstein_distance
+
+MODES = ("orthogonal", "random", "quasi")
+INF = math.inf
+
+
+def dirac_pair(d):
+    """Return two atoms, 1.5 apart."""
+    h = np.zeros(d)
+    h[0] = 1.5
+    return np.zeros((1, d)), h[None]
+
+
+def truth_of_translation(d, p):
+    """Return SW_p of a translation by 1: the p-th moment of a coordinate of u."""
+    moment = math.gamma((p + 1) / 2) * math.gamma(d / 2)
+    moment /= math.sqrt(math.pi) * math.gamma((d + p) / 2)
+    return moment ** (1 / p)
+
+
+# -------------------------------------------------------------------- closed forms
+
+
+def test_the_moments_are_those_published():
+    for d in (2, 3, 10):
+        assert truth_of_translation(d, 2) == pytest.approx(1 / math.sqrt(d))
+        first = math.gamma(d / 2) / (math.sqrt(math.pi) * math.gamma((d + 1) / 2))
+        assert truth_of_translation(d, 1) == pytest.approx(first)
+
+
+@pytest.mark.parametrize("d", [2, 3, 7])
+def test_whole_frames_see_all_of_a_translation(d):
+    rng = np.random.default_rng(d)
+    x, h, a = rng.standard_normal((20, d)), rng.standard_normal(d), rng.random(20)
+    value = sliced_wasserstein_distance(
+        x, x + h, a / a.sum(), a / a.sum(), n_projections=16 * d, rng=1
+    )
+    truth = np.linalg.norm(h) / math.sqrt(d)
+    assert value == pytest.approx(truth, rel=1e-14)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("d, p", [(2, 1), (3, 1), (3, 2), (6, 3)])
+def test_translations(mode, d, p):
+    x, y = dirac_pair(d)
+    value, error = sliced_wasserstein_distance(
+        x,
+        y,
+        p=p,
+        n_projections=2048,
+        directions=mode,
+        standard_error=True,
+        rng=d,
+    )
+    truth = 1.5 * truth_of_translation(d, p)
+    assert abs(value - truth) <= 5 * error + 1e-14
+    assert error <= 0.05 * truth
+    if mode == "quasi" and d == 2:
+        assert abs(value - truth) <= 1e-4
+
+
+def test_even_angles_in_the_plane():
+    """Of 1024 angles a smooth function of theirs is known to many digits."""
+    x, y = dirac_pair(2)
+    value = sliced_wasserstein_distance(
+        x, y, n_projections=1024, directions="quasi", rng=0
+    )
+    assert value == pytest.approx(1.5 / math.sqrt(2), rel=1e-4)
+
+
+@pytest.mark.parametrize("p", [1, 1.5, 2])
+def test_on_the_line_it_is_the_distance(p):
+    rng = np.random.default_rng(3)
+    x, y, a = rng.random(9), rng.random(7), rng.random(9)
+    options = {"p": p, "normalize": True}
+    exact = wasserstein_distance(x, y, a, **options)
+    value = sliced_wasserstein_distance(x, y, a, **options)
+    assert value == pytest.approx(exact, rel=1e-14)
+    both = sliced_wasserstein_distance(x, y, a, standard_error=True, **options)
+    assert both == (value, 0.0)
+    found = max_sliced_wasserstein_distance(x, y, a, **options)
+    assert found.value == found.upper == value
+    assert found.direction.tolist() == [1.0]
+
+
+# --------------------------------------------------------------------- directions
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("d", [2, 3, 4, 30])
+def test_directions_are_uniform_on_the_sphere(mode, d):
+    rng = np.random.default_rng(d)
+    blocks = sliced._blocks(64 * d, d, mode, rng)
+    u = np.concatenate(blocks)
+    assert u.shape == (64 * d, d)
+    assert np.linalg.norm(u, axis=1) == pytest.approx(np.ones(64 * d), rel=1e-14)
+    n = len(u)
+    assert u.T @ u / n == pytest.approx(np.eye(d) / d, abs=5 / math.sqrt(n * d))
+    fourth = 3 / (d * (d + 2))
+    assert (u**4).mean(axis=0) == pytest.approx(
+        np.full(d, fourth), abs=5 * math.sqrt(105 / n) / d**2
+    )
+    if mode == "orthogonal":
+        for block in blocks:
+            assert block @ block.T == pytest.approx(np.eye(len(block)), abs=1e-14)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 15, 16, 100])
+def test_blocks_have_all_directions(n):
+    for mode in MODES:
+        blocks = sliced._blocks(n, 5, mode, np.random.default_rng(0))
+        assert sum(map(len, blocks)) == n
+        assert len(blocks) >= min(8, n // 2)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("p", [1, 2])
+def test_the_standard_error_covers(mode, p):
+    """Of 95 % intervals some 95 % hold the truth, whatever the directions."""
+    d, repeats = 4, 100 if JIT_OFF else 150
+    x, y = dirac_pair(d)
+    n = 32 if mode == "random" else 128
+    n_blocks = {"random": n, "orthogonal": n // d, "quasi": 8}[mode]
+    if (mode, p) == ("orthogonal", 2):
+        # Whole frames have no error here: eight blocks of four vectors in five.
+        d, n, n_blocks = 5, 32, 8
+        x, y = dirac_pair(d)
+    width, truth = student.ppf(0.975, n_blocks - 1), 1.5 * truth_of_translation(d, p)
+    covered = 0
+    for seed in range(repeats):
+        value, error = sliced_wasserstein_distance(
+            x, y, p=p, n_projections=n, directions=mode, standard_error=True, rng=seed
+        )
+        covered += abs(value - truth) <= width * error
+    assert 0.87 <= covered / repeats <= 0.995
+
+
+# -------------------------------------------------------------------- second opinion
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_the_same_directions_beside_pot(p):
+    ot = pytest.importorskip("ot")
+    rng = np.random.default_rng(p)
+    x, y = rng.standard_normal((30, 4)), rng.standard_normal((25, 4)) + 1
+    a, b = rng.random(30), rng.random(25)
+    a, b = a / a.sum(), b / b.sum()
+    value = sliced_wasserstein_distance(
+        x, y, a, b, p=p, n_projections=40, directions="random", rng=9
+    )
+    u = np.concatenate(sliced._blocks(40, 4, "random", np.random.default_rng(9)))
+    truth = ot.sliced_wasserstein_distance(x, y, a, b, projections=u.T, p=p)
+    assert value == pytest.approx(truth, rel=1e-12)
+
+
+def test_each_direction_is_an_exact_distance():
+    rng = np.random.default_rng(4)
+    x, y = rng.integers(0, 4, (6, 3)), rng.integers(0, 4, (5, 3))
+    a, b = np.full(6, 1 / 6), np.full(5, 1 / 5)
+    value = sliced_wasserstein_distance(x, y, p=3, n_projections=10, rng=2)
+    u = np.concatenate(sliced._blocks(10, 3, "orthogonal", np.random.default_rng(2)))
+    powers = [oracles.on_line(x @ each, y @ each, a, b, 3) for each in u]
+    assert value == pytest.approx(np.mean(powers) ** (1 / 3), rel=1e-12)
+
+
+def test_many_directions_go_in_parts(monkeypatch):
+    rng = np.random.default_rng(5)
+    x, y = rng.random((10, 3)), rng.random((12, 3))
+    whole = sliced_wasserstein_distance(x, y, rng=1)
+    monkeypatch.setattr(sliced, "_HELD", 100)
+    assert sliced_wasserstein_distance(x, y, rng=1) == whole
+    assert sliced_wasserstein_distance(x, y, rng=1, n_jobs=2) == whole
+
+
+# --------------------------------------------------------------------- metamorphic
+
+
+@given(
+    strategies.measures(3),
+    strategies.measures(3),
+    st.integers(-60, 60),
+    st.sampled_from([1, 2]),
+)
+def test_scales_offsets_order_and_splitting(one, other, k, p):
+    (x, a), (y, b) = one, other
+
+    def distance(x, y, a, b, **options):
+        return sliced_wasserstein_distance(
+            x, y, a, b, p=p, n_projections=20, rng=3, **options
+        )
+
+    value = distance(x, y, a, b)
+    near = pytest.approx(value, rel=1e-12, abs=1e-12)
+    assert distance(y, x, b, a) == near
+    assert distance(x + 64.0, y + 64.0, a, b) == pytest.approx(value, abs=1e-12)
+    assert math.ldexp(distance(np.ldexp(x, k), np.ldexp(y, k), a, b), -k) == near
+    assert distance(x[::-1], y, a[::-1], b) == near
+    assert distance(x, y, 3 * a, 3 * b) == pytest.approx(
+        3 ** (1 / p) * value, rel=1e-12, abs=1e-12
+    )
+    assert distance(x, y, 3 * a, b, normalize=True) == near
+    split, halves = np.vstack([x, x[:1], [[99.0] * 3]]), np.append(a, [0.0, 0.0])
+    halves[0] = halves[-2] = a[0] / 2
+    # The middle of all points moves, and with it the rounding of what is projected.
+    assert distance(split, y, halves, b) == pytest.approx(value, rel=1e-9, abs=1e-12)
+    assert value <= wasserstein_distance(x, y, a, b, p=p) * (1 + 1e-12)
+
+
+@given(strategies.measures(2), strategies.measures(2), strategies.measures(2))
+def test_the_triangle_inequality_for_the_same_directions(first, second, third):
+    def distance(one, other):
+        (x, a), (y, b) = one, other
+        return sliced_wasserstein_distance(x, y, a, b, n_projections=9, rng=0)
+
+    assert distance(first, first) == 0
+    through = distance(first, second) + distance(second, third)
+    assert distance(first, third) <= through * (1 + 1e-12) + 1e-12
+
+
+def test_no_difference_has_no_error():
+    x = np.eye(3)
+    assert sliced_wasserstein_distance(x, x, standard_error=True) == (0.0, 0.0)
+
+
+def test_randomness_is_the_callers():
+    rng = np.random.default_rng(0)
+    x, y = rng.random((5, 3)), rng.random((5, 3))
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    for mode in MODES:
+        first = sliced_wasserstein_distance(x, y, directions=mode, rng=7)
+        again = sliced_wasserstein_distance(
+            x, y, directions=mode, rng=np.random.default_rng(7)
+        )
+        other = sliced_wasserstein_distance(x, y, directions=mode, rng=8)
+        assert first == again != other
+    max_sliced_wasserstein_distance(x, y)
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+# --------------------------------------------------------------------- max-sliced
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("d", [2, 5])
+def test_a_translation_is_seen_along_itself(p, d):
+    rng = np.random.default_rng(d)
+    x, h = rng.standard_normal((15, d)), rng.standard_normal(d)
+    found = max_sliced_wasserstein_distance(x, x + h, p=p, rng=0, n_starts=2)
+    length = float(np.linalg.norm(h))
+    assert found.value == pytest.approx(length, rel=1e-12)
+    assert found.direction == pytest.approx(h / length, abs=1e-6)
+    assert found.upper == pytest.approx(length, rel=1e-9)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_difference_along_one_axis(p):
+    """Stretched along the third axis: the means and all other coordinates agree."""
+    rng = np.random.default_rng(1)
+    n = 12 if JIT_OFF else 40
+    x = rng.standard_normal((n, 4))
+    y = x * [1, 1, 3, 1]
+    a = np.full(n, 1 / n)
+    found = max_sliced_wasserstein_distance(
+        x, y, p=p, rng=0, n_starts=2 if JIT_OFF else 8
+    )
+    along = oracles.on_line(x[:, 2], y[:, 2], a, a, p) ** (1 / p)
+    assert found.value >= along * (1 - 1e-12)
+    assert abs(found.direction[2]) >= 0.95
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_it_beats_ten_thousand_random_directions(p):
+    n, k = (8, 200) if JIT_OFF else (60, 10_000)
+    rng = np.random.default_rng(p)
+    x, y = rng.standard_normal((n, 5)), rng.standard_normal((n + 7, 5))
+    y[:, 0] *= 2
+    found = max_sliced_wasserstein_distance(
+        x, y, p=p, rng=0, n_starts=2 if JIT_OFF else 8
+    )
+    u = rng.standard_normal((k, 5))
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    best = wasserstein_distance(u @ x.T, u @ y.T, p=p, axis=1).max()
+    assert found.value > best
+    assert found.value <= found.upper
+    assert found.upper <= wasserstein_distance(x, y, p=p) * 2
+
+
+@given(strategies.measures(2), strategies.measures(2), st.sampled_from([1, 2, 3]))
+@settings(max_examples=4 if JIT_OFF else 10)
+def test_what_is_found_is_proved_and_between_the_bounds(one, other, p):
+    (x, a), (y, b) = one, other
+    found = max_sliced_wasserstein_distance(x, y, a, b, p=p, rng=0, n_starts=3)
+    assert np.linalg.norm(found.direction) == pytest.approx(1, rel=1e-14)
+    u = found.direction
+    along = oracles.on_line(x @ u, y @ u, a, b, p) ** (1 / p)
+    assert found.value == pytest.approx(along, rel=1e-9, abs=1e-12)
+    assert found.value <= found.upper * (1 + 1e-12)
+    assert found.value <= wasserstein_distance(x, y, a, b, p=p) * (1 + 1e-11)
+    # All angles of the plane, to a tenth of a degree.
+    angle = np.linspace(0, np.pi, 180 if JIT_OFF else 1800)
+    circle = np.column_stack([np.cos(angle), np.sin(angle)])
+    values = wasserstein_distance(circle @ x.T, circle @ y.T, a, b, p=p, axis=-1)
+    assert found.upper >= values.max() * (1 - 1e-12)
+    assert found.value >= values.max() * (1 - 1e-4) - 1e-12
+
+
+# ------------------------------------------------------------------------ bad input
+
+X, Y = np.eye(2), np.ones((3, 2))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"p": INF}, r"p must be finite for slices"),
+        ({"p": 0.5}, r"p must be >= 1"),
+        ({"n_projections": 0}, r"n_projections must be an integer >= 1, got 0"),
+        ({"n_projections": 2.5}, r"n_projections must be an integer >= 1, got 2.5"),
+        ({"n_projections": True}, r"n_projections must be an integer"),
+        (
+            {"n_projections": 1, "standard_error": True},
+            r"n_projections must be an integer >= 2, got 1",
+        ),
+        ({"directions": "even"}, r"directions must be one of 'orthogonal', 'random'"),
+        ({"rng": "seed"}, r"rng must be a numpy Generator"),
+        ({"n_jobs": 0}, r"n_jobs must be a positive integer"),
+        ({"a": [1, -1]}, r"a\[1\] is -1"),
+        ({"a": [1, 1]}, r"the masses differ: a sums to 2 and b to"),
+        ({"x": [[0.0, math.nan]]}, r"x\[0, 1\] is nan"),
+        ({"y": [[0.0]]}, r"same number of coordinates, got 2 and 1"),
+        ({"x": np.empty((0, 2))}, r"x is empty"),
+    ],
+)
+def test_bad_input_is_refused(options, message):
+    options = {"x": X, "y": Y} | options
+    with pytest.raises(InputError, match=message):
+        sliced_wasserstein_distance(**options)
+
+
+def test_bad_input_of_the_search_is_refused():
+    with pytest.raises(InputError, match=r"n_starts must be an integer >= 1"):
+        max_sliced_wasserstein_distance(X, Y, n_starts=0)
+    with pytest.raises(InputError, match=r"p must be finite for slices"):
+        max_sliced_wasserstein_distance(X, Y, p=INF)
