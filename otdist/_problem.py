@@ -12,6 +12,7 @@ from otdist import _validate
 from otdist._errors import warn
 from otdist._geometry import Geometry
 from otdist._geometry.dense import Dense
+from otdist._geometry.graph import Graph
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import METRICS, Points
@@ -55,7 +56,7 @@ class Problem(Structured):
         the type they came in (1e-9 relative, 1e-5 for float32, 1e-2 for
         float16) are made equal by scaling b.
     metric, p
-        As given; ``None`` and 1 for a problem made from a cost matrix.
+        As given; ``None`` and 1 for a problem made from a cost matrix or on a graph.
     mass : float
         The total mass of either side.
 
@@ -203,6 +204,7 @@ class Problem(Structured):
     def __repr__(self) -> str:
         n, m = self.shape
         kind = "cost matrix" if self.metric is None else f"{self.metric}, p={self.p:g}"
+        kind = "graph" if isinstance(self.geometry, Graph) else kind
         return f"Problem({n} by {m}, {kind}, mass {self.mass:.6g})"
 
     @property
@@ -224,7 +226,7 @@ class Problem(Structured):
     def is_metric(self) -> bool:
         """Whether the cost is a true metric, as Kantorovich-Rubinstein needs."""
         known = isinstance(self.metric, str) and METRICS[self.metric]
-        return known and self.p == 1
+        return (known and self.p == 1) or isinstance(self.geometry, Graph)
 
     @property
     def is_assignment(self) -> bool:

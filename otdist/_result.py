@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from otdist._plan import Arcs, LazyPlan
+from otdist._plan import Arcs, Flow, LazyPlan
 from otdist._typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Certificate:
 class Candidate(NamedTuple):
     """A solver's claim: nothing of it is believed before it is certified."""
 
-    plan: Arcs | LazyPlan
+    plan: Arcs | Flow | LazyPlan
     f: FloatArray
     g: FloatArray
     n_iter: int
@@ -157,12 +157,14 @@ class Result:
         The method that ran.
     problem : Problem
         The problem solved.
-    coupling : Arcs or LazyPlan
-        The plan as the solver made it; `plan` is what to use.
+    coupling : Arcs, Flow or LazyPlan
+        The plan as the solver made it; `plan` is what to use. On graphs, and on grids
+        where the method is "flow" or "coprime", it is the flow on the edges:
+        ``coupling.matrix()`` is that as a sparse matrix.
     """
 
     problem: Problem
-    coupling: Arcs | LazyPlan
+    coupling: Arcs | Flow | LazyPlan
     potentials: tuple[FloatArray, FloatArray]
     certificate: Certificate
     regularized_value: float
@@ -194,11 +196,12 @@ class Result:
         array([[0., 1.],
                [4., 3.]])
         """
-        if not isinstance(self.coupling, Arcs):
-            return self.coupling
+        arcs = arcs_of(self)
+        if not isinstance(arcs, Arcs):
+            return arcs
         from scipy.sparse import coo_array
 
-        rows, columns, mass = self.coupling
+        rows, columns, mass = arcs
         return coo_array((mass, (rows, columns)), shape=self.problem.shape)
 
     @property
@@ -265,6 +268,14 @@ class Result:
         from otdist._gradients import gradients
 
         return gradients(self)
+
+
+def arcs_of(result: Result) -> Arcs | LazyPlan:
+    """Return the coupling of a result; a flow is split into one."""
+    coupling, problem = result.coupling, result.problem
+    if isinstance(coupling, Flow):
+        return coupling.arcs(problem.a, problem.b)
+    return coupling
 
 
 def root(value: float, p: float) -> float:

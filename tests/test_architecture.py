@@ -31,6 +31,7 @@ MAY_IMPORT = {
         "_kernels.simd",
         "_kernels.costs",
         "_kernels.tree",
+        "_kernels.flow_tree",
         "_kernels.clusters",
         "_kernels.nearest",
         "_kernels.network_simplex",
@@ -41,9 +42,16 @@ MAY_IMPORT = {
     "_validate": set(),
     "_masses": {"_plan"},
     # A plan computes its entries by kernels; no certificate relies on how.
-    "_plan": {"_exact.matrix", "_kernels.costs", "_kernels.plans"} | GEOMETRY,
+    "_plan": {
+        "_exact.matrix",
+        "_kernels.costs",
+        "_kernels.decompose",
+        "_kernels.plans",
+    }
+    | GEOMETRY,
     "_ground": {"_validate"} | GEOMETRY,
-    "_structures": {"_validate", "_ground"} | GEOMETRY,
+    "_graphs": {"_validate"} | GEOMETRY,
+    "_structures": {"_validate", "_graphs", "_ground"} | GEOMETRY,
     "_problem": {"_validate", "_ground", "_structures"} | GEOMETRY,
     "_result": {"_plan", "_problem", "_gradients"},
     "_gradients": {"_plan", "_result"} | GEOMETRY,
@@ -56,9 +64,11 @@ MAY_IMPORT = {
         "_transform",
         "_marginals",
         "_bottleneck",
+        "_steepness",
     }
     | GEOMETRY
     | {"_kernels.certificate"},
+    "_steepness": {"_problem", "_plan"} | GEOMETRY,
     "_bottleneck": {"_problem", "_result", "_plan"} | GEOMETRY,
     "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
     "_marginals": GEOMETRY
@@ -78,6 +88,14 @@ MAY_IMPORT = {
         "_kernels.products",
         "_kernels.clusters",
         "_exact",
+    }
+    | GEOMETRY,
+    "_flow": {
+        "_problem",
+        "_plan",
+        "_flow",
+        "_kernels.flow_simplex",
+        "_kernels.flow_tree",
     }
     | GEOMETRY,
     # The entropic engine reads costs and groups atoms as the exact one does.
@@ -104,6 +122,7 @@ MAY_IMPORT = {
         "_solvers",
         "_exact",
         "_entropic",
+        "_flow",
     }
     | GEOMETRY,
     "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"}
@@ -154,7 +173,7 @@ FRIENDLY = {
     "torch",
 }
 #: Private parts that even the friendly layer leaves alone.
-INTERNAL = {"_kernels", "_solvers", "_masses", "_exact", "_entropic"}
+INTERNAL = {"_kernels", "_solvers", "_masses", "_exact", "_entropic", "_flow"}
 
 KERNEL_IMPORTS = {"math", "numpy", "numba", "llvmlite", "typing"}
 #: Without counts of references: a view of an array costs 20 ns with them, in kernels
@@ -304,6 +323,7 @@ def test_import_direction(path):
             ["_marginals"],
         ),
         ("_solve", "from otdist._exact import columns", ["_exact.columns"]),
+        ("_steepness", "from otdist._flow.lattice import detour", ["_flow.lattice"]),
         ("_certify", "from otdist._problem import Problem", []),
         ("_solvers.line", "from otdist._solvers import Options", []),
         ("_certify", "from otdist._kernels.certificate import dense_bounds", []),
@@ -316,7 +336,7 @@ def test_the_import_check_finds_planted_violations(name, source, found):
 def test_the_checker_takes_only_a_data_type_from_the_plans():
     source = (PACKAGE / "_certify.py").read_text()
     taken = {name for module, name in imports_of(source) if module == "otdist._plan"}
-    assert taken <= {"Arcs", "GridPlan"}
+    assert taken <= {"Arcs", "Flow", "GridPlan"}
 
 
 def test_only_the_problem_and_the_entry_points_validate():
@@ -328,6 +348,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_debiased",
         "_divergences",
         "_duality",
+        "_graphs",
         "_ground",
         "_interval",
         "_lipschitz",
@@ -423,6 +444,9 @@ def test_every_kernel_file_is_checked():
     names = {path.stem for path in KERNELS}
     assert names >= {
         "tree",
+        "flow_tree",
+        "flow_simplex",
+        "decompose",
         "network_simplex",
         "small",
         "simd",
