@@ -39,7 +39,9 @@ def as_graph(value: Any) -> Graph:
         )
     is_edge = edges.row != edges.col
     ends = edges.row[is_edge], edges.col[is_edge]
-    return _graph_of(value.shape[0], lengths[is_edge], *ends)
+    graph = _graph_of(value.shape[0], lengths[is_edge], *ends)
+    _require_symmetry(graph.lengths)
+    return graph
 
 
 def as_tree(parents: Any, lengths: Any) -> Graph:
@@ -111,7 +113,6 @@ def _graph_of(n: int, lengths: FloatArray, rows: IntArray, columns: IntArray) ->
 
     matrix = coo_array((lengths, (rows, columns)), shape=(n, n)).tocsr()
     matrix.sum_duplicates()
-    _require_symmetry(matrix)
     _, component = connected_components(matrix, directed=False)
     every = np.arange(n)
     largest = _diameter(matrix, component)

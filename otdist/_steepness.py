@@ -133,10 +133,6 @@ def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray]:
     np.add.at(out, flow.tails, flow.units)
     np.subtract.at(out, flow.heads, flow.units)
     off = out * flow.unit - (problem.a - problem.b)
-    through = np.bincount(flow.tails, flow.units, flow.n_nodes)
-    through = through + np.bincount(flow.heads, flow.units, flow.n_nodes)
-    # Where whole numbers may have run over, nothing is known.
-    off = np.where(through < 2.0**63, off, math.inf)
     return off, _lengths(problem.geometry, flow)
 
 
@@ -153,6 +149,9 @@ def _require_flow(problem: Problem, flow: Flow) -> None:
     ends = np.concatenate([flow.tails, flow.heads])
     if not ((ends >= 0) & (ends < flow.n_nodes)).all() or (flow.units < 0).any():
         raise InputError("plan is a Flow with negative amounts, or nodes that are none")
+    through = np.bincount(ends, np.tile(flow.units, 2), flow.n_nodes)
+    if through.max() >= 2.0**63:
+        raise InputError("plan is a Flow with more units at a node than 64 bits hold")
 
 
 def _lengths(geometry: Geometry, flow: Flow) -> FloatArray:

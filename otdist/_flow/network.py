@@ -18,8 +18,9 @@ from otdist._typing import FloatArray, IntArray, NDArray
 
 # Moved mass in integer units stays below this power of two, and so do sums of lengths.
 _BITS = 61
-# Potentials in units have no more bits, so that float64 holds them.
-_POTENTIAL_BITS = 52
+# Potentials of so many bits, from the middle of their range, are held by float64: also
+# where paths of steps are longer than the distance.
+_POTENTIAL_BITS = 53
 
 
 class Network(NamedTuple):
@@ -68,8 +69,8 @@ def network_of(
 
 
 def _length_unit(length: FloatArray, largest: float) -> float:
-    """Return a power of two; paths made of steps may be twice as long as the distance."""
-    bits = math.frexp(2 * largest)[1] - _POTENTIAL_BITS
+    """Return a power of two of which lengths are multiples, rounded down."""
+    bits = math.frexp(largest)[1] - _POTENTIAL_BITS
     bits = max(bits, math.frexp(float(length.sum()))[1] - _BITS)
     return math.ldexp(1.0, max(bits, -1022))
 

@@ -69,7 +69,9 @@ def optimise(
             limits.report(int(cursor[1]), np.nan)
         if time.monotonic() > limits.deadline:
             break
-    return Tree(basis, number, order[basis.edge], state == kernel.DONE, int(cursor[1]))
+    return Tree(
+        basis, number, order[basis.edge[1:]], state == kernel.DONE, int(cursor[1])
+    )
 
 
 def answer(network: Network, tree: Tree, scale: Scale) -> tuple[Flow, FloatArray]:
@@ -77,7 +79,7 @@ def answer(network: Network, tree: Tree, scale: Scale) -> tuple[Flow, FloatArray
     basis = tree.basis
     node = np.empty(network.n_nodes, np.int64)
     node[tree.number] = np.arange(network.n_nodes)
-    below, edge = node[1:], tree.edge[1:]
+    below, edge = node[1:], tree.edge
     forward = (network.tail[edge] == below) == basis.up[1:]
     flow = flow_of(network, edge, basis.flow[1:], forward, scale.mass)
     potential = basis.potential[tree.number]

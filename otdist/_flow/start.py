@@ -30,7 +30,7 @@ def solve(network: Network, limits: Limits) -> Tree:
     for network, coarse in reversed(levels):
         edges = np.concatenate([coarse.inner, coarse.edges[edges]])
         tree = optimise(network, edges, limits, n_pivots)
-        edges, n_pivots = tree.edge[1:], tree.n_pivots
+        edges, n_pivots = tree.edge, tree.n_pivots
     return optimise(network, edges, limits) if tree is None else tree
 
 

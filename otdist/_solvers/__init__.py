@@ -91,7 +91,7 @@ def fits(problem: Problem, method: str) -> bool:
         return method == "flow" and is_l1
     if isinstance(geometry, Pixels) and method == "flow":
         steps = {float(step) for axis in geometry.axes for step in axis[1:2]}
-        return geometry.metric == "chebyshev" and len(steps) == 1
+        return geometry.metric == "chebyshev" and len(steps) <= 1
     if isinstance(geometry, Pixels) and method == "coprime":
         return geometry.metric == "euclidean" and len(geometry.axes) == 2
     return False
