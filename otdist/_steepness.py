@@ -25,7 +25,7 @@ from otdist._problem import Problem
 from otdist._typing import FloatArray, IntArray
 
 # Steps of the plane are tried up to this length, and while they help.
-_LONGEST_STEP = 64
+_LONGEST_STEP = 32
 _PATIENCE = 3
 
 
@@ -75,17 +75,19 @@ def _of_king(axes: tuple[FloatArray, ...], f: FloatArray) -> float:
 
 
 def _in_plane(axes: tuple[FloatArray, ...], f: FloatArray) -> float:
+    """Return the least bound that steps up to some length prove."""
     values = f.reshape([len(axis) for axis in axes])
     step = [float(axis[1] - axis[0]) if len(axis) > 1 else 1.0 for axis in axes]
-    best, worst, last_better = math.inf, 0.0, 0
+    best, worst, last_better, angles = math.inf, 0.0, 0, [0.0, math.pi / 2]
     for reach in range(1, _LONGEST_STEP + 1):
         for i, j in _directions(reach):
-            if max(i, j) < reach:
-                continue
+            angles.append(math.atan2(j * step[1], i * step[0]))
+            length = math.hypot(i * step[0], j * step[1])
             for offset in {(i, j), (i, -j)}:
-                length = math.hypot(i * step[0], j * step[1])
                 worst = max(worst, _steepest(_changes(values, offset), length))
-        bound = worst * _detour(reach, step)
+        # A path of steps beside the straight line, at worst between two directions.
+        widest = float(np.diff(np.sort(angles)).max())
+        bound = worst / math.cos(widest / 2)
         if bound < best * (1 - 1e-12):
             best, last_better = bound, reach
         if worst >= best or reach - last_better >= _PATIENCE:
@@ -94,15 +96,11 @@ def _in_plane(axes: tuple[FloatArray, ...], f: FloatArray) -> float:
 
 
 def _directions(reach: int) -> list[tuple[int, int]]:
-    """Return the steps i, j >= 0 without a common divisor and no longer than reach."""
-    sides = range(reach + 1)
-    return [(i, j) for i in sides for j in sides if math.gcd(i, j) == 1]
-
-
-def _detour(reach: int, step: list[float]) -> float:
-    """Return how much longer than the straight line a path of steps can be."""
-    angles = sorted(math.atan2(j * step[1], i * step[0]) for i, j in _directions(reach))
-    return 1 / math.cos(float(np.diff(angles).max()) / 2)
+    """Return the steps i, j >= 0 without a common divisor whose larger one is reach."""
+    if reach == 1:
+        return [(1, 0), (0, 1), (1, 1)]
+    sides = [i for i in range(1, reach) if math.gcd(i, reach) == 1]
+    return [(i, reach) for i in sides] + [(reach, i) for i in sides]
 
 
 def _changes(values: FloatArray, offset: tuple[int, ...]) -> FloatArray:

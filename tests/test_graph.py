@@ -416,8 +416,8 @@ def test_anybodys_coupling_and_potentials():
     rng = np.random.default_rng(0)
     plan = np.outer(problem.a, problem.b)
     for f in (rng.standard_normal(20), np.zeros(20), 1e6 + cost_of(problem)[0]):
-        for given in (plan, csr_array(plan), 0.5 * plan):
-            certificate = certify(problem, given, f, -f)
+        for claim in (plan, csr_array(plan), 0.5 * plan):
+            certificate = certify(problem, claim, f, -f)
             assert_brackets(certificate, truth)
     assert certificate.marginal_error == pytest.approx(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_root_order_and_unit_do_not_matter(seed, k):
     while parents[node] >= 0:
         node = parents[node]
         path.append(node)
-    for child, above in zip(path, path[1:], strict=False):
+    for child, above in itertools.pairwise(path):
         turned[above], steps[above] = child, lengths[child]
     turned[0] = -1
     other = solve(Problem.on_tree(turned, steps, a, b))
