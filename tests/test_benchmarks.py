@@ -81,6 +81,7 @@ def test_every_module_is_covered():
             "divergences",
             "entropic",
             "exact",
+            "graphs",
             "grids",
             "line",
             "memory",
