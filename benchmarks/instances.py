@@ -176,6 +176,11 @@ def smooth_images(sides: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
     return image(), image()
 
 
+def dotmark_images(image_class: str, side: int) -> Clouds:
+    """Images 1 and 2 of a DOTmark class, pooled to a side."""
+    return _dotmark(image_class, side * side, 1)
+
+
 def _dotmark(image_class: str, n: int, p: float) -> Clouds:
     """Images 1 and 2 of a DOTmark class (512 by 512), pooled by block means."""
     try:

@@ -21,13 +21,16 @@ from otdist._errors import InputError
 from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
 from otdist._geometry.extended import Extended
+from otdist._geometry.graph import Graph
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
+from otdist._geometry.points import Points
 from otdist._marginals import Sums, grid_sums, scaled_sums
 from otdist._partial import outer_arcs, outer_potential
-from otdist._plan import Arcs, GridPlan
+from otdist._plan import Arcs, Flow, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
+from otdist._steepness import flow_sums, steepness
 from otdist._transform import column_minimum, row_minimum
 from otdist._typing import ArrayLike, FloatArray, Function, IntArray
 from otdist._validate import (
@@ -49,6 +52,8 @@ _LARGEST_BLUR = 1e-9
 _LARGEST_ROUNDING = 1e-12
 # Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
 _COMPILED_ENTRIES = 1 << 27
+# A function steeper than the metric by no more than this is scaled down to it.
+_STEEP = 1 + 1e-9
 _EPS = float(np.finfo(float).eps)
 
 
@@ -66,7 +71,7 @@ def certify(
     ----------
     problem : Problem
         The problem that plan and potentials claim to solve.
-    plan : array_like (n, m), scipy.sparse (n, m), or an object with ``rows``
+    plan : array_like (n, m), scipy.sparse (n, m), ``Flow``, or an object with ``rows``
         Mass moved from i to j, >= 0. Whatever its marginals are, `upper` is the
         cost of a coupling: if they are off by more than rounding, the plan is
         scaled down to fit and the rest is coupled in order.
@@ -121,6 +126,7 @@ def certify(
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
     x, y = (getattr(problem.geometry, side, None) for side in "xy")
+    is_flow = isinstance(plan, Flow)
     if problem.is_bottleneck:
         if arcs is None:
             raise InputError("for p=inf the plan must be sparse or a dense array")
@@ -137,15 +143,21 @@ def certify(
     require_finite("f", f)
     if g is not None:
         require_finite("g", g)
-    if arcs is not None:
+    if is_flow:
+        primal = _upper_from_flow(problem, plan)
+    elif arcs is not None:
         primal = _upper_from_arcs(problem, arcs)
     elif isinstance(plan, GridPlan) and plan.geometry.equals(problem.geometry):
         primal = _upper_from_sums(problem, *grid_sums(plan))
     else:
         sums = partial(scaled_sums, problem.geometry, plan.rows, n_jobs)
         primal = _upper_from_sums(problem, sums)
-    dual = _lower_bound(problem, f, g, n_jobs)
-    if g is not None and primal.value - dual.value > 2 * _EPS * dual.size:
+    dual = _lower_bound(problem, f, g, n_jobs, is_flow=is_flow)
+    if (
+        g is not None
+        and not is_flow
+        and primal.value - dual.value > 2 * _EPS * dual.size
+    ):
         dual = _other_lower_bound(problem, g, dual, n_jobs)
     hidden, most = _hidden(dual, primal), _most_hidden(problem)
     if most < hidden < math.inf:
@@ -217,9 +229,20 @@ class _Primal(NamedTuple):
 
 
 def _lower_bound(
-    problem: Problem, f: FloatArray, g: FloatArray | None, n_jobs: int
+    problem: Problem,
+    f: FloatArray,
+    g: FloatArray | None,
+    n_jobs: int,
+    *,
+    is_flow: bool = False,
 ) -> _Dual:
     """Return the dual value of f and its c-transform."""
+    slope = _slope(problem, f, is_flow)
+    if slope <= _STEEP or (is_flow and isinstance(problem.geometry, Points)):
+        # f and -f are feasible, or would be if f were less by that factor.
+        off = 0.0 if g is None else max(float(np.max(g + f)), 0.0)
+        f = f / max(slope, 1.0)
+        return _dual_value(problem, f, -f, off, by_row=False)
     best = column_minimum(problem.geometry, f, n_jobs)
     violation = 0.0 if g is None else max(float(np.max(g - best)), 0.0)
     carries = problem.a > 0
@@ -228,6 +251,13 @@ def _lower_bound(
         known = np.where(carries, f, -np.inf)
         best = column_minimum(problem.geometry, known, n_jobs)
     return _dual_value(problem, f, best, violation, by_row=False)
+
+
+def _slope(problem: Problem, f: FloatArray, is_flow: bool) -> float:
+    """Return how steep f is, where it is enough to look at neighbours."""
+    if not problem.is_metric or (isinstance(problem.geometry, Points) and not is_flow):
+        return math.inf
+    return steepness(problem.geometry, f)
 
 
 def _other_lower_bound(
@@ -336,6 +366,8 @@ def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
         plan = as_float64("plan", plan)
     if tuple(plan.shape) != shape:
         raise InputError(f"plan must have shape {shape}, got {tuple(plan.shape)}")
+    if isinstance(plan, Flow):
+        return None
     if hasattr(plan, "tocoo"):
         coo = plan.tocoo()
         rows, columns, mass = coo.row, coo.col, as_float64("plan", coo.data)
@@ -378,14 +410,32 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
     cost = problem.geometry.pairs(rows, columns)
     if _is_coupling(problem, off_a, off_b):
         terms = _times(mass, cost)
-        size = float(np.abs(terms).sum())
+        size = _roundings(problem) * float(np.abs(terms).sum())
         return _Primal(_total(terms), off_a, off_b, size, True)
     mass = mass * _shrink(problem.a, problem.a + off_a)[rows]
     mass = mass * _shrink(problem.b, _sums(columns, mass, m))[columns]
     terms = _times(mass, cost)
     rest = _rest_cost(problem, _sums(rows, mass, n), _sums(columns, mass, m))
-    size = float(np.abs(terms).sum()) + abs(rest)
+    size = _roundings(problem) * (float(np.abs(terms).sum()) + abs(rest))
     return _Primal(_total(terms) + rest, off_a, off_b, size, False)
+
+
+def _roundings(problem: Problem) -> int:
+    """Return how often a cost may be rounded: on a graph it sums the edges of a path."""
+    geometry = problem.geometry
+    return geometry.n_nodes if isinstance(geometry, Graph) else 1
+
+
+def _upper_from_flow(problem: Problem, flow: Flow) -> _Primal:
+    """Return the cost of a flow, and of what its divergence leaves to move."""
+    off, lengths = flow_sums(problem, flow)
+    terms, nothing = _times(flow.amounts, lengths), np.zeros(len(off))
+    size = float(terms.sum())
+    if _is_coupling(problem, off, nothing):
+        return _Primal(_total(terms), off, nothing, size, True)
+    sums_a = problem.a - np.maximum(-off, 0.0)
+    rest = _rest_cost(problem, sums_a, problem.b - np.maximum(off, 0.0))
+    return _Primal(_total(terms) + rest, off, nothing, size + rest, False)
 
 
 def _upper_from_sums(

@@ -15,10 +15,11 @@ from otdist._geometry.blocks import (
 )
 from otdist._geometry.dense import Dense
 from otdist._geometry.extended import Extended
+from otdist._geometry.graph import Graph
 from otdist._geometry.slopes import arc_slopes, slopes
 from otdist._partial import inner_arcs
-from otdist._plan import Arcs, LazyPlan
-from otdist._result import Gradients
+from otdist._plan import Arcs, Flow, LazyPlan
+from otdist._result import Gradients, arcs_of
 from otdist._typing import FloatArray
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def gradients(result: Result) -> Gradients:
         return _partial_gradients(result, problem.geometry)
     f, g = _mass_gradients(result)
     x = y = None
-    if not isinstance(problem.geometry, Dense):
-        x, y = point_gradients(problem.geometry, result.coupling)
+    if not isinstance(problem.geometry, Dense | Graph):
+        x, y = point_gradients(problem.geometry, arcs_of(result))
     return Gradients(a=f - f.mean(), b=g - g.mean(), x=x, y=y, cost=result.plan)
 
 
@@ -70,7 +71,7 @@ def _mass_gradients(result: Result) -> tuple[FloatArray, FloatArray]:
     Those of a certificate may be lower, since they go with one another everywhere.
     """
     problem, plan = result.problem, result.coupling
-    epsilon = None if isinstance(plan, Arcs) else plan.epsilon
+    epsilon = None if isinstance(plan, Arcs | Flow) else plan.epsilon
     a, b = problem.a / problem.mass, problem.b / problem.mass
     return filled(problem.geometry, a, b, *result.potentials, epsilon)
 

@@ -14,6 +14,7 @@ from otdist._geometry import Geometry
 from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
 from otdist._geometry.extended import Extended
+from otdist._geometry.graph import Graph
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.points import METRICS, Points
@@ -60,7 +61,8 @@ class Problem(Structured):
         the type they came in (1e-9 relative, 1e-5 for float32, 1e-2 for
         float16) are made equal by scaling b.
     metric, p
-        As given; ``None`` and 1 (or inf) for a problem made from a cost matrix.
+        As given; ``None`` and 1 (or inf) for a problem made from a cost matrix;
+        ``None`` and 1 on a graph.
     mass : float
         The total mass of either side.
 
@@ -229,6 +231,7 @@ class Problem(Structured):
     def __repr__(self) -> str:
         n, m = (size - self.is_partial for size in self.shape)
         kind = "cost matrix" if self.metric is None else f"{self.metric}, p={self.p:g}"
+        kind = "graph" if isinstance(self.geometry, Graph) else kind
         how = ", partial" if self.is_partial else f", mass {self.mass:.6g}"
         return f"Problem({n} by {m}, {kind}{how})"
 
@@ -256,7 +259,8 @@ class Problem(Structured):
     def is_metric(self) -> bool:
         """Whether the cost is a true metric, as Kantorovich-Rubinstein needs."""
         known = isinstance(self.metric, str) and METRICS.get(self.metric, False)
-        return known and self.p == 1 and not self.is_partial
+        is_known = known and self.p == 1 and not self.is_partial
+        return is_known or isinstance(self.geometry, Graph)
 
     @property
     def is_assignment(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from otdist._geometry.extended import Extended
 from otdist._partial import inner_arcs, unmatched
-from otdist._plan import Arcs, LazyPlan
+from otdist._plan import Arcs, Flow, LazyPlan
 from otdist._typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Certificate:
 class Candidate(NamedTuple):
     """A solver's claim: nothing of it is believed before it is certified."""
 
-    plan: Arcs | LazyPlan
+    plan: Arcs | Flow | LazyPlan
     f: FloatArray
     g: FloatArray
     n_iter: int
@@ -163,14 +163,16 @@ class Result:
         The method that ran.
     problem : Problem
         The problem solved.
-    coupling : Arcs or LazyPlan
-        The plan as the solver made it; `plan` is what to use.
+    coupling : Arcs, Flow or LazyPlan
+        The plan as the solver made it; `plan` is what to use. On graphs, and on grids
+        where the method is "flow" or "coprime", it is the flow on the edges:
+        ``coupling.matrix()`` is that as a sparse matrix.
     unmatched : tuple of ndarray (n,), (m,)
         Mass of a and of b that is not moved, in a partial problem.
     """
 
     problem: Problem
-    coupling: Arcs | LazyPlan
+    coupling: Arcs | Flow | LazyPlan
     potentials: tuple[FloatArray, FloatArray]
     certificate: Certificate
     regularized_value: float
@@ -202,12 +204,12 @@ class Result:
         array([[0., 1.],
                [4., 3.]])
         """
-        if not isinstance(self.coupling, Arcs):
-            return self.coupling
+        arcs = arcs_of(self)
+        if not isinstance(arcs, Arcs):
+            return arcs
         from scipy.sparse import coo_array
 
-        arcs, geometry = self.coupling, self.problem.geometry
-        shape = self.problem.shape
+        geometry, shape = self.problem.geometry, self.problem.shape
         if isinstance(geometry, Extended):
             arcs, shape = inner_arcs(arcs, geometry), geometry.base.shape
         rows, columns, mass = arcs
@@ -286,6 +288,14 @@ class Result:
         from otdist._gradients import gradients
 
         return gradients(self)
+
+
+def arcs_of(result: Result) -> Arcs | LazyPlan:
+    """Return the coupling of a result; a flow is split into one."""
+    coupling, problem = result.coupling, result.problem
+    if isinstance(coupling, Flow):
+        return coupling.arcs(problem.a, problem.b)
+    return coupling
 
 
 def root(value: float, p: float) -> float:

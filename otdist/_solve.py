@@ -15,9 +15,10 @@ from otdist._certify import certify
 from otdist._errors import InfeasibleError, InputError
 from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
+from otdist._geometry.graph import Graph
 from otdist._geometry.grid import Grid
 from otdist._partial import inner_potentials, outer_potential
-from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
+from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan, Flow
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
 from otdist._typing import FloatArray, IntArray
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 EXACT_TOL = 1e-9
 _COUPLING_TOLERANCE = 1e-11
 _SINKHORN_TOL = 1e-6
+# Steps up to 3 promise this, where the spacings are equal.
+_COPRIME_TOL = 0.013
 _SINKHORN_MAX_ITER = 10_000
 _NO_LIMIT = 2**62
 # Of the gap wanted, the marginal error that Sinkhorn may leave to rounding.
@@ -66,14 +69,17 @@ def solve(
     method : str, default "auto"
         ``"network_simplex"`` (exact, any cost), ``"line"`` (exact, points on
         the line), ``"circle"`` (exact, `Problem.on_circle`), ``"bottleneck"``
-        (exact, p = inf), ``"highs"`` (exact, an independent solver, small
-        problems), ``"sinkhorn"`` (entropic), or ``"auto"``: line, circle and
-        bottleneck where they apply, else network_simplex.
+        (exact, p = inf), ``"tree"`` and ``"flow"`` (exact, graphs, and grids with the
+        L1 or Lâ metric), ``"coprime"`` (images and Euclidean distances, within `tol`),
+        ``"highs"`` (exact, an independent solver, small problems), ``"sinkhorn"``
+        (entropic), or ``"auto"``: line, circle, bottleneck, tree or flow where it
+        applies, else network_simplex.
     tol : float, optional
         Exact methods: the relative gap below which the status is OPTIMAL,
         default 1e-9. Sinkhorn with an epsilon: the marginal error to reach, as a
         part of the mass, default 1e-6. Sinkhorn without: epsilon is lowered until
-        the certified bracket is as narrow as this, relative.
+        the certified bracket is as narrow as this, relative. Coprime: the relative
+        width of the bracket, default 1.3 %; smaller ones take more memory.
     max_iter : int, optional
         Limit on pivots (default none) or Sinkhorn iterations (default 10 000).
     epsilon : float, optional
@@ -128,7 +134,7 @@ def solve(
     method = _choose(problem, method)
     entropic = method in _solvers.ENTROPIC
     is_narrowed = entropic and epsilon is None and tol is not None
-    tol = _tolerance(tol, entropic)
+    tol = _tolerance(tol, method)
     if epsilon is not None:
         _require_epsilon(epsilon, entropic, problem)
     with _reporter(method) if progress else _SILENT as report:
@@ -156,7 +162,7 @@ def _narrowed(problem: Problem, method: str, options: _solvers.Options) -> Resul
     while True:
         result = _solved(problem, method, options)
         n_iter += result.n_iter
-        assert not isinstance(result.coupling, Arcs)
+        assert not isinstance(result.coupling, Arcs | Flow)
         epsilon, gap = result.coupling.epsilon, result.relative_gap
         largest = problem.geometry.largest
         least = _LEAST_EPSILON * largest
@@ -176,7 +182,7 @@ def _narrowed(problem: Problem, method: str, options: _solvers.Options) -> Resul
 def _told(result: Result, n_iter: int, reached: str | None) -> Result:
     """Return the result of a narrowed bracket, with its message."""
     bracket = f"the optimum is in [{result.lower:.9g}, {result.upper:.9g}]"
-    assert not isinstance(result.coupling, Arcs)
+    assert not isinstance(result.coupling, Arcs | Flow)
     epsilon = f"at epsilon={result.coupling.epsilon:.3g}"
     if reached is not None:
         message = f"the bracket is {reached} {epsilon}: {bracket}"
@@ -194,7 +200,7 @@ def _told(result: Result, n_iter: int, reached: str | None) -> Result:
 def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
     """Run the method on the atoms that carry mass, and certify what it claims."""
     entropic, tol = method in _solvers.ENTROPIC, options.tol
-    part, rows, columns = _part(problem, entropic)
+    part, rows, columns = _part(problem, method)
     _require_arcs(part, rows, columns)
     start = options.warm_start
     if start is not None:
@@ -202,11 +208,14 @@ def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
     candidate = _solvers.load(method)(part, options)
     if candidate.stranded is not None:
         _raise_stranded(candidate.stranded, rows, problem)
-    plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
+    if method in _solvers.FLOWS:
+        plan, f, g = candidate.plan, candidate.f, candidate.g
+    else:
+        plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
     certificate = certify(
         problem, plan, f, None if entropic else g, n_jobs=options.n_jobs
     )
-    status = _status(candidate, certificate, problem.mass, tol, entropic)
+    status = _status(candidate, certificate, problem.mass, tol, method)
     if problem.is_partial:
         f, g = inner_potentials(f, g)
     limit = "max_iter" if candidate.n_iter >= options.max_iter else "time_limit"
@@ -217,7 +226,7 @@ def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
         certificate=certificate,
         regularized_value=candidate.regularized_value,
         status=status,
-        message=_message(status, certificate, tol, entropic, limit),
+        message=_message(status, certificate, tol, method, limit),
         n_iter=candidate.n_iter,
         method=method,
     )
@@ -243,6 +252,13 @@ def _choose(problem: Problem, method: str) -> str:
         )
     if method == "circle" and not isinstance(problem.geometry, Circle):
         raise InputError("method='circle' needs a problem made by Problem.on_circle")
+    if method in _solvers.FLOWS and not _solvers.fits(problem, method):
+        raise InputError(
+            f"method={method!r} does not fit {problem!r}: 'tree' takes graphs without a"
+            " cycle, 'flow' graphs and grids with p=1 and metric='cityblock', or"
+            " 'chebyshev' and one spacing, 'coprime' images with metric='euclidean' and"
+            " p=1; use method='auto'"
+        )
     if problem.is_bottleneck and method not in _solvers.BOTTLENECK:
         raise InputError(f"p=inf needs method='line' or 'bottleneck', got {method!r}")
     if method == "bottleneck" and not problem.is_bottleneck:
@@ -253,9 +269,11 @@ def _choose(problem: Problem, method: str) -> str:
     return method
 
 
-def _tolerance(tol: float | None, entropic: bool) -> float:
+def _tolerance(tol: float | None, method: str) -> float:
+    if tol is None and method == "coprime":
+        return _COPRIME_TOL
     if tol is None:
-        return _SINKHORN_TOL if entropic else EXACT_TOL
+        return _SINKHORN_TOL if method in _solvers.ENTROPIC else EXACT_TOL
     return as_tolerance(tol)
 
 
@@ -304,12 +322,16 @@ def _potentials_of(
     return f, g
 
 
-def _part(problem: Problem, entropic: bool) -> tuple[Problem, IntArray, IntArray]:
-    """Return the problem on the atoms with mass; the entropic method keeps a grid."""
-    if entropic and isinstance(problem.geometry, Grid):
-        every = np.arange(len(problem.a))
+def _part(problem: Problem, method: str) -> tuple[Problem, IntArray, IntArray]:
+    """Return the problem on the atoms with mass; some methods take all of them."""
+    geometry, every = problem.geometry, np.arange(len(problem.a))
+    is_grid = isinstance(geometry, Grid) and method in _solvers.ENTROPIC
+    if is_grid or method in _solvers.FLOWS:
         return problem, every, every
-    return problem.support()
+    part, rows, columns = problem.support()
+    if isinstance(part.geometry, Graph):
+        part = part.on(part.geometry.tabulated())
+    return part, rows, columns
 
 
 def _require_arcs(part: Problem, rows: IntArray, columns: IntArray) -> None:
@@ -412,31 +434,39 @@ def _status(
     certificate: Certificate,
     mass: float,
     tol: float,
-    entropic: bool,
+    method: str,
 ) -> Status:
     """Grant OPTIMAL by the certificate alone, and only to a plan that is a coupling."""
     is_coupling = certificate.marginal_error <= _COUPLING_TOLERANCE * mass
-    if is_coupling and certificate.proves(EXACT_TOL if entropic else tol):
+    entropic, is_near = method in _solvers.ENTROPIC, method == "coprime"
+    if is_coupling and certificate.proves(EXACT_TOL if entropic or is_near else tol):
         return Status.OPTIMAL
     if not candidate.finished:
         return Status.MAX_ITER
+    if is_near and is_coupling and certificate.relative_gap <= tol * (1 + 1e-9):
+        return Status.CONVERGED
     return Status.CONVERGED if entropic else Status.NOT_PROVED
 
 
 def _message(
-    status: Status, certificate: Certificate, tol: float, entropic: bool, limit: str
+    status: Status, certificate: Certificate, tol: float, method: str, limit: str
 ) -> str:
     """Say what was reached, and what to try if that is not enough."""
     if status is Status.OPTIMAL:
         return f"optimal: proved by a gap of {certificate.gap:.3g}"
     bracket = f"the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g}]"
+    if status is Status.CONVERGED and method == "coprime":
+        return (
+            f"the bracket is within tol={tol:g}: {bracket}; lower tol for a narrower one,"
+            " or use an exact method"
+        )
     if status is Status.CONVERGED:
         return (
             f"converged to a marginal error of {tol:g} of the mass; {bracket}: lower"
             " epsilon for a narrower bracket, or use an exact method"
         )
     if status is Status.MAX_ITER:
-        hint = " or epsilon" if entropic else ""
+        hint = " or epsilon" if method in _solvers.ENTROPIC else ""
         return f"stopped at {limit}; {bracket}: raise {limit}{hint}"
     return (
         f"ended with a relative gap of {certificate.relative_gap:.3g} above"

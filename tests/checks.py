@@ -16,6 +16,9 @@ EPS = float(np.finfo(float).eps)
 def cost_of(problem):
     """Return the cost matrix, computed here from what the problem holds."""
     geometry = problem.geometry
+    if hasattr(geometry, "lengths"):
+        between = shortest_paths(geometry.lengths.toarray(), geometry.lengths.tocoo())
+        return between[np.ix_(geometry.sources, geometry.sinks)]
     if hasattr(geometry, "cost"):
         return np.asarray(geometry.cost)
     if hasattr(geometry, "axes"):
@@ -34,6 +37,16 @@ def cost_of(problem):
     if np.ndim(geometry.x) == 1:
         return np.abs(np.subtract.outer(geometry.x, geometry.y)) ** geometry.p
     return cdist(geometry.x, geometry.y, geometry.metric) ** geometry.p
+
+
+def shortest_paths(matrix, edges):
+    """Return all distances by Floyd and Warshall; edges of length 0 are stored ones."""
+    between = np.full(matrix.shape, np.inf)
+    between[edges.row, edges.col] = edges.data
+    np.fill_diagonal(between, 0.0)
+    for k in range(len(between)):
+        between = np.minimum(between, between[:, k, None] + between[k])
+    return between
 
 
 def plan_of(result):

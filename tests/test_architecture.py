@@ -33,6 +33,7 @@ MAY_IMPORT = {
         "_kernels.levels",
         "_kernels.costs",
         "_kernels.tree",
+        "_kernels.flow_tree",
         "_kernels.clusters",
         "_kernels.nearest",
         "_kernels.network_simplex",
@@ -43,11 +44,18 @@ MAY_IMPORT = {
     "_validate": set(),
     "_masses": {"_plan"},
     # A plan computes its entries by kernels; no certificate relies on how.
-    "_plan": {"_exact.matrix", "_kernels.costs", "_kernels.plans"} | GEOMETRY,
+    "_plan": {
+        "_exact.matrix",
+        "_kernels.costs",
+        "_kernels.decompose",
+        "_kernels.plans",
+    }
+    | GEOMETRY,
     "_ground": {"_validate"} | GEOMETRY,
     # What is left outside is data, in other terms: no algorithm.
     "_partial": {"_plan", "_problem", "_transform"} | GEOMETRY,
-    "_structures": {"_validate", "_ground", "_partial"} | GEOMETRY,
+    "_graphs": {"_validate"} | GEOMETRY,
+    "_structures": {"_validate", "_graphs", "_ground", "_partial"} | GEOMETRY,
     "_problem": {"_validate", "_ground", "_structures"} | GEOMETRY,
     "_result": {"_plan", "_partial", "_problem", "_gradients"} | GEOMETRY,
     "_gradients": {"_plan", "_partial", "_result"} | GEOMETRY,
@@ -61,9 +69,11 @@ MAY_IMPORT = {
         "_marginals",
         "_bottleneck",
         "_partial",
+        "_steepness",
     }
     | GEOMETRY
     | {"_kernels.certificate"},
+    "_steepness": {"_problem", "_plan"} | GEOMETRY,
     "_bottleneck": {"_problem", "_result", "_plan", "_transform"} | GEOMETRY,
     "_transform": GEOMETRY
     | {
@@ -91,6 +101,14 @@ MAY_IMPORT = {
         "_exact",
     }
     | GEOMETRY,
+    "_flow": {
+        "_problem",
+        "_plan",
+        "_flow",
+        "_kernels.flow_simplex",
+        "_kernels.flow_tree",
+    }
+    | GEOMETRY,
     # The entropic engine reads costs and groups atoms as the exact one does.
     "_entropic": {
         "_problem",
@@ -116,6 +134,7 @@ MAY_IMPORT = {
         "_solvers",
         "_exact",
         "_entropic",
+        "_flow",
     }
     | GEOMETRY,
     "_solve": {
@@ -188,7 +207,7 @@ FRIENDLY = {
     "torch",
 }
 #: Private parts that even the friendly layer leaves alone.
-INTERNAL = {"_kernels", "_solvers", "_masses", "_exact", "_entropic"}
+INTERNAL = {"_kernels", "_solvers", "_masses", "_exact", "_entropic", "_flow"}
 
 KERNEL_IMPORTS = {"math", "numpy", "numba", "llvmlite", "typing"}
 #: Without counts of references: a view of an array costs 20 ns with them, in kernels
@@ -339,6 +358,7 @@ def test_import_direction(path):
             ["_marginals"],
         ),
         ("_solve", "from otdist._exact import columns", ["_exact.columns"]),
+        ("_steepness", "from otdist._flow.lattice import detour", ["_flow.lattice"]),
         ("_certify", "from otdist._problem import Problem", []),
         ("_solvers.line", "from otdist._solvers import Options", []),
         ("_certify", "from otdist._kernels.certificate import dense_bounds", []),
@@ -351,7 +371,7 @@ def test_the_import_check_finds_planted_violations(name, source, found):
 def test_the_checker_takes_only_a_data_type_from_the_plans():
     source = (PACKAGE / "_certify.py").read_text()
     taken = {name for module, name in imports_of(source) if module == "otdist._plan"}
-    assert taken <= {"Arcs", "GridPlan"}
+    assert taken <= {"Arcs", "Flow", "GridPlan"}
 
 
 def test_only_the_problem_and_the_entry_points_validate():
@@ -365,6 +385,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_debiased",
         "_divergences",
         "_duality",
+        "_graphs",
         "_ground",
         "_interval",
         "_lipschitz",
@@ -470,6 +491,9 @@ def test_every_kernel_file_is_checked():
     names = {path.stem for path in KERNELS}
     assert names >= {
         "tree",
+        "flow_tree",
+        "flow_simplex",
+        "decompose",
         "network_simplex",
         "small",
         "simd",

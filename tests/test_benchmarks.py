@@ -82,6 +82,7 @@ def test_every_module_is_covered():
             "divergences",
             "entropic",
             "exact",
+            "graphs",
             "grids",
             "line",
             "memory",

@@ -16,6 +16,9 @@ import numpy as np
 
 from otdist._geometry import Geometry
 from otdist._geometry.circle import Circle
+from otdist._geometry.graph import Graph
+from otdist._geometry.grid import Grid
+from otdist._geometry.pixels import Pixels
 from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._typing import FloatArray
@@ -37,13 +40,26 @@ class Options(NamedTuple):
 
 
 #: The methods by name: each is a module of this package.
-SOLVERS = ("network_simplex", "line", "circle", "bottleneck", "highs", "sinkhorn")
+SOLVERS = (
+    "network_simplex",
+    "line",
+    "circle",
+    "bottleneck",
+    "flow",
+    "tree",
+    "coprime",
+    "highs",
+    "sinkhorn",
+)
 
 #: Methods for p = inf.
 BOTTLENECK = ("line", "bottleneck")
 
 #: Methods for problems in which not all mass is moved.
 PARTIAL = ("network_simplex", "highs")
+
+#: Methods whose plan is a flow on all nodes, with potentials for all of them.
+FLOWS = ("flow", "tree", "coprime")
 
 #: Methods that end with a marginal error instead of an exact plan.
 ENTROPIC = ("sinkhorn",)
@@ -75,4 +91,28 @@ def choose(problem: Problem) -> str:
         return "circle"
     if problem.is_line:
         return "line"
-    return "bottleneck" if problem.is_bottleneck else "network_simplex"
+    if problem.is_bottleneck:
+        return "bottleneck"
+    for method in ("tree", "flow"):
+        if fits(problem, method):
+            return method
+    return "network_simplex"
+
+
+def fits(problem: Problem, method: str) -> bool:
+    """Whether a method that works by flows can solve the problem."""
+    geometry = problem.geometry
+    if isinstance(geometry, Graph):
+        is_whole = geometry.is_whole
+        return is_whole and (
+            method == "flow" or (method == "tree" and geometry.is_tree)
+        )
+    if isinstance(geometry, Grid):
+        is_l1 = (geometry.metric, geometry.p) == ("cityblock", 1)
+        return method == "flow" and is_l1
+    if isinstance(geometry, Pixels) and method == "flow":
+        steps = {float(step) for axis in geometry.axes for step in axis[1:2]}
+        return geometry.metric == "chebyshev" and len(steps) <= 1
+    if isinstance(geometry, Pixels) and method == "coprime":
+        return geometry.metric == "euclidean" and len(geometry.axes) == 2
+    return False
