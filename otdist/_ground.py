@@ -12,6 +12,7 @@ from otdist._errors import InputError
 from otdist._geometry import Geometry
 from otdist._geometry.grid import SEPARABLE, Grid
 from otdist._geometry.line import Line
+from otdist._geometry.pixels import Pixels, pixels_of
 from otdist._geometry.points import METRICS, Points, largest_cost
 from otdist._typing import FloatArray, Metric
 
@@ -69,15 +70,18 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
 
 def grid_geometry(axes: list[FloatArray], metric: Metric, p: float) -> Geometry:
     """Keep the axes apart, where the cost is a sum over several; else list pixels."""
-    if len(axes) == 1 or (metric, p) not in SEPARABLE:
-        pixels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        points = _validate.frozen(pixels.reshape(-1, len(axes)))
+    is_separable = (metric, p) in SEPARABLE
+    if len(axes) == 1 or not (is_separable or (metric in METRICS and p == 1)):
+        points = _validate.frozen(pixels_of(tuple(axes)))
         return point_geometry(points, points, metric, p)
     assert isinstance(metric, str)
     corners = np.array([[axis[0] for axis in axes], [axis[-1] for axis in axes]])
     # The same checks as for points; the farthest pixels are opposite corners.
     largest = point_geometry(corners, corners, metric, p).largest
-    return Grid(tuple(map(_validate.frozen, axes)), metric, p, largest)
+    frozen = tuple(map(_validate.frozen, axes))
+    if is_separable:
+        return Grid(frozen, metric, p, largest)
+    return Pixels.of(frozen, metric, largest)
 
 
 def require_product(mass: float, largest: float) -> None:

@@ -15,6 +15,7 @@ from otdist._certify import certify
 from otdist._errors import InfeasibleError, InputError
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
+from otdist._geometry.pixels import Pixels
 from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan
 from otdist._problem import Problem
 from otdist._result import Candidate, Certificate, Result, Status
@@ -191,7 +192,7 @@ def _told(result: Result, n_iter: int, reached: str | None) -> Result:
 def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
     """Run the method on the atoms that carry mass, and certify what it claims."""
     entropic, tol = method in _solvers.ENTROPIC, options.tol
-    part, rows, columns = _part(problem, entropic)
+    part, rows, columns = _part(problem, method)
     _require_arcs(part, rows, columns)
     start = options.warm_start
     if start is not None:
@@ -199,7 +200,10 @@ def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
     candidate = _solvers.load(method)(part, options)
     if candidate.stranded is not None:
         _raise_stranded(candidate.stranded, rows, problem)
-    plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
+    if _takes_pixels(problem, method):
+        plan, f, g = candidate.plan, candidate.f, candidate.g
+    else:
+        plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
     certificate = certify(
         problem, plan, f, None if entropic else g, n_jobs=options.n_jobs
     )
@@ -284,9 +288,15 @@ def _potentials_of(
     )
 
 
-def _part(problem: Problem, entropic: bool) -> tuple[Problem, IntArray, IntArray]:
-    """Return the problem on the atoms with mass; the entropic method keeps a grid."""
-    if entropic and isinstance(problem.geometry, Grid):
+def _takes_pixels(problem: Problem, method: str) -> bool:
+    """Whether the method knows pixels, and gives potentials to all of them."""
+    return isinstance(problem.geometry, Pixels) and method == "network_simplex"
+
+
+def _part(problem: Problem, method: str) -> tuple[Problem, IntArray, IntArray]:
+    """Return the problem on the atoms with mass; some methods take all of a grid."""
+    is_whole = isinstance(problem.geometry, Grid) and method in _solvers.ENTROPIC
+    if is_whole or _takes_pixels(problem, method):
         every = np.arange(len(problem.a))
         return problem, every, every
     return problem.support()

@@ -1,0 +1,162 @@
+"""Potentials of W1 on pixels to start from, found on pooled images.
+
+Blocks of two pixels along every axis are pooled, again and again, into one at their
+centre. What a block has too much and what it lacks cancel, since mass that moves
+within it costs next to nothing there: half as many blocks are sources, and half sinks.
+The potential of a pooled image carries over to the next finer one as the steepest
+function of slope 1 (Gottschlich and Schuhmacher, *PLoS ONE* 9, 2014, on pooled
+starts; Schmitzer, *SIAM J. Sci. Comput.* 38, 2016).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from otdist._exact import lists
+from otdist._exact.columns import search_candidates
+from otdist._exact.matrix import costs_of, rows_of
+from otdist._exact.search import Limits, Solution, optimise, solve_from
+from otdist._exact.start import order_of
+from otdist._geometry.pixels import Pixels, pixels_of
+from otdist._geometry.points import Points
+from otdist._kernels.transforms import least_slacks
+from otdist._masses import quantise
+from otdist._typing import FloatArray, IntArray
+
+# Pairs up to which all arcs are priced.
+SMALL = 1 << 18
+# Pairs up to which a c-transform is made without looking for tiles to skip.
+_ALL_PAIRS = 1 << 21
+# Blocks of the coarsest image, at most.
+_COARSEST = 64
+# What artificial arcs cost above a start from pooled images, of the largest cost, and
+# what they are raised by.
+MARGIN, COLD_MARGIN = 0.1, 2.0
+_GROWTH = 4.0
+# Less than this part of what moves is rounding of sums.
+_ROUNDING = 1e-13
+
+
+class Sources(NamedTuple):
+    """Points (n, d) and their potentials, which bound those of all other points."""
+
+    points: FloatArray
+    f: FloatArray
+
+
+def start(grid: Pixels, net: FloatArray, limits: Limits) -> Sources | None:
+    """Return sources of the finest pooled image; None if the image is small.
+
+    `net` (N,) is what each pixel has too much.
+    """
+    found = None
+    for points, masses in _pooled_images(grid.axes, net):
+        least = _ROUNDING * float(np.abs(masses).sum())
+        rows, columns = np.flatnonzero(masses > least), np.flatnonzero(masses < -least)
+        if len(rows) == 0 or len(columns) == 0:
+            continue
+        is_small = len(rows) * len(columns) <= SMALL
+        if not is_small:
+            rows = rows[order_of(points[rows])]
+            columns = columns[order_of(points[columns])]
+        part = Points(points[rows], points[columns], grid.metric, 1.0, grid.largest)
+        a, b = masses[rows], -masses[columns]
+        g = np.zeros(len(columns)) if found is None else least_from(found, part.y, part)
+        margin = COLD_MARGIN if found is None else MARGIN
+        if is_small:
+            solution = solve_small(part, a, b, g, margin, limits.max_pivots)
+            if solution is None:
+                continue
+            f = solution.f
+        else:
+            search = search_candidates(part, quantise(a, b), g, limits.n_jobs)
+            optimise(search, margin * search.largest, limits)
+            f = search.basis.potential[: len(rows)].copy()
+        found = Sources(part.x, f)
+    return found
+
+
+def least_from(
+    sources: Sources, points: FloatArray, like: Points, n_jobs: int = 1
+) -> FloatArray:
+    """Return ``min_i c(sources[i], point) - f[i]`` for every point (m, d)."""
+    pairs = Points(sources.points, points, like.metric, like.p, like.largest)
+    n, m = pairs.shape
+    if n * m > _ALL_PAIRS:
+        order = order_of(sources.points)
+        pairs = Points(sources.points[order], points, like.metric, like.p, like.largest)
+        g, _ = lists.nearest(
+            costs_of(pairs), sources.f[order], 0, 1.0, n_jobs, by_column=True
+        )
+        return g
+    least = np.empty(m)
+    least_slacks(costs_of(pairs), sources.f, np.empty(n), least)
+    return least
+
+
+def solve_small(
+    part: Points,
+    a: FloatArray,
+    b: FloatArray,
+    g: FloatArray,
+    margin: float,
+    max_pivots: int,
+) -> Solution | None:
+    """Solve on all arcs, from potentials g; None where a limit was met."""
+    n, m = part.shape
+    order = _shuffled(n)
+    part = Points(part.x[order], part.y, part.metric, part.p, part.largest)
+    start = np.empty(n + m)
+    start[n:] = g
+    found = solve_from(
+        rows_of(costs_of(part), 0, n),
+        a[order],
+        b,
+        float(a.sum()),
+        part.largest or 1.0,
+        start,
+        margin,
+        _GROWTH,
+        max_pivots,
+    )
+    if found is None:
+        return None
+    f = np.empty(n)
+    f[order] = found.f
+    plan = found.plan._replace(rows=order[found.plan.rows])
+    return found._replace(plan=plan, f=f)
+
+
+def _shuffled(n: int) -> IntArray:
+    """Return 0 … n - 1 in an order in which neighbours are far apart.
+
+    Neighbours want the same sinks: priced together they take up to twice the pivots.
+    """
+    return np.argsort(np.arange(n) * 0.6180339887498949 % 1.0)
+
+
+def _pooled_images(
+    axes: tuple[FloatArray, ...], net: FloatArray
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Return centres and masses of the blocks of pooled images, coarsest first."""
+    images = []
+    masses = net.reshape([len(axis) for axis in axes])
+    while masses.size > _COARSEST:
+        axes = tuple(map(_centres, axes))
+        for k in range(len(axes)):
+            if masses.shape[k] > 1:
+                masses = np.add.reduceat(
+                    masses, np.arange(0, masses.shape[k], 2), axis=k
+                )
+        images.append((pixels_of(axes), masses.ravel()))
+    return images[::-1]
+
+
+def _centres(axis: FloatArray) -> FloatArray:
+    """Return the middle of two neighbours each; the last one may have none."""
+    left, right = axis[::2], axis[1::2]
+    centres = left.copy()
+    centres[: len(right)] += 0.5 * (right - left[: len(right)])
+    return centres
