@@ -21,7 +21,9 @@ from otdist._errors import InputError
 from otdist._geometry.dense import Dense
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
+from otdist._geometry.pixels import Pixels
 from otdist._marginals import Sums, grid_sums, scaled_sums
+from otdist._net_bound import slope_one, violation_of
 from otdist._plan import Arcs, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
@@ -194,6 +196,10 @@ def _lower_bound(
     problem: Problem, f: FloatArray, g: FloatArray | None, n_jobs: int
 ) -> _Dual:
     """Return the dual value of f and its c-transform."""
+    if isinstance(problem.geometry, Pixels):
+        best = slope_one(problem, f, g, n_jobs)
+        off = 0.0 if g is None else violation_of(problem, f, g, best, n_jobs)
+        return _dual_value(problem, -best, best, off, by_row=False)
     best = column_minimum(problem.geometry, f, n_jobs)
     violation = 0.0 if g is None else max(float(np.max(g - best)), 0.0)
     carries = problem.a > 0
@@ -232,6 +238,9 @@ def _dual_value(
     if isinstance(problem.geometry, Line):
         # On the line it compares sums of coordinates, or relies on their order.
         size += problem.mass * problem.geometry.largest
+    if isinstance(problem.geometry, Pixels):
+        # Both potentials are c-transforms, costs minus potentials of the sources.
+        size += float(a @ np.abs(f)) + problem.mass * problem.geometry.largest
     if isinstance(problem.geometry, Grid):
         # Each axis adds its cost to what the axes before left, which may be negative.
         size = len(problem.geometry.axes) * (

@@ -35,7 +35,7 @@ def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray
     if isinstance(geometry, Points) and n * m >= COMPILED_PAIRS:
         metric = geometry.metric
         if isinstance(metric, str):
-            return _points_minimum(geometry, NORMS[metric], f, n_jobs)
+            return points_minimum(geometry, NORMS[metric], f, n_jobs)
     if isinstance(geometry, Grid) and n * max(geometry.sides) >= COMPILED_PAIRS:
         return _grid_minimum(geometry, f)
     return geometry.column_minimum(f)
@@ -62,13 +62,13 @@ def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
     return best
 
 
-def _points_minimum(
+def points_minimum(
     points: Points, norm: int, f: FloatArray, n_jobs: int
 ) -> FloatArray:
     """Sweep over all pairs, in ranges of columns that threads share."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from otdist._kernels.certificate import points_minimum
+    from otdist._kernels import certificate
 
     if points.x.shape[1] >= _SCREENED_FROM and norm in (2, 4):
         screened = _screened_minimum(points, norm, f)
@@ -81,10 +81,15 @@ def _points_minimum(
 
     def sweep(start: int) -> None:
         part = best[start : start + length]
-        points_minimum(x, f, y, norm, points.p, start, np.empty(_TILE), part)
+        room = np.empty(_TILE)
+        certificate.points_minimum(x, f, y, norm, points.p, start, room, part)
 
+    starts = range(0, len(best), length)
+    if len(starts) == 1:
+        sweep(0)
+        return best
     with ThreadPoolExecutor(n_jobs) as pool:
-        list(pool.map(sweep, range(0, len(best), length)))
+        list(pool.map(sweep, starts))
     return best
 
 

@@ -56,9 +56,11 @@ MAY_IMPORT = {
         "_transform",
         "_marginals",
         "_bottleneck",
+        "_net_bound",
     }
     | GEOMETRY
     | {"_kernels.certificate"},
+    "_net_bound": {"_problem", "_transform"} | GEOMETRY,
     "_bottleneck": {"_problem", "_result", "_plan"} | GEOMETRY,
     "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
     "_marginals": GEOMETRY
@@ -77,6 +79,7 @@ MAY_IMPORT = {
         "_kernels.lists",
         "_kernels.products",
         "_kernels.clusters",
+        "_kernels.transforms",
         "_exact",
     }
     | GEOMETRY,
@@ -434,6 +437,7 @@ def test_every_kernel_file_is_checked():
         "clusters",
         "certificate",
         "certificate_grid",
+        "transforms",
         "divergences",
         "grids",
     }

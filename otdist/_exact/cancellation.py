@@ -81,17 +81,42 @@ def _nothing(problem: Problem) -> Rest:
 
 
 def potentials(
-    problem: Problem, rows: IntArray, f: FloatArray, n_jobs: int
+    problem: Problem,
+    rest: Rest,
+    f: FloatArray,
+    g: FloatArray,
+    n_jobs: int,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return potentials of all atoms, from those of the rows that were left.
+    """Return potentials of all atoms, from optimal ones of those that were left.
 
     They are one function and its negative, whose slope is nowhere more than 1: the
-    least ``cost - f`` over those rows. Mass that stays costs 0 and earns 0.
+    least ``cost - f`` over the rows that were left. Mass that stays costs 0 and earns 0.
     """
     geometry = problem.geometry
     assert isinstance(geometry, Points)
-    sources = Sources(geometry.x[rows], f)
-    g = least_from(sources, geometry.y, geometry, n_jobs)
-    if geometry.x is geometry.y:
-        return -g, g
-    return -least_from(sources, geometry.x, geometry, n_jobs), g
+    if isinstance(geometry, Pixels):
+        return _of_pixels(geometry, rest, f, g, n_jobs)
+    sources = Sources(geometry.x[rest.rows], f)
+    of_x = least_from(sources, geometry.x, geometry, n_jobs)
+    return -of_x, least_from(sources, geometry.y, geometry, n_jobs)
+
+
+def _of_pixels(
+    grid: Pixels, rest: Rest, f: FloatArray, g: FloatArray, n_jobs: int
+) -> tuple[FloatArray, FloatArray]:
+    """Do the same for pixels, of which none is in both lists.
+
+    f and g are of slope 1 together, since each atom has an arc that costs no more than
+    they pay: if i' did pay more than i and the way there, i' -> j would pay more than
+    its cost, where i -> j is such an arc of i. Only the other pixels are new.
+    """
+    value = np.full(len(grid.x), np.nan)
+    value[rest.rows], value[rest.columns] = -f, g
+    others = np.flatnonzero(np.isnan(value))
+    if len(rest.rows) <= len(rest.columns):
+        sources = Sources(grid.x[rest.rows], f)
+        value[others] = least_from(sources, grid.x[others], grid, n_jobs)
+    else:
+        sources = Sources(grid.x[rest.columns], g)
+        value[others] = -least_from(sources, grid.x[others], grid, n_jobs)
+    return -value, value
