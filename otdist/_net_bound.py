@@ -17,7 +17,7 @@ import numpy as np
 from otdist._geometry.pixels import Pixels
 from otdist._geometry.points import Points
 from otdist._problem import Problem
-from otdist._transform import NORMS, column_minimum, points_minimum
+from otdist._transform import NORMS, column_minimum, minimum_near
 from otdist._typing import FloatArray, IntArray
 
 # The solver of pixels has loaded the compiler: a compiled pass pays from here on.
@@ -39,19 +39,24 @@ def slope_one(
     if len(more) == 0 or len(less) == 0:
         return np.zeros(len(f))
     if g is None or len(more) <= len(less):
-        return _least(grid, more, f[more], n_jobs)
-    return -_least(grid, less, g[less], n_jobs)
+        claimed = -f if g is None else g
+        return _least(grid, more, f[more], claimed, n_jobs)
+    return -_least(grid, less, g[less], f, n_jobs)
 
 
 def _least(
-    grid: Pixels, sources: IntArray, potential: FloatArray, n_jobs: int
+    grid: Pixels,
+    sources: IntArray,
+    potential: FloatArray,
+    claimed: FloatArray,
+    n_jobs: int,
 ) -> FloatArray:
-    """Return ``min_i c(i, y) - potential[i]`` for all pixels y."""
+    """Return ``min_i c(i, y) - potential[i]`` for all pixels y, claimed or not."""
     pairs = Points(grid.x[sources], grid.y, grid.metric, grid.p, grid.largest)
     if len(sources) * len(grid.y) < _COMPILED_PAIRS:
         return column_minimum(pairs, potential, n_jobs)
     assert isinstance(grid.metric, str)
-    return points_minimum(pairs, NORMS[grid.metric], potential, n_jobs)
+    return minimum_near(pairs, NORMS[grid.metric], potential, claimed, n_jobs)
 
 
 def violation_of(
