@@ -26,7 +26,7 @@ from otdist._masses import quantise
 from otdist._typing import FloatArray, IntArray
 
 # Pairs up to which all arcs are priced.
-SMALL = 1 << 18
+_SMALL = 1 << 18
 # Pairs up to which a c-transform is made without looking for tiles to skip.
 _ALL_PAIRS = 1 << 21
 # Blocks of the coarsest image, at most.
@@ -57,18 +57,15 @@ def start(grid: Pixels, net: FloatArray, limits: Limits) -> Sources | None:
         rows, columns = np.flatnonzero(masses > least), np.flatnonzero(masses < -least)
         if len(rows) == 0 or len(columns) == 0:
             continue
-        is_small = len(rows) * len(columns) <= SMALL
-        if not is_small:
+        if len(rows) * len(columns) > _SMALL:
             rows = rows[order_of(points[rows])]
             columns = columns[order_of(points[columns])]
         part = Points(points[rows], points[columns], grid.metric, 1.0, grid.largest)
         a, b = masses[rows], -masses[columns]
         g = np.zeros(len(columns)) if found is None else least_from(found, part.y, part)
         margin = COLD_MARGIN if found is None else MARGIN
-        if is_small:
-            solution = solve_small(part, a, b, g, margin, limits.max_pivots)
-            if solution is None:
-                continue
+        solution = solve_small(part, a, b, g, margin, limits.max_pivots)
+        if solution is not None:
             f = solution.f
         else:
             search = search_candidates(part, quantise(a, b), g, limits.n_jobs)
@@ -104,8 +101,10 @@ def solve_small(
     margin: float,
     max_pivots: int,
 ) -> Solution | None:
-    """Solve on all arcs, from potentials g; None where a limit was met."""
+    """Solve on all arcs, from potentials g; None for many, or where a limit was met."""
     n, m = part.shape
+    if n * m > _SMALL:
+        return None
     order = _shuffled(n)
     part = Points(part.x[order], part.y, part.metric, part.p, part.largest)
     start = np.empty(n + m)

@@ -104,8 +104,7 @@ def _rest_solved(
     g, margin = np.zeros(len(part.y)), pooling.COLD_MARGIN
     if sources is not None:
         g, margin = pooling.least_from(sources, part.y, part), pooling.MARGIN
-    n, m = problem.shape
-    if n * m <= _SMALL and options.report is None:
+    if options.report is None:
         found = pooling.solve_small(
             part, problem.a, problem.b, g, margin, options.max_iter
         )
