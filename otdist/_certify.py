@@ -142,7 +142,7 @@ def certify(
         primal = _upper_from_sums(problem, sums)
     dual = _lower_bound(problem, f, g, n_jobs)
     if g is not None and primal.value - dual.value > 2 * _EPS * dual.size:
-        dual = _other_lower_bound(problem, g, dual, n_jobs)
+        dual = _other_lower_bound(problem, f, g, dual, n_jobs)
     hidden, most = _hidden(dual, primal), _most_hidden(problem)
     if most < hidden < math.inf:
         zero = _lower_bound(problem, np.zeros(n), None, n_jobs)
@@ -211,15 +211,19 @@ def _lower_bound(
 
 
 def _other_lower_bound(
-    problem: Problem, g: FloatArray, dual: _Dual, n_jobs: int
+    problem: Problem, f: FloatArray, g: FloatArray, dual: _Dual, n_jobs: int
 ) -> _Dual:
     """Return the dual value of g and its c-transform, or `dual` if that is larger.
 
     The potential of an atom far away is large, and so is its rounding. As f, that
     costs every column it is nearest to; as a c-transform, only its own mass.
     """
-    known = np.where(problem.b > 0, g, -np.inf)
-    f = row_minimum(problem.geometry, known, n_jobs)
+    if isinstance(problem.geometry, Pixels):
+        g = slope_one(problem, f, g, n_jobs, turned=True)
+        f = -g
+    else:
+        known = np.where(problem.b > 0, g, -np.inf)
+        f = row_minimum(problem.geometry, known, n_jobs)
     other = _dual_value(problem, f, g, dual.violation, by_row=True)
     return other if other.value > dual.value else dual
 
@@ -240,7 +244,8 @@ def _dual_value(
         size += problem.mass * problem.geometry.largest
     if isinstance(problem.geometry, Pixels):
         # Both potentials are c-transforms, costs minus potentials of the sources.
-        size += float(a @ np.abs(f)) + problem.mass * problem.geometry.largest
+        size = float(a @ np.abs(f) + b @ np.abs(g))
+        size += problem.mass * problem.geometry.largest
     if isinstance(problem.geometry, Grid):
         # Each axis adds its cost to what the axes before left, which may be negative.
         size = len(problem.geometry.axes) * (

@@ -26,11 +26,17 @@ _EPS = float(np.finfo(float).eps)
 
 
 def slope_one(
-    problem: Problem, f: FloatArray, g: FloatArray | None, n_jobs: int
+    problem: Problem,
+    f: FloatArray,
+    g: FloatArray | None,
+    n_jobs: int,
+    *,
+    turned: bool = False,
 ) -> FloatArray:
     """Return h (N,); 0 where the images are equal.
 
     Where T is the smaller set, minus the same function made of g on T, if g is given.
+    With `turned` the larger set is taken.
     """
     grid = problem.geometry
     assert isinstance(grid, Pixels)
@@ -38,7 +44,7 @@ def slope_one(
     less = np.flatnonzero(problem.a < problem.b)
     if len(more) == 0 or len(less) == 0:
         return np.zeros(len(f))
-    if g is None or len(more) <= len(less):
+    if g is None or (len(more) <= len(less)) != turned:
         claimed = -f if g is None else g
         return _least(grid, more, f[more], claimed, n_jobs)
     return -_least(grid, less, g[less], f, n_jobs)

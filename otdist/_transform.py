@@ -64,9 +64,7 @@ def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
     return best
 
 
-def points_minimum(
-    points: Points, norm: int, f: FloatArray, n_jobs: int
-) -> FloatArray:
+def points_minimum(points: Points, norm: int, f: FloatArray, n_jobs: int) -> FloatArray:
     """Sweep over all pairs, in ranges of columns that threads share."""
     if points.x.shape[1] >= _SCREENED_FROM and norm in (2, 4):
         screened = _screened_minimum(points, norm, f)

@@ -26,9 +26,7 @@ class Pixels(Points):
     axes: tuple[FloatArray, ...]
 
     @classmethod
-    def of(
-        cls, axes: tuple[FloatArray, ...], metric: Metric, largest: float
-    ) -> Pixels:
+    def of(cls, axes: tuple[FloatArray, ...], metric: Metric, largest: float) -> Pixels:
         """List the pixels of a grid."""
         points = pixels_of(axes)
         points.setflags(write=False)

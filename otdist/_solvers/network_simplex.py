@@ -82,9 +82,7 @@ def _without_common(problem: Problem, options: Options) -> Candidate:
         rest.rows[found.plan.rows], rest.columns[found.plan.columns], found.plan.mass
     )
     plan = Arcs(*(np.concatenate(pair) for pair in zip(rest.kept, moved, strict=True)))
-    f, g = cancellation.potentials(
-        problem, rest, found.f, found.g, options.n_jobs
-    )
+    f, g = cancellation.potentials(problem, rest, found.f, found.g, options.n_jobs)
     return found._replace(plan=plan, f=f, g=g)
 
 
