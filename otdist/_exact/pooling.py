@@ -31,10 +31,11 @@ _SMALL = 1 << 18
 _ALL_PAIRS = 1 << 21
 # Blocks of the coarsest image, at most.
 _COARSEST = 64
-# What artificial arcs cost above a start from pooled images, of the largest cost, and
-# what they are raised by.
-MARGIN, COLD_MARGIN = 0.1, 2.0
-_GROWTH = 4.0
+# What artificial arcs cost above a start, of the largest cost: cold, from a pooled
+# image where all arcs are priced, and what they are then raised by.
+_COLD, _MARGIN, _GROWTH = 2.0, 0.1, 4.0
+# The same for many arcs, in pixels: too much costs up to twice the pivots.
+_PIXELS = 0.5
 # Less than this part of what moves is rounding of sums.
 _ROUNDING = 1e-13
 
@@ -46,33 +47,64 @@ class Sources(NamedTuple):
     f: FloatArray
 
 
-def start(grid: Pixels, net: FloatArray, limits: Limits) -> Sources | None:
-    """Return sources of the finest pooled image; None if the image is small.
+class Start(NamedTuple):
+    """Potentials g of the columns, and what artificial arcs should cost above them."""
+
+    g: FloatArray
+    margin: float
+
+
+def start(grid: Pixels, net: FloatArray, part: Points, limits: Limits) -> Start:
+    """Return where to begin on some of the pixels, from all pooled images.
 
     `net` (N,) is what each pixel has too much.
     """
     found = None
-    for points, masses in _pooled_images(grid.axes, net):
+    for axes, masses in _pooled_images(grid.axes, net):
         least = _ROUNDING * float(np.abs(masses).sum())
         rows, columns = np.flatnonzero(masses > least), np.flatnonzero(masses < -least)
-        if len(rows) == 0 or len(columns) == 0:
-            continue
-        if len(rows) * len(columns) > _SMALL:
-            rows = rows[order_of(points[rows])]
-            columns = columns[order_of(points[columns])]
-        part = Points(points[rows], points[columns], grid.metric, 1.0, grid.largest)
-        a, b = masses[rows], -masses[columns]
-        g = np.zeros(len(columns)) if found is None else least_from(found, part.y, part)
-        margin = COLD_MARGIN if found is None else MARGIN
-        solution = solve_small(part, a, b, g, margin, limits.max_pivots)
-        if solution is not None:
-            f = solution.f
-        else:
-            search = search_candidates(part, quantise(a, b), g, limits.n_jobs)
-            optimise(search, margin * search.largest, limits)
-            f = search.basis.potential[: len(rows)].copy()
-        found = Sources(part.x, f)
-    return found
+        if len(rows) > 0 and len(columns) > 0:
+            found = _solved(grid, axes, masses, rows, columns, found, limits)
+    return _start_from(found, grid.axes, part)
+
+
+def _solved(
+    grid: Pixels,
+    axes: tuple[FloatArray, ...],
+    masses: FloatArray,
+    rows: IntArray,
+    columns: IntArray,
+    coarser: Sources | None,
+    limits: Limits,
+) -> Sources:
+    """Solve on the blocks of a pooled image, from a coarser one."""
+    points = pixels_of(axes)
+    if len(rows) * len(columns) > _SMALL:
+        rows = rows[order_of(points[rows])]
+        columns = columns[order_of(points[columns])]
+    part = Points(points[rows], points[columns], grid.metric, 1.0, grid.largest)
+    a, b = masses[rows], -masses[columns]
+    begun = _start_from(coarser, axes, part)
+    solution = solve_small(part, a, b, begun, limits.max_pivots)
+    if solution is not None:
+        return Sources(part.x, solution.f)
+    search = search_candidates(part, quantise(a, b), begun.g, limits.n_jobs)
+    optimise(search, begun.margin, limits)
+    return Sources(part.x, search.basis.potential[: len(rows)].copy())
+
+
+def _start_from(
+    coarser: Sources | None, axes: tuple[FloatArray, ...], part: Points
+) -> Start:
+    n, m = part.shape
+    if coarser is None:
+        return Start(np.zeros(m), _COLD * (part.largest or 1.0))
+    margin = _MARGIN * part.largest
+    if n * m > _SMALL:
+        margin = _PIXELS * max(
+            float(axis[1] - axis[0]) for axis in axes if axis.size > 1
+        )
+    return Start(least_from(coarser, part.y, part), margin)
 
 
 def least_from(
@@ -94,29 +126,24 @@ def least_from(
 
 
 def solve_small(
-    part: Points,
-    a: FloatArray,
-    b: FloatArray,
-    g: FloatArray,
-    margin: float,
-    max_pivots: int,
+    part: Points, a: FloatArray, b: FloatArray, begun: Start, max_pivots: int
 ) -> Solution | None:
-    """Solve on all arcs, from potentials g; None for many, or where a limit was met."""
+    """Solve on all arcs; None where they are many, or a limit was met."""
     n, m = part.shape
     if n * m > _SMALL:
         return None
     order = _shuffled(n)
     part = Points(part.x[order], part.y, part.metric, part.p, part.largest)
-    start = np.empty(n + m)
-    start[n:] = g
+    potentials = np.empty(n + m)
+    potentials[n:] = begun.g
     found = solve_from(
         rows_of(costs_of(part), 0, n),
         a[order],
         b,
         float(a.sum()),
         part.largest or 1.0,
-        start,
-        margin,
+        potentials,
+        begun.margin,
         _GROWTH,
         max_pivots,
     )
@@ -138,8 +165,8 @@ def _shuffled(n: int) -> IntArray:
 
 def _pooled_images(
     axes: tuple[FloatArray, ...], net: FloatArray
-) -> list[tuple[FloatArray, FloatArray]]:
-    """Return centres and masses of the blocks of pooled images, coarsest first."""
+) -> list[tuple[tuple[FloatArray, ...], FloatArray]]:
+    """Return centres along the axes and masses of pooled images, coarsest first."""
     images = []
     masses = net.reshape([len(axis) for axis in axes])
     while masses.size > _COARSEST:
@@ -149,7 +176,7 @@ def _pooled_images(
                 masses = np.add.reduceat(
                     masses, np.arange(0, masses.shape[k], 2), axis=k
                 )
-        images.append((pixels_of(axes), masses.ravel()))
+        images.append((axes, masses.ravel()))
     return images[::-1]
 
 

@@ -132,6 +132,7 @@ def solve_at_once(
             return None
         else:
             margin, growth = 0.01, 4.0
+    margin *= scale
     return solve_from(cost, a, b, mass, scale, start, margin, growth, max_pivots, room)
 
 
@@ -158,8 +159,7 @@ def solve_from(
 ) -> Solution | None:
     """Solve in one call, from potentials g at the end of `start` (n + m,).
 
-    Artificial arcs cost `margin` times the scale more, and `growth` times that where it
-    was too small. None as for `solve_at_once`.
+    Artificial arcs cost `margin` more, and `growth` times that where it was too small. None as for `solve_at_once`.
     """
     n, m = cost.shape
     arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
@@ -170,7 +170,7 @@ def solve_from(
         b,
         mass,
         scale,
-        margin * scale,
+        margin,
         growth,
         tree.BLOCK_ROWS,
         BUDGET,

@@ -25,6 +25,7 @@ from otdist._typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from otdist._exact import cancellation
+    from otdist._exact.pooling import Start
 
 # Entries of the matrix up to which all arcs are priced in turn.
 _SMALL = 1 << 18
@@ -98,21 +99,16 @@ def _rest_solved(
 
     part = problem.geometry
     assert isinstance(part, Points)
-    sources = pooling.start(grid, whole.a - whole.b, _limits(options))
-    g, margin = np.zeros(len(part.y)), pooling.COLD_MARGIN
-    if sources is not None:
-        g, margin = pooling.least_from(sources, part.y, part), pooling.MARGIN
+    begun = pooling.start(grid, whole.a - whole.b, part, _limits(options))
     if options.report is None:
-        found = pooling.solve_small(
-            part, problem.a, problem.b, g, margin, options.max_iter
-        )
+        found = pooling.solve_small(part, problem.a, problem.b, begun, options.max_iter)
         if found is not None:
             return Candidate(*found, finished=True)
-    return _in_order(problem, options, g)
+    return _in_order(problem, options, begun)
 
 
 def _in_order(
-    problem: Problem, options: Options, start: FloatArray | None = None
+    problem: Problem, options: Options, begun: Start | None = None
 ) -> Candidate:
     """Solve on points reordered, so that those of a tile lie together."""
     from otdist._exact.start import order_of
@@ -123,8 +119,9 @@ def _in_order(
     if options.warm_start is not None:
         f, g = options.warm_start
         options = options._replace(warm_start=(f[rows], g[columns]))
-    start = None if start is None else start[columns]
-    found = _in_parts(problem.restrict(rows, columns), options, start)
+    if begun is not None:
+        begun = begun._replace(g=begun.g[columns])
+    found = _in_parts(problem.restrict(rows, columns), options, begun)
     f, g = np.empty(len(rows)), np.empty(len(columns))
     f[rows], g[columns] = found.f, found.g
     assert isinstance(found.plan, Arcs)
@@ -144,13 +141,13 @@ def _limits(options: Options) -> simplex.Limits:
 
 
 def _in_parts(
-    problem: Problem, options: Options, g: FloatArray | None = None
+    problem: Problem, options: Options, begun: Start | None = None
 ) -> Candidate:
     """Solve by column generation, or on all arcs where they are few."""
     geometry = problem.geometry
     masses = quantise(problem.a, problem.b)
     limits = _limits(options)
-    margin = 2.0 * (geometry.largest or 1.0)
+    g, margin = begun or (None, 2.0 * (geometry.largest or 1.0))
     if options.warm_start is not None:
         g = start_from(geometry, options.warm_start)
         margin *= _WARM_MARGIN / 2
