@@ -10,17 +10,19 @@ starts; Schmitzer, *SIAM J. Sci. Comput.* 38, 2016).
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 import numpy as np
 
 from otdist._exact import lists
 from otdist._exact.columns import search_candidates
-from otdist._exact.matrix import costs_of, rows_of
+from otdist._exact.matrix import costs_of
 from otdist._exact.search import Limits, Solution, optimise, solve_from
 from otdist._exact.start import order_of
 from otdist._geometry.pixels import Pixels, pixels_of
 from otdist._geometry.points import Points
+from otdist._kernels.costs import fill_rows
 from otdist._kernels.transforms import least_slacks
 from otdist._masses import quantise
 from otdist._typing import FloatArray, IntArray
@@ -38,6 +40,9 @@ _COLD, _MARGIN, _GROWTH = 2.0, 0.1, 4.0
 _PIXELS = 0.5
 # Less than this part of what moves is rounding of sums.
 _ROUNDING = 1e-13
+
+
+_threads = threading.local()
 
 
 class Sources(NamedTuple):
@@ -136,8 +141,10 @@ def solve_small(
     part = Points(part.x[order], part.y, part.metric, part.p, part.largest)
     potentials = np.empty(n + m)
     potentials[n:] = begun.g
+    cost = _matrix_room(n, m)
+    fill_rows(costs_of(part), 0, np.zeros(m), cost)
     found = solve_from(
-        rows_of(costs_of(part), 0, n),
+        cost,
         a[order],
         b,
         float(a.sum()),
@@ -153,6 +160,17 @@ def solve_small(
     f[order] = found.f
     plan = found.plan._replace(rows=order[found.plan.rows])
     return found._replace(plan=plan, f=f)
+
+
+def _matrix_room(n: int, m: int) -> FloatArray:
+    """Return room for a matrix, which the next one in this thread is written over.
+
+    Pages that are new to the process take longer to come by than all costs to compute.
+    """
+    room: FloatArray | None = getattr(_threads, "room", None)
+    if room is None:
+        room = _threads.room = np.empty(_SMALL)
+    return room[: n * m].reshape(n, m)
 
 
 def _shuffled(n: int) -> IntArray:
