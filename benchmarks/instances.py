@@ -12,6 +12,7 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,51 @@ def _blobs(rng: Generator, n: int, p: float) -> Clouds:
     return _image_pair(image(), image(), p)
 
 
+@dataclass(frozen=True)
+class Images:
+    """Two images on one grid, and the matrix of all pixels for those who want one."""
+
+    first: FloatArray
+    second: FloatArray
+    p: float
+
+    @property
+    def a(self) -> FloatArray:
+        return self.first.ravel()
+
+    @property
+    def b(self) -> FloatArray:
+        return self.second.ravel()
+
+    @cached_property
+    def cost(self) -> FloatArray:
+        pixels = np.argwhere(np.ones(self.first.shape)).astype(float)
+        return cdist(pixels, pixels, {1: "euclidean", 2: "sqeuclidean"}[self.p])
+
+    def problem(self) -> Problem:
+        return Problem.on_grid(self.first, self.second, p=self.p)
+
+
+def make_images(family: str, n: int) -> Images:
+    """Return two images of n pixels, a square number: the same in every process.
+
+    Families are named for their images and p; `white_noise_3d` has a cubic number.
+    """
+    name, order = family.rsplit("_p", 1)
+    d = 3 if name.endswith("_3d") else 2
+    side = round(n ** (1 / d))
+    if name.startswith("white_noise"):
+        rng = np.random.default_rng([n, zlib.crc32(family.encode())])
+        images = [_normalized(rng.random((side,) * d)) for _ in range(2)]
+        return Images(*images, int(order))
+    if "OTDIST_DOTMARK" not in os.environ:
+        raise NotImplementedError("OTDIST_DOTMARK names no folder of images")
+    clouds = _dotmark({"classic": "ClassicImages", "shapes": "Shapes"}[name], n, 1)
+    return Images(
+        *(each.reshape(side, side) for each in (clouds.a, clouds.b)), int(order)
+    )
+
+
 def smooth_images(sides: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
     """Two smooth positive random images, or volumes: the same in every process."""
     rng = np.random.default_rng(sides)
@@ -284,5 +330,9 @@ LARGE = tuple(
     for d in (2, 3)
     for order in ("", "_p2")
 )
+#: Images; those of DOTmark only where they are.
+PICTURES = ("white_noise_p1", "classic_p1", "shapes_p1")
+SQUARED_PICTURES = ("white_noise_p2", "classic_p2", "shapes_p2")
+VOLUMES = ("white_noise_3d_p1", "white_noise_3d_p2")
 #: Points in so many coordinates that every method makes their matrix.
 IMAGES = ("images_784", "images_784_p2")

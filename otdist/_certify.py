@@ -24,8 +24,10 @@ from otdist._geometry.extended import Extended
 from otdist._geometry.graph import Graph
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
+from otdist._geometry.pixels import Pixels
 from otdist._geometry.points import Points
 from otdist._marginals import Sums, grid_sums, scaled_sums
+from otdist._net_bound import slope_one, violation_of
 from otdist._partial import outer_arcs, outer_potential
 from otdist._plan import Arcs, Flow, GridPlan
 from otdist._problem import Problem
@@ -158,7 +160,7 @@ def certify(
         and not is_flow
         and primal.value - dual.value > 2 * _EPS * dual.size
     ):
-        dual = _other_lower_bound(problem, g, dual, n_jobs)
+        dual = _other_lower_bound(problem, f, g, dual, n_jobs)
     hidden, most = _hidden(dual, primal), _most_hidden(problem)
     if most < hidden < math.inf:
         zero = _lower_bound(problem, np.zeros(n), None, n_jobs)
@@ -243,6 +245,10 @@ def _lower_bound(
         off = 0.0 if g is None else max(float(np.max(g + f)), 0.0)
         f = f / max(slope, 1.0)
         return _dual_value(problem, f, -f, off, by_row=False)
+    if isinstance(problem.geometry, Pixels):
+        best = slope_one(problem, f, g, n_jobs)
+        off = 0.0 if g is None else violation_of(problem, f, g, best, n_jobs)
+        return _dual_value(problem, -best, best, off, by_row=False)
     best = column_minimum(problem.geometry, f, n_jobs)
     violation = 0.0 if g is None else max(float(np.max(g - best)), 0.0)
     carries = problem.a > 0
@@ -261,15 +267,19 @@ def _slope(problem: Problem, f: FloatArray, is_flow: bool) -> float:
 
 
 def _other_lower_bound(
-    problem: Problem, g: FloatArray, dual: _Dual, n_jobs: int
+    problem: Problem, f: FloatArray, g: FloatArray, dual: _Dual, n_jobs: int
 ) -> _Dual:
     """Return the dual value of g and its c-transform, or `dual` if that is larger.
 
     The potential of an atom far away is large, and so is its rounding. As f, that
     costs every column it is nearest to; as a c-transform, only its own mass.
     """
-    known = np.where(problem.b > 0, g, -np.inf)
-    f = row_minimum(problem.geometry, known, n_jobs)
+    if isinstance(problem.geometry, Pixels):
+        g = slope_one(problem, f, g, n_jobs, turned=True)
+        f = -g
+    else:
+        known = np.where(problem.b > 0, g, -np.inf)
+        f = row_minimum(problem.geometry, known, n_jobs)
     other = _dual_value(problem, f, g, dual.violation, by_row=True)
     return other if other.value > dual.value else dual
 
@@ -287,6 +297,10 @@ def _dual_value(
     size = float(a @ np.abs(f)) if by_row else float(b @ np.abs(g))
     if isinstance(problem.geometry, Line | Circle):
         # On the line it compares sums of coordinates, or relies on their order.
+        size += problem.mass * problem.geometry.largest
+    if isinstance(problem.geometry, Pixels):
+        # Both potentials are c-transforms, costs minus potentials of the sources.
+        size = float(a @ np.abs(f) + b @ np.abs(g))
         size += problem.mass * problem.geometry.largest
     if isinstance(problem.geometry, Grid):
         # Each axis adds its cost to what the axes before left, which may be negative.

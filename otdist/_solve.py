@@ -17,6 +17,7 @@ from otdist._geometry.circle import Circle
 from otdist._geometry.dense import Dense
 from otdist._geometry.graph import Graph
 from otdist._geometry.grid import Grid
+from otdist._geometry.pixels import Pixels
 from otdist._partial import inner_potentials, outer_potential
 from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan, Flow
 from otdist._problem import Problem
@@ -208,7 +209,7 @@ def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
     candidate = _solvers.load(method)(part, options)
     if candidate.stranded is not None:
         _raise_stranded(candidate.stranded, rows, problem)
-    if method in _solvers.FLOWS:
+    if method in _solvers.FLOWS or _takes_pixels(problem, method):
         plan, f, g = candidate.plan, candidate.f, candidate.g
     else:
         plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
@@ -322,11 +323,16 @@ def _potentials_of(
     return f, g
 
 
+def _takes_pixels(problem: Problem, method: str) -> bool:
+    """Whether the method knows pixels, and gives potentials to all of them."""
+    return isinstance(problem.geometry, Pixels) and method == "network_simplex"
+
+
 def _part(problem: Problem, method: str) -> tuple[Problem, IntArray, IntArray]:
     """Return the problem on the atoms with mass; some methods take all of them."""
-    geometry, every = problem.geometry, np.arange(len(problem.a))
-    is_grid = isinstance(geometry, Grid) and method in _solvers.ENTROPIC
-    if is_grid or method in _solvers.FLOWS:
+    is_grid = isinstance(problem.geometry, Grid) and method in _solvers.ENTROPIC
+    if is_grid or method in _solvers.FLOWS or _takes_pixels(problem, method):
+        every = np.arange(len(problem.a))
         return problem, every, every
     part, rows, columns = problem.support()
     if isinstance(part.geometry, Graph):

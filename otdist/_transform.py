@@ -26,6 +26,8 @@ _SCREENED_FROM = 24
 _LINES = 512
 # Columns whose minima are found together.
 _TILE = 256
+# The same where few pairs count.
+_SMALL_TILE = 128
 # How the compiled passes call the metrics.
 NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
 
@@ -43,7 +45,7 @@ def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray
     if isinstance(geometry, Points) and n * m >= COMPILED_PAIRS:
         metric = geometry.metric
         if isinstance(metric, str):
-            return _points_minimum(geometry, NORMS[metric], f, n_jobs)
+            return points_minimum(geometry, NORMS[metric], f, n_jobs)
     if isinstance(geometry, Grid) and n * max(geometry.sides) >= COMPILED_PAIRS:
         return _grid_minimum(geometry, f)
     return geometry.column_minimum(f)
@@ -81,30 +83,62 @@ def _circle_minimum(circle: Circle, f: FloatArray) -> FloatArray:
     return best
 
 
-def _points_minimum(
-    points: Points, norm: int, f: FloatArray, n_jobs: int
-) -> FloatArray:
+def points_minimum(points: Points, norm: int, f: FloatArray, n_jobs: int) -> FloatArray:
     """Sweep over all pairs, in ranges of columns that threads share."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from otdist._kernels.certificate import points_minimum
-
     if points.x.shape[1] >= _SCREENED_FROM and norm in (2, 4):
         screened = _screened_minimum(points, norm, f)
         if screened is not None:
             return screened
+    best = np.full(len(points.y), np.inf)
+    _lower(points, norm, f, n_jobs, _TILE, best)
+    return best
+
+
+def minimum_near(
+    points: Points, norm: int, f: FloatArray, claimed: FloatArray, n_jobs: int
+) -> FloatArray:
+    """Do the same, sooner where the claimed minima are right, whatever they are.
+
+    From a little above the claims only pairs that are below count. Minima that were
+    not found so are larger, and are found as others are.
+    """
+    above = 2.0**-48 * (points.largest + np.abs(claimed))
+    best = claimed + above
+    _lower(points, norm, f, n_jobs, _SMALL_TILE, best)
+    others = np.flatnonzero(~(best < claimed + above))
+    if len(others) > 0:
+        rest = points.restrict(np.arange(len(points.x)), others)
+        best[others] = points_minimum(rest, norm, f, n_jobs)
+    return best
+
+
+def _lower(
+    points: Points,
+    norm: int,
+    f: FloatArray,
+    n_jobs: int,
+    tile: int,
+    best: FloatArray,
+) -> None:
+    """Lower `best` to ``min_i c[i, j] - f[i]``."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from otdist._kernels import certificate
+
     x, y = np.ascontiguousarray(points.x.T), np.ascontiguousarray(points.y.T)
-    best = np.empty(y.shape[1])
     # Some 50 ms at a time, so that Ctrl-C is heard.
     length = max(1024, (1 << 26) // len(f))
 
     def sweep(start: int) -> None:
-        part = best[start : start + length]
-        points_minimum(x, f, y, norm, points.p, start, np.empty(_TILE), part)
+        part, room = best[start : start + length], np.empty(tile)
+        certificate.points_minimum(x, f, y, norm, points.p, start, room, part)
 
+    starts = range(0, len(best), length)
+    if len(starts) == 1:
+        sweep(0)
+        return
     with ThreadPoolExecutor(n_jobs) as pool:
-        list(pool.map(sweep, range(0, len(best), length)))
-    return best
+        list(pool.map(sweep, starts))
 
 
 def row_minimum(geometry: Geometry, g: FloatArray, n_jobs: int) -> FloatArray:

@@ -70,9 +70,11 @@ MAY_IMPORT = {
         "_bottleneck",
         "_partial",
         "_steepness",
+        "_net_bound",
     }
     | GEOMETRY
     | {"_kernels.certificate"},
+    "_net_bound": {"_problem", "_transform"} | GEOMETRY,
     "_steepness": {"_problem", "_plan"} | GEOMETRY,
     "_bottleneck": {"_problem", "_result", "_plan", "_transform"} | GEOMETRY,
     "_transform": GEOMETRY
@@ -98,6 +100,7 @@ MAY_IMPORT = {
         "_kernels.products",
         "_kernels.clusters",
         "_kernels.bottleneck",
+        "_kernels.transforms",
         "_exact",
     }
     | GEOMETRY,
@@ -506,6 +509,7 @@ def test_every_kernel_file_is_checked():
         "certificate",
         "bottleneck",
         "certificate_grid",
+        "transforms",
         "divergences",
         "grids",
     }

@@ -38,9 +38,13 @@ from benchmarks.instances import (
     FAMILIES,
     IMAGES,
     LARGE,
+    PICTURES,
     POINTS,
     SMALL,
+    SQUARED_PICTURES,
+    VOLUMES,
     make,
+    make_images,
     make_points,
     sizes,
 )
@@ -84,6 +88,7 @@ def test_every_module_is_covered():
             "exact",
             "graphs",
             "grids",
+            "images",
             "line",
             "memory",
             "points",
@@ -142,6 +147,19 @@ def test_points_and_their_matrix_are_one_problem(family):
     assert value == pytest.approx(peers.exact(make(family, 36)).value, rel=1e-9)
     peer = peers.pot_dist_emd2 if family in IMAGES else peers.pot_emd2_lazy
     assert value == pytest.approx(peer(clouds)[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("family", PICTURES + SQUARED_PICTURES + VOLUMES)
+def test_images_are_problems_that_otdist_proves(family):
+    try:
+        images = make_images(family, 64)
+    except NotImplementedError as reason:
+        pytest.skip(str(reason))
+    again = make_images(family, 64)
+    assert (images.first == again.first).all()
+    result = peers.exact(images)
+    assert result.success
+    assert result.value == pytest.approx(peers.pot_emd2(images)[0], rel=1e-9)
 
 
 def test_family_without_points():

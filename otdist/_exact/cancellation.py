@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist._exact import lists
-from otdist._exact.matrix import costs_of
-from otdist._exact.start import order_of
+from otdist._exact.pooling import Sources, least_from
+from otdist._geometry.pixels import Pixels
 from otdist._geometry.points import Points
 from otdist._plan import Arcs
 from otdist._problem import Problem
@@ -39,6 +38,9 @@ def cancel(problem: Problem) -> Rest | None:
     """
     geometry = problem.geometry
     assert isinstance(geometry, Points)
+    if isinstance(geometry, Pixels):
+        both = np.flatnonzero(np.minimum(problem.a, problem.b))
+        return _without(problem, both, both) or _nothing(problem)
     x, y = geometry.x, geometry.y
     if len(np.intersect1d(x[:, 0], y[:, 0])) == 0:
         return None
@@ -51,6 +53,11 @@ def cancel(problem: Problem) -> Rest | None:
     if len(rows) == 0:
         return None
     rows, columns = rows[np.argsort(at_x[rows])], columns[np.argsort(at_y[columns])]
+    return _without(problem, rows, columns)
+
+
+def _without(problem: Problem, rows: IntArray, columns: IntArray) -> Rest | None:
+    """Cancel what the listed pairs, each at one point, have in common."""
     mass = np.minimum(problem.a[rows], problem.b[columns])
     kept = Arcs(rows, columns, mass)
     a, b = problem.a.copy(), problem.b.copy()
@@ -65,25 +72,51 @@ def cancel(problem: Problem) -> Rest | None:
     return Rest(part, left_x, left_y, kept)
 
 
+def _nothing(problem: Problem) -> Rest:
+    """Cancel nothing; leave out the atoms without mass."""
+    rows, columns = np.flatnonzero(problem.a), np.flatnonzero(problem.b)
+    none = np.empty(0, np.int64)
+    kept = Arcs(none, none, np.empty(0))
+    return Rest(problem.restrict(rows, columns), rows, columns, kept)
+
+
 def potentials(
-    problem: Problem, columns: IntArray, g: FloatArray, n_jobs: int
+    problem: Problem,
+    rest: Rest,
+    f: FloatArray,
+    g: FloatArray,
+    n_jobs: int,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return potentials of all atoms, from those of the columns that were left.
+    """Return potentials of all atoms, from optimal ones of those that were left.
 
     They are one function and its negative, whose slope is nowhere more than 1: the
-    least ``cost - g`` over those columns. Mass that stays costs 0 and earns 0.
+    least ``cost - f`` over the rows that were left. Mass that stays costs 0 and earns 0.
     """
     geometry = problem.geometry
     assert isinstance(geometry, Points)
-    centres = geometry.y[columns]
-    order = order_of(centres)
-    values = []
-    for points in (geometry.x, geometry.y):
-        pairs = Points(
-            points, centres[order], geometry.metric, geometry.p, geometry.largest
-        )
-        value, _ = lists.nearest(
-            costs_of(pairs), g[order], 0, 1.0, n_jobs, by_column=False
-        )
-        values.append(value)
-    return values[0], -values[1]
+    if isinstance(geometry, Pixels):
+        return _of_pixels(geometry, rest, f, g, n_jobs)
+    sources = Sources(geometry.x[rest.rows], f)
+    of_x = least_from(sources, geometry.x, geometry, n_jobs)
+    return -of_x, least_from(sources, geometry.y, geometry, n_jobs)
+
+
+def _of_pixels(
+    grid: Pixels, rest: Rest, f: FloatArray, g: FloatArray, n_jobs: int
+) -> tuple[FloatArray, FloatArray]:
+    """Do the same for pixels, of which none is in both lists.
+
+    f and g are of slope 1 together, since each atom has an arc that costs no more than
+    they pay: if i' did pay more than i and the way there, i' -> j would pay more than
+    its cost, where i -> j is such an arc of i. Only the other pixels are new.
+    """
+    value = np.full(len(grid.x), np.nan)
+    value[rest.rows], value[rest.columns] = -f, g
+    others = np.flatnonzero(np.isnan(value))
+    if len(rest.rows) <= len(rest.columns):
+        sources = Sources(grid.x[rest.rows], f)
+        value[others] = least_from(sources, grid.x[others], grid, n_jobs)
+    else:
+        sources = Sources(grid.x[rest.columns], g)
+        value[others] = -least_from(sources, grid.x[others], grid, n_jobs)
+    return -value, value

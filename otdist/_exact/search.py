@@ -121,13 +121,7 @@ def solve_at_once(
     n, m = geometry.shape
     cost, scale = geometry.dense(), geometry.largest or 1.0
     has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
-    start = np.zeros(n + m)
-    width = n + m + 1 + tree.BLOCK_ROWS
-    room = small.Room(
-        np.empty((9, width), np.uint32),
-        np.empty((3, n + m + 3), np.int64),
-        np.empty((2, width)),
-    )
+    start, room = np.zeros(n + m), _room_for(n, m)
     margin, growth = 2.0, 8.0
     if min(n, m) >= _FEWEST:
         if not has_forbidden and _coarse_start(
@@ -138,6 +132,36 @@ def solve_at_once(
             return None
         else:
             margin, growth = 0.01, 4.0
+    margin *= scale
+    return solve_from(cost, a, b, mass, scale, start, margin, growth, max_pivots, room)
+
+
+def _room_for(n: int, m: int) -> small.Room:
+    width = n + m + 1 + tree.BLOCK_ROWS
+    return small.Room(
+        np.empty((9, width), np.uint32),
+        np.empty((3, n + m + 3), np.int64),
+        np.empty((2, width)),
+    )
+
+
+def solve_from(
+    cost: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    mass: float,
+    scale: float,
+    start: FloatArray,
+    margin: float,
+    growth: float,
+    max_pivots: int,
+    room: small.Room | None = None,
+) -> Solution | None:
+    """Solve in one call, from potentials g at the end of `start` (n + m,).
+
+    Artificial arcs cost `margin` more, and `growth` times that where it was too small. None as for `solve_at_once`.
+    """
+    n, m = cost.shape
     arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
     potential = np.empty(n + m + 1)
     code, n_arcs, n_pivots, is_exact = small.solve_small(
@@ -146,13 +170,13 @@ def solve_at_once(
         b,
         mass,
         scale,
-        margin * scale,
+        margin,
         growth,
         tree.BLOCK_ROWS,
         BUDGET,
         max_pivots,
         _BLUR,
-        room,
+        _room_for(n, m) if room is None else room,
         start,
         arcs,
         carried,

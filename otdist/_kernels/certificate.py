@@ -234,10 +234,10 @@ def points_minimum(
     distance: np.ndarray,
     best: np.ndarray,
 ) -> None:
-    """Write ``min_i |x[:, i] - y[:, j]| ** p - f[i]`` for j from `start` on.
+    """Lower `best` to ``min_i |x[:, i] - y[:, j]| ** p - f[i]`` for j from `start` on.
 
     Points, norm and p are those of `_costs_of`; `best` takes as many j as it has
-    places. As many columns as `distance` has places, which is scratch, stay in the
+    places, and begins at inf or at a bound: the lower, the less is computed. As many columns as `distance` has places, which is scratch, stay in the
     first-level cache while all rows pass by.
     """
     d, n = x.shape
@@ -245,7 +245,6 @@ def points_minimum(
     tile = distance.size
     for left in range(0, best.size, tile):
         least = best[left : left + tile]
-        least[:] = np.inf
         size = least.size
         for i in range(n):
             if is_screened and not _may_improve(x, i, y, start + left, f[i], least):

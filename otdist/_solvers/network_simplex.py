@@ -6,12 +6,15 @@ through column generation from potentials of a coarser problem; see `_exact`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from otdist._exact import search as simplex
 from otdist._exact import tree
 from otdist._exact.matrix import tabulated
 from otdist._geometry.dense import Dense
+from otdist._geometry.pixels import Pixels
 from otdist._geometry.points import Points
 from otdist._masses import IntegerMasses, fitted, quantise
 from otdist._plan import Arcs
@@ -19,6 +22,10 @@ from otdist._problem import Problem
 from otdist._result import Candidate
 from otdist._solvers import Options, start_from
 from otdist._typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist._exact import cancellation
+    from otdist._exact.pooling import Start
 
 # Entries of the matrix up to which all arcs are priced in turn.
 _SMALL = 1 << 18
@@ -36,6 +43,8 @@ def run(problem: Problem, options: Options) -> Candidate:
     if (geometry := tabulated(problem.geometry)) is not problem.geometry:
         problem = problem.on(geometry)
     n, m = geometry.shape
+    if isinstance(geometry, Pixels):
+        return _without_common(problem, options)
     needs_groups = n * m > _SMALL
     is_medium = isinstance(geometry, Dense) and n * m <= _MEDIUM
     at_once = not needs_groups or (is_medium and options.deadline == np.inf)
@@ -68,17 +77,39 @@ def _without_common(problem: Problem, options: Options) -> Candidate:
     if options.warm_start is not None:
         f, g = options.warm_start
         options = options._replace(warm_start=(f[rest.rows], g[rest.columns]))
-    found = _in_order(rest.problem, options)
+    found = _rest_solved(problem, rest, options)
     assert isinstance(found.plan, Arcs)
     moved = Arcs(
         rest.rows[found.plan.rows], rest.columns[found.plan.columns], found.plan.mass
     )
     plan = Arcs(*(np.concatenate(pair) for pair in zip(rest.kept, moved, strict=True)))
-    f, g = cancellation.potentials(problem, rest.columns, found.g, options.n_jobs)
+    f, g = cancellation.potentials(problem, rest, found.f, found.g, options.n_jobs)
     return found._replace(plan=plan, f=f, g=g)
 
 
-def _in_order(problem: Problem, options: Options) -> Candidate:
+def _rest_solved(
+    whole: Problem, rest: cancellation.Rest, options: Options
+) -> Candidate:
+    """Solve what is left; on pixels from the potentials of pooled images."""
+    problem, grid = rest.problem, whole.geometry
+    assert problem is not None
+    if not isinstance(grid, Pixels) or options.warm_start is not None:
+        return _in_order(problem, options)
+    from otdist._exact import pooling
+
+    part = problem.geometry
+    assert isinstance(part, Points)
+    begun = pooling.start(grid, whole.a - whole.b, part, _limits(options))
+    if options.report is None:
+        found = pooling.solve_small(part, problem.a, problem.b, begun, options.max_iter)
+        if found is not None:
+            return Candidate(*found, finished=True)
+    return _in_order(problem, options, begun)
+
+
+def _in_order(
+    problem: Problem, options: Options, begun: Start | None = None
+) -> Candidate:
     """Solve on points reordered, so that those of a tile lie together."""
     from otdist._exact.start import order_of
 
@@ -88,7 +119,9 @@ def _in_order(problem: Problem, options: Options) -> Candidate:
     if options.warm_start is not None:
         f, g = options.warm_start
         options = options._replace(warm_start=(f[rows], g[columns]))
-    found = _in_parts(problem.restrict(rows, columns), options)
+    if begun is not None:
+        begun = begun._replace(g=begun.g[columns])
+    found = _in_parts(problem.restrict(rows, columns), options, begun)
     f, g = np.empty(len(rows)), np.empty(len(columns))
     f[rows], g[columns] = found.f, found.g
     assert isinstance(found.plan, Arcs)
@@ -97,18 +130,24 @@ def _in_order(problem: Problem, options: Options) -> Candidate:
     return found._replace(plan=plan, f=f, g=g)
 
 
-def _in_parts(problem: Problem, options: Options) -> Candidate:
-    """Solve by column generation, or on all arcs where they are few."""
-    geometry = problem.geometry
-    masses = quantise(problem.a, problem.b)
-    limits = simplex.Limits(
+def _limits(options: Options) -> simplex.Limits:
+    return simplex.Limits(
         options.max_iter,
         options.deadline,
         options.tol,
         options.report,
         options.n_jobs,
     )
-    g, margin = None, 2.0 * (geometry.largest or 1.0)
+
+
+def _in_parts(
+    problem: Problem, options: Options, begun: Start | None = None
+) -> Candidate:
+    """Solve by column generation, or on all arcs where they are few."""
+    geometry = problem.geometry
+    masses = quantise(problem.a, problem.b)
+    limits = _limits(options)
+    g, margin = begun or (None, 2.0 * (geometry.largest or 1.0))
     if options.warm_start is not None:
         g = start_from(geometry, options.warm_start)
         margin *= _WARM_MARGIN / 2
