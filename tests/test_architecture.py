@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "_kernels.clusters",
         "_kernels.nearest",
         "_kernels.network_simplex",
+        "_kernels.small",
         "_kernels.exponential",
         "_kernels.sinkhorn",
     },
@@ -60,6 +61,7 @@ MAY_IMPORT = {
     | GEOMETRY
     | {"_kernels.certificate"},
     "_bottleneck": {"_problem", "_result", "_plan"} | GEOMETRY,
+    "_certify_pairs": GEOMETRY | {"_kernels.certificate_pairs"},
     "_transform": GEOMETRY | {"_kernels.certificate", "_kernels.certificate_grid"},
     "_marginals": GEOMETRY
     | {"_plan", "_transform", "_kernels.certificate", "_kernels.certificate_grid"},
@@ -68,6 +70,7 @@ MAY_IMPORT = {
         "_problem",
         "_plan",
         "_kernels.network_simplex",
+        "_kernels.pairs",
         "_kernels.small",
         "_kernels.tree",
         "_kernels.costs",
@@ -108,6 +111,11 @@ MAY_IMPORT = {
     | GEOMETRY,
     "_solve": {"_solvers", "_certify", "_problem", "_result", "_plan", "_validate"}
     | GEOMETRY,
+    # Many measures: packed where they are checked, solved and certified by blocks.
+    "_measures": {"_validate", "_ground", "_certify_pairs"} | GEOMETRY,
+    "_blocks": set(),
+    "_solve_pairs": {"_blocks", "_exact.pairs", "_certify_pairs", "_problem", "_solve"}
+    | GEOMETRY,
     # The divergences solve through `_solve`, or relax the masses by themselves.
     "_debiased": {
         "_solve",
@@ -133,7 +141,9 @@ FRIENDLY = {
     "__init__",
     "__main__",
     "_canvas",
+    "_checkpoint",
     "_cli",
+    "_cli_pairwise",
     "_compare",
     "_demo",
     "_distances",
@@ -331,6 +341,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_ground",
         "_interval",
         "_lipschitz",
+        "_measures",
         "_problem",
         "_separation",
         "_solve",
@@ -424,6 +435,7 @@ def test_every_kernel_file_is_checked():
     assert names >= {
         "tree",
         "network_simplex",
+        "pairs",
         "small",
         "simd",
         "costs",
@@ -434,6 +446,7 @@ def test_every_kernel_file_is_checked():
         "clusters",
         "certificate",
         "certificate_grid",
+        "certificate_pairs",
         "divergences",
         "grids",
     }
