@@ -14,7 +14,7 @@ import numpy as np
 from otdist._blocks import Block, Failure, Pairs
 from otdist._certify_pairs import bracket
 from otdist._exact import pairs as exact
-from otdist._geometry.families import Clouds, Family
+from otdist._geometry.families import Clouds, Family, packed
 from otdist._problem import Problem
 from otdist._solve import EXACT_TOL, solve
 from otdist._typing import FloatArray, IntArray
@@ -37,7 +37,7 @@ def solve_block(
 
     The fields come one by one, so that each array is shipped once to other machines.
     """
-    family = kind(*fields)
+    family = packed(kind, *fields)
     first, second = Pairs(*pairs).between(start, stop)
     lower, upper = np.full((2, stop - start), np.nan)
     n, m = (min(size, exact.LARGEST) for size in family.most)

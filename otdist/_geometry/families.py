@@ -5,7 +5,7 @@ Both are tuples of arrays and numbers: tasks ship them as they are.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,3 +65,19 @@ class Clouds(NamedTuple):
 
 
 Family = Histograms | Clouds
+
+
+def packed(kind: type[Family], *fields: Any) -> Family:
+    """Return a family of read-only plain arrays, the one type kernels know.
+
+    Other machines and processes hand on arrays of all sorts.
+    """
+    return kind(*(_plain(field) for field in fields))
+
+
+def _plain(field: Any) -> Any:
+    if not isinstance(field, np.ndarray):
+        return field
+    array = np.ascontiguousarray(field).view(np.ndarray).view()
+    array.flags.writeable = False
+    return array
