@@ -324,8 +324,17 @@ def is_packable(metric: Metric, p: float) -> bool:
     return isinstance(metric, str) and not math.isinf(p)
 
 
+def require_jobs(n_jobs: Any) -> None:
+    """Raise for a number of workers that is none."""
+    if n_jobs is not None:
+        _validate.as_jobs(n_jobs)
+
+
 def require_one_space(
-    measures: list[tuple[Any, Any]], other: list[tuple[Any, Any]] | None
+    measures: list[tuple[Any, Any]],
+    other: list[tuple[Any, Any]] | None,
+    metric: Metric,
+    p: float,
 ) -> None:
     """Raise for a measure whose points are not like those of the first."""
     first: FloatArray | None = None
@@ -333,5 +342,7 @@ def require_one_space(
         for k, (x, a) in enumerate(rows):
             name = f"{side}[{k}]" + ("" if a is None else "[0]")
             points = _validate.as_points(name, x)
-            first = points if first is None else first
+            if first is None:
+                first = points
+                point_geometry(first, first, metric, p)
             _require_space(f"{side}[{k}]", points, "measures[0]", first)

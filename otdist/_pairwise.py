@@ -139,6 +139,7 @@ def pairwise(
     count = len(measures), len(measures if other is None else other)  # type: ignore[arg-type]
     if condensed and other is not None:
         raise InputError("condensed=True is for a symmetric matrix; leave other out")
+    _measures.require_jobs(n_jobs)
     settings = {"metric": metric, "p": p, "normalize": normalize, **options}
     job = _job(measures, other, distance, support, cost, settings)
     pairs, result = _solved(job, count, other is None, condensed, n_jobs, progress, out)
@@ -249,7 +250,8 @@ def _calls(
     else:
         sides = [[(support, masses) for masses in side] for side in both]
     if distance is wasserstein_distance:
-        _measures.require_one_space(sides[0], other if other is None else sides[1])
+        rows = None if other is None else sides[1]
+        _measures.require_one_space(sides[0], rows, settings["metric"], settings["p"])
     size = _BLOCK_ENTRIES / _MOST_CALLS
     arguments = (distance, *sides, options)
     return _Job(call_block, arguments, size, 1.0, is_compiled=False)
