@@ -1,4 +1,4 @@
-"""The command line: ``otdist demo``, ``otdist compare``, ``otdist verify``."""
+"""The command line: ``otdist demo``, ``compare``, ``pairwise`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from otdist import _cli_pairwise
 from otdist._errors import InputError, InputWarning, NotCertifiedError
 from otdist._version import __version__
 
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     _add_compare(commands)
+    _cli_pairwise.add_parser(commands)
     return parser
 
 

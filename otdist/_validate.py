@@ -254,6 +254,25 @@ def _as_weights(
     return _Weights(array.copy(), total, sum_tolerance(given))
 
 
+def as_weights(
+    name: str, value: Any, shape: tuple[int, ...], of: str
+) -> tuple[FloatArray, float, float]:
+    """Return masses of the given shape, their sum, and how exact that is, relative."""
+    return _as_weights(name, value, shape, of)
+
+
+def require_same_mass(
+    name: str, mass: float, first_name: str, first: float, tolerance: float
+) -> None:
+    """Raise if the mass of one of many measures is not that of the first."""
+    if abs(mass - first) > tolerance * max(mass, first):
+        raise InputError(
+            f"the masses differ: {name} sums to {mass:.17g} and {first_name} to"
+            f" {first:.17g}; pass normalize=True to compare them as probabilities, or"
+            " rescale one"
+        )
+
+
 def _sum(weights: FloatArray) -> float:
     """Return the sum, rounded once; not finite where it or an entry is not."""
     try:

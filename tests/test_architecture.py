@@ -37,6 +37,7 @@ MAY_IMPORT = {
         "_kernels.clusters",
         "_kernels.nearest",
         "_kernels.network_simplex",
+        "_kernels.small",
         "_kernels.exponential",
         "_kernels.sinkhorn",
     },
@@ -77,6 +78,7 @@ MAY_IMPORT = {
     "_net_bound": {"_problem", "_transform"} | GEOMETRY,
     "_steepness": {"_problem", "_plan"} | GEOMETRY,
     "_bottleneck": {"_problem", "_result", "_plan", "_transform"} | GEOMETRY,
+    "_certify_pairs": GEOMETRY | {"_kernels.certificate_pairs"},
     "_transform": GEOMETRY
     | {
         "_kernels.certificate",
@@ -90,6 +92,7 @@ MAY_IMPORT = {
         "_problem",
         "_plan",
         "_kernels.network_simplex",
+        "_kernels.pairs",
         "_kernels.small",
         "_kernels.tree",
         "_kernels.costs",
@@ -150,6 +153,11 @@ MAY_IMPORT = {
         "_validate",
     }
     | GEOMETRY,
+    # Many measures: packed where they are checked, solved and certified by blocks.
+    "_measures": {"_validate", "_ground", "_certify_pairs"} | GEOMETRY,
+    "_blocks": set(),
+    "_solve_pairs": {"_blocks", "_exact.pairs", "_certify_pairs", "_problem", "_solve"}
+    | GEOMETRY,
     # The divergences solve through `_solve`, or relax the masses by themselves.
     "_debiased": {
         "_solve",
@@ -188,7 +196,8 @@ FRIENDLY = {
     "__main__",
     "_bures",
     "_canvas",
-    "_cli",
+    "_checkpoint",
+    "_cli_pairwise",
     "_compare",
     "_demo",
     "_distances",
@@ -392,6 +401,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_ground",
         "_interval",
         "_lipschitz",
+        "_measures",
         "_problem",
         "_separation",
         "_solve",
@@ -498,6 +508,7 @@ def test_every_kernel_file_is_checked():
         "flow_simplex",
         "decompose",
         "network_simplex",
+        "pairs",
         "small",
         "simd",
         "costs",
@@ -510,6 +521,7 @@ def test_every_kernel_file_is_checked():
         "bottleneck",
         "certificate_grid",
         "transforms",
+        "certificate_pairs",
         "divergences",
         "grids",
     }
@@ -556,7 +568,7 @@ def test_no_file_is_a_drawer():
 
 def test_nothing_prints():
     for path in FILES:
-        if path.stem in ("__main__", "_cli"):
+        if path.stem in ("__main__", "_cli_pairwise"):
             continue
         calls = [
             node.func.id

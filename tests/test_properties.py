@@ -19,8 +19,6 @@ from otdist import (
     c_transform,
     emd,
     kr_dual,
-    pairwise,
-    sinkhorn_divergence,
     solve,
     wasserstein_distance,
 )
@@ -279,43 +277,6 @@ def test_the_slope_of_parallel_lines_is_the_sign():
         gradients = solve(Problem(line, line + np.array([theta, 0]))).gradients()
         assert gradients.y[:, 0].sum() == pytest.approx(math.copysign(1, theta))
         np.testing.assert_allclose(gradients.y[:, 1], 0, atol=1e-15)
-
-
-# --------------------------------------------------------------------- many pairs
-
-
-def test_pairwise_is_the_matrix_of_single_distances():
-    rng = np.random.default_rng(45)
-    measures = [rng.normal(size=(n, 2)) for n in (3, 1, 5)]
-    weighted = (rng.normal(size=(4, 2)), np.array([0.5, 0.25, 0.0, 0.25]))
-    everything = [*measures, weighted]
-    matrix = pairwise(everything, p=2)
-    assert (matrix == matrix.T).all()
-    assert (np.diag(matrix) == 0).all()
-    for i, x in enumerate(measures):
-        for j, y in enumerate(measures[:i]):
-            assert matrix[j, i] == wasserstein_distance(y, x, p=2)
-        expected = wasserstein_distance(x, weighted[0], None, weighted[1], p=2)
-        assert matrix[i, 3] == expected
-    other = pairwise(measures, everything, p=2)
-    assert other.shape == (3, 4)
-    np.testing.assert_allclose(other, matrix[:3], rtol=1e-14, atol=1e-14)
-    assert pairwise([]).shape == (0, 0)
-
-
-def test_pairwise_with_another_distance():
-    rng = np.random.default_rng(46)
-    measures = [rng.normal(size=(4, 2)) for _ in range(3)]
-    matrix = pairwise(measures, distance=sinkhorn_divergence, epsilon=0.5)
-    expected = sinkhorn_divergence(measures[0], measures[2], epsilon=0.5)
-    assert matrix[0, 2] == matrix[2, 0] == expected
-    assert (pairwise(measures, progress=True) == pairwise(measures)).all()
-
-
-def test_pairwise_names_the_pair_that_is_bad():
-    measures = [[0.0, 1.0], [1.0, 2.0], [math.nan]]
-    with pytest.raises(InputError, match=r"pair \(0, 2\): y\[0\] is nan"):
-        pairwise(measures)
 
 
 # --------------------------------------------------------------------------- duality

@@ -25,7 +25,7 @@ _MATRIX_FROM = 24
 _CLOSE = 0.05
 # Rows computed at a time; with fewer BLAS is slower.
 _ROWS = 512
-_KINDS = {
+KINDS = {
     "euclidean": kernel.EUCLIDEAN,
     "sqeuclidean": kernel.SQUARED,
     "cityblock": kernel.CITYBLOCK,
@@ -123,7 +123,7 @@ def _from_coordinates(points: Points) -> kernel.Costs | None:
     if not isinstance(points.metric, str):
         return None
     x, y = _frozen(points.x.T), _frozen(points.y.T)
-    return kernel.Costs(_NO_MATRIX, x, y, _KINDS[points.metric], points.p)
+    return kernel.Costs(_NO_MATRIX, x, y, KINDS[points.metric], points.p)
 
 
 def _frozen(values: FloatArray) -> FloatArray:

@@ -87,7 +87,7 @@ class Room(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
-def _search_in(room: Room, size: int, n_block: int, potential: np.ndarray) -> Any:
+def search_in(room: Room, size: int, n_block: int, potential: np.ndarray) -> Any:
     """Return a tree of so many nodes, and its search, in parts of the arrays given."""
     ids, integers, floats = room
     tree = Tree(
@@ -266,7 +266,7 @@ def coarse_start(
             for q in range(size):
                 coarse[k, q] = row[columns[q]]
         nodes = potential[: 2 * size + 1]
-        tree, search = _search_in(room, 2 * size + 1, n_block, nodes)
+        tree, search = search_in(room, 2 * size + 1, n_block, nodes)
         # Finer than groups are apart it need not be.
         tolerance = _LOOSE * scale / math.sqrt(size)
         _search(
@@ -324,7 +324,7 @@ def solve_small(
     left, or rounding may hide more than `blur` of the value.
     """
     n, m = cost.shape
-    tree, search = _search_in(room, n + m + 1, n_block, potential)
+    tree, search = search_in(room, n + m + 1, n_block, potential)
     whole = room.integers[1, : n + m]
     unit, is_exact = quantise(a, b, total, whole)
     tolerance = 1e-13 * scale
