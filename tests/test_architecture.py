@@ -70,11 +70,20 @@ MAY_IMPORT = {
         "_marginals",
         "_bottleneck",
         "_partial",
-        "_steepness",
-        "_net_bound",
+        "_lower_bound",
+        "_upper_bound",
     }
     | GEOMETRY
     | {"_kernels.certificate"},
+    "_upper_bound": {"_marginals", "_plan", "_problem", "_steepness"} | GEOMETRY,
+    "_lower_bound": {
+        "_net_bound",
+        "_problem",
+        "_steepness",
+        "_transform",
+        "_upper_bound",
+    }
+    | GEOMETRY,
     "_net_bound": {"_problem", "_transform"} | GEOMETRY,
     "_steepness": {"_problem", "_plan"} | GEOMETRY,
     "_bottleneck": {"_problem", "_result", "_plan", "_transform"} | GEOMETRY,

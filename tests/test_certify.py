@@ -16,11 +16,13 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from otdist import InputError, Problem, certify, kr_dual, solve
-from otdist._certify import _lower_bound, _small_bounds, _upper_from_arcs
+from otdist._certify import _small_bounds
 from otdist._geometry import blocks
 from otdist._geometry.line import Line
 from otdist._geometry.points import Points
+from otdist._lower_bound import lower_bound
 from otdist._plan import Arcs
+from otdist._upper_bound import upper_from_arcs
 
 INF = math.inf
 
@@ -312,8 +314,8 @@ def test_the_compiled_pass_agrees_with_numpy(data):
     scale = float(np.abs(cost_of(problem)).max())
     small = _small_bounds(problem, result.coupling, f, g)
     assert small is not None
-    dual = _lower_bound(problem, f, g, 1)
-    primal = _upper_from_arcs(problem, result.coupling)
+    dual = lower_bound(problem, f, g, 1)
+    primal = upper_from_arcs(problem, result.coupling)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     # Both sum n + m terms of potentials of this size without accumulated error.
     slack = 8 * EPS * (scale + float(np.abs(f).max()))
