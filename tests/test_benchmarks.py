@@ -76,6 +76,7 @@ def test_every_module_is_covered():
         f"benchmarks.{name}"
         for name in (
             "certificate",
+            "circle",
             "coverage",
             "critics",
             "divergences",
