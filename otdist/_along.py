@@ -31,7 +31,7 @@ from otdist._validate import (
 _LONG = 1 << 12
 # Points of both sides from which one pair is worth compiled passes.
 _COMPILED_FROM = 20_000
-# Arcs of one compiled call: what it writes stays in the second-level cache.
+# Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
 # Places that the median on a circle needs besides.
 _PARTS = 1 << 10
