@@ -151,6 +151,18 @@ def test_bad_input_names_the_pair(spoil, message):
             wasserstein_distance(**pair, axis=-1)
 
 
+def test_a_bad_pair_is_found_before_any_is_solved(monkeypatch):
+    x = np.zeros((1000, 3))
+    x[999, 1] = np.nan
+
+    def refuse(*arguments, **options):
+        raise AssertionError("solved")
+
+    monkeypatch.setattr("otdist._distances.solve", refuse)
+    with pytest.raises(InputError, match=r"pair \[999, 0\]: x\[1\] is nan"):
+        wasserstein_distance(x[:, None], np.ones((2, 3)) * [[1], [2]], axis=-1)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
