@@ -421,6 +421,20 @@ def test_what_is_no_coupling_proves_nothing(spoil, p):
     assert not bounds_of(measures, claims, p).proves(1e-9)[0]
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+def test_an_arc_of_negative_mass_proves_nothing_whatever_the_marginals(p):
+    measures, claims = one_pair(np.random.default_rng(17), 6, 5, p)
+    k = claims.n_arcs[0]
+    for part in (claims.rows, claims.columns):
+        part[0, k] = part[0, 0]
+    claims.mass[0, k] = -claims.mass[0, 0]
+    claims.mass[0, 0] *= 2
+    claims.n_arcs[0] += 1
+    found = bounds_of(measures, claims, p)
+    assert np.isnan(found.lower[0])
+    assert np.isnan(found.upper[0])
+
+
 @pytest.mark.parametrize("p", [1.0, 2.0])
 @pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e20])
 def test_wrong_potentials_prove_nothing(p, value):
