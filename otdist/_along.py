@@ -1,4 +1,4 @@
-"""Distances of many pairs of measures on the line, along an axis, in one call.
+"""Distances of many pairs of measures on line or circle, along an axis, in one call.
 
 Points are sorted, pairs are coupled and certified by compiled passes. What those refuse,
 bad input above all, goes to the path for one pair, which also words the message.
@@ -31,7 +31,7 @@ from otdist._validate import (
 _LONG = 1 << 12
 # Points of both sides from which one pair is worth compiled passes.
 _COMPILED_FROM = 20_000
-# Arcs of one compiled call: what it writes stays in the second-level cache.
+# Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
 # Places that the median on a circle needs besides.
 _PARTS = 1 << 10
@@ -143,8 +143,16 @@ def distances_along(
             f" {', '.join(map(str, shapes))}"
         ) from None
     values = np.full(math.prod(lanes), np.nan)
+
+    def alone(k: int) -> float:
+        pair = zip(*(side.pick(lanes, k) for side in sides), strict=True)
+        (points_x, points_y), masses = pair
+        return _alone(one, points_x, points_y, masses, lanes, k)
+
     is_compiled = 1 <= p < math.inf or (p == math.inf and period == 0)
-    if is_compiled and len(values) and _are_finite(sides):
+    if is_compiled and len(values):
+        for k in _unusable(sides, lanes):
+            alone(int(k))  # says what is wrong
         if period == 0:
             _warn_if_histograms(sides, lanes)
 
@@ -155,9 +163,7 @@ def distances_along(
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
         values = _certified(rows, tolerance, (p, period), len(values), n_jobs)
     for k in np.flatnonzero(np.isnan(values)):
-        pair = zip(*(side.pick(lanes, int(k)) for side in sides), strict=True)
-        (points_x, points_y), masses = pair
-        values[k] = _alone(one, points_x, points_y, masses, lanes, int(k))
+        values[k] = alone(int(k))
     return values.reshape(lanes) if lanes else float(values[0])
 
 
@@ -191,14 +197,17 @@ def _warn_if_histograms(sides: tuple[Side, Side], lanes: tuple[int, ...]) -> Non
         warn_if_histograms(x[:, None], y[:, None])
 
 
-def _are_finite(sides: tuple[Side, Side]) -> bool:
-    """Whether all points are finite and all masses, too, are >= 0."""
+def _unusable(sides: tuple[Side, Side], lanes: tuple[int, ...]) -> IntArray:
+    """Return the pairs that have a number which is not finite, or a negative mass."""
+    bad = np.zeros(lanes, dtype=bool)
     for points, masses, _dtype in sides:
-        if not np.isfinite(points).all():
-            return False
-        if masses is not None and not ((masses >= 0) & (masses < np.inf)).all():
-            return False
-    return True
+        checks = [np.isfinite(points)]
+        if masses is not None:
+            checks.append((masses >= 0) & (masses < np.inf))
+        for good in checks:
+            if not good.all():
+                bad |= ~good.all(axis=-1)
+    return np.flatnonzero(bad)
 
 
 def _alone(

@@ -88,7 +88,12 @@ class LineBounds:
     def scratch(self) -> Scratch:
         """Return what a thread needs for itself."""
         n, m = self._shape
-        return np.empty(n + m), np.empty((3, n)), np.empty(m), np.empty(m, np.int64)
+        return (
+            np.empty((2, n + m)),
+            np.empty((3, n)),
+            np.empty(m),
+            np.empty(m, np.int64),
+        )
 
     def add(
         self,

@@ -81,6 +81,7 @@ def test_every_module_is_covered():
         for name in (
             "bottleneck",
             "certificate",
+            "circle",
             "coverage",
             "critics",
             "divergences",

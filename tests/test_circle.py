@@ -245,6 +245,18 @@ def test_a_large_pair(p, monkeypatch):
     assert found == pytest.approx(result.distance, rel=1e-12)
 
 
+@pytest.mark.parametrize("seed", [8, 9, 12])
+def test_bounds_do_not_cross_where_many_masses_go_to_few(seed):
+    """A plan was scaled to sums that were themselves rounded, and lost 3e-14 of it."""
+    rng = np.random.default_rng(seed)
+    n, m = (1500, 3) if JIT_OFF else (5000, 3)
+    x, y = 0.001 * rng.random(n), 0.5 + 0.001 * rng.random(m)
+    a, b = np.ceil(3 * rng.random(n)), np.ceil(3 * rng.random(m))
+    result = solve(Problem.on_circle(x, y, a, b, p=2, normalize=True))
+    assert result.status is Status.OPTIMAL
+    assert result.certificate.marginal_error < 1e-14
+
+
 # ------------------------------------------------------------------------------- the cut
 
 

@@ -5,6 +5,8 @@ coupling from above, any potential and its c-transform from below; for p = inf t
 longest arc and Strassen's theorem.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -50,7 +52,7 @@ def line_bounds(
     and the potential ``f[k]``. To ``out[k]`` go lower bound, cost of the arcs, rounding
     that may be between them, marginal error, mass, and the largest cost of the points.
     All are NaN where points are not sorted, or arcs, masses or potentials not as they
-    must be. `sums` (n + m,), `sides` (3, n), `best` (m,) and
+    must be. `sums` (2, n + m), `sides` (3, n), `best` (m,) and
     `spare` (m,) int64 are scratch.
     """
     n = x.shape[1]
@@ -68,8 +70,9 @@ def line_bounds(
         arcs = n_arcs[k]
         if not _add_up(rows[k, :arcs], columns[k, :arcs], mass[k, :arcs], sums, n):
             continue
-        error, total = _error(weights_a, 1.0, sums[:n])
-        error += _error(weights_b, factor[k], sums[n:])[0]
+        off = sums[0]
+        error, total = _error(weights_a, 1.0, off[:n], sums[1, :n])
+        error += _error(weights_b, factor[k], off[n:], sums[1, n:])[0]
         out[k, 3], out[k, 4] = error, total
         longest = stop - start
         if period > 0.0:
@@ -111,7 +114,7 @@ def line_bounds(
             columns[k, :arcs],
             mass[k, :arcs],
             f[k],
-            sums,
+            off,
             best,
             total,
             out[k],
@@ -144,15 +147,30 @@ def _is_sorted(points: np.ndarray) -> bool:
 def _add_up(
     rows: np.ndarray, columns: np.ndarray, mass: np.ndarray, sums: np.ndarray, n: int
 ) -> bool:
-    """Write the marginals of arcs; False if some are no arcs, or carry no mass."""
-    m = sums.size - n
+    """Write the marginals of arcs; False if some are no arcs, or carry no mass.
+
+    Of many arcs, in two parts: multiples of 2**-52 of the total, which add up exactly,
+    and what is left of each mass. Equal masses would all round the same way.
+    """
+    m = sums.shape[1] - n
     sums[:] = 0.0
+    total = 0.0
     for k in range(mass.size):
         i, j = rows[k], columns[k]
         if not (0 <= i < n and 0 <= j < m and 0.0 <= mass[k] < np.inf):
             return False
-        sums[i] += mass[k]
-        sums[n + j] += mass[k]
+        total += mass[k]
+    shift = 0.0
+    if mass.size > _LONG_SUM:
+        shift = math.ldexp(1.5, math.frexp(total)[1])
+    for k in range(mass.size):
+        i, j = rows[k], n + columns[k]
+        high = (mass[k] + shift) - shift
+        sums[0, i] += high
+        sums[0, j] += high
+        if shift > 0.0:
+            sums[1, i] += mass[k] - high
+            sums[1, j] += mass[k] - high
     return True
 
 
@@ -165,12 +183,14 @@ def _add_up(
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _error(weights: np.ndarray, factor: float, sums: np.ndarray) -> tuple[float, float]:
+def _error(
+    weights: np.ndarray, factor: float, sums: np.ndarray, low: np.ndarray
+) -> tuple[float, float]:
     """Take the weights off the sums; return the size of what is left, and their sum."""
     error, total = 0.0, 0.0
     for i in range(weights.size):
         weight = factor * weights[i]
-        sums[i] -= weight
+        sums[i] = (sums[i] - weight) + low[i]
         error += abs(sums[i])
         total += weight
     return error, total
@@ -216,6 +236,8 @@ def _distance(x: float, y: float, period: float) -> float:
     return min(distance, (half - max(x, y)) + (min(x, y) + half))
 
 
+# Masses from which on a sum of them is in two parts.
+_LONG_SUM = 1000
 # Terms that are added up in any order; sums of such blocks are exact as far as matters.
 _BLOCK = 64
 # What a sum of a block may be off by, as a part of its terms.
