@@ -212,19 +212,18 @@ def test_scales_offsets_order_and_splitting(one, other, k, p):
 
     value = distance(x, y, a, b)
     near = pytest.approx(value, rel=1e-12, abs=1e-12)
+    # Where mass is rounded, some of it may move: its root, for p = 2.
+    rounded = pytest.approx(value, rel=1e-9, abs=1e-6)
     assert distance(y, x, b, a) == near
     assert distance(x + 64.0, y + 64.0, a, b) == pytest.approx(value, abs=1e-12)
     assert math.ldexp(distance(np.ldexp(x, k), np.ldexp(y, k), a, b), -k) == near
-    assert distance(x[::-1], y, a[::-1], b) == near
-    assert distance(x, y, 3 * a, 3 * b) == pytest.approx(
-        3 ** (1 / p) * value, rel=1e-12, abs=1e-12
-    )
-    assert distance(x, y, 3 * a, b, normalize=True) == near
+    assert distance(x[::-1], y, a[::-1], b) == rounded
+    assert distance(x, y, 3 * a, 3 * b) / 3 ** (1 / p) == rounded
+    assert distance(x, y, 3 * a, b, normalize=True) == rounded
     split, halves = np.vstack([x, x[:1], [[99.0] * 3]]), np.append(a, [0.0, 0.0])
     halves[0] = halves[-2] = a[0] / 2
-    # The middle of all points moves, and with it the rounding of what is projected.
-    assert distance(split, y, halves, b) == pytest.approx(value, rel=1e-9, abs=1e-12)
-    assert value <= wasserstein_distance(x, y, a, b, p=p) * (1 + 1e-12)
+    assert distance(split, y, halves, b) == rounded
+    assert value <= wasserstein_distance(x, y, a, b, p=p) * (1 + 1e-12) + 1e-12
 
 
 @given(strategies.measures(2), strategies.measures(2), strategies.measures(2))
