@@ -165,6 +165,7 @@ FRIENDLY = {
     "_cli",
     "_compare",
     "_demo",
+    "_directions",
     "_distances",
     "_duality",
     "_interval",
