@@ -82,15 +82,16 @@ def solve(
         the certified bracket is as narrow as this, relative. Coprime: the relative
         width of the bracket, default 1.3 %; smaller ones take more memory.
     max_iter : int, optional
-        Limit on pivots (default none) or Sinkhorn iterations (default 10 000).
+        Limit on pivots or phases of flows (default none), or on Sinkhorn iterations
+        (default 10 000).
     epsilon : float, optional
         Entropic weight in cost units, Sinkhorn only. Default: what `tol` asks for,
         or without tol 1 % of the mean cost under the product measure.
     warm_start : Result or (f, g), optional
         Potentials to start from, for network_simplex and sinkhorn.
     time_limit : float, optional
-        Seconds after which network_simplex and sinkhorn stop and return the best
-        bracket so far, with ``success=False``. Default: none.
+        Seconds after which network_simplex, bottleneck and sinkhorn stop and return
+        the best bracket so far, with ``success=False``. Default: none.
     n_jobs : int, default 1
         Threads for passes over all pairs, in network_simplex, sinkhorn and certificates;
         -1 for one on each processor. The result does not depend on it.
@@ -112,11 +113,12 @@ def solve(
 
     Notes
     -----
-    network_simplex, line, circle and sinkhorn need O(n + m) memory beside the input, sinkhorn
-    also the larger entries of its plan, at most 290 MB. network_simplex and sinkhorn
+    network_simplex, line, circle and sinkhorn need O(n + m) memory beside the input,
+    sinkhorn also the larger entries of its plan, at most 290 MB, and bottleneck 12
+    bytes for each pair not much farther apart than its value. All but line and circle
     make the cost matrix of points with many coordinates (24 or more) or with a
-    function for a metric. The certificate is computed afterwards by
-    `certify`, which shares no code with the solvers.
+    function for a metric. The certificate is computed afterwards by `certify`, which
+    shares no code with the solvers.
 
     Examples
     --------

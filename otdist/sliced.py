@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, overload
 import numpy as np
 
 from otdist import _validate
+from otdist._directions import DIRECTIONS, Directions, blocks_of, on_sphere
 from otdist._distances import wasserstein_distance
 from otdist._errors import InputError
 from otdist._problem import Problem
@@ -21,12 +22,6 @@ from otdist._typing import ArrayLike, FloatArray, Seed
 
 __all__ = ["Slice", "max_sliced_wasserstein_distance", "sliced_wasserstein_distance"]
 
-Directions = Literal["orthogonal", "random", "quasi"]
-
-_DIRECTIONS = ("orthogonal", "random", "quasi")
-# Independent blocks of directions, at least, where there are enough: their means tell
-# the standard error.
-_BLOCKS = 8
 # Projected coordinates that are held at a time.
 _HELD = 1 << 22
 # Angles tried along a great circle, as parts of a quarter turn, and times that the
@@ -201,14 +196,14 @@ def sliced_wasserstein_distance(
     """
     measures = _measures(x, y, a, b, p, normalize, n_jobs)
     n = _number("n_projections", n_projections, 2 if standard_error else 1)
-    if directions not in _DIRECTIONS:
-        known = ", ".join(map(repr, _DIRECTIONS))
+    if directions not in DIRECTIONS:
+        known = ", ".join(map(repr, DIRECTIONS))
         raise InputError(f"directions must be one of {known}, got {directions!r}")
     generator = _validate.as_generator(rng)
     if measures.d == 1:
         value = float(measures.along(np.ones((1, 1)))[0])
         return (value, 0.0) if standard_error else value
-    blocks = _blocks(n, measures.d, directions, generator)
+    blocks = blocks_of(n, measures.d, directions, generator)
     values = measures.along(np.concatenate(blocks))
     largest = float(values.max())
     if largest == 0:
@@ -257,60 +252,6 @@ def _number(name: str, value: int, least: int) -> int:
     if not (least <= number < math.inf and number == int(number)):
         raise InputError(f"{name} must be {wanted}, got {value!r}")
     return int(number)
-
-
-def _blocks(
-    n: int, d: int, directions: Directions, generator: np.random.Generator
-) -> list[FloatArray]:
-    """Return independent blocks of directions; each alone is distributed alike."""
-    if directions == "random":
-        return np.split(_on_sphere(generator.standard_normal((n, d))), n)
-    n_blocks = min(_BLOCKS, max(n // 2, 1))
-    if directions == "orthogonal":
-        n_blocks = max(n_blocks, -(-n // d))
-    make = _frames if directions == "orthogonal" else _sobol
-    size, n_larger = divmod(n, n_blocks)
-    return [
-        *make(n_larger, size + 1, d, generator),
-        *make(n_blocks - n_larger, size, d, generator),
-    ]
-
-
-def _on_sphere(points: FloatArray) -> FloatArray:
-    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))
-
-
-def _frames(n: int, size: int, d: int, generator: np.random.Generator) -> FloatArray:
-    """Return n sets of vectors at right angles: normal ones made orthogonal in turn."""
-    columns, triangle = np.linalg.qr(generator.standard_normal((n, d, size)))
-    signs = np.sign(np.diagonal(triangle, axis1=1, axis2=2))
-    return np.swapaxes(columns * signs[:, None, :], 1, 2)
-
-
-def _sobol(
-    n: int, size: int, d: int, generator: np.random.Generator
-) -> list[FloatArray]:
-    """Return n scrambles of Sobol points on the sphere."""
-    return [_scramble(size, d, generator) for _ in range(n)]
-
-
-def _scramble(size: int, d: int, generator: np.random.Generator) -> FloatArray:
-    """Return scrambled Sobol points, brought to the sphere without loss of evenness."""
-    from scipy.special import ndtri
-    from scipy.stats.qmc import Sobol
-
-    sequence = Sobol(d - 1 if d <= 3 else d, seed=generator)
-    unit = sequence.random_base2(max(size - 1, 0).bit_length())[:size]
-    if d > 3:
-        # A scrambled point may be 0.
-        return _on_sphere(ndtri(np.clip(unit, 1e-16, 1 - 1e-16)))
-    # Half a turn is enough, since u and -u are one; heights in space are uniform.
-    angle = np.pi * unit[:, 0] * (1 if d == 2 else 2)
-    circle = np.column_stack([np.cos(angle), np.sin(angle)])
-    if d == 2:
-        return circle
-    height = unit[:, 1:]
-    return np.hstack([circle * np.sqrt(1 - height**2), height])
 
 
 def _error_of_mean(values: FloatArray, sizes: list[int]) -> float:
@@ -422,7 +363,7 @@ def _starts(measures: _Measures, n: int, generator: np.random.Generator) -> Floa
     chosen = np.concatenate([[centre_y - centre_x], axes[:4], axes[-4:]])
     chosen = chosen[np.linalg.norm(chosen, axis=1) > 0]
     random = generator.standard_normal((max(n - len(chosen), 1), measures.d))
-    return _on_sphere(np.concatenate([chosen, random]))
+    return on_sphere(np.concatenate([chosen, random]))
 
 
 def _climbed(
@@ -502,4 +443,4 @@ def _tries(
         np.cos(angle)[:, None, None] * direction + np.sin(angle)[:, None, None] * ways
     )
     turned = np.concatenate([turned.reshape(-1, len(direction)), [axis]])
-    return _on_sphere(turned)
+    return on_sphere(turned)

@@ -209,6 +209,7 @@ FRIENDLY = {
     "_cli_pairwise",
     "_compare",
     "_demo",
+    "_directions",
     "_distances",
     "_duality",
     "_interval",

@@ -315,6 +315,27 @@ def test_whatever_is_claimed_the_bracket_holds(clouds, data):
         assert certificate.upper >= truth - rounding
 
 
+def test_atoms_without_mass_do_not_spoil_a_set():
+    x, y, a = [[0.0, 0], [5, 0]], [[3.0, 0], [5, 0]], [1, 0]
+    problem = Problem(x, y, a, [0.5, 0.5], p=INF)
+    plan = [[0.5, 0.5], [0, 0]]
+    for f in ([1.0, 0.0], [1.0, 1.0]):
+        assert certify(problem, plan, f).lower == 5.0
+    assert proved(problem) == 5.0
+
+
+def test_masses_of_very_unlike_sizes_keep_their_digits():
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((8, 2))
+    a = 10.0 ** -np.arange(8.0)
+    a[-1] = 1e-14
+    problem = Problem(x, x + np.array([1.0, 0.0]), a, a, p=INF, normalize=True)
+    result = solve(problem)
+    assert result.success
+    sums = plan_of(result).sum(axis=1)
+    np.testing.assert_allclose(sums, problem.a, rtol=1e-12)
+
+
 def test_a_plan_that_moves_too_far_is_seen():
     problem = Problem([[0.0, 0], [1, 0]], [[0.0, 1], [1, 1]], p=INF)
     right, wrong = np.eye(2) / 2, np.eye(2)[::-1] / 2

@@ -198,9 +198,12 @@ def test_compare_passes_metric_and_method_on(run, clouds):
     assert data["rows"]["W_1"]["value"] == pytest.approx(exact, rel=1e-9)
 
 
-def test_largest_distance_on_the_line(run, tmp_path):
-    np.save(tmp_path / "a.npy", [0.0, 1.0])
-    np.save(tmp_path / "b.npy", [3.0, 1.5])
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (2, 2)])
+def test_largest_distance(run, tmp_path, shape):
+    x, y = np.zeros((2, *shape))
+    x.reshape(2, -1)[:, 0], y.reshape(2, -1)[:, 0] = [0.0, 1.0], [3.0, 1.5]
+    np.save(tmp_path / "a.npy", x)
+    np.save(tmp_path / "b.npy", y)
     code, out, _ = run("compare", "a.npy", "b.npy", "--p", "inf", "--json")
     assert code == 0
     assert json.loads(out)["rows"]["W_inf"]["value"] == 2.0
@@ -249,7 +252,8 @@ def test_bad_compare(run, clouds):
     fails(run("compare", a, b, "--signed"), "leave B", str(b))
     fails(run("compare", a, "c.npy"), "2 and 5", str(a), "c.npy")
     fails(run("compare", a, b, "--p", "0.5"), "p must be >= 1, got 0.5")
-    fails(run("compare", a, b, "--p", "inf"), "--p inf", "line")
+    outcome = run("compare", a, b, "--p", "inf", "--method", "sinkhorn")
+    fails(outcome, "--p inf needs", "line")
     fails(run("compare", a, b, "--metric", "x"), "'euclidean', 'cityblock'")
     fails(run("compare", a, b, "--method", "x"), "'network_simplex'")
     fails(run("compare", a, b, "--method", "line"), "use --method network_simplex")

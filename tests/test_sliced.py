@@ -19,6 +19,7 @@ from otdist import (
     sliced_wasserstein_distance,
     wasserstein_distance,
 )
+from otdist._directions import blocks_of
 from otdist.sliced import max_sliced_wasserstein_distance
 
 MODES = ("orthogonal", "random", "quasi")
@@ -111,7 +112,7 @@ def test_on_the_line_it_is_the_distance(p):
 @pytest.mark.parametrize("d", [2, 3, 4, 30])
 def test_directions_are_uniform_on_the_sphere(mode, d):
     rng = np.random.default_rng(d)
-    blocks = sliced._blocks(64 * d, d, mode, rng)
+    blocks = blocks_of(64 * d, d, mode, rng)
     u = np.concatenate(blocks)
     assert u.shape == (64 * d, d)
     assert np.linalg.norm(u, axis=1) == pytest.approx(np.ones(64 * d), rel=1e-14)
@@ -129,7 +130,7 @@ def test_directions_are_uniform_on_the_sphere(mode, d):
 @pytest.mark.parametrize("n", [1, 2, 3, 15, 16, 100])
 def test_blocks_have_all_directions(n):
     for mode in MODES:
-        blocks = sliced._blocks(n, 5, mode, np.random.default_rng(0))
+        blocks = blocks_of(n, 5, mode, np.random.default_rng(0))
         assert sum(map(len, blocks)) == n
         assert len(blocks) >= min(8, n // 2)
 
@@ -169,7 +170,7 @@ def test_the_same_directions_beside_pot(p):
     value = sliced_wasserstein_distance(
         x, y, a, b, p=p, n_projections=40, directions="random", rng=9
     )
-    u = np.concatenate(sliced._blocks(40, 4, "random", np.random.default_rng(9)))
+    u = np.concatenate(blocks_of(40, 4, "random", np.random.default_rng(9)))
     truth = ot.sliced_wasserstein_distance(x, y, a, b, projections=u.T, p=p)
     assert value == pytest.approx(truth, rel=1e-12)
 
@@ -179,7 +180,7 @@ def test_each_direction_is_an_exact_distance():
     x, y = rng.integers(0, 4, (6, 3)), rng.integers(0, 4, (5, 3))
     a, b = np.full(6, 1 / 6), np.full(5, 1 / 5)
     value = sliced_wasserstein_distance(x, y, p=3, n_projections=10, rng=2)
-    u = np.concatenate(sliced._blocks(10, 3, "orthogonal", np.random.default_rng(2)))
+    u = np.concatenate(blocks_of(10, 3, "orthogonal", np.random.default_rng(2)))
     powers = [oracles.on_line(x @ each, y @ each, a, b, 3) for each in u]
     assert value == pytest.approx(np.mean(powers) ** (1 / 3), rel=1e-12)
 
@@ -212,19 +213,18 @@ def test_scales_offsets_order_and_splitting(one, other, k, p):
 
     value = distance(x, y, a, b)
     near = pytest.approx(value, rel=1e-12, abs=1e-12)
+    # Where mass is rounded, some of it may move: its root, for p = 2.
+    rounded = pytest.approx(value, rel=1e-9, abs=1e-6)
     assert distance(y, x, b, a) == near
     assert distance(x + 64.0, y + 64.0, a, b) == pytest.approx(value, abs=1e-12)
     assert math.ldexp(distance(np.ldexp(x, k), np.ldexp(y, k), a, b), -k) == near
-    assert distance(x[::-1], y, a[::-1], b) == near
-    assert distance(x, y, 3 * a, 3 * b) == pytest.approx(
-        3 ** (1 / p) * value, rel=1e-12, abs=1e-12
-    )
-    assert distance(x, y, 3 * a, b, normalize=True) == near
+    assert distance(x[::-1], y, a[::-1], b) == rounded
+    assert distance(x, y, 3 * a, 3 * b) / 3 ** (1 / p) == rounded
+    assert distance(x, y, 3 * a, b, normalize=True) == rounded
     split, halves = np.vstack([x, x[:1], [[99.0] * 3]]), np.append(a, [0.0, 0.0])
     halves[0] = halves[-2] = a[0] / 2
-    # The middle of all points moves, and with it the rounding of what is projected.
-    assert distance(split, y, halves, b) == pytest.approx(value, rel=1e-9, abs=1e-12)
-    assert value <= wasserstein_distance(x, y, a, b, p=p) * (1 + 1e-12)
+    assert distance(split, y, halves, b) == rounded
+    assert value <= wasserstein_distance(x, y, a, b, p=p) * (1 + 1e-12) + 1e-12
 
 
 @given(strategies.measures(2), strategies.measures(2), strategies.measures(2))

@@ -23,6 +23,8 @@ from otdist._typing import FloatArray, IntArray
 _ROUNDING = 4e-13
 # Arcs with flow that there is room for at first, for each atom.
 _PLACES = 4
+# The first step up from a radius that is too small, as a part of it.
+_FIRST_STEP = 0.125
 # How far lists of arcs reach beyond the radius they are made for.
 _BEYOND = 1.0625
 
@@ -53,7 +55,7 @@ class Search:
         self.lower, self.upper = float(columns.min()), np.inf
         # The loneliest atom needs this much, unless its mass is rounding.
         self.radius = max(rows_need, float(columns.max()))
-        self._is_first = True
+        self._is_first, self._step = True, _FIRST_STEP / 2
         self._lists = self._listed(self.radius)
 
     @property
@@ -104,13 +106,16 @@ class Search:
         self.lower = float(least)
 
     def _next_radius(self) -> float:
-        """Halve the number of floats between the bounds; without an upper one, double."""
+        """Halve the number of floats between the bounds; without an upper one, grow."""
         is_first, self._is_first = self._is_first, False
         if is_first and self.upper < np.inf:
             # Most likely nothing below it is enough.
             return float(np.nextafter(self.upper, -np.inf))
         if self.upper == np.inf and self.lower > 0:
-            return max(self.lower, min(2 * self.lower, self._largest))
+            # In longer and longer steps, since lists are as long as radii are large.
+            self._step *= 2
+            larger = (1 + self._step) * self.lower
+            return max(self.lower, min(larger, self._largest))
         top = min(self.upper, self._largest)
         if self.lower >= top:
             return self.lower
