@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 
 from otdist import Problem, Status, certify, solve
 from otdist import _transform as transform
-from otdist._exact import cancellation, pooling
+from otdist._exact import cancellation, columns, pooling, search
 from otdist._geometry.grid import Grid
 from otdist._geometry.pixels import Pixels, pixels_of
 from otdist._geometry.points import Points
@@ -394,6 +394,21 @@ def test_pooling_keeps_mass_and_centres(sides):
         assert np.bincount(home, fine[1], len(points)) == pytest.approx(masses)
         fine = (points, masses)
     assert len(fine[1]) <= pooling._COARSEST
+
+
+def test_starts_are_centred():
+    """White noise of 256 by 256 was searched twice, since a constant hid its digits."""
+    A, B = noise(8 if JIT_OFF else 40)
+    for p in (1, 2):
+        problem = Problem.on_grid(A, B, p=p).support()[0]
+        x, a, b = problem.geometry.x, problem.a, problem.b
+        limits = search.Limits(2**62, math.inf, 1e-9, None, 1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("otdist._exact.start._COARSEST", 8)
+            points = Points(x + 100.0, x + 100.0, "euclidean", p, 1e4)
+            g = columns.potentials(points, a, b, limits)
+        assert abs(g.mean()) <= 1e-12 * p * np.abs(g).max()
+        assert np.abs(g).max() > 0
 
 
 def test_what_pixels_have_in_common_stays():

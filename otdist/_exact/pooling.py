@@ -109,7 +109,8 @@ def _start_from(
         margin = _PIXELS * max(
             float(axis[1] - axis[0]) for axis in axes if axis.size > 1
         )
-    return Start(least_from(coarser, part.y, part), margin)
+    g = least_from(coarser, part.y, part)
+    return Start(np.asarray(g - g.mean()), margin)
 
 
 def least_from(
