@@ -252,14 +252,19 @@ def test_equal_images_cost_nothing():
     assert all((potential == 0).all() for potential in result.potentials)
 
 
+@pytest.mark.parametrize("border", [0, 1])
 @pytest.mark.parametrize("part", [1e-6, 1e-9, 1e-10, 1e-13])
-def test_nearly_equal_images(part):
+def test_nearly_equal_images(part, border):
     """So little is left that it may be less than what sums round."""
     A, _ = noise(6)
+    A = np.pad(A, ((0, border), (0, border)))
     B = A.copy()
     B[0, 0] -= part * A[0, 0]
     B[5, 5] += part * A[0, 0]
-    result = solve(Problem.on_grid(A, B))
+    problem = Problem.on_grid(A, B)
+    rest = cancellation.cancel(problem).problem
+    assert min(rest.a.min(), rest.b.min()) > 0
+    result = solve(problem)
     assert_proved(result)
     wanted = part * A[0, 0] * math.hypot(5, 5)
     assert abs(result.value - wanted) <= 1e-9 * wanted + 64 * EPS
@@ -392,6 +397,9 @@ def test_pooling_keeps_mass_and_centres(sides):
         # Every pixel is in the block whose centre is the nearest.
         home = cdist(fine[0], points).argmin(axis=1)
         assert np.bincount(home, fine[1], len(points)) == pytest.approx(masses)
+        for k in range(len(sides)):
+            middle = np.bincount(home, fine[0][:, k]) / np.bincount(home)
+            assert middle == pytest.approx(points[:, k])
         fine = (points, masses)
     assert len(fine[1]) <= pooling._COARSEST
 
