@@ -419,6 +419,17 @@ def test_starts_are_centred():
         assert np.abs(g).max() > 0
 
 
+def test_blocks_of_flat_pixels_become_square():
+    axes = (np.arange(64) * 100.0, np.arange(64) * 1.0)
+    images = pooling._pooled_images(axes, np.ones(64 * 64))
+    shapes = [tuple(map(len, axes)) for axes, _ in reversed(images)]
+    assert shapes == [(64, 32), (64, 16), (64, 8), (64, 4), (64, 2), (64, 1)]
+    _, *coarser = reversed(
+        pooling._pooled_images((axes[0], axes[1] * 20), np.ones(64**2))
+    )
+    assert [tuple(map(len, axes)) for axes, _ in coarser][:2] == [(64, 16), (32, 8)]
+
+
 def test_what_pixels_have_in_common_stays():
     A, B = noise(6)
     problem = Problem.on_grid(A, B)
