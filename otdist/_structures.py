@@ -178,7 +178,8 @@ class Structured:
         metric, p, normalize
             As for `Problem`. With ``metric="cityblock"``, p = 1, and with
             ``metric="euclidean"``, p = 2, the cost is a sum over the axes, and
-            ``method="sinkhorn"`` uses that; other methods do not need it.
+            ``method="sinkhorn"`` and certificates use that. With p = 1 what the
+            images have in common is cancelled first.
 
         Returns
         -------
@@ -197,6 +198,10 @@ class Structured:
         2015). An iteration then takes time O(N · sum of the sides) for N pixels, in
         the logarithmic domain at any epsilon, and O(N) memory beside a matrix for
         each axis; so does the certificate.
+
+        Exact W1 of N pixels, Euclidean or Chebyshev, starts from pooled images and
+        takes O(N) memory; its certificate looks at no more than N²/2 pairs. The
+        potentials are one function of slope 1 on all pixels and its negative.
 
         Examples
         --------

@@ -106,10 +106,9 @@ def _start_from(
         return Start(np.zeros(m), _COLD * (part.largest or 1.0))
     margin = _MARGIN * part.largest
     if n * m > _SMALL:
-        margin = _PIXELS * max(
-            float(axis[1] - axis[0]) for axis in axes if axis.size > 1
-        )
-    return Start(least_from(coarser, part.y, part), margin)
+        margin = _PIXELS * min(_steps(axes))
+    g = least_from(coarser, part.y, part)
+    return Start(np.asarray(g - g.mean()), margin)
 
 
 def least_from(
@@ -184,18 +183,27 @@ def _shuffled(n: int) -> IntArray:
 def _pooled_images(
     axes: tuple[FloatArray, ...], net: FloatArray
 ) -> list[tuple[tuple[FloatArray, ...], FloatArray]]:
-    """Return centres along the axes and masses of pooled images, coarsest first."""
+    """Return centres along the axes and masses of pooled images, coarsest first.
+
+    Axes are pooled while their steps are short beside the others, so that blocks of
+    flat pixels become cubes.
+    """
     images = []
     masses = net.reshape([len(axis) for axis in axes])
     while masses.size > _COARSEST:
-        axes = tuple(map(_centres, axes))
-        for k in range(len(axes)):
-            if masses.shape[k] > 1:
-                masses = np.add.reduceat(
-                    masses, np.arange(0, masses.shape[k], 2), axis=k
-                )
+        steps = _steps(axes)
+        for k, step in enumerate(steps):
+            if step < 2 * min(steps):
+                axes = (*axes[:k], _centres(axes[k]), *axes[k + 1 :])
+                starts = np.arange(0, masses.shape[k], 2)
+                masses = np.add.reduceat(masses, starts, axis=k)
         images.append((axes, masses.ravel()))
     return images[::-1]
+
+
+def _steps(axes: tuple[FloatArray, ...]) -> list[float]:
+    """Return how far neighbours are apart along each axis; inf where there are none."""
+    return [float(axis[1] - axis[0]) if len(axis) > 1 else np.inf for axis in axes]
 
 
 def _centres(axis: FloatArray) -> FloatArray:
