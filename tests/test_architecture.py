@@ -120,6 +120,7 @@ MAY_IMPORT = {
         "_problem",
         "_plan",
         "_flow",
+        "_kernels.flow_push",
         "_kernels.flow_simplex",
         "_kernels.flow_tree",
     }
@@ -519,6 +520,7 @@ def test_every_kernel_file_is_checked():
     assert names >= {
         "tree",
         "flow_tree",
+        "flow_push",
         "flow_simplex",
         "decompose",
         "network_simplex",

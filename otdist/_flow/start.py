@@ -14,24 +14,39 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from otdist._flow.network import Network
+from otdist._flow.push import nearly_optimal
 from otdist._flow.simplex import Limits, Tree, optimise
 from otdist._typing import IntArray
+
+# Joined nodes have more neighbours by this factor where nothing is far from anything: a
+# coarser graph then says little of the finer one, and costs as much.
+_SPREAD = 1.5
+# Below so many nodes any start will do.
+_FEW = 2000
 
 
 def solve(network: Network, limits: Limits) -> Tree:
     """Return an optimal spanning tree, or the best one at the limits."""
-    rng, levels = np.random.default_rng(0), []
+    rng, levels, edges = np.random.default_rng(0), [], np.empty(0, np.int64)
     # Groups of two or more nodes at least halve their number: one is left in the end.
     while network.n_nodes > 1:
         coarse = coarsened(network, rng)
+        if network.n_nodes > _FEW and _degree(coarse.network) > _SPREAD * _degree(
+            network
+        ):
+            edges = nearly_optimal(network)
+            break
         levels.append((network, coarse))
         network = coarse.network
-    tree, edges, n_pivots = None, np.empty(0, np.int64), 0
+    tree = optimise(network, edges, limits)
     for network, coarse in reversed(levels):
-        edges = np.concatenate([coarse.inner, coarse.edges[edges]])
-        tree = optimise(network, edges, limits, n_pivots)
-        edges, n_pivots = tree.edge, tree.n_pivots
-    return optimise(network, edges, limits) if tree is None else tree
+        edges = np.concatenate([coarse.inner, coarse.edges[tree.edge]])
+        tree = optimise(network, edges, limits, tree.n_pivots)
+    return tree
+
+
+def _degree(network: Network) -> float:
+    return len(network.tail) / network.n_nodes
 
 
 class Coarse(NamedTuple):
