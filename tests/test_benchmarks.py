@@ -84,6 +84,7 @@ def test_every_module_is_covered():
             "grids",
             "line",
             "memory",
+            "pairs",
             "points",
             "small",
             "startup",
