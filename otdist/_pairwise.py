@@ -8,7 +8,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,10 @@ Measure = Any  # points, or a tuple (points, weights)
 
 # Work of a block, in entries of cost matrices: a tenth of a second to a second.
 _BLOCK_ENTRIES = 1 << 24
-# Blocks at least, so that there is one for every worker until the end.
+# Blocks at least, so that there is one for every worker until the end; and at most, so
+# that whoever deals them out keeps up.
 _FEWEST_BLOCKS = 32
+_MOST_BLOCKS = 1 << 16
 # Calls of a function in a block at most.
 _MOST_CALLS = 64
 # Failures that are told in full.
@@ -175,8 +177,9 @@ class _Job:
 
     def block_size(self, n_pairs: int) -> int:
         """Return how many pairs make a block; it depends on the job alone."""
-        most = int(_BLOCK_ENTRIES // max(self.size, 1.0))
-        return max(1, min(most, -(-n_pairs // _FEWEST_BLOCKS)))
+        size = int(_BLOCK_ENTRIES // max(self.size, 1.0))
+        size = max(size, -(-n_pairs // _MOST_BLOCKS))
+        return max(1, min(size, -(-n_pairs // _FEWEST_BLOCKS)))
 
     def fingerprint(self) -> str:
         """Return a name of the function and all data."""
@@ -282,16 +285,16 @@ def _solved(
     todo = [block for block in range(len(starts)) if block not in done]
     n_done = pairs.number - sum(min(size, pairs.number - starts[k]) for k in todo)
     with _bar(pairs.number, n_done, progress) as bar:
-        for block, found in _blocks(job, pairs, starts, todo, n_jobs):
-            start, stop = starts[block], starts[block] + len(found.upper)
-            values = _rooted(found.upper, job.p)
+        for block, costs, failed in _blocks(job, pairs, starts, todo, n_jobs):
+            start, stop = starts[block], starts[block] + len(costs)
+            values = _rooted(costs, job.p)
             if condensed:
                 matrix[start:stop] = values
             else:
                 matrix[pairs.between(start, stop)] = values
-            missing += found.failures
+            missing += failed
             if record is not None:
-                record.finish(block, found.failures)
+                record.finish(block, failed)
             if bar is not None:
                 bar.update(stop - start)
     if is_symmetric and not condensed and (todo or record is None):
@@ -302,22 +305,26 @@ def _solved(
     return pairs, (matrix, sorted(missing))
 
 
+class _Solved(NamedTuple):
+    """What a worker sends back: the number of a block, for they come in any order."""
+
+    block: int
+    costs: FloatArray
+    failures: list[Failure]
+
+
 def _blocks(
     job: _Job, pairs: Pairs, starts: range, todo: list[int], n_jobs: int | None
-) -> Iterator[tuple[int, Block]]:
+) -> Iterator[_Solved]:
     """Yield blocks as they are solved, here or by the workers of joblib."""
     tasks = [
-        (
-            block,
-            tuple(pairs),
-            starts[block],
-            min(starts[block] + starts.step, pairs.number),
-        )
+        (block, job.function, tuple(pairs), starts[block], stop)
         for block in todo
+        for stop in [min(starts[block] + starts.step, pairs.number)]
     ]
     if n_jobs == 1 or (n_jobs is None and "joblib" not in sys.modules):
-        for block, *bounds in tasks:
-            yield block, job.function(*bounds, *job.arguments)
+        for task in tasks:
+            yield _solve(*task, *job.arguments)
         return
     try:
         from joblib import Parallel, delayed
@@ -327,17 +334,13 @@ def _blocks(
         ) from None
     prefer = "threads" if job.is_compiled else None
     workers = Parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
-    yield from workers(
-        delayed(_numbered)(block, job.function, *bounds, *job.arguments)
-        for block, *bounds in tasks
-    )
+    yield from workers(delayed(_solve)(*task, *job.arguments) for task in tasks)
 
 
-def _numbered(
-    block: int, function: Callable[..., Block], *arguments: Any
-) -> tuple[int, Block]:
-    """Return a block with its number: blocks come in the order they are ready."""
-    return block, function(*arguments)
+def _solve(block: int, function: Callable[..., Block], *arguments: Any) -> _Solved:
+    """Solve a block, wherever this is."""
+    found = function(*arguments)
+    return _Solved(block, found.upper, found.failures)
 
 
 def _rooted(values: FloatArray, p: float) -> FloatArray:

@@ -92,6 +92,7 @@ def test_every_module_is_covered():
             "images",
             "line",
             "memory",
+            "pairs",
             "points",
             "sliced",
             "small",
