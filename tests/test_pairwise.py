@@ -157,7 +157,6 @@ def test_sums_that_differ_by_rounding_are_balanced():
         (["out", ".npy"], "good", {"out": "matrix.txt"}),
         (["out", "folder"], "good", {"out": "nowhere/matrix.npy"}),
         (["other[0]", "1 coordinates"], "good", {"other": [[1.0]]}),
-        (["p=inf", "line only"], "good", {"p": math.inf}),
     ],
 )
 def test_bad_clouds_are_named(words, arguments, options, monkeypatch):

@@ -136,6 +136,15 @@ def solve_at_once(
     return solve_from(cost, a, b, mass, scale, start, margin, growth, max_pivots, room)
 
 
+def _read_only(array: FloatArray) -> FloatArray:
+    """Return an array as kernels are compiled for: others would compile them anew."""
+    if not array.flags.writeable:
+        return array
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
 def _room_for(n: int, m: int) -> small.Room:
     width = n + m + 1 + tree.BLOCK_ROWS
     return small.Room(
@@ -159,15 +168,16 @@ def solve_from(
 ) -> Solution | None:
     """Solve in one call, from potentials g at the end of `start` (n + m,).
 
-    Artificial arcs cost `margin` more, and `growth` times that where it was too small. None as for `solve_at_once`.
+    Artificial arcs cost `margin` more, and `growth` times that where it was too small.
+    None as for `solve_at_once`.
     """
     n, m = cost.shape
     arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
     potential = np.empty(n + m + 1)
     code, n_arcs, n_pivots, is_exact = small.solve_small(
-        cost,
-        a,
-        b,
+        _read_only(cost),
+        _read_only(a),
+        _read_only(b),
         mass,
         scale,
         margin,
