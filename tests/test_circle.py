@@ -296,6 +296,25 @@ def test_no_other_cut_is_better(p):
         assert found == pytest.approx(wanted, rel=1e-12, abs=1e-15)
 
 
+@pytest.mark.parametrize("few", [2, 3, 7])
+def test_a_start_from_few_points_ends_at_the_same_optimum(few, monkeypatch):
+    if not JIT_OFF:
+        pytest.skip("compiled kernels keep their constants")
+    rng = np.random.default_rng(18)
+    for k in range(30):
+        n, m = rng.integers(1, 20, 2)
+        x, y = rng.random(n) ** 3, rng.random(m)
+        masses = (rng.random(n), rng.random(m)) if k % 2 else (None, None)
+        problem = Problem.on_circle(x, y, *masses, p=2, normalize=True)
+        wanted = solve(problem).value
+        with monkeypatch.context() as patch:
+            patch.setattr(kernel, "_FEW", few)
+            patch.setattr(kernel, "_NEAR_BITS", int(rng.integers(1, 12)))
+            result = solve(problem)
+        assert_proved(result)
+        assert result.value == pytest.approx(wanted, rel=1e-13, abs=1e-16)
+
+
 def test_the_root_of_the_slope_is_found_in_few_passes(monkeypatch):
     if not JIT_OFF:
         pytest.skip("passes are counted where kernels are plain Python")
