@@ -69,6 +69,18 @@ def test_short_ways_across_the_cut_keep_their_digits():
     assert value(x, y, p=2) == pytest.approx(truth**2, rel=1e-15)
 
 
+@pytest.mark.parametrize("p", ORDERS)
+def test_potentials_keep_their_digits_across_the_cut(p):
+    rng = np.random.default_rng(19)
+    x = np.concatenate([0.5 - 1e-9 * rng.random(4), -0.5 + 1e-9 * rng.random(3)])
+    y = np.concatenate([0.5 - 1e-9 * rng.random(2), -0.5 + 1e-9 * rng.random(4)])
+    a, b = rng.dirichlet(np.ones(7)), rng.dirichlet(np.ones(6))
+    result = solve(Problem.on_circle(x, y, a, b, p=p, normalize=True))
+    assert result.status is Status.OPTIMAL
+    assert result.certificate.rounding <= 1e-12 * 2e-9**p
+    assert abs(result.gap) <= 1e-12 * result.value
+
+
 def test_positions_are_brought_into_one_turn_without_rounding():
     rng = np.random.default_rng(1)
     for period in (1.0, 0.3, 2 * math.pi, 360.0):

@@ -385,7 +385,7 @@ def _close(
     n, m, total = x.size, y.size, level_b[-1]
     turn, j = (level_a[0] + shift - 1) // total, 0
     ahead, k = turn, 0
-    sum_below, sum_above = 0.0, 0.0
+    sum_below, sum_above, largest, longest = 0.0, 0.0, -1.0, 0
     for i in range(n):
         level = level_a[i] + shift
         while level_b[j] + turn * total < level:
@@ -401,11 +401,17 @@ def _close(
             above[i] = _rise(x, i, ahead, y[k], p, period)
         sum_below += f[i]
         sum_above += above[i]
+        size = max(abs(f[i]), abs(above[i]))
+        if size > largest:
+            largest, longest = size, i
     part = 0.0
     if sum_below != sum_above:
         part = min(max(sum_below / (sum_below - sum_above), 0.0), 1.0)
+    # From behind the largest step, which would take the others' digits.
     value, lost = 0.0, 0.0
-    for i in range(n):
+    for k in range(n):
+        i = longest + 1 + k
+        i = i - n if i >= n else i
         step = (1.0 - part) * f[i] + part * above[i]
         f[i] = value + lost
         new = value + step
