@@ -75,10 +75,11 @@ def test_potentials_keep_their_digits_across_the_cut(p):
     x = np.concatenate([0.5 - 1e-9 * rng.random(4), -0.5 + 1e-9 * rng.random(3)])
     y = np.concatenate([0.5 - 1e-9 * rng.random(2), -0.5 + 1e-9 * rng.random(4)])
     a, b = rng.dirichlet(np.ones(7)), rng.dirichlet(np.ones(6))
-    result = solve(Problem.on_circle(x, y, a, b, p=p, normalize=True))
-    assert result.status is Status.OPTIMAL
-    assert result.certificate.rounding <= 1e-12 * 2e-9**p
-    assert abs(result.gap) <= 1e-12 * result.value
+    for pair in ((x, y, a, b), (y, x, b, a), (-x, -y, a, b), (-y, -x, b, a)):
+        result = solve(Problem.on_circle(*pair, p=p, normalize=True))
+        assert result.status is Status.OPTIMAL
+        assert result.certificate.rounding <= 1e-12 * 2e-9**p
+        assert abs(result.gap) <= 1e-12 * result.value
 
 
 def test_positions_are_brought_into_one_turn_without_rounding():
