@@ -69,6 +69,19 @@ def test_short_ways_across_the_cut_keep_their_digits():
     assert value(x, y, p=2) == pytest.approx(truth**2, rel=1e-15)
 
 
+@pytest.mark.parametrize("p", ORDERS)
+def test_potentials_keep_their_digits_across_the_cut(p):
+    rng = np.random.default_rng(19)
+    x = np.concatenate([0.5 - 1e-9 * rng.random(4), -0.5 + 1e-9 * rng.random(3)])
+    y = np.concatenate([0.5 - 1e-9 * rng.random(2), -0.5 + 1e-9 * rng.random(4)])
+    a, b = rng.dirichlet(np.ones(7)), rng.dirichlet(np.ones(6))
+    for pair in ((x, y, a, b), (y, x, b, a), (-x, -y, a, b), (-y, -x, b, a)):
+        result = solve(Problem.on_circle(*pair, p=p, normalize=True))
+        assert result.status is Status.OPTIMAL
+        assert result.certificate.rounding <= 1e-12 * 2e-9**p
+        assert abs(result.gap) <= 1e-12 * result.value
+
+
 def test_positions_are_brought_into_one_turn_without_rounding():
     rng = np.random.default_rng(1)
     for period in (1.0, 0.3, 2 * math.pi, 360.0):
@@ -294,6 +307,25 @@ def test_no_other_cut_is_better(p):
         a, b = np.diff(level_a, prepend=0.0), np.diff(level_b, prepend=0.0)
         found = value(x, y, a, b, p=p, normalize=True)
         assert found == pytest.approx(wanted, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("few", [2, 3, 7])
+def test_a_start_from_few_points_ends_at_the_same_optimum(few, monkeypatch):
+    if not JIT_OFF:
+        pytest.skip("compiled kernels keep their constants")
+    rng = np.random.default_rng(18)
+    for k in range(30):
+        n, m = rng.integers(1, 20, 2)
+        x, y = rng.random(n) ** 3, rng.random(m)
+        masses = (rng.random(n), rng.random(m)) if k % 2 else (None, None)
+        problem = Problem.on_circle(x, y, *masses, p=2, normalize=True)
+        wanted = solve(problem).value
+        with monkeypatch.context() as patch:
+            patch.setattr(kernel, "_FEW", few)
+            patch.setattr(kernel, "_NEAR_BITS", int(rng.integers(1, 12)))
+            result = solve(problem)
+        assert_proved(result)
+        assert result.value == pytest.approx(wanted, rel=1e-13, abs=1e-16)
 
 
 def test_the_root_of_the_slope_is_found_in_few_passes(monkeypatch):

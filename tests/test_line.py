@@ -435,6 +435,16 @@ def test_an_arc_of_negative_mass_proves_nothing_whatever_the_marginals(p):
     assert np.isnan(found.upper[0])
 
 
+def test_masses_that_are_rounding_have_no_longest_way():
+    measures, claims = one_pair(np.random.default_rng(18), 6, 5, math.inf)
+    wanted = bounds_of(measures, claims, math.inf)
+    k = claims.n_arcs[0]
+    claims.rows[0, k], claims.columns[0, k], claims.mass[0, k] = 0, 4, 1e-15
+    claims.n_arcs[0] += 1
+    found = bounds_of(measures, claims, math.inf)
+    assert found.upper[0] == wanted.upper[0] < measures.y[0, 4] - measures.x[0, 0]
+
+
 @pytest.mark.parametrize("p", [1.0, 2.0])
 @pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e20])
 def test_wrong_potentials_prove_nothing(p, value):
