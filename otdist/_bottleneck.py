@@ -76,16 +76,17 @@ def _least_radius(problem: Problem, crowded: np.ndarray, n_jobs: int) -> float:
     """Return the least radius within which the columns have room for a set of rows.
 
     Strassen's theorem: whatever the coupling, the mass of the set goes to columns that
-    have room for it, and these reach no nearer. All rows, if the set is empty.
+    have room for it, and these reach no nearer. All rows, if the set has no mass.
     """
-    if not crowded.any():
-        crowded = np.ones(len(crowded), dtype=bool)
+    slack = _LESS * problem.mass
     carries = crowded & (problem.a > 0)
+    if not problem.a[carries].sum() > slack:
+        carries = problem.a > 0
     start = np.where(carries, 0.0, -np.inf)
     distance = column_minimum(problem.geometry, start, n_jobs)
     by_distance = np.argsort(distance)
     room = np.cumsum(problem.b[by_distance])
-    wanted = problem.a[carries].sum() - _LESS * problem.mass
+    wanted = problem.a[carries].sum() - slack
     reached = min(int(np.searchsorted(room, wanted, side="left")), len(room) - 1)
     return float(distance[by_distance[reached]])
 

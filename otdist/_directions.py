@@ -38,9 +38,9 @@ def on_sphere(points: FloatArray) -> FloatArray:
 
 def _frames(n: int, size: int, d: int, generator: np.random.Generator) -> FloatArray:
     """Return n sets of vectors at right angles: normal ones made orthogonal in turn."""
-    columns, triangle = np.linalg.qr(generator.standard_normal((n, d, size)))
-    signs = np.sign(np.diagonal(triangle, axis1=1, axis2=2))
-    return np.swapaxes(columns * signs[:, None, :], 1, 2)
+    columns = np.linalg.qr(generator.standard_normal((n, d, size)))[0]
+    # Their signs are not random, and do not matter: u and -u see the same.
+    return np.swapaxes(columns, 1, 2)
 
 
 def _sobol(

@@ -19,7 +19,7 @@ from otdist import (
     sliced_wasserstein_distance,
     wasserstein_distance,
 )
-from otdist._directions import blocks_of
+from otdist._directions import blocks_of, on_sphere
 from otdist.sliced import max_sliced_wasserstein_distance
 
 MODES = ("orthogonal", "random", "quasi")
@@ -155,6 +155,13 @@ def test_the_standard_error_covers(mode, p):
         )
         covered += abs(value - truth) <= width * error
     assert 0.87 <= covered / repeats <= 0.995
+
+
+def test_the_error_of_equal_blocks_is_that_of_their_means():
+    values = np.random.default_rng(0).random(24)
+    means = values.reshape(6, 4).mean(axis=1)
+    error = sliced._error_of_mean(values, [4] * 6)
+    assert error == pytest.approx(means.std(ddof=1) / math.sqrt(6), rel=1e-14)
 
 
 # -------------------------------------------------------------------- second opinion
@@ -323,6 +330,41 @@ def test_what_is_found_is_proved_and_between_the_bounds(one, other, p):
     values = wasserstein_distance(circle @ x.T, circle @ y.T, a, b, p=p, axis=-1)
     assert found.upper >= values.max() * (1 - 1e-12)
     assert found.value >= values.max() * (1 - 1e-4) - 1e-12
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_slopes_are_those_of_differences(p):
+    rng = np.random.default_rng(p)
+    x, y = rng.standard_normal((6, 3)), rng.standard_normal((5, 3)) + 1
+    measures = sliced._measures(x, y, None, None, p, False, 1)
+    u, h = on_sphere(rng.standard_normal((1, 3)))[0], 1e-6
+    ascent = sliced._slope(measures, u).ascent
+    for k in range(3):
+        ends = np.stack([u + h * np.eye(3)[k], u - h * np.eye(3)[k]])
+        up, down = measures.along(ends) ** p
+        assert ascent[k] == pytest.approx((up - down) / (2 * h), rel=1e-6)
+
+
+@given(strategies.measures(2), strategies.measures(2), st.sampled_from([1, 2, 3]))
+@settings(max_examples=5 if JIT_OFF else 20)
+def test_every_coupling_bounds_all_directions(one, other, p):
+    (x, a), (y, b) = one, other
+    measures = sliced._measures(x, y, a, b, p, False, 1)
+    angle = np.linspace(0, np.pi, 60)
+    circle = np.column_stack([np.cos(angle), np.sin(angle)])
+    largest = measures.along(circle).max()
+    for u in circle[::20]:
+        assert sliced._slope(measures, u).upper >= largest * (1 - 1e-12)
+
+
+def test_a_little_mass_far_away_is_bounded_for_large_p():
+    """The largest eigenvalue bounds p <= 2 only."""
+    measures = sliced._measures(
+        [[0.0, 0]], [[0.0, 0], [1, 0]], [1], [0.9, 0.1], 3, False, 1
+    )
+    assert sliced._slope(measures, np.array([1.0, 0])).upper >= 0.1 ** (1 / 3) * (
+        1 - 1e-14
+    )
 
 
 # ------------------------------------------------------------------------ bad input

@@ -130,7 +130,8 @@ class Search:
         kernel.count_within(self.costs, above, self._nothing, self._row, begin)
         n_arcs = int(begin[-1])
         _require_memory(n_arcs)
-        lists = kernel.Lists(begin, np.empty(n_arcs, np.uint32), np.empty(n_arcs))
+        column, cost = np.empty(n_arcs + 1, np.uint32), np.empty(n_arcs + 1)
+        lists = kernel.Lists(begin, column, cost)
         kernel.list_within(self.costs, above, self._nothing, self._row, lists)
         return lists
 

@@ -16,8 +16,8 @@ class Lists(NamedTuple):
     """The arcs of each row whose cost is at most some reach."""
 
     begin: np.ndarray  # (n + 1,) int64, where the list of a row begins
-    column: np.ndarray  # (arcs,) uint32
-    cost: np.ndarray  # (arcs,) float64
+    column: np.ndarray  # (arcs + 1,) uint32, one place to spare
+    cost: np.ndarray  # (arcs + 1,) float64
 
 
 class Flow(NamedTuple):
@@ -88,10 +88,10 @@ def list_within(
         if k == stop:
             continue
         slacks_of(costs, i, nothing, row)
+        # Without a branch; what is written beyond the end is written over, or spare.
         for j in range(row.size):
-            if row[j] < above:
-                lists.column[k], lists.cost[k] = j, row[j]
-                k += 1
+            lists.column[k], lists.cost[k] = j, row[j]
+            k += row[j] < above
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
