@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import oracles
 import pytest
-from checks import assert_brackets, assert_proved, cost_of
+from checks import assert_brackets, assert_proved, cost_of, shortest_paths
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +16,9 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array
 
 from otdist import InfeasibleError, InputError, Problem, Status, certify, solve
-from otdist._flow import simplex, start
+from otdist._flow import push, simplex, start
 from otdist._flow.network import network_of
-from otdist._kernels import flow_simplex
+from otdist._kernels import flow_push, flow_simplex
 from otdist._plan import Arcs, Flow
 
 LARGE = 60 if JIT_OFF else 400
@@ -370,6 +370,93 @@ def test_kernel_comes_back_when_its_budget_is_used():
     )
     assert calls
     assert flow_simplex.DONE != flow_simplex.MORE
+
+
+# ------------------------------------------------------------- nearly optimal flows
+
+
+def pushed(problem, step):
+    """Return a network, and potentials, flow and excess after a phase of pushes."""
+    network, _ = network_of(problem, problem.geometry.edges())
+    arcs, queue = push._arcs_of(network), push._queue_of(network.n_nodes)
+    potential = np.random.default_rng(0).integers(0, 2**55, network.n_nodes)
+    before = potential.copy()
+    flow_push.flatten(arcs, potential, queue)
+    flow, excess = np.zeros(len(network.tail), np.int64), network.excess.copy()
+    step = max(int(step * network.length.mean()), 1)
+    flat = potential.copy()
+    left = flow_push.push(arcs, potential, flow, excess, queue, step, 2**40)
+    assert left > 0
+    return network, before, flat, potential, flow, excess, step
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("step", [1.0, 0.01])
+def test_pushes_end_in_a_flow_that_is_nearly_optimal(step, whole):
+    problem = random_problem(15, n=20, more=40, zeros=whole, whole=whole, flat=whole)
+    network, before, flat, potential, flow, excess, step = pushed(problem, step)
+    assert not excess.any()
+    divergence = np.zeros(20, np.int64)
+    np.add.at(divergence, network.tail, flow)
+    np.subtract.at(divergence, network.head, flow)
+    assert (divergence == network.excess).all()
+    fall = potential[network.tail] - potential[network.head]
+    assert (np.abs(fall) <= network.length + step).all()
+    used = flow != 0
+    falls_along = (fall * np.sign(flow))[used]
+    assert (falls_along >= network.length[used] - step).all()
+    # Before that they were made 1-Lipschitz: the largest function that is below.
+    tail, head = network.tail.astype(int), network.head.astype(int)
+    matrix = coo_array(
+        (np.tile(network.length, 2), (np.r_[tail, head], np.r_[head, tail])), (20, 20)
+    )
+    distance = shortest_paths(matrix.toarray(), matrix)
+    assert (flat == (before[:, None] + distance).min(axis=0)).all()
+
+
+def test_pushes_end_when_their_budget_is_used(monkeypatch):
+    problem = random_problem(16, n=40, more=200)
+    network, _ = network_of(problem, problem.geometry.edges())
+    for effort in (0, 1, 400):
+        monkeypatch.setattr(push, "_EFFORT", effort)
+        edges = push.nearly_optimal(network)
+        tree = simplex.optimise(network, edges, simplex.Limits(2**62, math.inf, None))
+        assert tree.finished
+        assert_tree(network, tree)
+
+
+def test_any_start_leads_to_the_optimum(monkeypatch):
+    taken = []
+    for seed in range(4):
+        problem = random_problem(seed, n=40, more=60, zeros=seed % 2 == 1)
+        value = solve(problem).value
+        with monkeypatch.context() as patched:
+            patched.setattr(start, "_FEW", 0)
+            patched.setattr(start, "_SPREAD", 0.0)
+            patched.setattr(
+                start,
+                "nearly_optimal",
+                lambda network: taken.append(network) or push.nearly_optimal(network),
+            )
+            result = solve(problem)
+        assert_proved(result)
+        assert result.value == pytest.approx(value, rel=1e-13)
+    assert len(taken) == 4
+
+
+@pytest.mark.skipif(JIT_OFF, reason="thousands of nodes")
+def test_random_graphs_begin_with_pushes(monkeypatch):
+    taken = []
+    monkeypatch.setattr(
+        start,
+        "nearly_optimal",
+        lambda network: taken.append(network) or push.nearly_optimal(network),
+    )
+    result = solve(random_problem(17, n=3000, more=12_000))
+    assert len(taken) == 1
+    assert result.success
+    assert result.relative_gap <= 1e-12
+    assert result.n_iter < 3000
 
 
 # ---------------------------------------------------------------------------- the plan

@@ -1,7 +1,7 @@
 """A spanning tree to begin with, from a flow that is nearly optimal.
 
 By potentials and flows that get more exact from phase to phase: in each, no edge is off
-by more than a quarter of what it was. The edges that carry most, with those that are
+by more than a sixth of what it was. The edges that carry most, with those that are
 nearest to being used, make the tree.
 """
 
@@ -17,8 +17,8 @@ from otdist._typing import IntArray, NDArray
 
 # Each phase is so much more exact than the one before; the first is off by about the
 # mean length.
-_SHRINK = 4
-_PHASES = 5
+_SHRINK = 6
+_PHASES = 4
 # Arcs that a phase may look at, as a multiple of those that there are.
 _EFFORT = 400
 
@@ -52,9 +52,9 @@ def _arcs_of(network: Network) -> kernel.Arcs:
     ends = np.concatenate([tail, head])
     order = np.argsort(ends, kind="stable")
     start = np.searchsorted(ends[order], np.arange(n + 1))
-    edge, is_back = order % n_edges, order >= n_edges
-    other = np.concatenate([head, tail])[order]
-    sign = np.where(is_back, -1, 1)
+    edge, is_back = (order % n_edges).astype(np.uint32), order >= n_edges
+    other = np.concatenate([head, tail])[order].astype(np.uint32)
+    sign = np.where(is_back, -1, 1).astype(np.int8)
     return kernel.Arcs(start, other, edge, sign, network.length[edge])
 
 

@@ -16,9 +16,9 @@ class Arcs(NamedTuple):
     """Every edge out of either end, by nodes."""
 
     start: np.ndarray  # (N + 1,) int64, where the arcs out of a node begin
-    other: np.ndarray  # (2 M,) int64, where they end
-    edge: np.ndarray  # (2 M,) int64
-    sign: np.ndarray  # (2 M,) int64, 1 from the edge's tail to its head, else -1
+    other: np.ndarray  # (2 M,) uint32, where they end
+    edge: np.ndarray  # (2 M,) uint32
+    sign: np.ndarray  # (2 M,) int8, 1 from the edge's tail to its head, else -1
     length: np.ndarray  # (2 M,) int64
 
 
