@@ -44,8 +44,11 @@ def lower_bound(
     """Return the dual value of f and its c-transform."""
     slope = _slope(problem, f, is_flow)
     if slope <= _STEEP or (is_flow and isinstance(problem.geometry, Points)):
-        # f and -f are feasible, or would be if f were less by that factor.
+        # f and -f are feasible, or would be if f were less by that factor. No pair is
+        # violated by more than its distance times the excess of the slope.
         off = 0.0 if g is None else max(float(np.max(g + f)), 0.0)
+        if slope > _STEEP and g is not None:
+            off += (slope - 1) * problem.geometry.largest
         f = f / max(slope, 1.0)
         return _dual_value(problem, f, -f, off, by_row=False)
     if isinstance(problem.geometry, Pixels):

@@ -48,7 +48,8 @@ class Certificate:
         ``|plan 1 - a|_1 + |planᵀ 1 - b|_1`` of the plan as given, in mass.
     dual_violation : float
         Largest ``f[i] + g[j] - cost[i, j]`` of the potentials as given, in cost
-        units; 0 if feasible, and 0 where no g was given.
+        units; 0 if feasible, and 0 where no g was given. Of a flow, whose potentials
+        are looked at edge by edge, a bound of it.
     rounding : float
         What float64 can hide between `lower` and `upper`, cost × mass: a few
         units in the last place of the terms summed, and the potentials times the
