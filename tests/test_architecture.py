@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -602,6 +603,15 @@ def test_public_names_are_frozen():
         value = getattr(otdist, name)
         assert value.__doc__, f"{name} has no docstring"
     assert isinstance(otdist.__version__, str)
+
+
+def test_every_folder_is_shipped():
+    root = PACKAGE.parent / "pyproject.toml"
+    if not root.exists():
+        pytest.skip("otdist is installed without its sources")
+    shipped = tomllib.loads(root.read_text())["tool"]["setuptools"]["packages"]
+    folders = {path.parent.relative_to(PACKAGE.parent) for path in FILES}
+    assert sorted(".".join(folder.parts) for folder in folders) == sorted(shipped)
 
 
 def test_py_typed_is_there():
