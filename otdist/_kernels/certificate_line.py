@@ -6,6 +6,7 @@ longest arc and Strassen's theorem.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -20,6 +21,19 @@ from otdist._kernels.certificate_minima import (
 _EPS = 2.0**-52
 # Part of the mass that is rounding of the weights, for p = inf.
 _SLACK = 1e-12
+
+
+class Pair(NamedTuple):
+    """One pair, and the coupling that is claimed for it."""
+
+    x: np.ndarray  # (n,) float64, sorted
+    y: np.ndarray  # (m,) float64, sorted
+    a: np.ndarray  # (n,) float64
+    b: np.ndarray  # (m,) float64, to be multiplied by `factor`
+    factor: float
+    rows: np.ndarray  # (arcs,) int32
+    columns: np.ndarray  # (arcs,) int32
+    mass: np.ndarray  # (arcs,) float64
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
@@ -51,74 +65,77 @@ def line_bounds(
     ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``; its claim is ``n_arcs[k]`` arcs
     and the potential ``f[k]``. To ``out[k]`` go lower bound, cost of the arcs, rounding
     that may be between them, marginal error, mass, and the largest cost of the points.
-    All are NaN where points are not sorted, or arcs, masses or potentials not as they
-    must be. `sums` (2, n + m), `sides` (3, n), `best` (m,) and
-    `spare` (m,) int64 are scratch.
+    Nothing is written where points are not sorted, or arcs, masses or potentials not as
+    they must be. `sums` (2, n + m), `sides` (3, n), `best` (m,) and `spare` (m,) int64
+    are scratch.
     """
-    n = x.shape[1]
     for k in range(n_arcs.size):
-        out[k] = np.nan
-        points_x, points_y = x[which[0, k]], y[which[1, k]]
-        weights_a, weights_b = a[which[2, k]], b[which[3, k]]
-        if not (_is_sorted(points_x) and _is_sorted(points_y)):
-            continue
-        start, stop = min(points_x[0], points_y[0]), max(points_x[-1], points_y[-1])
-        if period > 0.0 and not -0.5 * period <= start <= stop <= 0.5 * period:
-            continue
         if not 0 < n_arcs[k] <= rows.shape[1]:
             continue
-        arcs = n_arcs[k]
-        if not _add_up(rows[k, :arcs], columns[k, :arcs], mass[k, :arcs], sums, n):
-            continue
-        off = sums[0]
-        error, total = _error(weights_a, 1.0, off[:n], sums[1, :n])
-        error += _error(weights_b, factor[k], off[n:], sums[1, n:])[0]
-        out[k, 3], out[k, 4] = error, total
-        longest = stop - start
-        if period > 0.0:
-            longest = _longest_arc(points_x, points_y, longest, period)
-        out[k, 5] = longest if p == np.inf else longest**p
-        if p == np.inf:
-            _bound_longest(
-                points_x,
-                points_y,
-                weights_a,
-                weights_b,
-                factor[k],
-                rows[k, :arcs],
-                columns[k, :arcs],
-                mass[k, :arcs],
-                total,
-                out[k],
-            )
-            continue
-        # Atoms without mass constrain nothing.
-        known = sides[0]
-        for i in range(n):
-            known[i] = f[k, i] if weights_a[i] > 0.0 else -np.inf
-        if period > 0.0:
-            minima_around(points_x, known, points_y, period, p, spare, best)
-        elif p == 1.0:
-            nearest_sums(points_x, known, points_y, sides[1:], spare, best)
-        else:
-            monotone_minima(points_x, known, points_y, p, spare, best)
-        _bound_sum(
-            points_x,
-            points_y,
-            weights_a,
-            weights_b,
+        used = slice(0, n_arcs[k])
+        pair = Pair(
+            x[which[0, k]],
+            y[which[1, k]],
+            a[which[2, k]],
+            b[which[3, k]],
             factor[k],
-            p,
-            period,
-            rows[k, :arcs],
-            columns[k, :arcs],
-            mass[k, :arcs],
-            f[k],
-            off,
-            best,
-            total,
-            out[k],
+            rows[k, used],
+            columns[k, used],
+            mass[k, used],
         )
+        _bound(pair, f[k], p, period, sums, sides, best, spare, out[k])
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _bound(
+    pair: Pair,
+    f: np.ndarray,
+    p: float,
+    period: float,
+    sums: np.ndarray,
+    sides: np.ndarray,
+    best: np.ndarray,
+    spare: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Certify one pair."""
+    x, y, n = pair.x, pair.y, pair.x.size
+    if not (_is_sorted(x) and _is_sorted(y)):
+        return
+    start, stop = min(x[0], y[0]), max(x[n - 1], y[y.size - 1])
+    if period > 0.0 and not -0.5 * period <= start <= stop <= 0.5 * period:
+        return
+    if not _add_up(pair, sums):
+        return
+    off = sums[0]
+    error, total = _error(pair.a, 1.0, off[:n], sums[1, :n])
+    error += _error(pair.b, pair.factor, off[n:], sums[1, n:])[0]
+    longest = stop - start
+    if period > 0.0:
+        longest = _longest_arc(x, y, longest, period)
+    if p == np.inf:
+        out[3], out[4], out[5] = error, total, longest
+        _bound_longest(pair, total, out)
+        return
+    out[3], out[4], out[5] = error, total, longest**p
+    # Atoms without mass constrain nothing.
+    known = sides[0]
+    for i in range(n):
+        known[i] = f[i] if pair.a[i] > 0.0 else -np.inf
+    if period > 0.0:
+        minima_around(x, known, y, period, p, spare, best)
+    elif p == 1.0:
+        nearest_sums(x, known, y, sides[1], sides[2], spare, best)
+    else:
+        monotone_minima(x, known, y, p, spare, best)
+    _bound_sum(pair, f, p, period, off, best, total, out)
 
 
 @njit(
@@ -144,16 +161,17 @@ def _is_sorted(points: np.ndarray) -> bool:
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _add_up(
-    rows: np.ndarray, columns: np.ndarray, mass: np.ndarray, sums: np.ndarray, n: int
-) -> bool:
+def _add_up(pair: Pair, sums: np.ndarray) -> bool:
     """Write the marginals of arcs; False if some are no arcs, or carry no mass.
 
     Of many arcs, in two parts: multiples of 2**-52 of the total, which add up exactly,
     and what is left of each mass. Equal masses would all round the same way.
     """
-    m = sums.shape[1] - n
-    sums[:] = 0.0
+    rows, columns, mass = pair.rows, pair.columns, pair.mass
+    n, m = pair.x.size, pair.y.size
+    for i in range(n + m):
+        sums[0, i] = 0.0
+        sums[1, i] = 0.0
     total = 0.0
     for k in range(mass.size):
         i, j = rows[k], columns[k]
@@ -253,20 +271,12 @@ _BLOCK_ROUNDING = 8 * _EPS
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _paid(
-    x: np.ndarray,
-    y: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    mass: np.ndarray,
-    p: float,
-    period: float,
-) -> float:
+def _paid(pair: Pair, start: int, stop: int, p: float, period: float) -> float:
     """Return the cost of a block of arcs."""
     total = 0.0
-    for k in range(mass.size):
-        distance = _distance(x[rows[k]], y[columns[k]], period)
-        total += mass[k] * to_power(distance, p)
+    for k in range(start, stop):
+        x, y = pair.x[pair.rows[k]], pair.y[pair.columns[k]]
+        total += pair.mass[k] * to_power(_distance(x, y, period), p)
     return total
 
 
@@ -330,28 +340,20 @@ def _balance(
     no_cfunc_wrapper=True,
 )
 def _bound_sum(
-    x: np.ndarray,
-    y: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    factor: float,
+    pair: Pair,
+    f: np.ndarray,
     p: float,
     period: float,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    mass: np.ndarray,
-    f: np.ndarray,
     off: np.ndarray,
     best: np.ndarray,
     total: float,
     out: np.ndarray,
 ) -> None:
     """Write the dual value, the cost of the arcs and the rounding between them."""
-    n = x.size
+    a, b, factor, n = pair.a, pair.b, pair.factor, pair.x.size
     upper, lost = 0.0, 0.0
-    for start in range(0, mass.size, _BLOCK):
-        part = slice(start, min(start + _BLOCK, mass.size))
-        term = _paid(x, y, rows[part], columns[part], mass[part], p, period)
+    for start in range(0, pair.mass.size, _BLOCK):
+        term = _paid(pair, start, min(start + _BLOCK, pair.mass.size), p, period)
         new = upper + term
         kept = new - upper
         lost += (upper - (new - kept)) + (term - kept)
@@ -369,7 +371,6 @@ def _bound_sum(
     hidden += _BLOCK_ROUNDING * (size_a + factor * size_b + upper)
     hidden += weighted_a + weighted_b
     if not (abs(lower) < np.inf and hidden < np.inf):
-        out[:] = np.nan
         return
     out[0], out[1], out[2] = lower, upper, hidden
 
@@ -382,26 +383,15 @@ def _bound_sum(
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _bound_longest(
-    x: np.ndarray,
-    y: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    factor: float,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    mass: np.ndarray,
-    total: float,
-    out: np.ndarray,
-) -> None:
+def _bound_longest(pair: Pair, total: float, out: np.ndarray) -> None:
     """Write bounds of the longest distance, as `_bottleneck` finds them."""
-    slack, upper = _SLACK * total, 0.0
-    for k in range(mass.size):
-        if mass[k] > slack / (x.size + y.size):
-            upper = max(upper, abs(x[rows[k]] - y[columns[k]]))
+    x, y, slack, upper = pair.x, pair.y, _SLACK * total, 0.0
+    for k in range(pair.mass.size):
+        if pair.mass[k] > slack / (x.size + y.size):
+            upper = max(upper, abs(x[pair.rows[k]] - y[pair.columns[k]]))
     lower = max(
-        _longest_crossing(x, a, 1.0, y, b, factor, slack),
-        _longest_crossing(y, b, factor, x, a, 1.0, slack),
+        _longest_crossing(x, pair.a, 1.0, y, pair.b, pair.factor, slack),
+        _longest_crossing(y, pair.b, pair.factor, x, pair.a, 1.0, slack),
     )
     out[0], out[1], out[2] = min(lower, upper), upper, 0.0
 

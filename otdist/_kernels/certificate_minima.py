@@ -33,18 +33,18 @@ def nearest_sums(
     x: np.ndarray,
     f: np.ndarray,
     y: np.ndarray,
-    spare: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
     where: np.ndarray,
     best: np.ndarray,
 ) -> None:
     """Write ``min_i |x[i] - y[j]| - f[i]``; `where` (m,) int64 is scratch.
 
-    `spare` (2, n) takes the same minimum at the points x, over atoms to the left and to
-    the right. It moves from point to point by what is between them: an offset common
-    to all points costs no digits.
+    `left` and `right` (n,) take the same minimum at the points x, over atoms to the left
+    and to the right. It moves from point to point by what is between them: an offset
+    common to all points costs no digits.
     """
     n, i = x.size, 0
-    left, right = spare[0], spare[1]
     from_left, from_right = np.inf, np.inf
     last_left, last_right = x[0], x[n - 1]
     for k in range(n):
@@ -62,7 +62,9 @@ def nearest_sums(
         where[j] = i
         i += passed
         j += not passed
-    where[j:] = n
+    while j < y.size:
+        where[j] = n
+        j += 1
     for j in range(y.size):
         # Beyond either end its nearest x stands in for the one that is missing: that
         # minimum over fewer atoms is found on the other side, and is no smaller there.
