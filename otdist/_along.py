@@ -1,4 +1,4 @@
-"""Distances of many pairs of measures on the line, along an axis, in one call.
+"""Distances of many pairs of measures on line or circle, along an axis, in one call.
 
 Points are sorted, pairs are coupled and certified by compiled passes. What those refuse,
 bad input above all, goes to the path for one pair, which also words the message.
@@ -13,18 +13,28 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist._errors import InputError, NotCertifiedError
+from otdist._geometry.circle import reduced
 from otdist._ground import require_metric
 from otdist._line_bounds import Claims, LineBounds, Measures
 from otdist._problem import warn_if_histograms
 from otdist._typing import ArrayLike, FloatArray, IntArray, Metric
-from otdist._validate import as_axis, as_float64, as_jobs, as_order, sum_tolerance
+from otdist._validate import (
+    as_axis,
+    as_float64,
+    as_jobs,
+    as_order,
+    as_period,
+    sum_tolerance,
+)
 
 # Rows up to this length are sorted by NumPy, which has vector instructions for them.
 _LONG = 1 << 12
 # Points of both sides from which one pair is worth compiled passes.
 _COMPILED_FROM = 20_000
-# Arcs of one compiled call: what it writes stays in the second-level cache.
+# Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
+# Places that the median on a circle needs besides.
+_PARTS = 1 << 10
 # The relative gap below which a value counts as proved, as in `solve`.
 _TOL = 1e-9
 _EPS = float(np.finfo(float).eps)
@@ -71,24 +81,30 @@ class Lanes(NamedTuple):
     n_jobs: int
     normalize: bool
     concave: bool = False
+    period: float | None = None  # of a circle; None is the line
 
 
-def require_line(metric: Metric, method: str) -> None:
-    """Raise for options that have no meaning along an axis."""
-    if not isinstance(metric, str) or metric == "sqeuclidean":
+def require_lanes(metric: Metric, method: str, period: float | None) -> None:
+    """Raise for options that have no meaning for numbers along an axis."""
+    if period is None and (not isinstance(metric, str) or metric == "sqeuclidean"):
         raise InputError(
             "with axis= points are on the line, where the cost is |x - y| ** p; got"
             f" metric={metric!r}"
         )
     require_metric(metric, 1.0)
-    if method not in ("auto", "line"):
-        raise InputError(f"with axis= the method is 'line', got {method!r}")
+    own = "line" if period is None else "circle"
+    if method not in ("auto", own):
+        raise InputError(f"with axis= the method is {own!r}, got {method!r}")
 
 
-def is_long_line(
-    points: tuple[Any, Any], masses: tuple[Any, Any], metric: Metric, method: str
+def is_worth_compiling(
+    points: tuple[Any, Any],
+    masses: tuple[Any, Any],
+    metric: Metric,
+    method: str,
+    period: float | None,
 ) -> bool:
-    """Whether arrays are a pair on the line, so large that compiled passes pay."""
+    """Whether arrays are a pair of numbers, so large that compiled passes pay."""
     n_points = 0
     for x, a in zip(points, masses, strict=True):
         if not isinstance(x, np.ndarray) or x.ndim != 1 or x.size == 0:
@@ -96,6 +112,8 @@ def is_long_line(
         if a is not None and np.shape(a) != x.shape:
             return False
         n_points += x.size
+    if period is not None:
+        return method in ("auto", "circle")
     is_known = metric in ("euclidean", "cityblock", "chebyshev")
     return n_points >= _COMPILED_FROM and is_known and method in ("auto", "line")
 
@@ -114,6 +132,7 @@ def distances_along(
     `one` returns the distance of one pair, by another path, or words what is wrong.
     """
     p, n_jobs = as_order(options.p, options.concave), as_jobs(options.n_jobs)
+    period = 0.0 if options.period is None else as_period(options.period)
     sides = _side("x", x, "a", a, axis), _side("y", y, "b", b, axis)
     try:
         lanes = np.broadcast_shapes(*sides[0].shapes(), *sides[1].shapes())
@@ -124,19 +143,27 @@ def distances_along(
             f" {', '.join(map(str, shapes))}"
         ) from None
     values = np.full(math.prod(lanes), np.nan)
-    if p >= 1 and len(values) and _are_finite(sides):
-        _warn_if_histograms(sides, lanes)
+
+    def alone(k: int) -> float:
+        pair = zip(*(side.pick(lanes, k) for side in sides), strict=True)
+        (points_x, points_y), masses = pair
+        return _alone(one, points_x, points_y, masses, lanes, k)
+
+    is_compiled = 1 <= p < math.inf or (p == math.inf and period == 0)
+    if is_compiled and len(values):
+        for k in _unusable(sides, lanes):
+            alone(int(k))  # says what is wrong
+        if period == 0:
+            _warn_if_histograms(sides, lanes)
 
         def laid_out(side: Side) -> Rows:
-            return Rows.of(side, lanes, options.normalize)
+            return Rows.of(side, lanes, options.normalize, period)
 
         rows = _both(laid_out, sides, n_jobs)
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
-        values = _certified(rows, tolerance, p, len(values), n_jobs)
+        values = _certified(rows, tolerance, (p, period), len(values), n_jobs)
     for k in np.flatnonzero(np.isnan(values)):
-        pair = zip(*(side.pick(lanes, int(k)) for side in sides), strict=True)
-        (points_x, points_y), masses = pair
-        values[k] = _alone(one, points_x, points_y, masses, lanes, int(k))
+        values[k] = alone(int(k))
     return values.reshape(lanes) if lanes else float(values[0])
 
 
@@ -170,14 +197,17 @@ def _warn_if_histograms(sides: tuple[Side, Side], lanes: tuple[int, ...]) -> Non
         warn_if_histograms(x[:, None], y[:, None])
 
 
-def _are_finite(sides: tuple[Side, Side]) -> bool:
-    """Whether all points are finite and all masses, too, are >= 0."""
+def _unusable(sides: tuple[Side, Side], lanes: tuple[int, ...]) -> IntArray:
+    """Return the pairs that have a number which is not finite, or a negative mass."""
+    bad = np.zeros(lanes, dtype=bool)
     for points, masses, _dtype in sides:
-        if not np.isfinite(points).all():
-            return False
-        if masses is not None and not ((masses >= 0) & (masses < np.inf)).all():
-            return False
-    return True
+        checks = [np.isfinite(points)]
+        if masses is not None:
+            checks.append((masses >= 0) & (masses < np.inf))
+        for good in checks:
+            if not good.all():
+                bad |= ~good.all(axis=-1)
+    return np.flatnonzero(bad)
 
 
 def _alone(
@@ -223,10 +253,16 @@ class Sorted(NamedTuple):
 
     @classmethod
     def of(
-        cls, points: FloatArray, masses: FloatArray | None, normalize: bool
+        cls,
+        points: FloatArray,
+        masses: FloatArray | None,
+        normalize: bool,
+        period: float,
     ) -> Sorted:
         """Sort rows; NumPy and the kernels let other threads run meanwhile."""
         n = points.shape[1]
+        if period > 0:
+            points = reduced(points, period)
         if masses is None:
             points = np.sort(points, axis=1) if n < _LONG else _by_radix(points)[1]
             return cls(points, np.full((1, n), 1.0 / n), np.ones(1))
@@ -250,12 +286,15 @@ class Rows(NamedTuple):
     points: FloatArray  # (K, n)
     masses: FloatArray | None  # (K, n)
     normalize: bool
+    period: float
     shared: Sorted | None
     of_points: IntArray | None  # (pairs,): the row of each pair
     of_masses: IntArray | None
 
     @classmethod
-    def of(cls, side: Side, lanes: tuple[int, ...], normalize: bool) -> Rows:
+    def of(
+        cls, side: Side, lanes: tuple[int, ...], normalize: bool, period: float
+    ) -> Rows:
         """Lay out the measures; `lanes` is the shape of all pairs."""
         n = side.points.shape[-1]
         joint = np.broadcast_shapes(*side.shapes())
@@ -266,12 +305,12 @@ class Rows(NamedTuple):
             masses = np.ascontiguousarray(masses)
         points = np.ascontiguousarray(points.reshape(-1, n))
         if joint == lanes:
-            return cls(points, masses, normalize, None, None, None)
-        shared = Sorted.of(points, masses, normalize)
+            return cls(points, masses, normalize, period, None, None, None)
+        shared = Sorted.of(points, masses, normalize, period)
         rows = np.arange(math.prod(joint)).reshape(joint)
         of_points = np.broadcast_to(rows, lanes).reshape(-1)
         of_masses = np.zeros_like(of_points) if masses is None else of_points
-        return cls(points, masses, normalize, shared, of_points, of_masses)
+        return cls(points, masses, normalize, period, shared, of_points, of_masses)
 
     def part(self, start: int, stop: int) -> tuple[Sorted, IntArray, IntArray]:
         """Return measures, and which of them have the points and the masses of pairs."""
@@ -281,7 +320,8 @@ class Rows(NamedTuple):
             return self.shared, self.of_points[start:stop], self.of_masses[start:stop]
         own = np.arange(stop - start)
         masses = None if self.masses is None else self.masses[start:stop]
-        found = Sorted.of(self.points[start:stop], masses, self.normalize)
+        rows = self.points[start:stop]
+        found = Sorted.of(rows, masses, self.normalize, self.period)
         return found, own, np.zeros_like(own) if masses is None else own
 
 
@@ -319,13 +359,21 @@ def _by_radix(points: FloatArray) -> tuple[IntArray, FloatArray]:
 
 
 def _certified(
-    sides: tuple[Rows, Rows], tolerance: float, p: float, n_pairs: int, n_jobs: int
+    sides: tuple[Rows, Rows],
+    tolerance: float,
+    cost: tuple[float, float],
+    n_pairs: int,
+    n_jobs: int,
 ) -> FloatArray:
-    """Return the distances, NaN for pairs that are refused or not proved."""
+    """Return the distances, NaN for pairs that are refused or not proved.
+
+    `cost` is the order and the period.
+    """
+    p, period = cost
     n, m = (side.points.shape[1] for side in sides)
     length = max(1, min(_CHUNK // (n + m), n_pairs))
     n_parts = min(n_jobs, -(-n_pairs // length))
-    proof = LineBounds(n, m, p, n_pairs)
+    proof = LineBounds(n, m, p, n_pairs, period)
     # One pair leaves a thread for each of its sides.
     n_threads = n_jobs if n_pairs == 1 else 1
 
@@ -337,7 +385,7 @@ def _certified(
             stop = min(start + length, last)
             parts = _both(lambda side: side.part(start, stop), sides, n_threads)  # noqa: B023
             measures = _measures(*parts, tolerance)
-            proof.add(start, measures, _claims(measures, p, buffers), scratch)
+            proof.add(start, measures, _claims(measures, cost, buffers), scratch)
 
     if n_parts == 1:
         work(0)
@@ -377,6 +425,9 @@ class _Buffers(NamedTuple):
     claims: Claims
     g: FloatArray
     levels: tuple[IntArray, IntArray]
+    # What the circle takes besides.
+    ahead: IntArray
+    spare: FloatArray
 
     @classmethod
     def of(cls, n: int, m: int, length: int) -> _Buffers:
@@ -387,16 +438,27 @@ class _Buffers(NamedTuple):
             np.empty(length, np.int64),
             np.zeros((length, n)),
         )
-        levels = np.empty(n, np.int64), np.empty(m, np.int64)
-        return cls(claims, np.empty((length, m)), levels)
+        return cls(
+            claims,
+            np.empty((length, m)),
+            (np.empty(n, np.int64), np.empty(m, np.int64)),
+            np.empty(n + m, np.int64),
+            np.empty(n + m + _PARTS),
+        )
 
 
-def _claims(measures: Measures, p: float, buffers: _Buffers) -> Claims:
-    """Couple some of the pairs."""
-    from otdist._kernels.line import couple
-
+def _claims(measures: Measures, cost: tuple[float, float], buffers: _Buffers) -> Claims:
+    """Couple some of the pairs; `cost` is the order and the period."""
     length = len(measures.factor)
-    claims, g = buffers.claims.first(length), buffers.g[:length]
+    claims, (p, period) = buffers.claims.first(length), cost
     with np.errstate(all="ignore"):  # for where compilation is off
-        couple(*measures, p, *buffers.levels, *claims, g)
+        if period == 0:
+            from otdist._kernels.line import couple
+
+            couple(*measures, p, *buffers.levels, *claims, buffers.g[:length])
+        else:
+            from otdist._kernels.circle import couple_around
+
+            scratch = *buffers.levels, buffers.ahead, buffers.spare
+            couple_around(*measures, p, period, *scratch, *claims)
     return claims

@@ -49,6 +49,8 @@ _LARGEST_BLUR = 1e-9
 _LARGEST_ROUNDING = 1e-12
 # Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
 _COMPILED_ENTRIES = 1 << 27
+# Masses from which on a sum of them is worth two passes.
+_LONG_SUM = 1000
 _EPS = float(np.finfo(float).eps)
 
 
@@ -470,5 +472,14 @@ def _total(terms: FloatArray) -> float:
 
 
 def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
-    """Add up masses by index; an empty plan sums to 0.0, not to integers."""
-    return np.bincount(index, mass, size).astype(np.float64, copy=False)
+    """Add up masses by index; an empty plan sums to 0.0, not to integers.
+
+    Of many masses, parts that are multiples of 2**-52 of the total, and add up exactly,
+    go apart from what is left of each: equal masses would all round the same way.
+    """
+    if len(mass) < _LONG_SUM:
+        return np.bincount(index, mass, size).astype(np.float64, copy=False)
+    shift = math.ldexp(1.5, math.frexp(float(mass.sum()))[1])
+    high = (mass + shift) - shift
+    sums = np.bincount(index, high, size) + np.bincount(index, mass - high, size)
+    return sums.astype(np.float64, copy=False)

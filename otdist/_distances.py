@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Literal, overload
 
-from otdist._along import Lanes, distances_along, is_long_line, require_line
+from otdist._along import Lanes, distances_along, is_worth_compiling, require_lanes
 from otdist._debiased import Options, divergence
 from otdist._errors import NotCertifiedError
 from otdist._problem import Problem
 from otdist._result import Gradients, Result
 from otdist._solve import EXACT_TOL, solve
+from otdist._to_uniform import distances_to_uniform, require_arcs
 from otdist._typing import ArrayLike, FloatArray, Metric
 
 
 @overload
 def wasserstein_distance(
     x: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | Literal["uniform"],
     a: ArrayLike | None = None,
     b: ArrayLike | None = None,
     *,
@@ -25,6 +26,7 @@ def wasserstein_distance(
     method: str = "auto",
     normalize: bool = False,
     concave: bool = False,
+    period: float | None = None,
     axis: None = None,
     n_jobs: int = 1,
     progress: bool = False,
@@ -34,7 +36,7 @@ def wasserstein_distance(
 @overload
 def wasserstein_distance(
     x: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | Literal["uniform"],
     a: ArrayLike | None = None,
     b: ArrayLike | None = None,
     *,
@@ -43,6 +45,7 @@ def wasserstein_distance(
     method: str = "auto",
     normalize: bool = False,
     concave: bool = False,
+    period: float | None = None,
     axis: int,
     n_jobs: int = 1,
     progress: bool = False,
@@ -51,7 +54,7 @@ def wasserstein_distance(
 
 def wasserstein_distance(
     x: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | Literal["uniform"],
     a: ArrayLike | None = None,
     b: ArrayLike | None = None,
     *,
@@ -60,6 +63,7 @@ def wasserstein_distance(
     method: str = "auto",
     normalize: bool = False,
     concave: bool = False,
+    period: float | None = None,
     axis: int | None = None,
     n_jobs: int = 1,
     progress: bool = False,
@@ -74,8 +78,9 @@ def wasserstein_distance(
     x : array_like (n, d) or (n,)
         Points of the first measure; a 1-D array is points on the line, not a
         histogram (for that, see `emd`).
-    y : array_like (m, d) or (m,)
-        Points of the second measure.
+    y : array_like (m, d) or (m,), or "uniform"
+        Points of the second measure. With a period, ``"uniform"`` is the uniform law
+        on the circle, with the mass of the first.
     a, b : array_like (n,), (m,), optional
         Masses, >= 0 and of one sum; uniform probabilities by default.
     p : float, default 1
@@ -89,8 +94,11 @@ def wasserstein_distance(
     concave : bool, default False
         Take 0 < p < 1, on the line only: the least cost of ``|x - y| ** p``, of which
         no root is taken. In units of distance ** p, and a metric between measures.
+    period : float, optional
+        Circumference of a circle that x and y are positions on, see
+        `Problem.on_circle`.
     axis : int, optional
-        Many pairs on the line at once: the points of a measure lie along this axis
+        Many pairs on the line or the circle at once: the points of a measure lie along this axis
         of x and of y, their masses along that of a and b, and the other axes are
         pairs, which broadcast as in NumPy.
     n_jobs : int, default 1
@@ -129,26 +137,40 @@ def wasserstein_distance(
     >>> wasserstein_distance([0, 1], [0, 1], [3, 1], [2, 2], normalize=True)
     0.25
 
+    Half an hour from a quarter to midnight to a quarter past:
+
+    >>> wasserstein_distance([23.75], [0.25], period=24)
+    0.5
+
     A measure against each of three others:
 
     >>> wasserstein_distance([0, 2], [[0, 2], [0, 4], [5, 7]], axis=-1)
     array([0., 1., 5.])
     """
+    if period is not None:
+        require_arcs(metric, concave)
+    if isinstance(y, str):
+        return distances_to_uniform(x, y, a, b, axis, p, period, normalize)
 
     def one(
         x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None
     ) -> float:
-        problem = Problem(
-            x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave
-        )
+        if period is None:
+            problem = Problem(
+                x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave
+            )
+        else:
+            problem = Problem.on_circle(
+                x, y, a, b, period=period, p=p, normalize=normalize
+            )
         result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
         return proved(result).distance
 
-    lanes = Lanes(p, n_jobs, normalize, concave)
+    lanes = Lanes(p, n_jobs, normalize, concave, period)
     if axis is not None:
-        require_line(metric, method)
+        require_lanes(metric, method, period)
         return distances_along(x, y, a, b, axis, lanes, one)
-    if is_long_line((x, y), (a, b), metric, method):
+    if is_worth_compiling((x, y), (a, b), metric, method, period):
         return float(distances_along(x, y, a, b, 0, lanes, one))
     return one(x, y, a, b)
 

@@ -95,7 +95,7 @@ def circle_geometry(x: FloatArray, y: FloatArray, period: float, p: float) -> Ge
         period,
         p,
     )
-    if not 1e-280 < circle.largest < 1e300:
+    if not (circle.largest == 0 or 1e-280 < circle.largest < 1e300):
         raise InputError(
             f"distances to the power {p:g} reach {circle.largest:.3g}, outside what"
             " float64 holds well; divide positions and period by a constant and"

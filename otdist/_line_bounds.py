@@ -1,4 +1,4 @@
-"""Certificates of couplings on the line, compiled: of many pairs, or of a large one.
+"""Certificates of couplings on line and circle, compiled: many pairs, or a large one.
 
 Part of the checker: what `_certify` does for one problem, with nothing of any solver.
 """
@@ -74,16 +74,26 @@ Scratch: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, IntArray]
 
 
 class LineBounds:
-    """Bounds of the optimal values of pairs, some pairs at a time, p >= 1."""
+    """Bounds of the optimal values of pairs, some pairs at a time, p >= 1.
 
-    def __init__(self, n: int, m: int, p: float, n_pairs: int) -> None:
-        self._shape, self._p = (n, m), p
+    On a circle for a period that is not 0, with positions within half of it of 0.
+    """
+
+    def __init__(
+        self, n: int, m: int, p: float, n_pairs: int, period: float = 0.0
+    ) -> None:
+        self._shape, self._cost = (n, m), (p, period)
         self._found = np.full((n_pairs, 6), np.nan)
 
     def scratch(self) -> Scratch:
         """Return what a thread needs for itself."""
         n, m = self._shape
-        return np.empty(n + m), np.empty((2, n)), np.empty(m), np.empty(m, np.int64)
+        return (
+            np.empty((2, n + m)),
+            np.empty((3, n)),
+            np.empty(m),
+            np.empty(m, np.int64),
+        )
 
     def add(
         self,
@@ -97,7 +107,9 @@ class LineBounds:
 
         found = self._found[start : start + len(claims.n_arcs)]
         with np.errstate(all="ignore"):  # for where compilation is off
-            certificate_line.line_bounds(*measures, self._p, *claims, *scratch, found)
+            certificate_line.line_bounds(
+                *measures, *self._cost, *claims, *scratch, found
+            )
 
     def bounds(self) -> Bounds:
         """Return what is proved of all pairs."""

@@ -105,7 +105,14 @@ def completed(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
 
 
 def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
-    return np.bincount(index, mass, size).astype(np.float64, copy=False)
+    """Add up masses by index: multiples of a unit, exactly, and what is left of each.
+
+    Sums of many equal masses would all round the same way.
+    """
+    shift = math.ldexp(1.5, math.frexp(float(mass.sum()))[1])
+    high = (mass + shift) - shift
+    sums = np.bincount(index, high, size) + np.bincount(index, mass - high, size)
+    return sums.astype(np.float64, copy=False)
 
 
 def shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:

@@ -282,7 +282,7 @@ class Structured:
         0.5
         """
         order = _validate.as_order(p)
-        length = _validate.as_inside("period", period, 0, np.inf, "a positive length")
+        length = _validate.as_period(period)
         first, second = _validate.as_positions("x", x), _validate.as_positions("y", y)
         geometry = circle_geometry(first, second, length, order)
         of = ("point of x", "point of y")

@@ -71,7 +71,7 @@ def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
 
 
 def _circle_minimum(circle: Circle, f: FloatArray) -> FloatArray:
-    from otdist._kernels.certificate_line import circle_minimum
+    from otdist._kernels.certificate_minima import circle_minimum
 
     x, y = circle.x[circle.by_x], circle.y[circle.by_y]
     ordered, best = np.empty((2, len(y)))

@@ -374,6 +374,11 @@ def as_order(p: Any, concave: Any = False) -> float:
     return order
 
 
+def as_period(period: Any) -> float:
+    """Return the circumference of a circle."""
+    return as_inside("period", period, 0, math.inf, "a positive length")
+
+
 def as_vector(name: str, value: Any, n: int) -> FloatArray:
     """Return numbers (n,); NaN and inf pass."""
     array = as_float64(name, value)

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     # The kernel files that others may use. Numba's cache of those misses changes in
     # them: see CONTRIBUTING.md. The checker's kernel shares nothing with any.
     "_kernels": {
+        "_kernels.certificate_minima",  # of checkers by checkers only, see below
         "_kernels.simd",
         "_kernels.levels",
         "_kernels.costs",
@@ -68,7 +69,7 @@ MAY_IMPORT = {
     | {
         "_kernels.certificate",
         "_kernels.certificate_grid",
-        "_kernels.certificate_line",
+        "_kernels.certificate_minima",
     },
     "_marginals": GEOMETRY
     | {"_plan", "_transform", "_kernels.certificate", "_kernels.certificate_grid"},
@@ -146,11 +147,14 @@ MAY_IMPORT = {
     # Solves and certifies many pairs at once; what it refuses goes to `_solve`.
     "_along": {
         "_ground",
+        "_kernels.circle",
         "_kernels.line",
         "_line_bounds",
         "_problem",
         "_validate",
-    },
+    }
+    | GEOMETRY,
+    "_to_uniform": {"_result", "_validate"} | GEOMETRY,
     "_align": {"_validate"},
     "_rays": set(),
     "_critics": {"_critics", "_problem", "_solve"} | GEOMETRY,
@@ -369,6 +373,7 @@ def test_only_the_problem_and_the_entry_points_validate():
         "_separation",
         "_solve",
         "_structures",
+        "_to_uniform",
         "gaussian",
         "samples",
         "sliced",
@@ -452,6 +457,14 @@ GOOD = (
 def test_the_kernel_check_finds_planted_faults(source, fault):
     assert any(fault in found for found in kernel_faults(source)), source
     assert kernel_faults(GOOD) == []
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
+def test_kernels_of_checkers_and_of_solvers_share_nothing(path):
+    used = {module for module, _ in imports_of(path.read_text())}
+    ours = {module for module in used if module.startswith("otdist.")}
+    of_checkers = {module for module in ours if "certificate" in module}
+    assert of_checkers == (ours if path.stem.startswith("certificate") else set())
 
 
 def test_every_kernel_file_is_checked():

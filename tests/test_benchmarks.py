@@ -77,6 +77,7 @@ def test_every_module_is_covered():
         for name in (
             "bottleneck",
             "certificate",
+            "circle",
             "coverage",
             "critics",
             "divergences",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import oracles
 import pytest
-from checks import assert_brackets
+from checks import assert_brackets, assert_proved, cost_of
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,6 +151,18 @@ def test_bad_input_names_the_pair(spoil, message):
             wasserstein_distance(**pair, axis=-1)
 
 
+def test_a_bad_pair_is_found_before_any_is_solved(monkeypatch):
+    x = np.zeros((1000, 3))
+    x[999, 1] = np.nan
+
+    def refuse(*arguments, **options):
+        raise AssertionError("solved")
+
+    monkeypatch.setattr("otdist._distances.solve", refuse)
+    with pytest.raises(InputError, match=r"pair \[999, 0\]: x\[1\] is nan"):
+        wasserstein_distance(x[:, None], np.ones((2, 3)) * [[1], [2]], axis=-1)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -193,8 +206,8 @@ def test_a_pair_that_is_not_proved_is_named(monkeypatch):
 
     good = along._claims
 
-    def spoilt(measures, p, buffers):
-        claims = good(measures, p, buffers)
+    def spoilt(measures, cost, buffers):
+        claims = good(measures, cost, buffers)
         claims.mass[[1, 2], 0] *= 1.001
         return claims
 
@@ -255,6 +268,19 @@ def test_a_large_pair_is_that_of_the_other_path(p, kind, monkeypatch):
         assert found == pytest.approx(wanted, rel=1e-12)
 
 
+def test_sums_of_many_equal_masses_lose_nothing(monkeypatch):
+    """Added up one by one, they all round the same way."""
+    n = 2000 if JIT_OFF else 50_000
+    rng = np.random.default_rng(16)
+    x, y = rng.random(n), rng.random(3)
+    result = solve(Problem(x, y))
+    assert result.certificate.marginal_error < 1e-15
+    assert result.gap <= 1e-15
+    monkeypatch.setattr(along, "_COMPILED_FROM", n)
+    monkeypatch.setattr("otdist._distances.solve", None)
+    assert wasserstein_distance(x, y) == pytest.approx(result.value, rel=1e-14)
+
+
 def test_a_large_pair_of_bad_input_is_refused_in_the_same_words():
     x = np.arange(30_000.0)
     x[17] = np.nan
@@ -313,7 +339,7 @@ def one_pair(rng, n, m, p):
     measures = Measures(
         x[None], y[None], a[None], b[None], np.zeros((4, 1), np.int64), np.ones(1)
     )
-    claims = along._claims(measures, p, along._Buffers.of(n, m, 1))
+    claims = along._claims(measures, (p, 0.0), along._Buffers.of(n, m, 1))
     return measures, claims
 
 
@@ -395,6 +421,30 @@ def test_what_is_no_coupling_proves_nothing(spoil, p):
     assert not bounds_of(measures, claims, p).proves(1e-9)[0]
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+def test_an_arc_of_negative_mass_proves_nothing_whatever_the_marginals(p):
+    measures, claims = one_pair(np.random.default_rng(17), 6, 5, p)
+    k = claims.n_arcs[0]
+    for part in (claims.rows, claims.columns):
+        part[0, k] = part[0, 0]
+    claims.mass[0, k] = -claims.mass[0, 0]
+    claims.mass[0, 0] *= 2
+    claims.n_arcs[0] += 1
+    found = bounds_of(measures, claims, p)
+    assert np.isnan(found.lower[0])
+    assert np.isnan(found.upper[0])
+
+
+def test_masses_that_are_rounding_have_no_longest_way():
+    measures, claims = one_pair(np.random.default_rng(18), 6, 5, math.inf)
+    wanted = bounds_of(measures, claims, math.inf)
+    k = claims.n_arcs[0]
+    claims.rows[0, k], claims.columns[0, k], claims.mass[0, k] = 0, 4, 1e-15
+    claims.n_arcs[0] += 1
+    found = bounds_of(measures, claims, math.inf)
+    assert found.upper[0] == wanted.upper[0] < measures.y[0, 4] - measures.x[0, 0]
+
+
 @pytest.mark.parametrize("p", [1.0, 2.0])
 @pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e20])
 def test_wrong_potentials_prove_nothing(p, value):
@@ -441,3 +491,99 @@ def test_metamorphic(pair, p, k):
     assert found == pytest.approx(result.distance, rel=1e-12, abs=1e-15)
     if p != math.inf:
         assert_brackets(result, oracles.on_line(x, y, a, b, p))
+
+
+# -------------------------------------------------------------------------- concave costs
+
+
+@given(measures(), st.sampled_from([0.1, 0.5, 0.9]))
+def test_concave_costs_are_those_of_exact_arithmetic(pair, p):
+    problem = Problem(*pair, p=p, concave=True)
+    result = solve(problem)
+    assert_proved(result)
+    exact = oracles.exact(cost_of(problem), problem.a, problem.b)
+    assert abs(Fraction(result.value) - exact) <= 1e-12 * max(1, float(exact))
+    assert result.distance == result.value
+    assert wasserstein_distance(*pair, p=p, concave=True) == result.value
+
+
+@pytest.mark.parametrize("p", [0.2, 0.5])
+def test_arcs_of_concave_costs_do_not_cross(p):
+    rng = np.random.default_rng(13)
+    n = 12 if JIT_OFF else 60
+    x, y = rng.standard_normal(n), rng.standard_normal(n) + 0.3
+    result = solve(Problem(x, y, p=p, concave=True))
+    assert_proved(result)
+    ends = [
+        (min(x[i], y[j]), max(x[i], y[j]))
+        for i, j in zip(result.plan.row, result.plan.col, strict=True)
+    ]
+    for s, t in ends:
+        assert not any(s < low < t < high for low, high in ends)
+    line = wasserstein_distance(x, y)
+    assert result.value < line**p  # Jensen: that of the mean way
+    assert result.value == pytest.approx(
+        oracles.by_assignment(cost_of(result.problem)), rel=1e-12
+    )
+
+
+def test_common_mass_stays_where_the_cost_is_concave():
+    x, y = np.arange(5.0), np.arange(1.0, 6)
+    assert wasserstein_distance(x, y, p=0.5, concave=True) == pytest.approx(5**0.5 / 5)
+    plan = solve(Problem(x, y, p=0.5, concave=True)).plan.toarray()
+    assert plan[0, 4] == 0.2
+    assert np.array_equal(np.diag(plan, -1), np.full(4, 0.2))
+
+
+def test_concave_costs_are_a_metric_of_measures():
+    rng = np.random.default_rng(14)
+    x, (a, b, c) = rng.random(6), rng.dirichlet(np.ones(6), 3)
+
+    def distance(a, b):
+        return wasserstein_distance(x, x, a, b, p=0.3, concave=True, normalize=True)
+
+    assert distance(a, c) <= distance(a, b) + distance(b, c) + 1e-12
+    assert distance(a, b) == pytest.approx(distance(b, a), rel=1e-12)
+    assert distance(a, a) == 0
+    scaled = wasserstein_distance(
+        8 * x, 8 * x, a, b, p=0.3, concave=True, normalize=True
+    )
+    assert scaled == pytest.approx(8**0.3 * distance(a, b), rel=1e-12)
+
+
+def test_concave_costs_along_an_axis_by_other_methods_and_their_slopes():
+    rng = np.random.default_rng(15)
+    x, y = rng.random((3, 4)), rng.random((3, 5))
+    found = wasserstein_distance(x, y, p=0.5, concave=True, axis=1)
+    for k in range(3):
+        problem = Problem(x[k], y[k], p=0.5, concave=True)
+        assert found[k] == pytest.approx(solve(problem, method="highs").value)
+    entropic = solve(problem, method="sinkhorn", tol=1e-2)
+    assert entropic.lower <= found[2] * (1 + 1e-12) <= entropic.upper * (1 + 2e-12)
+    result, h = solve(problem), 1e-7
+    moved = Problem(x[2] + np.array([h, 0, 0, 0]), y[2], p=0.5, concave=True)
+    rise = (solve(moved).value - result.value) / h
+    assert result.gradients().x[0, 0] == pytest.approx(rise, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"p": 0.5}, "for points on the line pass concave=True, which takes no root"),
+        ({"p": 0.0, "concave": True}, "p must be between 0 and 1, got 0.0"),
+        ({"p": 1, "concave": True}, "p must be between 0 and 1, got 1"),
+        ({"p": math.nan, "concave": True}, "p must be between 0 and 1, got nan"),
+        ({"p": 0.5, "concave": "yes"}, "concave must be True or False, got 'yes'"),
+        ({"p": 0.5, "concave": True, "method": "line"}, "method='line' needs points"),
+    ],
+)
+def test_concave_orders_that_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        wasserstein_distance([0.0, 1], [2.0], **options)
+
+
+@pytest.mark.parametrize("x", [[[0.0, 1]], [[0.0]]])
+def test_concave_costs_are_for_the_line(x):
+    metric = "euclidean" if len(x[0]) == 2 else (lambda u, v: abs(u - v)[0])
+    with pytest.raises(InputError, match="with concave=True is for points on the line"):
+        Problem(x, x, p=0.5, metric=metric, concave=True)

@@ -31,8 +31,9 @@ class Circle:
     def of(cls, x: FloatArray, y: FloatArray, period: float, p: float) -> Circle:
         """Sort the positions once, for whoever asks later."""
         by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
+        ordered = np.sort(np.concatenate([x[by_x], y[by_y]]), kind="stable")
         with np.errstate(over="ignore"):
-            largest = float(np.float64(0.5 * period) ** p)
+            largest = float(np.float64(_longest_arc(ordered, period)) ** p)
         return cls(x, y, by_x, by_y, period, p, largest)
 
     @property
@@ -97,6 +98,16 @@ def reduced(positions: FloatArray, period: float) -> FloatArray:
     rest = np.fmod(positions, period)
     rest = np.where(rest > 0.5 * period, rest - period, rest)
     return np.asarray(np.where(rest < -0.5 * period, rest + period, rest))
+
+
+def _longest_arc(ordered: FloatArray, period: float) -> float:
+    """Return a bound on all arcs between positions: all but the largest gap, or half."""
+    gaps = np.diff(ordered)
+    whole = float(ordered[-1] - ordered[0])
+    if len(gaps) and gaps.max() > period - whole:
+        k = int(gaps.argmax())
+        whole = float((0.5 * period - ordered[k + 1]) + (ordered[k] + 0.5 * period))
+    return min(whole, 0.5 * period)
 
 
 def arc(x: FloatArray, y: FloatArray, period: float) -> FloatArray:

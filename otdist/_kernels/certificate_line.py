@@ -1,12 +1,21 @@
-"""Compiled certificates of couplings on the line: many pairs, or one large one.
+"""Compiled certificates of couplings on line and circle: many pairs, or a large one.
 
 Used by nothing else, and by no solver. Weak duality, as in `_certify`: the cost of a
 coupling from above, any potential and its c-transform from below; for p = inf the
 longest arc and Strassen's theorem.
 """
 
+import math
+
 import numpy as np
 from numba import njit
+
+from otdist._kernels.certificate_minima import (
+    minima_around,
+    monotone_minima,
+    nearest_sums,
+    to_power,
+)
 
 _EPS = 2.0**-52
 # Part of the mass that is rounding of the weights, for p = inf.
@@ -22,6 +31,7 @@ def line_bounds(
     which: np.ndarray,
     factor: np.ndarray,
     p: float,
+    period: float,
     rows: np.ndarray,
     columns: np.ndarray,
     mass: np.ndarray,
@@ -35,31 +45,39 @@ def line_bounds(
 ) -> None:
     """Certify couplings of pairs, given by the indices `which` of their measures.
 
+    On a circle, if there is a period, with positions within half of it of 0.
+
     Pair k has points ``x[which[0, k]]``, ``y[which[1, k]]``, both sorted, with masses
     ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``; its claim is ``n_arcs[k]`` arcs
     and the potential ``f[k]``. To ``out[k]`` go lower bound, cost of the arcs, rounding
     that may be between them, marginal error, mass, and the largest cost of the points.
     All are NaN where points are not sorted, or arcs, masses or potentials not as they
-    must be. `sums` (n + m,), `sides` (2, n), `best` (m,) and
+    must be. `sums` (2, n + m), `sides` (3, n), `best` (m,) and
     `spare` (m,) int64 are scratch.
     """
-    n, m = x.shape[1], y.shape[1]
+    n = x.shape[1]
     for k in range(n_arcs.size):
         out[k] = np.nan
         points_x, points_y = x[which[0, k]], y[which[1, k]]
         weights_a, weights_b = a[which[2, k]], b[which[3, k]]
         if not (_is_sorted(points_x) and _is_sorted(points_y)):
             continue
+        start, stop = min(points_x[0], points_y[0]), max(points_x[-1], points_y[-1])
+        if period > 0.0 and not -0.5 * period <= start <= stop <= 0.5 * period:
+            continue
         if not 0 < n_arcs[k] <= rows.shape[1]:
             continue
         arcs = n_arcs[k]
         if not _add_up(rows[k, :arcs], columns[k, :arcs], mass[k, :arcs], sums, n):
             continue
-        error, total = _error(weights_a, 1.0, sums[:n])
-        error += _error(weights_b, factor[k], sums[n:])[0]
+        off = sums[0]
+        error, total = _error(weights_a, 1.0, off[:n], sums[1, :n])
+        error += _error(weights_b, factor[k], off[n:], sums[1, n:])[0]
         out[k, 3], out[k, 4] = error, total
-        ends = max(points_x[n - 1], points_y[m - 1]) - min(points_x[0], points_y[0])
-        out[k, 5] = ends if p == np.inf else ends**p
+        longest = stop - start
+        if period > 0.0:
+            longest = _longest_arc(points_x, points_y, longest, period)
+        out[k, 5] = longest if p == np.inf else longest**p
         if p == np.inf:
             _bound_longest(
                 points_x,
@@ -74,10 +92,16 @@ def line_bounds(
                 out[k],
             )
             continue
-        if p == 1.0:
-            _nearest_sums(points_x, weights_a, f[k], points_y, sides, best)
+        # Atoms without mass constrain nothing.
+        known = sides[0]
+        for i in range(n):
+            known[i] = f[k, i] if weights_a[i] > 0.0 else -np.inf
+        if period > 0.0:
+            minima_around(points_x, known, points_y, period, p, spare, best)
+        elif p == 1.0:
+            nearest_sums(points_x, known, points_y, sides[1:], spare, best)
         else:
-            _monotone_minima(points_x, weights_a, f[k], points_y, p, spare, best)
+            monotone_minima(points_x, known, points_y, p, spare, best)
         _bound_sum(
             points_x,
             points_y,
@@ -85,11 +109,12 @@ def line_bounds(
             weights_b,
             factor[k],
             p,
+            period,
             rows[k, :arcs],
             columns[k, :arcs],
             mass[k, :arcs],
             f[k],
-            sums,
+            off,
             best,
             total,
             out[k],
@@ -122,15 +147,30 @@ def _is_sorted(points: np.ndarray) -> bool:
 def _add_up(
     rows: np.ndarray, columns: np.ndarray, mass: np.ndarray, sums: np.ndarray, n: int
 ) -> bool:
-    """Write the marginals of arcs; False if some are no arcs, or carry no mass."""
-    m = sums.size - n
+    """Write the marginals of arcs; False if some are no arcs, or carry no mass.
+
+    Of many arcs, in two parts: multiples of 2**-52 of the total, which add up exactly,
+    and what is left of each mass. Equal masses would all round the same way.
+    """
+    m = sums.shape[1] - n
     sums[:] = 0.0
+    total = 0.0
     for k in range(mass.size):
         i, j = rows[k], columns[k]
         if not (0 <= i < n and 0 <= j < m and 0.0 <= mass[k] < np.inf):
             return False
-        sums[i] += mass[k]
-        sums[n + j] += mass[k]
+        total += mass[k]
+    shift = 0.0
+    if mass.size > _LONG_SUM:
+        shift = math.ldexp(1.5, math.frexp(total)[1])
+    for k in range(mass.size):
+        i, j = rows[k], n + columns[k]
+        high = (mass[k] + shift) - shift
+        sums[0, i] += high
+        sums[0, j] += high
+        if shift > 0.0:
+            sums[1, i] += mass[k] - high
+            sums[1, j] += mass[k] - high
     return True
 
 
@@ -143,12 +183,14 @@ def _add_up(
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _error(weights: np.ndarray, factor: float, sums: np.ndarray) -> tuple[float, float]:
+def _error(
+    weights: np.ndarray, factor: float, sums: np.ndarray, low: np.ndarray
+) -> tuple[float, float]:
     """Take the weights off the sums; return the size of what is left, and their sum."""
     error, total = 0.0, 0.0
     for i in range(weights.size):
         weight = factor * weights[i]
-        sums[i] -= weight
+        sums[i] = (sums[i] - weight) + low[i]
         error += abs(sums[i])
         total += weight
     return error, total
@@ -162,41 +204,19 @@ def _error(weights: np.ndarray, factor: float, sums: np.ndarray) -> tuple[float,
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _nearest_sums(
-    x: np.ndarray,
-    a: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    spare: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i |x[i] - y[j]| - f[i]``, over atoms with mass.
-
-    `spare` (2, n) takes the same minimum at the points x, over atoms to the left and to
-    the right. It moves from point to point by what is between them: an offset common
-    to all points costs no digits.
-    """
-    n, i = x.size, 0
-    left, right = spare[0], spare[1]
-    from_left, from_right = np.inf, np.inf
-    last_left, last_right = x[0], x[n - 1]
-    for k in range(n):
-        i = n - 1 - k
-        from_left += x[k] - last_left
-        from_right += last_right - x[i]
-        last_left, last_right = x[k], x[i]
-        from_left = min(from_left, -f[k] if a[k] > 0.0 else np.inf)
-        from_right = min(from_right, -f[i] if a[i] > 0.0 else np.inf)
-        left[k], right[i] = from_left, from_right
-    i = 0
-    for j in range(y.size):
-        while i < n and x[i] <= y[j]:
-            i += 1
-        below, above = max(i - 1, 0), min(i, n - 1)
-        best[j] = min(
-            left[below] + (y[j] - x[below]) if i > 0 else np.inf,
-            right[above] + (x[above] - y[j]) if i < n else np.inf,
-        )
+def _longest_arc(x: np.ndarray, y: np.ndarray, whole: float, period: float) -> float:
+    """Return a bound on all arcs: all but the largest gap of positions, or half."""
+    i, j, half, gap = 0, 0, 0.5 * period, period - whole
+    last = min(x[0], y[0])
+    for _ in range(x.size + y.size):
+        from_x = j == y.size or (i < x.size and x[i] <= y[j])
+        position = x[i] if from_x else y[j]
+        if position - last > gap:
+            gap, whole = position - last, (half - position) + (last + half)
+        last = position
+        i += from_x
+        j += not from_x
+    return min(whole, half)
 
 
 @njit(
@@ -207,56 +227,47 @@ def _nearest_sums(
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _cost_of(x: float, y: float, p: float) -> float:
+def _distance(x: float, y: float, period: float) -> float:
+    """Return ``|x - y|``, or the shorter arc if there is a period."""
     distance = abs(x - y)
-    if p == 1.0:
+    if period == 0.0:
         return distance
-    return distance * distance if p == 2.0 else distance**p
+    half = 0.5 * period
+    return min(distance, (half - max(x, y)) + (min(x, y) + half))
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _monotone_minima(
-    x: np.ndarray,
-    a: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    p: float,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i |x[i] - y[j]| ** p - f[i]``, over atoms with mass, for p >= 1.
-
-    The minimising i never falls as j grows. Halving the step between the j that
-    are done scans O(n + m) pairs a level.
-    """
-    n, m = x.size, y.size
-    step = 1
-    while step < m:
-        step *= 2
-    while step >= 1:
-        for j in range(step - 1, m, 2 * step):
-            low = where[j - step] if j >= step else 0
-            high = where[j + step] if j + step < m else n - 1
-            least, first = np.inf, low
-            for i in range(low, high + 1):
-                slack = _cost_of(x[i], y[j], p) - f[i]
-                if a[i] > 0.0 and slack < least:
-                    least, first = slack, i
-            best[j], where[j] = least, first
-        step //= 2
-
-
+# Masses from which on a sum of them is in two parts.
+_LONG_SUM = 1000
 # Terms that are added up in any order; sums of such blocks are exact as far as matters.
 _BLOCK = 64
 # What a sum of a block may be off by, as a part of its terms.
 _BLOCK_ROUNDING = 8 * _EPS
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    fastmath={"reassoc", "nsz", "contract"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _paid(
+    x: np.ndarray,
+    y: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    mass: np.ndarray,
+    p: float,
+    period: float,
+) -> float:
+    """Return the cost of a block of arcs."""
+    total = 0.0
+    for k in range(mass.size):
+        distance = _distance(x[rows[k]], y[columns[k]], period)
+        total += mass[k] * to_power(distance, p)
+    return total
 
 
 @njit(
@@ -325,6 +336,7 @@ def _bound_sum(
     b: np.ndarray,
     factor: float,
     p: float,
+    period: float,
     rows: np.ndarray,
     columns: np.ndarray,
     mass: np.ndarray,
@@ -337,11 +349,12 @@ def _bound_sum(
     """Write the dual value, the cost of the arcs and the rounding between them."""
     n = x.size
     upper, lost = 0.0, 0.0
-    for k in range(mass.size):
-        term = mass[k] * _cost_of(x[rows[k]], y[columns[k]], p)
+    for start in range(0, mass.size, _BLOCK):
+        part = slice(start, min(start + _BLOCK, mass.size))
+        term = _paid(x, y, rows[part], columns[part], mass[part], p, period)
         new = upper + term
-        part = new - upper
-        lost += (upper - (new - part)) + (term - part)
+        kept = new - upper
+        lost += (upper - (new - kept)) + (term - kept)
         upper = new
     upper += lost
     # Potentials are defined up to a constant; the balanced choice rounds least.
@@ -352,8 +365,9 @@ def _bound_sum(
     lower = lower_a + factor * lower_b
     # The c-transform was rounded before the shift, in units of its own size, and
     # compares sums of coordinates.
-    hidden = 2 * _EPS * (factor * size_best + total * out[5] + upper)
-    hidden += _BLOCK_ROUNDING * (size_a + factor * size_b) + weighted_a + weighted_b
+    hidden = 2 * _EPS * (factor * size_best + total * out[5])
+    hidden += _BLOCK_ROUNDING * (size_a + factor * size_b + upper)
+    hidden += weighted_a + weighted_b
     if not (abs(lower) < np.inf and hidden < np.inf):
         out[:] = np.nan
         return
@@ -420,45 +434,3 @@ def _longest_crossing(
         if must_fit > 0.0:
             longest = max(longest, y[j] - x[i])
     return longest
-
-
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def circle_minimum(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    period: float,
-    p: float,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i arc(x[i], y[j]) ** p - f[i]`` to best, for sorted positions, p >= 1.
-
-    Three turns of x make it a minimum over a line, on which the minimising i never
-    falls as j grows. `where` (m,) int64 is scratch.
-    """
-    n, m, half = x.size, y.size, 0.5 * period
-    step = 1
-    while step < m:
-        step *= 2
-    while step >= 1:
-        for j in range(step - 1, m, 2 * step):
-            low = where[j - step] if j >= step else 0
-            high = where[j + step] if j + step < m else 3 * n - 1
-            least, first = np.inf, low
-            for k in range(low, high + 1):
-                i = k % n
-                if k < n:
-                    distance = (half - x[i]) + (y[j] + half)
-                elif k < 2 * n:
-                    distance = abs(x[i] - y[j])
-                else:
-                    distance = (half - y[j]) + (x[i] + half)
-                if p == 2.0:
-                    distance *= distance
-                elif p != 1.0:
-                    distance = distance**p
-                if distance - f[i] < least:
-                    least, first = distance - f[i], k
-            best[j], where[j] = least, first
-        step //= 2

@@ -11,6 +11,11 @@ from otdist._kernels.levels import integer_levels, power
 # Parts of a range that are weighed at a time, on the way to a median: 2**10.
 _PART_BITS = 10
 PARTS = 1 << _PART_BITS
+# So many x are enough to find the best shift to 2**-10 of the mass.
+_FEW = 2048
+_NEAR_BITS = 10
+# Passes of which one halves the range, whatever the slopes.
+_HALVE_EVERY = 8
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
@@ -193,30 +198,74 @@ def _convex_shift(
     """Return the shift of the levels of x at which coupling level to level costs least.
 
     The cost is convex in the shift, and linear between those at which two levels meet.
-    Its slope is found in O(n + m), and its root by false position (the Illinois rule);
-    the ends of the range move on to where levels meet, so that this ends at the optimum
-    and not merely near it. What does not become shorter fast is halved.
+    Its slope is found in O(n + m). That of few x is about the same, and tells where to
+    look for the root of the whole.
     """
-    low, high = -level_b[-1], level_b[-1]
-    slope_low = _slope_at(x, y, level_a, level_b, low, p, period)[0]
-    slope_high = _slope_at(x, y, level_a, level_b, high, p, period)[0]
-    side, halve = 0, False
-    while low < high:
-        width = high - low
+    total = level_b[-1]
+    low, high, stride = -total, total, x.size // _FEW
+    if stride > 1:
+        width = total >> _NEAR_BITS
+        near = _root(x, y, level_a, level_b, p, period, low, high, stride, width)
+        low, high = max(near - width, -total), min(near + width, total)
+    return _root(x, y, level_a, level_b, p, period, low, high, 1, 0)
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _root(
+    x: np.ndarray,
+    y: np.ndarray,
+    level_a: np.ndarray,
+    level_b: np.ndarray,
+    p: float,
+    period: float,
+    low: int,
+    high: int,
+    stride: int,
+    width: int,
+) -> int:
+    """Return the least shift from which on the cost rises, to a width.
+
+    By false position, and now and then by halving. The ends of the range move on to
+    where levels meet, so that a width of 0 ends at the optimum and not merely near it.
+    A range without the root is left towards it.
+    """
+    total = level_b[-1]
+    slope_low = _slope_at(x, y, level_a, level_b, low, p, period, stride)[0]
+    while slope_low >= 0.0 and low > -total:
+        high, low = low, max(low - 8 * (high - low + 1), -total)
+        slope_low = _slope_at(x, y, level_a, level_b, low, p, period, stride)[0]
+    slope_high = _slope_at(x, y, level_a, level_b, high, p, period, stride)[0]
+    while slope_high < 0.0 and high < total:
+        low, high = high, min(high + 8 * (high - low + 1), total)
+        slope_low = slope_high
+        slope_high = _slope_at(x, y, level_a, level_b, high, p, period, stride)[0]
+    side, moved, n_passes = 0, 0, 0
+    while high - low > width:
+        n_passes += 1
         part = 0.5
-        if not halve and slope_low < 0.0 < slope_high:
+        if n_passes % _HALVE_EVERY and slope_low < 0.0 < slope_high:
             part = slope_low / (slope_low - slope_high)
-        shift = min(low + int(part * width), high - 1)
-        slope, down, up = _slope_at(x, y, level_a, level_b, shift, p, period)
+        shift = min(low + int(part * (high - low)), high - 1)
+        # What moves the same end again and again leaves the other where it was: look
+        # beyond the root, as far as that end came last.
+        if side >= 2:
+            shift = max(high - moved, low)
+        elif side <= -2:
+            shift = min(low + moved, high - 1)
+        slope, down, up = _slope_at(x, y, level_a, level_b, shift, p, period, stride)
         if slope >= 0.0:
+            moved, side = high - shift + down, max(side, 0) + 1
             high, slope_high = shift - down, slope
-            slope_low *= 0.5 if side == 1 else 1.0
-            side = 1
         else:
+            moved, side = shift + up - low, min(side, 0) - 1
             low, slope_low = shift + up, slope
-            slope_high *= 0.5 if side == -1 else 1.0
-            side = -1
-        halve = not halve and high - low > width // 2
     return high
 
 
@@ -236,13 +285,18 @@ def _slope_at(
     shift: int,
     p: float,
     period: float,
+    stride: int,
 ) -> tuple[float, int, int]:
-    """Return what the cost rises by above a shift, and how far down and up it does so."""
+    """Return what the cost rises by above a shift, and how far down and up it does so.
+
+    As if all of `stride` neighbours among x were where the last of them is.
+    """
     n, m, total = x.size, y.size, level_b[-1]
     turn, j = (level_a[0] + shift) // total, 0
     slope, lost = 0.0, 0.0
     down = up = total
-    for i in range(n):
+    i = min(stride, n) - 1
+    while i < n:
         level = level_a[i] + shift
         # The y that has mass just above this level.
         while level_b[j] + turn * total <= level:
@@ -252,11 +306,16 @@ def _slope_at(
         up = min(up, level_b[j] + turn * total - level)
         began = level_b[j - 1] if j > 0 else 0
         down = min(down, level - began - turn * total)
-        step = -_rise(x, i, turn, y[j], p, period)
+        if i == n - 1:
+            after = _cost(x[min(stride, n) - 1], 1 - turn, y[j], p, period)
+        else:
+            after = _cost(x[min(i + stride, n - 1)], -turn, y[j], p, period)
+        step = _cost(x[i], -turn, y[j], p, period) - after
         new = slope + step
         part = new - slope
         lost += (slope - (new - part)) + (step - part)
         slope = new
+        i = i + stride if i + stride < n or i == n - 1 else n - 1
     return slope + lost, down, up
 
 
@@ -326,7 +385,7 @@ def _close(
     n, m, total = x.size, y.size, level_b[-1]
     turn, j = (level_a[0] + shift - 1) // total, 0
     ahead, k = turn, 0
-    sum_below, sum_above = 0.0, 0.0
+    sum_below, sum_above, largest, longest = 0.0, 0.0, -1.0, 0
     for i in range(n):
         level = level_a[i] + shift
         while level_b[j] + turn * total < level:
@@ -342,11 +401,17 @@ def _close(
             above[i] = _rise(x, i, ahead, y[k], p, period)
         sum_below += f[i]
         sum_above += above[i]
+        size = max(abs(f[i]), abs(above[i]))
+        if size > largest:
+            largest, longest = size, i
     part = 0.0
     if sum_below != sum_above:
         part = min(max(sum_below / (sum_below - sum_above), 0.0), 1.0)
+    # From behind the largest step, which would take the others' digits.
     value, lost = 0.0, 0.0
-    for i in range(n):
+    for k in range(n):
+        i = longest + 1 + k
+        i = i - n if i >= n else i
         step = (1.0 - part) * f[i] + part * above[i]
         f[i] = value + lost
         new = value + step
