@@ -438,7 +438,7 @@ def test_an_arc_of_negative_mass_proves_nothing_whatever_the_marginals(p):
 @pytest.mark.parametrize("p", [1.0, 2.0])
 def test_rounding_of_large_potentials_proves_nothing(p):
     measures, claims = one_pair(np.random.default_rng(20), 6, 5, p)
-    claims.f += 1e6  # the same potentials, without their digits
+    claims.f[:] += 1e6  # the same potentials, without their digits
     assert not bounds_of(measures, claims, p).proves(1e-9)[0]
 
 
