@@ -435,6 +435,13 @@ def test_an_arc_of_negative_mass_proves_nothing_whatever_the_marginals(p):
     assert np.isnan(found.upper[0])
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_rounding_of_large_potentials_proves_nothing(p):
+    measures, claims = one_pair(np.random.default_rng(20), 6, 5, p)
+    claims.f[:] += 1e6  # the same potentials, without their digits
+    assert not bounds_of(measures, claims, p).proves(1e-9)[0]
+
+
 def test_masses_that_are_rounding_have_no_longest_way():
     measures, claims = one_pair(np.random.default_rng(18), 6, 5, math.inf)
     wanted = bounds_of(measures, claims, math.inf)

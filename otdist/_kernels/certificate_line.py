@@ -172,23 +172,22 @@ def _add_up(pair: Pair, sums: np.ndarray) -> bool:
     for i in range(n + m):
         sums[0, i] = 0.0
         sums[1, i] = 0.0
-    total = 0.0
+    shift = 0.0
+    if mass.size > _LONG_SUM:
+        total = 0.0
+        for k in range(mass.size):
+            total += mass[k]
+        shift = math.ldexp(1.5, math.frexp(total)[1]) if total < np.inf else 0.0
     for k in range(mass.size):
         i, j = rows[k], columns[k]
         if not (0 <= i < n and 0 <= j < m and 0.0 <= mass[k] < np.inf):
             return False
-        total += mass[k]
-    shift = 0.0
-    if mass.size > _LONG_SUM:
-        shift = math.ldexp(1.5, math.frexp(total)[1])
-    for k in range(mass.size):
-        i, j = rows[k], n + columns[k]
         high = (mass[k] + shift) - shift
         sums[0, i] += high
-        sums[0, j] += high
+        sums[0, n + j] += high
         if shift > 0.0:
             sums[1, i] += mass[k] - high
-            sums[1, j] += mass[k] - high
+            sums[1, n + j] += mass[k] - high
     return True
 
 
