@@ -227,6 +227,12 @@ def test_steepness_is_never_too_small(sides, metric):
     rng = np.random.default_rng(0)
     functions = [rng.random(len(cost)), cost[1].copy()]
     functions += [np.arange(len(cost)) * 1.0, np.zeros(len(cost))]
+    if len(sides) == 2 and metric == "euclidean":
+        # By steps along the axes and diagonals: these alone do not show how steep it is.
+        i, j = np.indices(sides).reshape(2, -1)
+        both = np.minimum(i, j)
+        straight = (i - both) * spacing[0] + (j - both) * spacing[1]
+        functions.append(both * math.hypot(*spacing) + straight)
     np.fill_diagonal(cost, np.inf)
     for f in functions:
         truth = float((np.abs(f[:, None] - f) / cost).max())
