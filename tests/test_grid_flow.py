@@ -200,6 +200,16 @@ def test_one_direction_is_exact():
     assert equal.value == 0
 
 
+def test_bracket_wider_than_promised_is_no_success(monkeypatch):
+    from otdist._solvers import coprime
+
+    monkeypatch.setattr(coprime, "_reach", lambda spacing, tol: 1)
+    problem = Problem.on_grid(*images((6, 6)))
+    result = solve(problem, method="coprime", tol=0.01)
+    assert (result.status, result.success) == (Status.NOT_PROVED, False)
+    assert solve(problem, method="coprime", tol=0.08).status is Status.CONVERGED
+
+
 def test_what_coprime_does_not_take():
     A, B = images((3, 3, 2))
     for problem in (
