@@ -19,15 +19,13 @@ import numpy as np
 from otdist._bottleneck import certify_bottleneck
 from otdist._errors import InputError
 from otdist._geometry.dense import Dense
-from otdist._geometry.graph import Graph
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
-from otdist._geometry.points import Points
 from otdist._marginals import Sums, grid_sums, scaled_sums
 from otdist._plan import Arcs, Flow, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
-from otdist._steepness import flow_sums, steepness
+from otdist._steepness import flow_sums, roundings, slope_to_trust
 from otdist._transform import column_minimum, row_minimum
 from otdist._typing import ArrayLike, FloatArray, Function, IntArray
 from otdist._validate import (
@@ -49,8 +47,6 @@ _LARGEST_BLUR = 1e-9
 _LARGEST_ROUNDING = 1e-12
 # Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
 _COMPILED_ENTRIES = 1 << 27
-# A function steeper than the metric by no more than this is scaled down to it.
-_STEEP = 1 + 1e-9
 _EPS = float(np.finfo(float).eps)
 
 
@@ -211,8 +207,8 @@ def _lower_bound(
     is_flow: bool = False,
 ) -> _Dual:
     """Return the dual value of f and its c-transform."""
-    slope = _slope(problem, f, is_flow)
-    if slope <= _STEEP or (is_flow and isinstance(problem.geometry, Points)):
+    slope = slope_to_trust(problem, f, is_flow=is_flow)
+    if slope is not None:
         # f and -f are feasible, or would be if f were less by that factor.
         off = 0.0 if g is None else max(float(np.max(g + f)), 0.0)
         f = f / max(slope, 1.0)
@@ -225,13 +221,6 @@ def _lower_bound(
         known = np.where(carries, f, -np.inf)
         best = column_minimum(problem.geometry, known, n_jobs)
     return _dual_value(problem, f, best, violation, by_row=False)
-
-
-def _slope(problem: Problem, f: FloatArray, is_flow: bool) -> float:
-    """Return how steep f is, where it is enough to look at neighbours."""
-    if not problem.is_metric or (isinstance(problem.geometry, Points) and not is_flow):
-        return math.inf
-    return steepness(problem.geometry, f)
 
 
 def _other_lower_bound(
@@ -384,20 +373,14 @@ def _upper_from_arcs(problem: Problem, arcs: Arcs) -> _Primal:
     cost = problem.geometry.pairs(rows, columns)
     if _is_coupling(problem, off_a, off_b):
         terms = _times(mass, cost)
-        size = _roundings(problem) * float(np.abs(terms).sum())
+        size = roundings(problem.geometry) * float(np.abs(terms).sum())
         return _Primal(_total(terms), off_a, off_b, size, True)
     mass = mass * _shrink(problem.a, problem.a + off_a)[rows]
     mass = mass * _shrink(problem.b, _sums(columns, mass, m))[columns]
     terms = _times(mass, cost)
     rest = _rest_cost(problem, _sums(rows, mass, n), _sums(columns, mass, m))
-    size = _roundings(problem) * (float(np.abs(terms).sum()) + abs(rest))
+    size = roundings(problem.geometry) * (float(np.abs(terms).sum()) + abs(rest))
     return _Primal(_total(terms) + rest, off_a, off_b, size, False)
-
-
-def _roundings(problem: Problem) -> int:
-    """Return how often a cost may be rounded: on a graph it sums the edges of a path."""
-    geometry = problem.geometry
-    return geometry.n_nodes if isinstance(geometry, Graph) else 1
 
 
 def _upper_from_flow(problem: Problem, flow: Flow) -> _Primal:
