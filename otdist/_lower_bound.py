@@ -11,16 +11,12 @@ from otdist._geometry.circle import Circle
 from otdist._geometry.grid import Grid
 from otdist._geometry.line import Line
 from otdist._geometry.pixels import Pixels
-from otdist._geometry.points import Points
 from otdist._net_bound import slope_one, violation_of
 from otdist._problem import Problem
-from otdist._steepness import steepness
+from otdist._steepness import STEEP, slope_to_trust
 from otdist._transform import column_minimum, row_minimum
 from otdist._typing import FloatArray
 from otdist._upper_bound import total
-
-# A function steeper than the metric by no more than this is scaled down to it.
-_STEEP = 1 + 1e-9
 
 
 class Dual(NamedTuple):
@@ -42,12 +38,12 @@ def lower_bound(
     is_flow: bool = False,
 ) -> Dual:
     """Return the dual value of f and its c-transform."""
-    slope = _slope(problem, f, is_flow)
-    if slope <= _STEEP or (is_flow and isinstance(problem.geometry, Points)):
+    slope = slope_to_trust(problem, f, is_flow=is_flow)
+    if slope is not None:
         # f and -f are feasible, or would be if f were less by that factor. No pair is
         # violated by more than its distance times the excess of the slope.
         off = 0.0 if g is None else max(float(np.max(g + f)), 0.0)
-        if slope > _STEEP and g is not None:
+        if slope > STEEP and g is not None:
             off += (slope - 1) * problem.geometry.largest
         f = f / max(slope, 1.0)
         return _dual_value(problem, f, -f, off, by_row=False)
@@ -63,13 +59,6 @@ def lower_bound(
         known = np.where(carries, f, -np.inf)
         best = column_minimum(problem.geometry, known, n_jobs)
     return _dual_value(problem, f, best, violation, by_row=False)
-
-
-def _slope(problem: Problem, f: FloatArray, is_flow: bool) -> float:
-    """Return how steep f is, where it is enough to look at neighbours."""
-    if not problem.is_metric or (isinstance(problem.geometry, Points) and not is_flow):
-        return math.inf
-    return steepness(problem.geometry, f)
 
 
 def other_lower_bound(

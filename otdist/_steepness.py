@@ -27,6 +27,25 @@ from otdist._typing import FloatArray, IntArray
 # Steps of the plane are tried up to this length, and while they help.
 _LONGEST_STEP = 32
 _PATIENCE = 3
+# A function steeper than the metric by no more than this is scaled down to it.
+STEEP = 1 + 1e-9
+
+
+def slope_to_trust(problem: Problem, f: FloatArray, *, is_flow: bool) -> float | None:
+    """Return how steep f is, if f and -f, less by that factor, are to be the bound.
+
+    Pixels are looked at for flows only: for other plans transforms bound more tightly.
+    """
+    is_pixels = isinstance(problem.geometry, Pixels)
+    if not problem.is_metric or (is_pixels and not is_flow):
+        return None
+    slope = steepness(problem.geometry, f)
+    return slope if slope <= STEEP or is_pixels else None
+
+
+def roundings(geometry: Geometry) -> int:
+    """Return how often a cost may be rounded: on a graph it sums the edges of a path."""
+    return geometry.n_nodes if isinstance(geometry, Graph) else 1
 
 
 def steepness(geometry: Geometry, f: FloatArray) -> float:

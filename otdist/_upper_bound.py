@@ -9,12 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist._geometry.circle import Circle
-from otdist._geometry.graph import Graph
 from otdist._geometry.line import Line
 from otdist._marginals import Sums
 from otdist._plan import Arcs, Flow
 from otdist._problem import Problem
-from otdist._steepness import flow_sums
+from otdist._steepness import flow_sums, roundings
 from otdist._typing import FloatArray, IntArray
 
 # A plan is a coupling if its marginals are off by no more than this of the mass:
@@ -48,20 +47,14 @@ def upper_from_arcs(problem: Problem, arcs: Arcs) -> Primal:
     cost = problem.geometry.pairs(rows, columns)
     if _is_coupling(problem, off_a, off_b):
         terms = _times(mass, cost)
-        size = _roundings(problem) * float(np.abs(terms).sum())
+        size = roundings(problem.geometry) * float(np.abs(terms).sum())
         return Primal(total(terms), off_a, off_b, size, True)
     mass = mass * _shrink(problem.a, problem.a + off_a)[rows]
     mass = mass * _shrink(problem.b, _sums(columns, mass, m))[columns]
     terms = _times(mass, cost)
     rest = _rest_cost(problem, _sums(rows, mass, n), _sums(columns, mass, m))
-    size = _roundings(problem) * (float(np.abs(terms).sum()) + abs(rest))
+    size = roundings(problem.geometry) * (float(np.abs(terms).sum()) + abs(rest))
     return Primal(total(terms) + rest, off_a, off_b, size, False)
-
-
-def _roundings(problem: Problem) -> int:
-    """Return how often a cost may be rounded: on a graph it sums the edges of a path."""
-    geometry = problem.geometry
-    return geometry.n_nodes if isinstance(geometry, Graph) else 1
 
 
 def upper_from_flow(problem: Problem, flow: Flow) -> Primal:

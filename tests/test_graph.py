@@ -309,6 +309,19 @@ def test_progress_is_reported():
     assert solve(random_problem(6), progress=True).success
 
 
+def test_integer_masses_sum_up_to_nothing_in_every_part():
+    rng = np.random.default_rng(6)
+    for _ in range(20):
+        apart = np.kron(np.eye(2), np.ones((7, 7)))
+        (a, b), (c, d) = masses(rng, 7), masses(rng, 7)
+        problem = Problem.on_graph(csr_array(apart), np.r_[a, c], np.r_[b, d])
+        geometry = problem.geometry
+        network, scale = network_of(problem, geometry.edges(), geometry.component)
+        assert network.excess[:7].sum() == network.excess[7:].sum() == 0
+        off = network.excess * scale.mass - (problem.a - problem.b)
+        assert np.abs(off).max() <= 1e-15
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_every_tree_on_the_way_is_one(whole):
     """After each pivot: a preorder, sizes, flows of the excess, strong feasibility."""
@@ -474,6 +487,24 @@ def test_plan_is_a_coupling_at_the_same_cost(seed):
     assert (result.plan.toarray().diagonal() >= common * (1 - 1e-15)).all()
 
 
+def test_flow_is_split_to_the_last_unit():
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        n = 9
+        pairs = np.argwhere(np.triu(rng.random((n, n)) < 0.5, 1))
+        order = rng.permutation(n)
+        tails, heads = order[pairs[:, 0]], order[pairs[:, 1]]
+        units = rng.integers(1, 5, len(pairs))
+        flow = Flow(tails, heads, units, 1.0, n)
+        moved = flow.matrix().toarray()
+        excess = moved.sum(axis=1) - moved.sum(axis=0)
+        a, b = np.maximum(excess, 0) + 2, np.maximum(-excess, 0) + 2
+        rows, columns, mass = flow.arcs(a, b)
+        assert (mass > 0).all()
+        assert (np.bincount(rows, mass, n) == a).all()
+        assert (np.bincount(columns, mass, n) == b).all()
+
+
 def test_circular_flow_has_no_plan():
     ends = np.array([0, 1, 2]), np.array([1, 2, 0])
     flow = Flow(*ends, np.array([1, 1, 1]), 1.0, 3)
@@ -556,6 +587,13 @@ def test_flow_over_what_is_no_edge_pays_the_distance():
     assert (certificate.upper, certificate.lower) == (3, 3)
 
 
+def test_potentials_that_differ_where_there_is_no_way_to_go():
+    graph = graph_of(3, [(0, 1, 0.0), (1, 2, 1.0)])
+    problem = Problem.on_graph(graph, [1, 0, 0], [0, 1, 0])
+    certificate = certify(problem, solve(problem).coupling, [5.0, 0.0, 0.0])
+    assert (certificate.lower, certificate.upper) == (0, 0)
+
+
 @pytest.mark.parametrize("tails, units", [([-1], [1]), ([7], [1]), ([0], [-1])])
 def test_flow_of_nonsense(tails, units):
     problem = Problem.on_graph(graph_of(3, [(0, 1, 1.0), (1, 2, 2.0)]))
@@ -625,6 +663,14 @@ def test_transforms_are_feasible_to_the_last_bit(seed):
     assert (
         np.array([Fraction(x) + Fraction(y) for x, y in zip(f, g, strict=True)]) <= 0
     ).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_potentials_are_feasible_to_the_last_bit(seed):
+    problem = random_problem(seed, n=8, more=8)
+    f = [Fraction(value) for value in solve(problem).potentials[0]]
+    for i, j, length in zip(*problem.geometry.edges(), strict=True):
+        assert abs(f[i] - f[j]) <= Fraction(length)
 
 
 def test_problem_says_what_it_is():

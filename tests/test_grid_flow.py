@@ -200,6 +200,16 @@ def test_one_direction_is_exact():
     assert equal.value == 0
 
 
+def test_bracket_wider_than_promised_is_no_success(monkeypatch):
+    from otdist._solvers import coprime
+
+    monkeypatch.setattr(coprime, "_reach", lambda spacing, tol: 1)
+    problem = Problem.on_grid(*images((6, 6)))
+    result = solve(problem, method="coprime", tol=0.01)
+    assert (result.status, result.success) == (Status.NOT_PROVED, False)
+    assert solve(problem, method="coprime", tol=0.08).status is Status.CONVERGED
+
+
 def test_what_coprime_does_not_take():
     A, B = images((3, 3, 2))
     for problem in (
@@ -227,6 +237,12 @@ def test_steepness_is_never_too_small(sides, metric):
     rng = np.random.default_rng(0)
     functions = [rng.random(len(cost)), cost[1].copy()]
     functions += [np.arange(len(cost)) * 1.0, np.zeros(len(cost))]
+    if len(sides) == 2 and metric == "euclidean":
+        # By steps along the axes and diagonals: these alone do not show how steep it is.
+        i, j = np.indices(sides).reshape(2, -1)
+        both = np.minimum(i, j)
+        straight = (i - both) * spacing[0] + (j - both) * spacing[1]
+        functions.append(both * math.hypot(*spacing) + straight)
     np.fill_diagonal(cost, np.inf)
     for f in functions:
         truth = float((np.abs(f[:, None] - f) / cost).max())
