@@ -123,6 +123,9 @@ def test_claims_on_clouds_are_proved_again_in_numpy(metric, p, d):
         family = frozen(_measures.pack_clouds(measures, rows, metric, p, False))
         pairs = Pairs(6, 6 if rows is None else 3, rows is None)
         first, second = pairs.between(0, pairs.number)
+        bounds = family.largest_of(first, second)
+        for bound, i, j in zip(bounds, first, second, strict=True):
+            assert costs_of(family, i, j)[0].max() <= bound * (1 + 1e-15)
         claims = claims_of(family, first, second)
         assert_claims_prove(family, claims, first, second)
 
@@ -231,6 +234,11 @@ def swap_arcs(claims):
     claims.column[0, :k] = np.roll(claims.column[0, :k], 1)
 
 
+def swap_rows(claims):
+    k = claims.n_arcs[0]
+    claims.row[0, :k] = np.roll(claims.row[0, :k], 1)
+
+
 def drop_an_arc(claims):
     claims.n_arcs[0] -= 1
 
@@ -268,6 +276,7 @@ LIES = [
     lose_mass,
     gain_mass,
     swap_arcs,
+    swap_rows,
     drop_an_arc,
     nan_potentials,
     infinite_potentials,
@@ -288,6 +297,19 @@ def test_the_certificate_is_not_fooled(lie):
         found = _certify_pairs.bracket(family, first, second, *claims[1:], tol=1e-9)
         assert not found.proved[0], lie.__name__
         assert found.proved[1:].all()
+
+
+def test_a_gap_of_zero_is_no_proof_without_a_coupling():
+    """Where arcs and potentials are 0, so are both bounds, whatever the plan."""
+    one = np.zeros((1, 2))
+    family = frozen(_measures.pack_clouds([one, one], None, "euclidean", 1.0, False))
+    pair = np.array([0]), np.array([1])
+    claims = claims_of(family, *pair)
+    assert _certify_pairs.bracket(family, *pair, *claims[1:], tol=1e-9).proved[0]
+    claims.mass[0, 0] = 0.5
+    found = _certify_pairs.bracket(family, *pair, *claims[1:], tol=1e-9)
+    assert found.lower[0] == found.upper[0] == 0
+    assert not found.proved[0]
 
 
 def test_an_unproved_pair_is_solved_again(monkeypatch):
@@ -327,6 +349,14 @@ def test_small_pairs_are_all_proved_at_once(monkeypatch):
     points = [rng.normal(size=(n, 2)) * 10.0**k for k, n in enumerate((5, 7, 1, 9))]
     assert np.isfinite(pairwise(points, failures=failures)).all()
     assert failures == []
+
+
+def test_masses_below_the_unit_of_integers_keep_their_digits():
+    """2**-61 of the total is 4e-19: what is rounded to that is fitted again."""
+    rows = np.array([[1, 7.3e-18, 0], [1, 0, 7.3e-18]])
+    matrix = pairwise(rows, support=[0.0, 1.0, 1e3], p=2) ** 2
+    truth = oracles.exact(np.subtract.outer([0, 1, 1e3], [0, 1, 1e3]) ** 2, *rows)
+    assert matrix[0, 1] == pytest.approx(float(truth), rel=1e-9)
 
 
 # ------------------------------------------------------------- properties of matrices

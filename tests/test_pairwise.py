@@ -66,6 +66,9 @@ def test_a_matrix_holds_single_distances():
     other = pairwise(measures, everything, p=2)
     assert other.shape == (3, 4)
     np.testing.assert_allclose(other, matrix[:3], rtol=1e-14, atol=1e-14)
+    for p in (1.5, 3):
+        single = wasserstein_distance(measures[0], measures[2], p=p)
+        assert pairwise(everything, p=p)[0, 2] == pytest.approx(single, rel=1e-13)
     condensed = pairwise(everything, p=2, condensed=True)
     assert (condensed == matrix[np.triu_indices(4, 1)]).all()
 
