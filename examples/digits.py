@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
+from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import DBSCAN
 from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"from {condensed.min():.3f} to {condensed.max():.3f} pixels\n")
     w1 = squareform(condensed)
     flat = images / images.sum(axis=1, keepdims=True)
-    euclidean = np.linalg.norm(flat[:, None] - flat, axis=2)
+    euclidean = squareform(pdist(flat))
 
     train, test = np.arange(count) % 3 > 0, np.arange(count) % 3 == 0
     print(f"{train.sum()} images with labels, {test.sum()} to guess, by 3 neighbours:")

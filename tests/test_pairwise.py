@@ -439,6 +439,26 @@ def test_another_call_is_refused(tmp_path):
     pairwise(measures, out=tmp_path / "k.npy")
 
 
+def test_a_function_is_known_again_by_its_code(tmp_path):
+    measures, path = some_clouds(13, 3), tmp_path / "m.npy"
+
+    def scaled(x, y, a, b, by=1.0):
+        return by * float(abs(x.mean() - y.mean()))
+
+    found = pairwise(measures, distance=lambda x, y, a, b: 1.0, out=path)
+    assert (
+        pairwise(measures, distance=lambda x, y, a, b: 1.0, out=path) == found
+    ).all()
+    with pytest.raises(InputError, match="another call"):
+        pairwise(measures, distance=lambda x, y, a, b: 2.0, out=path)
+    other = tmp_path / "n.npy"
+    pairwise(measures, distance=scaled, by=2.0, out=other)
+    with pytest.raises(InputError, match="another call"):
+        pairwise(measures, distance=scaled, by=3.0, out=other)
+    with pytest.raises(InputError, match="can be imported"):
+        pairwise(measures, metric=lambda x, y: 1.0, out=tmp_path / "k.npy")
+
+
 KILLED = """
 import sys, time
 sys.path.insert(0, {folder!r})
