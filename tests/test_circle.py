@@ -445,6 +445,8 @@ def test_the_farthest_that_mass_moves_to_the_uniform_law():
     assert wasserstein_distance([0.3], "uniform", period=1, p=math.inf) == 0.5
     found = wasserstein_distance([0.0, 0.5], "uniform", period=1, p=math.inf)
     assert found == 0.25
+    with_nothing = [0.0, 0.1, 0.5], "uniform", [0.5, 0.0, 0.5]
+    assert wasserstein_distance(*with_nothing, period=1, p=math.inf) == 0.25
 
 
 def test_quarter_turns_are_an_eighth_from_uniform():

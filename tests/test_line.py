@@ -123,6 +123,9 @@ def test_masses_of_single_precision_may_differ_by_its_rounding(monkeypatch):
         assert found[k] == pytest.approx(wanted, rel=1e-13)
     with pytest.raises(InputError, match=r"pair \[0\]: the masses differ"):
         wasserstein_distance(x, x, a.astype(float), b.astype(float), axis=-1)
+    # So may those of a pair that takes the other path, for its scale.
+    tiny = wasserstein_distance(x * 1e-260, x * 1e-260, a, b, axis=-1)
+    np.testing.assert_allclose(tiny * 1e260, found, rtol=1e-12)
     monkeypatch.setattr("otdist._distances.solve", None)  # the compiled path does it
     again = wasserstein_distance(x, x, a, b, axis=-1)
     assert np.array_equal(again, found)
@@ -574,6 +577,22 @@ def test_concave_costs_along_an_axis_by_other_methods_and_their_slopes():
     moved = Problem(x[2] + np.array([h, 0, 0, 0]), y[2], p=0.5, concave=True)
     rise = (solve(moved).value - result.value) / h
     assert result.gradients().x[0, 0] == pytest.approx(rise, rel=1e-4)
+
+
+def test_slopes_of_concave_costs_are_finite_where_mass_stays():
+    result = solve(Problem([0.0, 1.0], [1.0, 2.0], p=0.5, concave=True))
+    slopes = result.gradients().x[:, 0]
+    assert slopes == pytest.approx([-0.25 / 2**0.5, 0.0])
+
+
+@pytest.mark.skipif(JIT_OFF, reason="takes long")
+def test_concave_costs_of_many_points():
+    rng = np.random.default_rng(21)
+    x, y = rng.standard_normal(600), rng.standard_normal(600) + 1
+    result = solve(Problem(x, y, p=0.5, concave=True))
+    assert_proved(result)
+    wanted = oracles.by_assignment(cost_of(result.problem))
+    assert result.value == pytest.approx(wanted, rel=1e-12)
 
 
 @pytest.mark.parametrize(
