@@ -139,7 +139,7 @@ def test_blocks_have_all_directions(n):
 @pytest.mark.parametrize("p", [1, 2])
 def test_the_standard_error_covers(mode, p):
     """Of 95 % intervals some 95 % hold the truth, whatever the directions."""
-    d, repeats = 4, 100 if JIT_OFF else 150
+    d, repeats = 4, 100
     x, y = dirac_pair(d)
     n = 32 if mode == "random" else 128
     n_blocks = {"random": n, "orthogonal": n // d, "quasi": 8}[mode]
