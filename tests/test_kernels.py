@@ -455,6 +455,8 @@ rng = np.random.default_rng(0)
 # Compile first: the compiler does not always survive an interrupt.
 for n in (5, 600):
     solve(Problem.from_cost(rng.random((n, n))))
+few = Problem.from_cost(rng.random((150, 150)))
+solve(few, method="{method}", epsilon={epsilon})
 problem = Problem.from_cost({cost})
 print("ready", flush=True)
 try:

@@ -168,7 +168,10 @@ def test_a_mass_beside_a_linear_program(problem, part, method):
     mass = part * min(math.fsum(a), math.fsum(b))
     value = proved(cost, a, b, mass=mass, method=method)
     truth = scale * by_linprog(cost / scale, a, b, mass=mass)
-    assert value == pytest.approx(truth, rel=1e-9, abs=1e-9 * scale)
+    # The value is the cost of a plan and proved; the oracle has a tolerance of 1e-7,
+    # and may leave as much on arcs that cost more.
+    assert truth * (1 - 1e-9) - 1e-7 * scale <= value
+    assert value <= truth * (1 + 1e-9) + 1e-9 * scale
 
 
 @pytest.mark.parametrize("d, p", [(1, 1), (2, 1), (2, 2), (30, 1)])
