@@ -346,6 +346,13 @@ def test_the_root_of_the_slope_is_found_in_few_passes(monkeypatch):
         passes.clear()
         solve(Problem.on_circle(x, y, *masses, p=2, normalize=True))
         assert 2 < len(passes) < 20
+    # Looking beyond the root by equal steps crept: 97 passes and more.
+    monkeypatch.setattr(kernel, "_FEW", 200)
+    for seed in range(3):
+        x, y, a, b = np.random.default_rng(seed).random((4, 800))
+        passes.clear()
+        solve(Problem.on_circle(x, y, a, b, p=7, normalize=True))
+        assert 2 < len(passes) < 45
 
 
 # ---------------------------------------------------------------------------- the checker

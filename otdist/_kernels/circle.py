@@ -254,11 +254,12 @@ def _root(
             part = slope_low / (slope_low - slope_high)
         shift = min(low + int(part * (high - low)), high - 1)
         # What moves the same end again and again leaves the other where it was: look
-        # beyond the root, as far as that end came last.
+        # beyond the root, twice as far as that end came last. As far would creep.
+        beyond = 2 * min(moved, (high - low) // 2 + 1)  # of at most 2**62
         if side >= 2:
-            shift = max(high - moved, low)
+            shift = max(high - beyond, low)
         elif side <= -2:
-            shift = min(low + moved, high - 1)
+            shift = min(low + beyond, high - 1)
         slope, down, up = _slope_at(x, y, level_a, level_b, shift, p, period, stride)
         if slope >= 0.0:
             moved, side = high - shift + down, max(side, 0) + 1
