@@ -17,6 +17,7 @@ from otdist._geometry.circle import reduced
 from otdist._ground import require_metric
 from otdist._line_bounds import Claims, LineBounds, Measures
 from otdist._problem import warn_if_histograms
+from otdist._solve import EXACT_TOL
 from otdist._typing import ArrayLike, FloatArray, IntArray, Metric
 from otdist._validate import (
     as_axis,
@@ -33,10 +34,6 @@ _LONG = 1 << 12
 _COMPILED_FROM = 20_000
 # Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
-# Places that the median on a circle needs besides.
-_PARTS = 1 << 10
-# The relative gap below which a value counts as proved, as in `solve`.
-_TOL = 1e-9
 _EPS = float(np.finfo(float).eps)
 
 #: Distance of one pair, from points and masses; words what is wrong with them.
@@ -395,7 +392,7 @@ def _certified(
         with ThreadPoolExecutor(n_parts) as pool:
             list(pool.map(work, range(n_parts)))
     bounds = proof.bounds()
-    value = np.where(bounds.proves(_TOL), bounds.upper, np.nan)
+    value = np.where(bounds.proves(EXACT_TOL), bounds.upper, np.nan)
     return value if p == 1 or math.isinf(p) else value ** (1 / p)
 
 
@@ -431,6 +428,8 @@ class _Buffers(NamedTuple):
 
     @classmethod
     def of(cls, n: int, m: int, length: int) -> _Buffers:
+        from otdist._kernels.circle import PARTS
+
         claims = Claims(
             np.empty((length, n + m), np.int32),
             np.empty((length, n + m), np.int32),
@@ -443,7 +442,7 @@ class _Buffers(NamedTuple):
             np.empty((length, m)),
             (np.empty(n, np.int64), np.empty(m, np.int64)),
             np.empty(n + m, np.int64),
-            np.empty(n + m + _PARTS),
+            np.empty(n + m + PARTS),
         )
 
 

@@ -26,6 +26,7 @@ from otdist._partial import outer_arcs, outer_potential
 from otdist._plan import Arcs, Flow, GridPlan
 from otdist._problem import Problem
 from otdist._result import Certificate
+from otdist._rounding import LARGEST_ROUNDING
 from otdist._typing import ArrayLike, FloatArray, Function
 from otdist._upper_bound import (
     Primal,
@@ -42,8 +43,6 @@ from otdist._validate import (
     require_finite,
 )
 
-# Rounding may hide no more of a gap than this part of the largest cost of all mass.
-_LARGEST_ROUNDING = 1e-12
 # Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
 _COMPILED_ENTRIES = 1 << 27
 _EPS = float(np.finfo(float).eps)
@@ -197,7 +196,7 @@ def _hidden(dual: Dual, primal: Primal) -> float:
 
 def _most_hidden(problem: Problem) -> float:
     """Return what rounding may hide of a gap: potentials may be larger than all costs."""
-    return _LARGEST_ROUNDING * problem.mass * problem.geometry.largest
+    return LARGEST_ROUNDING * problem.mass * problem.geometry.largest
 
 
 def _small_bounds(

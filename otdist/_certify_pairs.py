@@ -11,12 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist._geometry.families import Clouds, Family
+from otdist._rounding import LARGEST_ROUNDING, coupling_tolerance
 from otdist._typing import FloatArray, IntArray, NDArray
 
-# As in `_certify`, where they are explained.
-_COUPLING_TOLERANCE = 1e-13
-_ATOM_TOLERANCE = 2.0**-60
-_LARGEST_ROUNDING = 1e-12
 _EPS = float(np.finfo(float).eps)
 # How the kernel calls the metrics.
 _NORMS = {"cityblock": 1, "euclidean": 2, "chebyshev": 0, "sqeuclidean": 4}
@@ -122,8 +119,8 @@ def _judged(
     """Say which pairs are proved; bounds that cross by rounding are made to meet."""
     lower, upper, terms, error, weighted, moved = out.T
     excess = 0.0 if isinstance(family, Clouds) else family.excess
-    allowed = max(_COUPLING_TOLERANCE, _ATOM_TOLERANCE * n_atoms) * family.mass
-    most = _LARGEST_ROUNDING * family.largest_of(first, second) * family.mass
+    allowed = coupling_tolerance(n_atoms) * family.mass
+    most = LARGEST_ROUNDING * family.largest_of(first, second) * family.mass
     with np.errstate(invalid="ignore"):
         hidden = 2 * _EPS * terms + weighted + excess * moved
         gap = upper - lower

@@ -16,7 +16,6 @@ from otdist._typing import FloatArray
 
 if TYPE_CHECKING:
     from otdist._blocks import Failure
-    from otdist._read import Measure
 
 # Failures that are printed; all are in the file.
 _TOLD = 5
@@ -96,7 +95,9 @@ def _measures(files: list[str], arguments: argparse.Namespace) -> dict[str, Any]
     options = {"weights": arguments.weights, "grid": arguments.grid}
     measures = [read_measure(name, **options) for name in files]
     first = measures[0]
-    if first.shape is not None and all(_is_on(first, measure) for measure in measures):
+    if first.shape is not None and all(
+        measure.shape == first.shape for measure in measures
+    ):
         rows = np.array([measure.weights for measure in measures])
         return {"measures": rows, "support": first.points}
     return {
@@ -107,11 +108,6 @@ def _measures(files: list[str], arguments: argparse.Namespace) -> dict[str, Any]
             for measure in measures
         ]
     }
-
-
-def _is_on(first: Measure, measure: Measure) -> bool:
-    """Whether a measure is on the grid of the first."""
-    return measure.shape == first.shape
 
 
 def _require_output(path: str) -> None:

@@ -10,14 +10,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist._rounding import LARGEST_ROUNDING, coupling_tolerance
 from otdist._typing import FloatArray, IntArray
-
-# A plan is a coupling if its marginals are off by no more than this of the mass, or
-# by this for each atom: masses are rounded to 2**-61 of the total.
-_COUPLING_TOLERANCE = 1e-13
-_ATOM_TOLERANCE = 2.0**-60
-# Rounding may hide no more of a gap than this part of the largest cost of all mass.
-_LARGEST_ROUNDING = 1e-12
 
 
 class Measures(NamedTuple):
@@ -114,10 +108,10 @@ class LineBounds:
     def bounds(self) -> Bounds:
         """Return what is proved of all pairs."""
         lower, upper, rounding, error, mass, largest = self._found.T
-        allowed = max(_COUPLING_TOLERANCE, _ATOM_TOLERANCE * sum(self._shape))
+        allowed = coupling_tolerance(sum(self._shape))
         with np.errstate(all="ignore"):
             good = error <= allowed * mass
-            good &= rounding <= _LARGEST_ROUNDING * mass * largest
+            good &= rounding <= LARGEST_ROUNDING * mass * largest
             # Out of these ranges values leave what float64 holds well.
             for size in (largest, mass * largest):
                 good &= (largest == 0) | ((size > 1e-250) & (size < 1e250))

@@ -15,6 +15,7 @@ from otdist._geometry.families import Clouds, Family, Histograms
 from otdist._geometry.points import METRICS, cost_matrix
 from otdist._ground import point_geometry, require_metric, require_product
 from otdist._typing import ArrayLike, FloatArray, Metric
+from otdist._validate import Weights
 
 # Bins up to which a matrix of costs is made, and looked at whether it is a metric.
 _MOST_BINS = 2048
@@ -46,26 +47,19 @@ def pack_clouds(
         named += [(f"other[{k}]", measure) for k, measure in enumerate(other)]
     points: list[FloatArray] = []
     weights: list[FloatArray] = []
-    first_mass = tolerance = 0.0
+    same = _SameMass(named[0][0], normalize)
     for k, (name, measure) in enumerate(named):
         x, a = _points_of(name, measure)
         if k > 0:
             _require_space(name, x, named[0][0], points[0])
-        masses, mass, exact = _masses_of(name, a, len(x))
-        if normalize:
-            masses, mass = masses / mass, 1.0
-        first_mass = mass if k == 0 else first_mass
-        tolerance = max(tolerance, exact)
-        _validate.require_same_mass(name, mass, named[0][0], first_mass, tolerance)
-        if abs(mass - first_mass) > 4 * _EPS * first_mass:
-            masses = masses * (first_mass / mass)
+        masses = same.fitted(name, _masses_of(name, a, len(x)))
         carries = masses > 0
         points.append(x[carries])
         weights.append(masses[carries])
     _warn_if_histograms(measures, points)
     n = len(measures)
     has_other = other is not None
-    return _clouds(points, weights, n, first_mass, metric, p, has_other=has_other)
+    return _clouds(points, weights, n, same.mass, metric, p, has_other=has_other)
 
 
 def _clouds(
@@ -87,8 +81,7 @@ def _clouds(
     largest = point_geometry(corners, corners, metric, p).largest
     require_product(mass, largest)
     if d == 1:
-        # On the line all metrics are |x - y|; this one takes no squares.
-        metric, p = "cityblock", 2.0 if metric == "sqeuclidean" else p
+        metric, p = _on_line(metric, p)
     sizes = [len(x) for x in points]
     offset = n_first if has_other else 0
     return Clouds(
@@ -111,10 +104,29 @@ def _points_of(name: str, measure: Any) -> tuple[FloatArray, Any]:
     return _validate.as_points(name if a is None else f"{name}[0]", x), a
 
 
-def _masses_of(name: str, a: Any, n: int) -> tuple[FloatArray, float, float]:
+class _SameMass:
+    """Measures one after the other, brought to the mass of the first."""
+
+    def __init__(self, first_name: str, normalize: bool) -> None:
+        self.mass = self.tolerance = 0.0
+        self._first_name, self._normalize = first_name, normalize
+
+    def fitted(self, name: str, weights: Weights) -> FloatArray:
+        """Return the masses, scaled where sums differ by rounding."""
+        masses, mass, exact = weights
+        if self._normalize:
+            masses, mass = masses / mass, 1.0
+        first = self.mass = self.mass or mass
+        self.tolerance = max(self.tolerance, exact)
+        _validate.require_same_mass(name, mass, self._first_name, first, self.tolerance)
+        apart = abs(mass - first) > 4 * _EPS * first
+        return masses * (first / mass) if apart else masses
+
+
+def _masses_of(name: str, a: Any, n: int) -> Weights:
     """Return masses, their sum, and how exact that is."""
     if a is None:
-        return np.full(n, 1.0 / n), 1.0, 0.0
+        return Weights(np.full(n, 1.0 / n), 1.0, 0.0)
     return _validate.as_weights(f"{name}[1]", a, (n,), "point")
 
 
@@ -158,36 +170,25 @@ def pack_histograms(
         return _on_matrix(measures, other, cost, support, p, normalize)
     bins = _validate.as_points("support", support)
     n = len(bins)
-    a, mass, tolerance = _masses("measures", measures, n, normalize)
-    b = a
-    if other is not None:
-        b, mass_b, tolerance_b = _masses("other", other, n, normalize)
-        limit = max(tolerance, tolerance_b)
-        _validate.require_same_mass("other[0]", mass_b, "measures[0]", mass, limit)
-        b = b * (mass / mass_b)
+    a, b, mass = _both_masses(measures, other, (n, n), normalize)
     if isinstance(metric, str) and n > _MOST_BINS:
         return _as_clouds(bins, a, None if other is None else b, mass, metric, p)
     geometry = point_geometry(bins, bins, metric, p)
     require_product(mass, geometry.largest)
     matrix = np.ascontiguousarray(_costs_between(bins, metric, p))
     is_metric, excess = _metric_of(bins, matrix, metric, p, geometry.largest)
-    return Histograms(
-        cost=matrix,
-        transposed=matrix if is_metric else np.ascontiguousarray(matrix.T),
-        a=a,
-        b=b,
-        largest=geometry.largest,
-        mass=mass,
-        is_metric=is_metric,
-        excess=excess,
-        most=(_most_atoms(a), _most_atoms(b)),
-    )
+    largest = geometry.largest
+    return _histograms(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
+
+
+def _on_line(metric: str, p: float) -> tuple[str, float]:
+    """Return the metric that takes no squares: on the line all are |x - y|."""
+    return "cityblock", 2.0 if metric == "sqeuclidean" else p
 
 
 def _costs_between(bins: FloatArray, metric: Metric, p: float) -> FloatArray:
     if bins.shape[1] == 1 and isinstance(metric, str):
-        # On the line all metrics are |x - y|; this one takes no squares.
-        metric, p = "cityblock", 2.0 if metric == "sqeuclidean" else p
+        metric, p = _on_line(metric, p)
     return cost_matrix(bins, bins, metric, p)
 
 
@@ -241,17 +242,25 @@ def _on_matrix(
             "cost must be symmetric with zeros on the diagonal, so that one triangle of"
             " the matrix says all; pass other=measures to compute both"
         )
-    a, mass, tolerance = _masses("measures", measures, matrix.shape[0], normalize)
-    b = a
-    if other is not None:
-        b, mass_b, tolerance_b = _masses("other", other, matrix.shape[1], normalize)
-        limit = max(tolerance, tolerance_b)
-        _validate.require_same_mass("other[0]", mass_b, "measures[0]", mass, limit)
-        b = b * (mass / mass_b)
+    a, b, mass = _both_masses(measures, other, matrix.shape, normalize)
     require_product(mass, largest)
     is_metric, excess = (False, 0.0)
     if not has_forbidden:
         is_metric, excess = _looks_metric(matrix, largest)
+    found = _histograms(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
+    return found._replace(has_forbidden=has_forbidden)
+
+
+def _histograms(
+    matrix: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    largest: float,
+    mass: float,
+    *,
+    is_metric: bool,
+    excess: float,
+) -> Histograms:
     return Histograms(
         cost=matrix,
         transposed=matrix if is_metric else np.ascontiguousarray(matrix.T),
@@ -262,7 +271,6 @@ def _on_matrix(
         is_metric=is_metric,
         excess=excess,
         most=(_most_atoms(a), _most_atoms(b)),
-        has_forbidden=has_forbidden,
     )
 
 
@@ -281,6 +289,22 @@ def _as_clouds(
     return _clouds(points, weights, len(a), mass, metric, p, has_other=b is not None)
 
 
+def _both_masses(
+    measures: ArrayLike,
+    other: ArrayLike | None,
+    shape: tuple[int, ...],
+    normalize: bool,
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return the masses of rows and of columns, all of one sum, and that sum."""
+    a, mass, tolerance = _masses("measures", measures, shape[0], normalize)
+    if other is None:
+        return a, a, mass
+    b, mass_b, tolerance_b = _masses("other", other, shape[1], normalize)
+    limit = max(tolerance, tolerance_b)
+    _validate.require_same_mass("other[0]", mass_b, "measures[0]", mass, limit)
+    return a, b * (mass / mass_b), mass
+
+
 def _masses(
     name: str, value: ArrayLike, n: int, normalize: bool
 ) -> tuple[FloatArray, float, float]:
@@ -291,21 +315,12 @@ def _masses(
             f"{name} must have shape (K, {n}), a row of masses for each histogram on"
             f" the {n} bins, got {array.shape}"
         )
-    out = np.empty(array.shape)
-    first = tolerance = 0.0
+    out, same = np.empty(array.shape), _SameMass(f"{name}[0]", normalize)
     # As given: how exact a sum is depends on the type it came in.
     for k, row in enumerate(np.asarray(value)):
-        masses, mass, exact = _validate.as_weights(f"{name}[{k}]", row, (n,), "bin")
-        if normalize:
-            masses, mass = masses / mass, 1.0
-        first = mass if k == 0 else first
-        tolerance = max(tolerance, exact)
-        _validate.require_same_mass(
-            f"{name}[{k}]", mass, f"{name}[0]", first, tolerance
-        )
-        apart = abs(mass - first) > 4 * _EPS * first
-        out[k] = masses * (first / mass) if apart else masses
-    return out, first, tolerance
+        weights = _validate.as_weights(f"{name}[{k}]", row, (n,), "bin")
+        out[k] = same.fitted(f"{name}[{k}]", weights)
+    return out, same.mass, same.tolerance
 
 
 def _most_atoms(masses: FloatArray) -> int:

@@ -17,6 +17,7 @@ from otdist._blocks import Block, Failure, Pairs
 from otdist._checkpoint import Checkpoint, fingerprint, mirror
 from otdist._distances import wasserstein_distance
 from otdist._errors import InputError, warn
+from otdist._progress import progress_bar
 from otdist._typing import ArrayLike, FloatArray, Metric
 
 Measure = Any  # points, or a tuple (points, weights)
@@ -377,10 +378,4 @@ def _bar(total: int, done: int, progress: bool) -> Any:
     """Return a progress bar with the time left, or something that gives None."""
     if not progress:
         return nullcontext()
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise InputError(
-            "progress=True needs tqdm: pip install 'otdist[progress]'"
-        ) from None
-    return tqdm(total=total, initial=done, desc="pairwise", unit=" pairs")
+    return progress_bar(total=total, initial=done, desc="pairwise", unit=" pairs")

@@ -21,6 +21,7 @@ from otdist._geometry.pixels import Pixels
 from otdist._partial import inner_potentials, outer_potential
 from otdist._plan import Arcs, EmbeddedPlan, EntropicPlan, Flow
 from otdist._problem import Problem
+from otdist._progress import progress_bar
 from otdist._result import Candidate, Certificate, Result, Status
 from otdist._typing import FloatArray, IntArray
 from otdist._validate import (
@@ -211,7 +212,7 @@ def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
     candidate = _solvers.load(method)(part, options)
     if candidate.stranded is not None:
         _raise_stranded(candidate.stranded, rows, problem)
-    if method in _solvers.FLOWS or _takes_pixels(problem, method):
+    if _takes_empty_atoms(problem, method):
         plan, f, g = candidate.plan, candidate.f, candidate.g
     else:
         plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
@@ -325,15 +326,16 @@ def _potentials_of(
     return f, g
 
 
-def _takes_pixels(problem: Problem, method: str) -> bool:
-    """Whether the method knows pixels, and gives potentials to all of them."""
-    return isinstance(problem.geometry, Pixels) and method == "network_simplex"
+def _takes_empty_atoms(problem: Problem, method: str) -> bool:
+    """Whether the method gives potentials to all nodes or pixels, also without mass."""
+    is_pixels = isinstance(problem.geometry, Pixels) and method == "network_simplex"
+    return is_pixels or method in _solvers.FLOWS
 
 
 def _part(problem: Problem, method: str) -> tuple[Problem, IntArray, IntArray]:
     """Return the problem on the atoms with mass; some methods take all of them."""
     is_grid = isinstance(problem.geometry, Grid) and method in _solvers.ENTROPIC
-    if is_grid or method in _solvers.FLOWS or _takes_pixels(problem, method):
+    if is_grid or _takes_empty_atoms(problem, method):
         every = np.arange(len(problem.a))
         return problem, every, every
     part, rows, columns = problem.support()
@@ -363,13 +365,7 @@ def _require_arcs(part: Problem, rows: IntArray, columns: IntArray) -> None:
 @contextmanager
 def _reporter(method: str) -> Iterator[Callable[[int, float], None]]:
     """Yield a function that shows iterations and gap."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise InputError(
-            "progress=True needs tqdm: pip install 'otdist[progress]'"
-        ) from None
-    with tqdm(desc=method, unit=" iterations") as bar:
+    with progress_bar(desc=method, unit=" iterations") as bar:
 
         def show(n_iter: int, gap: float) -> None:
             if np.isfinite(gap):

@@ -13,14 +13,10 @@ from otdist._geometry.line import Line
 from otdist._marginals import Sums
 from otdist._plan import Arcs, Flow
 from otdist._problem import Problem
+from otdist._rounding import coupling_tolerance
 from otdist._steepness import flow_sums, roundings
 from otdist._typing import FloatArray, IntArray
 
-# A plan is a coupling if its marginals are off by no more than this of the mass:
-# sums of float64 are not exact. Beyond, it is repaired before it counts.
-_COUPLING_TOLERANCE = 1e-13
-# The same for each atom: masses are rounded to 2**-61 of the total by the solvers.
-_ATOM_TOLERANCE = 2.0**-60
 # Marginals known less well than this are repaired, whatever their rounding.
 _LARGEST_BLUR = 1e-9
 # Masses from which on a sum of them is worth two passes.
@@ -107,8 +103,7 @@ def _is_coupling(problem: Problem, off_a: FloatArray, off_b: FloatArray) -> bool
 def is_rounding(problem: Problem, error: float) -> bool:
     """Whether a marginal error is no more than sums of float64 must have."""
     n_atoms = len(problem.a) + len(problem.b)
-    allowed = max(_COUPLING_TOLERANCE, _ATOM_TOLERANCE * n_atoms)
-    return error <= allowed * problem.mass
+    return error <= coupling_tolerance(n_atoms) * problem.mass
 
 
 def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> float:

@@ -136,8 +136,8 @@ def as_masses(
     sums differ by rounding, or on request. `of` names what they belong to.
     """
     n, m = shape
-    first = _as_weights("a", np.full(n, 1.0 / n) if a is None else a, (n,), of[0])
-    second = _as_weights("b", np.full(m, 1.0 / m) if b is None else b, (m,), of[1])
+    first = as_weights("a", np.full(n, 1.0 / n) if a is None else a, (n,), of[0])
+    second = as_weights("b", np.full(m, 1.0 / m) if b is None else b, (m,), of[1])
     return _balanced(first, second, ("a", "b"), normalize)
 
 
@@ -151,7 +151,7 @@ def as_unequal_masses(
     n, m = shape
     is_free = mass is None
     first, second = (
-        _as_weights(name, np.full(k, 1.0 / k) if w is None else w, (k,), which, is_free)
+        as_weights(name, np.full(k, 1.0 / k) if w is None else w, (k,), which, is_free)
         for name, w, k, which in (("a", a, n, of[0]), ("b", b, m, of[1]))
     )
     sums = first.total, second.total
@@ -183,8 +183,8 @@ def as_images(
             f"A must be an array of pixels with at least one axis and one pixel, got"
             f" shape {sides}"
         )
-    first = _as_weights("A", A, sides, "pixel")
-    second = _as_weights("B", B, sides, "pixel of A")
+    first = as_weights("A", A, sides, "pixel")
+    second = as_weights("B", B, sides, "pixel of A")
     a, b, mass = _balanced(first, second, ("A", "B"), normalize)
     return a.reshape(-1), b.reshape(-1), mass, sides
 
@@ -208,7 +208,7 @@ def as_spacing(value: Any, n_axes: int) -> FloatArray:
     return spacing
 
 
-class _Weights(NamedTuple):
+class Weights(NamedTuple):
     """Masses, their sum, and how exact that sum is."""
 
     mass: FloatArray
@@ -217,28 +217,23 @@ class _Weights(NamedTuple):
 
 
 def _balanced(
-    first: _Weights, second: _Weights, names: tuple[str, str], normalize: bool
+    first: Weights, second: Weights, names: tuple[str, str], normalize: bool
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return masses of one sum, and that sum."""
     (a, sum_a, tolerance_a), (b, sum_b, tolerance_b) = first, second
     if normalize:
         a, b = a / sum_a, b / sum_b
         return a, b, _sum(a)
-    apart = abs(sum_a - sum_b)
-    if apart > max(tolerance_a, tolerance_b) * max(sum_a, sum_b):
-        raise InputError(
-            f"the masses differ: {names[0]} sums to {sum_a:.17g} and {names[1]} to"
-            f" {sum_b:.17g}; pass normalize=True to compare them as probabilities, or"
-            " rescale one"
-        )
-    if apart > 4 * _EPS * sum_a:
+    tolerance = max(tolerance_a, tolerance_b)
+    require_same_mass(names[0], sum_a, names[1], sum_b, tolerance)
+    if abs(sum_a - sum_b) > 4 * _EPS * sum_a:
         b = b * (sum_a / sum_b)
     return a, b, sum_a
 
 
-def _as_weights(
+def as_weights(
     name: str, value: Any, shape: tuple[int, ...], of: str, may_be_zero: bool = False
-) -> _Weights:
+) -> Weights:
     """Return masses of the given shape."""
     array = as_float64(name, value)
     if array.shape != shape:
@@ -251,24 +246,17 @@ def _as_weights(
     if not is_size or array.item(array.argmin()) < 0:
         _refuse_weights(name, array)
     given = array.dtype if array is value else np.asarray(value).dtype
-    return _Weights(array.copy(), total, sum_tolerance(given))
-
-
-def as_weights(
-    name: str, value: Any, shape: tuple[int, ...], of: str
-) -> tuple[FloatArray, float, float]:
-    """Return masses of the given shape, their sum, and how exact that is, relative."""
-    return _as_weights(name, value, shape, of)
+    return Weights(array.copy(), total, sum_tolerance(given))
 
 
 def require_same_mass(
-    name: str, mass: float, first_name: str, first: float, tolerance: float
+    name: str, mass: float, other_name: str, other: float, tolerance: float
 ) -> None:
-    """Raise if the mass of one of many measures is not that of the first."""
-    if abs(mass - first) > tolerance * max(mass, first):
+    """Raise if two masses differ by more than the rounding of their sums."""
+    if abs(mass - other) > tolerance * max(mass, other):
         raise InputError(
-            f"the masses differ: {name} sums to {mass:.17g} and {first_name} to"
-            f" {first:.17g}; pass normalize=True to compare them as probabilities, or"
+            f"the masses differ: {name} sums to {mass:.17g} and {other_name} to"
+            f" {other:.17g}; pass normalize=True to compare them as probabilities, or"
             " rescale one"
         )
 

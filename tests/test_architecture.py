@@ -73,10 +73,14 @@ MAY_IMPORT = {
         "_partial",
         "_lower_bound",
         "_upper_bound",
+        "_rounding",
     }
     | GEOMETRY
     | {"_kernels.certificate"},
-    "_upper_bound": {"_marginals", "_plan", "_problem", "_steepness"} | GEOMETRY,
+    "_rounding": set(),
+    "_progress": set(),
+    "_upper_bound": {"_marginals", "_plan", "_problem", "_rounding", "_steepness"}
+    | GEOMETRY,
     "_lower_bound": {
         "_net_bound",
         "_problem",
@@ -88,7 +92,7 @@ MAY_IMPORT = {
     "_net_bound": {"_problem", "_transform"} | GEOMETRY,
     "_steepness": {"_problem", "_plan"} | GEOMETRY,
     "_bottleneck": {"_problem", "_result", "_plan", "_transform"} | GEOMETRY,
-    "_certify_pairs": GEOMETRY | {"_kernels.certificate_pairs"},
+    "_certify_pairs": GEOMETRY | {"_rounding", "_kernels.certificate_pairs"},
     "_transform": GEOMETRY
     | {
         "_kernels.certificate",
@@ -157,6 +161,7 @@ MAY_IMPORT = {
     "_solve": {
         "_solvers",
         "_certify",
+        "_progress",
         "_problem",
         "_partial",
         "_result",
@@ -184,7 +189,7 @@ MAY_IMPORT = {
     "_lanes": {"_double_double", "_histograms", "_kernels.divergences"},
     "_divergences": {"_histograms", "_double_double", "_lanes"},
     "_f_divergences": {"_divergences", "_histograms", "_double_double", "_lanes"},
-    "_line_bounds": {"_kernels.certificate_line"},
+    "_line_bounds": {"_rounding", "_kernels.certificate_line"},
     # Solves and certifies many pairs at once; what it refuses goes to `_solve`.
     "_along": {
         "_ground",
@@ -192,6 +197,7 @@ MAY_IMPORT = {
         "_kernels.line",
         "_line_bounds",
         "_problem",
+        "_solve",
         "_validate",
     }
     | GEOMETRY,

@@ -103,7 +103,7 @@ def test_pairs_without_an_answer_are_told_and_written(run, clouds, monkeypatch):
     def stuck(*_):
         raise RuntimeError("stuck")
 
-    monkeypatch.setattr(_certify_pairs, "_LARGEST_ROUNDING", -1.0)
+    monkeypatch.setattr(_certify_pairs, "LARGEST_ROUNDING", -1.0)
     monkeypatch.setattr(_solve_pairs, "_solved", stuck)
     monkeypatch.setattr("otdist._cli_pairwise._TOLD", 2)
     names, _ = clouds

@@ -252,7 +252,7 @@ def test_forbidden_arcs_fail_where_no_plan_is_left():
 
 def test_what_is_not_proved_is_no_answer(monkeypatch):
     """A pair that neither the block nor `solve` proves is NaN, and says so."""
-    monkeypatch.setattr(_certify_pairs, "_LARGEST_ROUNDING", -1.0)
+    monkeypatch.setattr(_certify_pairs, "LARGEST_ROUNDING", -1.0)
     measures, failures = some_clouds(3, 3), []
     assert np.isfinite(pairwise(measures, failures=failures)).all()
     assert failures == []

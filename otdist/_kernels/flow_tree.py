@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from otdist._kernels.tree import replace_last
+
 
 class Tree(NamedTuple):
     """A rooted spanning tree of N nodes with flow and potentials.
@@ -166,30 +168,13 @@ def _rehang(
         child = parent[child]
     thread[before_all] = behind
     back[behind] = before_all
-    _replace_last(tree, node, last_of_all, before_all)
+    replace_last(tree, node, last_of_all, before_all)
     following = thread[upper]
     thread[upper] = lower
     back[lower] = upper
     thread[tail] = following
     back[following] = tail
-    _replace_last(tree, upper, upper, tail)
-
-
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _replace_last(tree: Tree, node: Any, old: Any, new: Any) -> None:
-    """Tell the node and its ancestors that their subtrees end elsewhere."""
-    while tree.last[node] == old:
-        tree.last[node] = new
-        if node == 0:
-            return
-        node = tree.parent[node]
+    replace_last(tree, upper, upper, tail)
 
 
 @njit(

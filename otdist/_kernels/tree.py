@@ -226,13 +226,13 @@ def _rehang(
         child = parent[child]
     thread[before_all] = behind
     back[behind] = before_all
-    _replace_last(tree, node, last_of_all, before_all)
+    replace_last(tree, node, last_of_all, before_all)
     following = thread[upper]
     thread[upper] = lower
     back[lower] = upper
     thread[tail] = following
     back[following] = tail
-    _replace_last(tree, upper, upper, tail)
+    replace_last(tree, upper, upper, tail)
 
 
 @njit(
@@ -243,7 +243,7 @@ def _rehang(
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-def _replace_last(tree: Tree, node: int, old: int, new: int) -> None:
+def replace_last(tree: Any, node: Any, old: Any, new: Any) -> None:
     """Tell the node and its ancestors that their subtrees end elsewhere."""
     while tree.last[node] == old:
         tree.last[node] = new
