@@ -9,7 +9,8 @@ import numpy as np
 
 from benchmarks import peers
 from benchmarks.instances import gaussian_clouds, masses, sizes
-from otdist import Problem, _solve
+from otdist import Problem
+from otdist import pipeline as _solve
 
 
 def share(problem: Problem, repeats: int) -> float:

@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks import peers
 from benchmarks.instances import FloatArray, sizes
 from otdist import pairwise
-from otdist._distances import wasserstein_distance
-from otdist._pairwise import _job
+from otdist.distances.pairwise import _job
+from otdist.distances.wasserstein import wasserstein_distance
 
 FAMILIES = ("digits", "clouds_2", "clouds_16")
 FULL = {"digits": 500, "clouds_2": 200, "clouds_16": 200}

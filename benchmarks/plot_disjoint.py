@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from otdist import datasets, kl_divergence, kr_dual, wasserstein_distance
-from otdist._demo import sweep
-from otdist._smoothing import smoothed
+from otdist.cli.demo import sweep
+from otdist.comparison.smoothing import smoothed
 
 _BLUE, _ORANGE, _GREEN, _SKY = "#0072b2", "#d55e00", "#009e73", "#56b4e9"
 _N_MODES, _RADIUS = 8, 2.0

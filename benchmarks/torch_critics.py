@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.critics import SEED, cosine
 from otdist import datasets, kr_dual
-from otdist._critics.sample import Sample
+from otdist.critics.sample import Sample
 
 DIMENSIONS = (2, 16)
 FUNNELS = (4, 16)

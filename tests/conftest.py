@@ -23,7 +23,7 @@ def kernel_hash():
     found = importlib.util.find_spec("otdist")
     package = Path(found.submodule_search_locations[0])
     digest = hashlib.sha256(version("numba").encode())
-    for source in sorted((package / "_kernels").glob("*.py")):
+    for source in sorted(package.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
@@ -48,8 +48,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 @pytest.fixture(params=["all arcs", "coarse", "columns"])
 def engine(request, monkeypatch):
     """Price all arcs, from coarse starts or not, or run the engine for large problems."""
-    from otdist._exact import columns, search, start
-    from otdist._solvers import network_simplex
+    from otdist.solvers import coarsen as start
+    from otdist.solvers.network_simplex import column_generation as columns
+    from otdist.solvers.network_simplex import search
+    from otdist.solvers.network_simplex import solver as network_simplex
 
     if request.param != "columns":
         monkeypatch.setattr(network_simplex, "_SMALL", 2**62)

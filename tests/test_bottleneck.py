@@ -26,7 +26,7 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
-from otdist._exact import bottleneck
+from otdist.solvers.bottleneck import search as bottleneck
 
 INF = math.inf
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from otdist import Problem, certify, solve
-from otdist._entropic.passes import LOG2E, Pairs
-from otdist._exact.start import kd_ordered
-from otdist._kernels import sinkhorn
+from otdist.solvers.coarsen import kd_ordered
+from otdist.solvers.sinkhorn.kernels import sweep as sinkhorn
+from otdist.solvers.sinkhorn.sweeps import LOG2E, Pairs
 from tests.conftest import JIT_OFF
 
 N = 200 if JIT_OFF else 400

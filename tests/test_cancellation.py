@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from proof import proved
 
 from otdist import Problem, solve
-from otdist._exact import cancellation
-from otdist._solvers import network_simplex
+from otdist.solvers.network_simplex import cancel_common_mass as cancellation
+from otdist.solvers.network_simplex import solver as network_simplex
 
 
 @pytest.fixture(autouse=True)

@@ -16,13 +16,13 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from otdist import InputError, Problem, certify, kr_dual, solve
-from otdist._certify import _small_bounds
-from otdist._geometry import blocks
-from otdist._geometry.line import Line
-from otdist._geometry.points import Points
-from otdist._lower_bound import lower_bound
-from otdist._plan import Arcs
-from otdist._upper_bound import upper_from_arcs
+from otdist.certificate.certify import _small_bounds
+from otdist.certificate.lower_bound import lower_bound
+from otdist.certificate.upper_bound import upper_from_arcs
+from otdist.geometry.line import Line
+from otdist.geometry.points import Points
+from otdist.plans.plans import Arcs
+from otdist.runtime import blocks
 
 INF = math.inf
 
@@ -447,7 +447,7 @@ def test_c_transforms_on_longer_lines(n, m, p):
 
 
 def test_the_compiled_line_minimum_agrees_with_numpy():
-    from otdist._kernels.certificate import line_minimum
+    from otdist.certificate.kernels.one_problem import line_minimum
 
     rng = np.random.default_rng(23)
     for n, m in ((1, 1), (1, 7), (7, 1), (30, 41), (64, 64), (65, 63)):

@@ -10,7 +10,7 @@ import pytest
 from checks import assert_brackets, assert_coupling, assert_proved, plan_of
 
 from otdist import Certificate, Problem, Status, solve
-from otdist._plan import Arcs
+from otdist.plans.plans import Arcs
 
 
 @pytest.fixture

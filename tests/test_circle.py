@@ -16,11 +16,11 @@ from proof import proved
 from strategies import weights
 
 from otdist import InputError, Problem, Status, certify, solve, wasserstein_distance
-from otdist import _along as along
-from otdist._geometry.circle import Circle, reduced
-from otdist._kernels import circle as kernel
-from otdist._line_bounds import LineBounds
-from otdist._transform import column_minimum, row_minimum
+from otdist.batch import on_line as along
+from otdist.certificate.c_transform import column_minimum, row_minimum
+from otdist.certificate.many_on_line import LineBounds
+from otdist.geometry.circle import Circle, reduced
+from otdist.solvers.circle.kernels import cut as kernel
 
 ORDERS = [1, 1.5, 2, 3]
 
@@ -253,7 +253,7 @@ def test_a_large_pair(p, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("the compiled path gave up")
 
-    monkeypatch.setattr("otdist._distances.solve", refuse)
+    monkeypatch.setattr("otdist.distances.wasserstein.solve", refuse)
     found = wasserstein_distance(x, y, a, b, p=p, period=1.0, normalize=True)
     assert found == pytest.approx(result.distance, rel=1e-12)
 
@@ -360,7 +360,7 @@ def test_the_root_of_the_slope_is_found_in_few_passes(monkeypatch):
 
 @pytest.mark.parametrize("p", ORDERS)
 def test_compiled_transforms_are_those_of_the_matrix(p, monkeypatch):
-    monkeypatch.setattr("otdist._transform._COMPILED_CIRCLE", 0)
+    monkeypatch.setattr("otdist.certificate.c_transform._COMPILED_CIRCLE", 0)
     rng = np.random.default_rng(9)
     for n, m in ((1, 1), (1, 5), (7, 1), (8, 6), (23, 31)):
         x, y = rng.random(n) - 0.5, rng.random(m) - 0.5

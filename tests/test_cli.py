@@ -14,8 +14,11 @@ import pytest
 from conftest import JIT_OFF
 
 import otdist
-from otdist import InputWarning, _compare, _demo, _verify
-from otdist.__main__ import main
+from otdist import InputWarning
+from otdist.cli import demo as _demo
+from otdist.cli import verify as _verify
+from otdist.cli.main import main
+from otdist.comparison import table as _compare
 from otdist.plot import plot_comparison
 
 # Published optima, from LEMON's network simplex (three decimals).
@@ -415,7 +418,7 @@ def test_published_costs(run, dotmark, pair, metric):
 
 
 def test_images_stored_as_colours(dotmark):
-    from otdist._read import read_measure
+    from otdist.cli.read import read_measure
 
     measure = read_measure(dotmark / "Shapes-512-1.png")
     assert measure.shape == (512, 512)

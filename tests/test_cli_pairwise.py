@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from otdist import pairwise
-from otdist.__main__ import main
+from otdist.cli.main import main
 
 
 @pytest.fixture
@@ -98,14 +98,15 @@ def test_errors_name_the_file(run, clouds):
 
 
 def test_pairs_without_an_answer_are_told_and_written(run, clouds, monkeypatch):
-    from otdist import _certify_pairs, _solve_pairs
+    from otdist.batch import solve as _solve_pairs
+    from otdist.certificate import many_pairs as _certify_pairs
 
     def stuck(*_):
         raise RuntimeError("stuck")
 
     monkeypatch.setattr(_certify_pairs, "LARGEST_ROUNDING", -1.0)
     monkeypatch.setattr(_solve_pairs, "_solved", stuck)
-    monkeypatch.setattr("otdist._cli_pairwise._TOLD", 2)
+    monkeypatch.setattr("otdist.cli.pairwise._TOLD", 2)
     names, _ = clouds
     code, out, err = run(*names, "-o", "m.npz", "--quiet")
     assert code == 1

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import InputError, datasets, kr_dual, lipschitz_lower, wasserstein_distance
-from otdist._critics import choose, fit, funnel
-from otdist._critics.functions import (
+from otdist.critics import fit
+from otdist.critics import fit_funnels as funnel
+from otdist.critics import select as choose
+from otdist.critics.functions import (
     Funnel,
     Lattice,
     Linear,
@@ -23,7 +25,7 @@ from otdist._critics.functions import (
     best_profile,
     steepest,
 )
-from otdist._critics.sample import Sample
+from otdist.critics.sample import Sample
 
 ORDER = {"euclidean": 2, "cityblock": 1, "chebyshev": np.inf}
 DUAL = {"euclidean": 2, "cityblock": np.inf, "chebyshev": 1}
@@ -363,7 +365,7 @@ def test_the_test_part_changes_the_value_only(critic, monkeypatch):
         train, check, test = splits(sample, rng)
         return train, check, Sample(test.x + 100, test.y - 5, test.a, test.b)
 
-    monkeypatch.setattr("otdist._duality.split", spoiled)
+    monkeypatch.setattr("otdist.critics.kr_dual.split", spoiled)
     second = kr_dual(x, y, critic=critic, rng=0)
     assert second.family == first.family
     assert (second(x) == first(x)).all()
@@ -382,7 +384,7 @@ def test_the_validation_part_only_chooses(monkeypatch):
         train, check, test = splits(sample, rng)
         return train, Sample(check.x + 9, check.y[::-1] * 2, check.a, check.b), test
 
-    monkeypatch.setattr("otdist._duality.split", spoiled)
+    monkeypatch.setattr("otdist.critics.kr_dual.split", spoiled)
     second = kr_dual(x, y, rng=0)
     for family in ("linear", "radial", "ridge", "mcshane", "whitney"):
         fits = [
@@ -403,7 +405,7 @@ def test_the_value_is_that_of_the_test_part(monkeypatch):
         parts.extend(splits(sample, rng))
         return parts
 
-    monkeypatch.setattr("otdist._duality.split", watched)
+    monkeypatch.setattr("otdist.critics.kr_dual.split", watched)
     critic = kr_dual(x, y, rng=0)
     test = parts[2]
     on_x, on_y = critic(test.x), critic(test.y)

@@ -10,7 +10,7 @@ import pytest
 from conftest import JIT_OFF
 
 from otdist import InputError, datasets, wasserstein_distance
-from otdist._rays import Rays
+from otdist.datasets.funnel_rays import Rays
 
 LOG_2 = math.log(2)
 RNG = 7

@@ -21,9 +21,9 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
-from otdist._entropic import unbalanced
-from otdist._entropic.relaxation import Anderson
-from otdist._entropic.unbalanced import Relaxed
+from otdist.solvers.sinkhorn import unbalanced
+from otdist.solvers.sinkhorn.acceleration import Anderson
+from otdist.solvers.sinkhorn.unbalanced import Relaxed
 
 REACHES = (None, 0.7)
 COSTS = [
@@ -188,7 +188,7 @@ def test_atoms_in_one_place_are_zero_apart(reach):
 def test_potentials_that_vary_too_much_prove_nothing(monkeypatch):
     from dataclasses import replace
 
-    from otdist import _debiased
+    from otdist.distances import sinkhorn_divergence as _debiased
 
     def worse(problem, **options):
         result = solve(problem, **options)

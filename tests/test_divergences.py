@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from strategies import histograms
 
 from otdist import compare
-from otdist._align import Aligned, align
-from otdist._divergences import (
+from otdist.divergences.align import Aligned, align
+from otdist.divergences.shannon import (
     hellinger_distance,
     js_distance,
     js_divergence,
     kl_divergence,
     total_variation,
 )
-from otdist._errors import InputError, InputWarning
+from otdist.errors import InputError, InputWarning
 
 LOG_2 = math.log(2.0)
 LOGARITHMIC = [kl_divergence, js_divergence, js_distance]

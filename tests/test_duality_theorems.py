@@ -27,7 +27,7 @@ from otdist import (
     total_variation,
     wasserstein_distance,
 )
-from otdist._critics.functions import Linear
+from otdist.critics.functions import Linear
 
 LOG_2 = math.log(2)
 SIGNED = st.floats(1e-3, 10).flatmap(lambda t: st.sampled_from([t, -t]))

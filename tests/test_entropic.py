@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from benchmarks.instances import make, make_points
 from otdist import InputError, Problem, Result, Status, certify, solve
-from otdist._entropic import anneal as annealing
-from otdist._entropic import coarse
-from otdist._entropic.anneal import Anneal, Limits
-from otdist._entropic.balance import Balance
-from otdist._entropic.passes import Pairs
-from otdist._entropic.relaxation import Anderson
-from otdist._kernels import exponential
+from otdist.compiled import exp2 as exponential
+from otdist.solvers.sinkhorn import annealing
+from otdist.solvers.sinkhorn import coarsen as coarse
+from otdist.solvers.sinkhorn.acceleration import Anderson
+from otdist.solvers.sinkhorn.annealing import Anneal, Limits
+from otdist.solvers.sinkhorn.newton import Balance
+from otdist.solvers.sinkhorn.sweeps import Pairs
 from tests.checks import assert_brackets
 from tests.conftest import JIT_OFF
 
@@ -241,21 +241,21 @@ def test_too_many_blocks_are_not_kept(monkeypatch):
     x, y, a, b = clouds(60, 50)
     problem = Problem(x, y, a, b)
     newton = solve(problem, method="sinkhorn", epsilon=0.05, tol=1e-9)
-    monkeypatch.setattr("otdist._entropic.passes._KEPT_FROM", 0)
+    monkeypatch.setattr("otdist.solvers.sinkhorn.sweeps._KEPT_FROM", 0)
     alone = solve(problem, method="sinkhorn", epsilon=0.05, tol=1e-9)
     assert alone.success
     assert alone.value == pytest.approx(newton.value, rel=1e-7)
     assert alone.n_iter > newton.n_iter
     monkeypatch.undo()
-    monkeypatch.setattr("otdist._entropic.passes._KEPT_ENTRIES", 0)
-    monkeypatch.setattr("otdist._entropic.passes.Pairs._room", small_room)
+    monkeypatch.setattr("otdist.solvers.sinkhorn.sweeps._KEPT_ENTRIES", 0)
+    monkeypatch.setattr("otdist.solvers.sinkhorn.sweeps.Pairs._room", small_room)
     full = solve(problem, method="sinkhorn", epsilon=0.05, tol=1e-9)
     assert full.value == pytest.approx(newton.value, rel=1e-7)
 
 
 def small_room(self):
     """Pools with places for a single row."""
-    from otdist._kernels.sinkhorn import Pool
+    from otdist.solvers.sinkhorn.kernels.sweep import Pool
 
     size = self.n_places // exponential.WIDTH
     return [
@@ -503,7 +503,7 @@ def test_compiled_certificates_agree_with_numpy(metric, p, monkeypatch):
     x, y, a, b = clouds(n=12, m=9)
     problem = Problem(x, y, a, b, metric=metric, p=p)
     result = solve(problem, method="sinkhorn", epsilon=0.1)
-    monkeypatch.setattr("otdist._marginals.COMPILED_PAIRS", 0)
+    monkeypatch.setattr("otdist.certificate.marginals.COMPILED_PAIRS", 0)
     again = certify(problem, result.plan, result.potentials[0])
     assert again.upper == pytest.approx(result.upper, rel=1e-14)
     assert again.marginal_error == pytest.approx(0.0, abs=1e-14)
@@ -533,7 +533,7 @@ def test_easy_problems_need_the_iteration_alone(tol, monkeypatch):
     """Rows much alike: no plan is kept, and no Newton step is made."""
     problem = make("random_costs", 60).problem()
     mean = float(problem.geometry.cost.mean())
-    monkeypatch.setattr("otdist._entropic.anneal.Balance", None)
+    monkeypatch.setattr("otdist.solvers.sinkhorn.annealing.Balance", None)
     result = solve(problem, method="sinkhorn", epsilon=0.3 * mean, tol=tol)
     assert result.success
     assert marginal_error(problem, result.plan.toarray()) < 1e-12
@@ -545,7 +545,7 @@ def test_problems_that_seem_easy_go_on_by_newton_steps(monkeypatch):
     epsilon = 0.02 * problem.geometry.largest
     wanted = solve(problem, method="sinkhorn", epsilon=epsilon, tol=1e-9)
     # Everything seems easy, and takes few passes all the same.
-    monkeypatch.setattr("otdist._entropic.anneal._TOO_FAR", np.inf)
+    monkeypatch.setattr("otdist.solvers.sinkhorn.annealing._TOO_FAR", np.inf)
     first = Anneal.first
 
     def easy(self, target):

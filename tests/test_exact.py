@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from conftest import JIT_OFF
 
-from otdist import Problem, _transform, solve
-from otdist._exact import columns, lists, start
-from otdist._exact.matrix import tabulated
-from otdist._kernels import certificate
-from otdist._solvers import network_simplex as solver
+from otdist import Problem, solve
+from otdist.certificate import c_transform as _transform
+from otdist.certificate.kernels import one_problem as certificate
+from otdist.geometry.compiled_costs import tabulated
+from otdist.solvers import coarsen as start
+from otdist.solvers.network_simplex import candidate_lists as lists
+from otdist.solvers.network_simplex import column_generation as columns
+from otdist.solvers.network_simplex import solver
 
 METRICS = [
     ("euclidean", 1),
@@ -134,7 +137,7 @@ def test_a_large_tolerance_stops_early_with_a_bracket_that_holds():
 
 
 def test_limits_return_a_bracket_without_success(monkeypatch):
-    from otdist._exact import search
+    from otdist.solvers.network_simplex import search
 
     monkeypatch.setattr(search, "BUDGET", 1)
     monkeypatch.setattr(columns, "BUDGET", 1)

@@ -14,8 +14,8 @@ from scipy.special import logsumexp
 from test_divergence import differences, measures
 
 from otdist import InputError, Problem, solve
-from otdist._geometry import blocks
-from otdist._geometry.slopes import arc_slopes, slopes
+from otdist.geometry.point_gradients import arc_slopes, slopes
+from otdist.runtime import blocks
 
 METRICS = ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]
 #: method, metric, p, d

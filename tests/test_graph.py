@@ -16,10 +16,12 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array
 
 from otdist import InfeasibleError, InputError, Problem, Status, certify, solve
-from otdist._flow import push, simplex, start
-from otdist._flow.network import network_of
-from otdist._kernels import flow_push, flow_simplex
-from otdist._plan import Arcs, Flow
+from otdist.plans.plans import Arcs, Flow
+from otdist.solvers.flow import coarsen as start
+from otdist.solvers.flow import push, simplex
+from otdist.solvers.flow.kernels import price as flow_simplex
+from otdist.solvers.flow.kernels import push as flow_push
+from otdist.solvers.flow.network import network_of
 
 LARGE = 60 if JIT_OFF else 400
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import InputError, Problem, Status, certify, solve
-from otdist._geometry.grid import Grid
-from otdist._geometry.line import Line
-from otdist._geometry.points import Points
+from otdist.geometry.grid_separable import Grid
+from otdist.geometry.line import Line
+from otdist.geometry.points import Points
 
 COSTS = [("cityblock", 1), ("euclidean", 2), ("sqeuclidean", 1)]
 SPACING = (0.5, 2.0, 3.0)
@@ -186,7 +186,7 @@ def test_bad_input_is_refused(A, B, options, message):
 
 
 def test_axes_too_long_for_a_matrix_are_refused(monkeypatch):
-    from otdist._geometry import blocks
+    from otdist.runtime import blocks
 
     monkeypatch.setattr(blocks, "available_memory", lambda: 100.0)
     with pytest.raises(InputError, match=r"cost matrix of 4 by 4 atoms"):
@@ -431,7 +431,7 @@ def test_progress_is_reported():
 
 def test_large_images_are_summed_in_many_tiles_and_blocks(monkeypatch):
     """Whatever the tiles and blocks, sums are the same; so are sums done again."""
-    from otdist._entropic import grid as module
+    from otdist.solvers.sinkhorn import grid as module
 
     side = 7 if JIT_OFF else 40
     A, B = blobs(side)
@@ -584,8 +584,8 @@ def test_a_plan_of_another_grid_is_read_by_rows():
 
 @pytest.mark.parametrize("sides", SIDES, ids=str)
 def test_the_compiled_passes_agree_with_numpy(sides, monkeypatch):
-    from otdist import _transform
-    from otdist._kernels import certificate_grid
+    from otdist.certificate import c_transform as _transform
+    from otdist.certificate.kernels import grid as certificate_grid
 
     grid = on_grid(sides).geometry
     rng = np.random.default_rng(3)

@@ -16,12 +16,15 @@ from proof import assert_agrees_with_highs, proved
 from scipy.spatial.distance import cdist
 
 from otdist import Problem, Status, certify, solve
-from otdist import _transform as transform
-from otdist._exact import cancellation, columns, pooling, search
-from otdist._geometry.grid import Grid
-from otdist._geometry.pixels import Pixels, pixels_of
-from otdist._geometry.points import Points
-from otdist._net_bound import slope_one, violation_of
+from otdist.certificate import c_transform as transform
+from otdist.certificate.image_w1 import slope_one, violation_of
+from otdist.geometry.grid_metric import Pixels, pixels_of
+from otdist.geometry.grid_separable import Grid
+from otdist.geometry.points import Points
+from otdist.solvers.network_simplex import cancel_common_mass as cancellation
+from otdist.solvers.network_simplex import column_generation as columns
+from otdist.solvers.network_simplex import pooled_images as pooling
+from otdist.solvers.network_simplex import search
 
 EPS = float(np.finfo(float).eps)
 METRICS = ("euclidean", "chebyshev")
@@ -36,9 +39,13 @@ def size(request, monkeypatch):
         monkeypatch.setattr(pooling, "_SMALL", 0)
         monkeypatch.setattr(pooling, "_ALL_PAIRS", 0)
         monkeypatch.setattr(pooling, "_COARSEST", 4)
-        monkeypatch.setattr("otdist._solvers.network_simplex._SMALL", 0)
-        monkeypatch.setattr("otdist._exact.columns._ROW_WIDTH", 3)
-        monkeypatch.setattr("otdist._exact.columns._COLUMN_WIDTH", 2)
+        monkeypatch.setattr("otdist.solvers.network_simplex.solver._SMALL", 0)
+        monkeypatch.setattr(
+            "otdist.solvers.network_simplex.column_generation._ROW_WIDTH", 3
+        )
+        monkeypatch.setattr(
+            "otdist.solvers.network_simplex.column_generation._COLUMN_WIDTH", 2
+        )
     else:
         monkeypatch.setattr(pooling, "_COARSEST", 4)
     return request.param
@@ -133,7 +140,7 @@ def test_large_problems_take_their_own_way(images, metric):
         patch.setattr(pooling, "_SMALL", 0)
         patch.setattr(pooling, "_ALL_PAIRS", 0)
         patch.setattr(pooling, "_COARSEST", 2)
-        patch.setattr("otdist._solvers.network_simplex._SMALL", 0)
+        patch.setattr("otdist.solvers.network_simplex.solver._SMALL", 0)
         result = solve(Problem.on_grid(*images, metric=metric))
     assert_proved(result)
     assert result.value == same(solve(as_points(*images, metric=metric)).value)
@@ -412,7 +419,7 @@ def test_starts_are_centred():
         x, a, b = problem.geometry.x, problem.a, problem.b
         limits = search.Limits(2**62, math.inf, 1e-9, None, 1)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("otdist._exact.start._COARSEST", 8)
+            patch.setattr("otdist.solvers.coarsen._COARSEST", 8)
             points = Points(x + 100.0, x + 100.0, "euclidean", p, 1e4)
             g = columns.potentials(points, a, b, limits)
         assert abs(g.mean()) <= 1e-12 * p * np.abs(g).max()

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import InputError, Problem, Status, certify, solve
-from otdist._flow.lattice import coprime_offsets, detour
-from otdist._geometry.pixels import Pixels
-from otdist._plan import Flow
-from otdist._steepness import steepness
+from otdist.certificate.edge_slopes import steepness
+from otdist.geometry.grid_metric import Pixels
+from otdist.plans.plans import Flow
+from otdist.solvers.flow.lattice import coprime_offsets, detour
 
 METRICS = ("cityblock", "chebyshev")
 SIDES = [(5, 4), (1, 6), (4, 1), (1, 1), (2, 3, 4), (3, 1, 1, 2)]
@@ -201,7 +201,7 @@ def test_one_direction_is_exact():
 
 
 def test_bracket_wider_than_promised_is_no_success(monkeypatch):
-    from otdist._solvers import coprime
+    from otdist.solvers.flow import coprime_solver as coprime
 
     monkeypatch.setattr(coprime, "_reach", lambda spacing, tol: 1)
     problem = Problem.on_grid(*images((6, 6)))

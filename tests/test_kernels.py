@@ -16,27 +16,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import Problem, certify, solve
-from otdist._exact import columns, search
-from otdist._kernels import (
-    balance,
-    certificate,
-    certificate_grid,
-    clusters,
-    costs,
-    grids,
-    lists,
-    nearest,
-    plans,
-    pricing,
-    simd,
-    sinkhorn,
-    small,
-)
-from otdist._kernels import network_simplex as kernel
-from otdist._kernels import tree as trees
-from otdist._masses import quantise
-from otdist._solvers import network_simplex as solver
-from otdist._transform import _COMPILED_LINE
+from otdist.certificate.c_transform import _COMPILED_LINE
+from otdist.certificate.kernels import grid as certificate_grid
+from otdist.certificate.kernels import one_problem as certificate
+from otdist.compiled import costs, simd
+from otdist.compiled import kd_tree as clusters
+from otdist.plans.integer_masses import quantise
+from otdist.plans.kernels import entropic as plans
+from otdist.solvers.network_simplex import column_generation as columns
+from otdist.solvers.network_simplex import search, solver
+from otdist.solvers.network_simplex.kernels import candidate_lists as lists
+from otdist.solvers.network_simplex.kernels import nearest
+from otdist.solvers.network_simplex.kernels import pivot_loop as kernel
+from otdist.solvers.network_simplex.kernels import price as pricing
+from otdist.solvers.network_simplex.kernels import small_problem as small
+from otdist.solvers.network_simplex.kernels import spanning_tree as trees
+from otdist.solvers.sinkhorn.kernels import grid as grids
+from otdist.solvers.sinkhorn.kernels import newton as balance
+from otdist.solvers.sinkhorn.kernels import sweep as sinkhorn
 
 
 def trees_of(problem, monkeypatch, **options):

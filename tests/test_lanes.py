@@ -25,7 +25,6 @@ from test_divergences import (
 
 from otdist import (
     InputError,
-    _lanes,
     chi2_divergence,
     hellinger_distance,
     js_divergence,
@@ -33,7 +32,9 @@ from otdist import (
     renyi_divergence,
     total_variation,
 )
-from otdist._kernels import divergences, simd
+from otdist.compiled import simd
+from otdist.divergences import batched as _lanes
+from otdist.divergences import kernels as divergences
 
 EACH = pytest.mark.parametrize("function", LOGARITHMIC, ids=lambda f: f.__name__)
 KERNELS = ["kl_lanes", "js_lanes"]

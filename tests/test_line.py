@@ -23,10 +23,10 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
-from otdist import _along as along
-from otdist._kernels import line as kernel
-from otdist._line_bounds import LineBounds, Measures
-from otdist._plan import Arcs
+from otdist.batch import on_line as along
+from otdist.batch.kernels import line as kernel
+from otdist.certificate.many_on_line import LineBounds, Measures
+from otdist.plans.plans import Arcs
 
 ORDERS = [1, 1.5, 2, 3, math.inf]
 
@@ -126,7 +126,9 @@ def test_masses_of_single_precision_may_differ_by_its_rounding(monkeypatch):
     # So may those of a pair that takes the other path, for its scale.
     tiny = wasserstein_distance(x * 1e-260, x * 1e-260, a, b, axis=-1)
     np.testing.assert_allclose(tiny * 1e260, found, rtol=1e-12)
-    monkeypatch.setattr("otdist._distances.solve", None)  # the compiled path does it
+    monkeypatch.setattr(
+        "otdist.distances.wasserstein.solve", None
+    )  # the compiled path does it
     again = wasserstein_distance(x, x, a, b, axis=-1)
     assert np.array_equal(again, found)
 
@@ -164,7 +166,7 @@ def test_a_bad_pair_is_found_before_any_is_solved(monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("solved")
 
-    monkeypatch.setattr("otdist._distances.solve", refuse)
+    monkeypatch.setattr("otdist.distances.wasserstein.solve", refuse)
     with pytest.raises(InputError, match=r"pair \[999, 0\]: x\[1\] is nan"):
         wasserstein_distance(x[:, None], np.ones((2, 3)) * [[1], [2]], axis=-1)
 
@@ -268,7 +270,7 @@ def test_a_large_pair_is_that_of_the_other_path(p, kind, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("the compiled path gave up")
 
-    monkeypatch.setattr("otdist._distances.solve", refuse)
+    monkeypatch.setattr("otdist.distances.wasserstein.solve", refuse)
     for n_jobs in (1, 2):
         found = wasserstein_distance(x, y, a, b, p=p, n_jobs=n_jobs)
         assert found == pytest.approx(wanted, rel=1e-12)
@@ -283,7 +285,7 @@ def test_sums_of_many_equal_masses_lose_nothing(monkeypatch):
     assert result.certificate.marginal_error < 1e-15
     assert result.gap <= 1e-15
     monkeypatch.setattr(along, "_COMPILED_FROM", n)
-    monkeypatch.setattr("otdist._distances.solve", None)
+    monkeypatch.setattr("otdist.distances.wasserstein.solve", None)
     assert wasserstein_distance(x, y) == pytest.approx(result.value, rel=1e-14)
 
 

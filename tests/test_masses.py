@@ -11,8 +11,8 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otdist._kernels import small
-from otdist._masses import IntegerMasses, northwest, quantise
+from otdist.plans.integer_masses import IntegerMasses, northwest, quantise
+from otdist.solvers.network_simplex.kernels import small_problem as small
 
 LIMIT = 2**62
 

@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from otdist import _certify_pairs, _measures, _solve_pairs, pairwise
-from otdist._blocks import Pairs
-from otdist._exact import pairs as exact
-from otdist._geometry.families import Clouds, packed
+from otdist import pairwise
+from otdist.batch import pack as _measures
+from otdist.batch import small_problems as exact
+from otdist.batch import solve as _solve_pairs
+from otdist.batch.pairs import Pairs
+from otdist.certificate import many_pairs as _certify_pairs
+from otdist.geometry.packed import Clouds, packed
 
 EPS = float(np.finfo(float).eps)
 METRICS = ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]

@@ -23,15 +23,15 @@ import otdist
 from otdist import (
     InputError,
     InputWarning,
-    _certify_pairs,
-    _checkpoint,
-    _pairwise,
-    _solve_pairs,
     emd,
     pairwise,
     sinkhorn_divergence,
     wasserstein_distance,
 )
+from otdist.batch import checkpoint as _checkpoint
+from otdist.batch import solve as _solve_pairs
+from otdist.certificate import many_pairs as _certify_pairs
+from otdist.distances import pairwise as _pairwise
 
 joblib = pytest.importorskip("joblib", reason="joblib is not installed")
 
@@ -91,7 +91,7 @@ def test_histograms_are_measures_on_their_bins():
 
 
 def test_many_bins_become_clouds(monkeypatch):
-    from otdist import _measures
+    from otdist.batch import pack as _measures
 
     rows, bins = some_histograms()
     for options in ({}, {"p": 2}, {"other": rows[:2] * 1.0}):

@@ -13,7 +13,6 @@ from otdist import (
     InputError,
     InputWarning,
     Problem,
-    _validate,
     certify,
     emd,
     kr_dual,
@@ -21,10 +20,11 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
-from otdist._geometry import blocks
-from otdist._geometry.dense import Dense
-from otdist._geometry.line import Line
-from otdist._geometry.points import Points
+from otdist.geometry.line import Line
+from otdist.geometry.matrix import Dense
+from otdist.geometry.points import Points
+from otdist.inputs import validate as _validate
+from otdist.runtime import blocks
 
 INF, NAN = math.inf, math.nan
 X, Y = [[0.0, 0.0], [1.0, 2.0]], [[1.0, 1.0], [3.0, 2.0], [0.0, 5.0]]

@@ -16,8 +16,8 @@ from conftest import JIT_OFF
 from proof import assert_exact, highs_bound, proved, random_weights, same
 
 from otdist import InfeasibleError, Problem, solve
-from otdist._exact import columns
-from otdist._exact import search as simplex
+from otdist.solvers.network_simplex import column_generation as columns
+from otdist.solvers.network_simplex import search as simplex
 
 #: Problems of a family, 25 families: 2000 in all.
 N_SMALL = 40 if JIT_OFF else 80

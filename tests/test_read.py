@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from otdist import InputError
-from otdist._read import read_measure, read_signed
+from otdist.cli.read import read_measure, read_signed
 
 Image = pytest.importorskip("PIL.Image")
 

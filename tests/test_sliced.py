@@ -13,14 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from otdist import (
-    InputError,
-    sliced,
-    sliced_wasserstein_distance,
-    wasserstein_distance,
-)
-from otdist._directions import blocks_of, on_sphere
+from otdist import InputError, sliced, sliced_wasserstein_distance, wasserstein_distance
 from otdist.sliced import max_sliced_wasserstein_distance
+from otdist.sliced.directions import blocks_of, on_sphere
 
 MODES = ("orthogonal", "random", "quasi")
 INF = math.inf

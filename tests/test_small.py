@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from otdist import Problem, solve
-from otdist._exact import columns, search, tree
-from otdist._kernels import clusters, costs, small
-from otdist._solvers import network_simplex as solver
+from otdist.compiled import costs
+from otdist.compiled import kd_tree as clusters
+from otdist.solvers.network_simplex import basis as tree
+from otdist.solvers.network_simplex import column_generation as columns
+from otdist.solvers.network_simplex import search, solver
+from otdist.solvers.network_simplex.kernels import small_problem as small
 
 
 def read_only(array):
@@ -346,7 +349,8 @@ def test_costs_that_are_all_equal(n, m, value, monkeypatch):
 
 TOO_SHORT = """
 import numpy as np
-from otdist._kernels import clusters, small
+from otdist.compiled import kd_tree as clusters
+from otdist.solvers.network_simplex.kernels import small_problem as small
 points, mass = np.random.default_rng(0).random((3, 8)), np.ones(8)
 def total_of(room):
     total = np.empty(room)

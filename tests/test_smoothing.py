@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import InputError, wasserstein_distance
-from otdist._smoothing import smoothed
+from otdist.comparison.smoothing import smoothed
 
 LOG_2 = math.log(2.0)
 

@@ -603,7 +603,7 @@ def test_sinkhorn_divergence_is_symmetric_and_not_negative():
 
 
 def test_sinkhorn_divergence_that_does_not_converge_is_refused(monkeypatch):
-    from otdist import _solve
+    from otdist import pipeline as _solve
 
     monkeypatch.setattr(_solve, "_SINKHORN_MAX_ITER", 1)
     rng = np.random.default_rng(18)

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import Problem
-from otdist._exact import lists
-from otdist._exact.matrix import costs_of
-from otdist._exact.start import order_of
-from otdist._geometry.points import Points
-from otdist._kernels import tiles
-from otdist._kernels.costs import Found
+from otdist.compiled.costs import Found
+from otdist.compiled.kd_tree import TILE
+from otdist.geometry.compiled_costs import costs_of
+from otdist.geometry.points import Points
+from otdist.solvers.coarsen import order_of
+from otdist.solvers.network_simplex import candidate_lists as lists
+from otdist.solvers.network_simplex.kernels import tiles
 
 SIZE = 40 if JIT_OFF else 300
 KINDS = [
@@ -119,7 +120,7 @@ def test_nearest_arcs_where_there_is_little_room(case):
     real = tiles.scratch_for
 
     def tight(n_tiles, width):
-        made, room = real(n_tiles, width), tiles.TILE + 12
+        made, room = real(n_tiles, width), TILE + 12
         return made._replace(end=made.end[:room], values=made.values[:room])
 
     with pytest.MonkeyPatch.context() as patch:

@@ -21,12 +21,12 @@ import otdist
 from otdist import InputError, NotCertifiedError, datasets
 from otdist.torch import (
     MaxMin,
-    _critics,
     lipschitz_bound,
     sinkhorn_divergence_loss,
     train_critic,
     wasserstein_loss,
 )
+from otdist.torch import critics as _critics
 
 torch.set_num_threads(1)
 SIZES = (3, 4) if JIT_OFF else (7, 9)

@@ -10,9 +10,9 @@ except ImportError as error:
         'otdist.torch needs PyTorch: pip install "otdist[torch]"'
     ) from error
 
-from otdist.torch._critics import NetworkCritic, train_critic
-from otdist.torch._losses import sinkhorn_divergence_loss, wasserstein_loss
-from otdist.torch._networks import MaxMin, lipschitz_bound
+from otdist.torch.critics import NetworkCritic, train_critic
+from otdist.torch.losses import sinkhorn_divergence_loss, wasserstein_loss
+from otdist.torch.networks import MaxMin, lipschitz_bound
 
 __all__ = [
     "MaxMin",

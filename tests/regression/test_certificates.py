@@ -153,7 +153,7 @@ def test_distances_whose_power_underflows():
 
 def test_results_of_solvers_are_checked_like_any_other():
     """Arcs, which solvers make, must not pass unchecked."""
-    from otdist._plan import Arcs
+    from otdist.plans.plans import Arcs
 
     problem = Problem.from_cost([[1.0, 2.0], [2.0, 5.0]])
     arcs = Arcs(

@@ -83,7 +83,7 @@ def test_highs_hands_over_the_plan_whose_cost_it_states():
 
 def test_sinkhorn_needs_no_matrix_where_memory_is_short(monkeypatch):
     """It held small matrices in memory, and then told its caller to use Sinkhorn."""
-    from otdist._geometry import blocks
+    from otdist.runtime import blocks
 
     monkeypatch.setattr(blocks, "available_memory", lambda: 1e3)
     rng = np.random.default_rng(64)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist import Problem, Status, _solvers, solve
+from otdist import Problem, Status, solve
+from otdist.solvers import registry as _solvers
 
 
 def test_a_solver_that_loses_mass_is_not_optimal(monkeypatch):

@@ -1,0 +1,1 @@
+"""Many small problems: packed, solved and certified in compiled calls."""

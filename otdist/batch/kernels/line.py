@@ -1,0 +1,177 @@
+"""Coupling of sorted measures on the line, many pairs in one call.
+
+Masses are integers, so that ties are exact, and levels are merged without branches.
+"""
+
+import numpy as np
+from numba import njit
+
+from otdist.solvers.circle.kernels.levels import integer_levels, northwest, power
+
+# Bits of a key that place a point in the range of all, and digits they are sorted by.
+_KEY_BITS = 33
+_DIGIT_BITS = 11
+# Steps per point that putting right what keys leave undone may take.
+_MOST_STEPS = 8
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def radix_sort(
+    values: np.ndarray,
+    keys: np.ndarray,
+    spare: np.ndarray,
+    counts: np.ndarray,
+    order: np.ndarray,
+    ordered: np.ndarray,
+) -> bool:
+    """Write the stable order of finite values, and the values in it.
+
+    `keys` and `spare` (n,) int64 and `counts` (3, 2048) int64 are scratch. A key is
+    the place in the range of all values, and the index below it; three passes sort
+    keys, and one over neighbours puts right the values that share a place. False if
+    too many do, or if the range overflows: then nothing of use was written.
+    """
+    n = values.size
+    low, high = values[0], values[0]
+    for i in range(n):
+        low, high = min(low, values[i]), max(high, values[i])
+    scale = 2.0**_KEY_BITS / (high - low) if high > low else 1.0
+    if not 0.0 < scale < np.inf or n >= 1 << 30:
+        return False
+    counts[:] = 0
+    top, mask = (1 << _KEY_BITS) - 1, (1 << _DIGIT_BITS) - 1
+    for i in range(n):
+        place = min(int((values[i] - low) * scale), top)
+        keys[i] = (place << 30) | i
+        for digit in range(3):
+            counts[digit, (place >> (_DIGIT_BITS * digit)) & mask] += 1
+    for digit in range(3):
+        start = 0
+        for value in range(mask + 1):
+            counts[digit, value], start = start, start + counts[digit, value]
+        shift = 30 + _DIGIT_BITS * digit
+        for i in range(n):
+            key = keys[i] if digit != 1 else spare[i]
+            value = (key >> shift) & mask
+            where = counts[digit, value]
+            counts[digit, value] = where + 1
+            if digit != 1:
+                spare[where] = key
+            else:
+                keys[where] = key
+    for i in range(n):
+        order[i] = spare[i] & ((1 << 30) - 1)
+        ordered[i] = values[order[i]]
+    return _put_right(order, ordered)
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def _put_right(order: np.ndarray, ordered: np.ndarray) -> bool:
+    """Sort by insertion what is nearly sorted; False if that takes too many steps."""
+    steps = 0
+    for i in range(1, ordered.size):
+        if ordered[i] >= ordered[i - 1]:
+            continue
+        value, index, j = ordered[i], order[i], i
+        while j > 0 and ordered[j - 1] > value:
+            ordered[j], order[j] = ordered[j - 1], order[j - 1]
+            j -= 1
+        ordered[j], order[j] = value, index
+        steps += i - j
+        if steps > _MOST_STEPS * ordered.size:
+            return False
+    return True
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def take_rows(values: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
+    """Write the entries of each row in the order given for it."""
+    for k in range(order.shape[0]):
+        for i in range(order.shape[1]):
+            out[k, i] = values[k, order[k, i]]
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def couple(
+    x: np.ndarray,
+    y: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    which: np.ndarray,
+    factor: np.ndarray,
+    p: float,
+    level_a: np.ndarray,
+    level_b: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    mass: np.ndarray,
+    n_arcs: np.ndarray,
+    f: np.ndarray,
+    g: np.ndarray,
+) -> None:
+    """Couple pairs of sorted measures, and write potentials along each coupling.
+
+    Pair k has the points ``x[which[0, k]]`` and ``y[which[1, k]]`` with the masses
+    ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``. Its arcs are the first
+    ``n_arcs[k]`` of rows, columns and mass (pairs, n + m), its potentials f (pairs, n)
+    and g (pairs, m). Levels (n,) and (m,) int64 are scratch. ``n_arcs`` is 0 where the
+    masses are out of range.
+    """
+    for k in range(n_arcs.size):
+        unit = integer_levels(
+            a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b
+        )
+        n_arcs[k] = 0
+        if unit == 0.0:
+            continue
+        n_arcs[k] = northwest(level_a, level_b, unit, rows[k], columns[k], mass[k])
+        if p < np.inf:
+            _potentials(x[which[0, k]], y[which[1, k]], level_a, level_b, p, f[k], g[k])
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _potentials(
+    x: np.ndarray,
+    y: np.ndarray,
+    level_a: np.ndarray,
+    level_b: np.ndarray,
+    p: float,
+    f: np.ndarray,
+    g: np.ndarray,
+) -> None:
+    """Sum cost differences down and along the staircase, with what rounding loses.
+
+    Where a row and a column end at once the staircase goes down first.
+    """
+    n, m = x.size, y.size
+    i, j = 0, 0
+    cost = power(abs(x[0] - y[0]), p)
+    down, lost_down, along, lost_along = 0.0, 0.0, cost, 0.0
+    f[0], g[0] = down, along
+    while i < n - 1 or j < m - 1:
+        if j == m - 1 or (i < n - 1 and level_a[i] <= level_b[j]):
+            i += 1
+            new = power(abs(x[i] - y[j]), p)
+            step = new - cost
+            total = down + step
+            part = total - down
+            lost_down += (down - (total - part)) + (step - part)
+            down = total
+            f[i] = down + lost_down
+        else:
+            j += 1
+            new = power(abs(x[i] - y[j]), p)
+            step = new - cost
+            total = along + step
+            part = total - along
+            lost_along += (along - (total - part)) + (step - part)
+            along = total
+            g[j] = along + lost_along
+        cost = new

@@ -1,0 +1,362 @@
+"""Solves many small problems in one call: nothing is made, or called, per pair.
+
+A problem this small takes 10 µs, and half of the pivots would only repair the tree that
+the search began with. It therefore begins with a good plan instead of artificial arcs:
+mass goes first where an arc is cheapest *compared with the mean costs* of its two ends
+(the idea is Russell's, *Extension of Dantzig's algorithm to finding an initial
+near-optimal basis*, 1969, who took the largest costs). For images of 8 by 8 pixels that
+plan is 3 % above the optimum, and a third of the pivots are left.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from otdist.compiled.costs import point_slacks
+from otdist.compiled.simd import least_difference
+from otdist.solvers.network_simplex.kernels.pivot_loop import DONE, MORE, run
+from otdist.solvers.network_simplex.kernels.small_problem import (
+    Room,
+    quantise,
+    search_in,
+)
+from otdist.solvers.network_simplex.kernels.spanning_tree import Tree, read_plan
+
+BLOCK_ROWS = 16  # rows priced at a time
+_BUDGET = (
+    100_000_000  # as in `solvers.network_simplex.search`, which takes what meets it
+)
+
+
+class Work(NamedTuple):
+    """Arrays for problems of at most n sources and m sinks; N = n + m."""
+
+    room: Room
+    most: np.ndarray  # (2,) int64: n and m
+    matrix: np.ndarray  # (n * m,) float64, costs
+    atom: np.ndarray  # (3, max(n, m)) int64: which atoms sources and sinks are; scratch
+    mass: np.ndarray  # (2, max(n, m)) float64, of sources and sinks
+    whole: np.ndarray  # (N,) int64, the same as integers
+    floats: np.ndarray  # (3, max(n, m)) float64, scratch
+    potential: np.ndarray  # (N + 1,) float64
+    arcs: np.ndarray  # (3, N) int64, rows, columns and flow
+    links: np.ndarray  # (3, 2 N) int64
+
+
+class Claims(NamedTuple):
+    """What is claimed of Q pairs; of arcs and potentials only those used are written."""
+
+    code: np.ndarray  # (Q,) int64: DONE, or MORE where nothing is claimed
+    n_arcs: np.ndarray  # (Q,) int64
+    row: np.ndarray  # (Q, N) int64, atoms of the first measure
+    column: np.ndarray  # (Q, N) int64, atoms of the second
+    mass: np.ndarray  # (Q, N) float64
+    g: np.ndarray  # (Q, m) float64, potentials of the second measure's atoms
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    fastmath={"reassoc", "contract", "nsz"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _mean_costs(
+    cost: np.ndarray, whole: np.ndarray, of_rows: np.ndarray, of_columns: np.ndarray
+) -> float:
+    """Write the mean cost of each row and column, under the masses of the others.
+
+    Returns the scale of the costs, the largest mean of a row.
+    """
+    n, m = cost.shape
+    total = scale = 0.0
+    of_columns[:] = 0.0
+    for j in range(m):
+        total += whole[n + j]
+    for i in range(n):
+        row, weight = cost[i], whole[i] / total
+        paid = 0.0
+        for j in range(m):
+            paid += row[j] * whole[n + j]
+            of_columns[j] += row[j] * weight
+        of_rows[i] = paid / total
+        scale = max(scale, abs(of_rows[i]))
+    return scale
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _first_plan(
+    cost: np.ndarray, whole: np.ndarray, floats: np.ndarray, order: Any, arcs: Any
+) -> tuple[int, float]:
+    """Move the masses where it costs least, compared with means.
+
+    Returns the number of arcs, and the scale of the costs.
+
+    Rows take turns, those with the best arcs first. Each arc uses up what is left of a
+    row or a column, or of both: the arcs form no cycle. `whole` is left at zero.
+    """
+    n, m = cost.shape
+    best, of_columns, of_rows = floats[0], floats[1, :m], floats[2]
+    scale = _mean_costs(cost, whole, of_rows, of_columns)
+    for i in range(n):
+        least, _ = least_difference(cost[i], of_columns)
+        least -= of_rows[i]
+        k = i
+        while k > 0 and best[k - 1] > least:
+            best[k], order[k] = best[k - 1], order[k - 1]
+            k -= 1
+        best[k], order[k] = least, i
+    n_arcs = 0
+    for k in range(n):
+        i = order[k]
+        while whole[i] > 0:
+            least, j = least_difference(cost[i], of_columns)
+            if not least < np.inf:
+                return n_arcs, scale
+            flow = min(whole[i], whole[n + j])
+            arcs[0, n_arcs], arcs[1, n_arcs], arcs[2, n_arcs] = i, n + j, flow
+            n_arcs += 1
+            whole[i] -= flow
+            whole[n + j] -= flow
+            if whole[n + j] == 0:
+                of_columns[j] = -np.inf
+    return n_arcs, scale
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _plant(tree: Tree, cost: np.ndarray, arcs: Any, n_arcs: int, links: Any) -> None:
+    """Make a tree of arcs that carry flow and form no cycle.
+
+    Each of its parts hangs on the root by a source, which sends nothing there: only
+    arcs that lead up are without flow, so the basis is strongly feasible, and nothing
+    artificial will ever carry flow.
+    """
+    n, size = cost.shape[0], tree.parent.size
+    last_atom = size - 1
+    # The arcs of each atom, as lists: 2 k is arc k at its source, 2 k + 1 at its sink.
+    first, following, stack = links[0], links[1], links[2]
+    for atom in range(last_atom):
+        first[atom] = -1
+        tree.node[atom] = 0
+    for k in range(n_arcs):
+        for side in range(2):
+            atom = arcs[side, k]
+            following[2 * k + side] = first[atom]
+            first[atom] = 2 * k + side
+    tree.parent[0] = tree.node[last_atom] = 0
+    tree.atom[0] = last_atom
+    tree.flow[0] = 0
+    tree.cost[0] = tree.potential[last_atom] = 0.0
+    # Nodes are numbered in preorder.
+    node = 1
+    for source in range(n):
+        if tree.node[source] != 0:
+            continue
+        atom, above, flow, price, came = source, last_atom, np.int64(0), 0.0, -1
+        top = 0
+        while True:
+            tree.node[atom], tree.atom[node] = node, atom
+            tree.parent[node] = tree.node[above]
+            tree.flow[node], tree.cost[node] = flow, price
+            tree.potential[atom] = price - tree.potential[above]
+            node += 1
+            end = first[atom]
+            while end >= 0:
+                if end >> 1 != came:
+                    stack[top] = end
+                    top += 1
+                end = following[end]
+            if top == 0:
+                break
+            top -= 1
+            came, side = stack[top] >> 1, stack[top] & 1
+            above, atom, flow = arcs[side, came], arcs[1 - side, came], arcs[2, came]
+            price = cost[arcs[0, came], arcs[1, came] - n]
+    for k in range(size):
+        tree.size[k] = 1
+        tree.thread[k] = k + 1 if k + 1 < size else 0
+        tree.back[k] = k - 1 if k > 0 else size - 1
+    for k in range(size - 1, 0, -1):
+        tree.size[tree.parent[k]] += tree.size[k]
+    for k in range(size):
+        tree.last[k] = k + tree.size[k] - 1
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _fit(
+    mass: np.ndarray, rows: Any, columns: Any, a: Any, b: Any, factor: np.ndarray
+) -> None:
+    """Scale rows, then columns, to the masses that were rounded to integers."""
+    for ends, wanted in ((rows, a), (columns, b)):
+        for i in range(wanted.size):
+            factor[i] = 0.0
+        for k in range(mass.size):
+            factor[ends[k]] += mass[k]
+        for i in range(wanted.size):
+            factor[i] = wanted[i] / factor[i]
+        for k in range(mass.size):
+            mass[k] *= factor[ends[k]]
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _solve(
+    cost: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    total: float,
+    work: Work,
+    claims: Claims,
+    q: int,
+) -> None:
+    """Solve the problem of pair q; its atoms are those of `work.atom`.
+
+    Masses are positive and sum to `total`, costs are finite.
+    """
+    n, m = cost.shape
+    whole, potential = work.whole[: n + m], work.potential[: n + m + 1]
+    unit, is_exact = quantise(a, b, total, whole)
+    n_arcs, scale = _first_plan(cost, whole, work.floats, work.atom[2], work.arcs)
+    tree, search = search_in(work.room, n + m + 1, BLOCK_ROWS, potential)
+    _plant(tree, cost, work.arcs, n_arcs, work.links)
+    code = run(
+        cost, tree, search, BLOCK_ROWS, 1e-13 * scale, _BUDGET, np.int64(1) << 62
+    )
+    claims.code[q] = code
+    if code != DONE:
+        return
+    rows, columns, mass = claims.row[q], claims.column[q], claims.mass[q]
+    n_arcs = read_plan(tree, n, rows, columns, whole)
+    claims.n_arcs[q] = n_arcs
+    mass = mass[:n_arcs]
+    for k in range(n_arcs):
+        mass[k] = whole[k] * unit
+    if not is_exact:
+        _fit(mass, rows, columns, a, b, work.floats[0])
+    of_rows, of_columns = work.atom[0], work.atom[1]
+    for k in range(n_arcs):
+        rows[k], columns[k] = of_rows[rows[k]], of_columns[columns[k]]
+    g = claims.g[q]
+    for j in range(m):
+        g[of_columns[j]] = potential[n + j]
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def solve_histograms(
+    cost: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    cancels: bool,
+    work: Work,
+    claims: Claims,
+) -> None:
+    """Solve pairs of histograms, rows `first` of a (K, n) and `second` of b (L, m).
+
+    With `cancels`, for a cost that is a metric, mass that both have in a bin stays
+    there. Pairs of more sources or sinks than there is room for are left alone.
+    """
+    source, sink = work.atom[0], work.atom[1]
+    for q in range(first.size):
+        of_a, of_b = a[first[q]], b[second[q]]
+        n = m = 0
+        total = 0.0
+        most_n, most_m = work.most[0], work.most[1]
+        for i in range(of_a.size):
+            mass = of_a[i] - of_b[i] if cancels else of_a[i]
+            if mass > 0.0:
+                if n < most_n:
+                    source[n], work.mass[0, n] = i, mass
+                n += 1
+                total += mass
+        for j in range(of_b.size):
+            mass = of_b[j] - of_a[j] if cancels else of_b[j]
+            if mass > 0.0:
+                if m < most_m:
+                    sink[m], work.mass[1, m] = j, mass
+                m += 1
+        if n > most_n or m > most_m:
+            claims.code[q] = MORE
+            continue
+        if n == 0 or m == 0:
+            claims.code[q], claims.n_arcs[q] = DONE, 0
+            continue
+        matrix = work.matrix[: n * m].reshape(n, m)
+        for i in range(n):
+            row, out = cost[source[i]], matrix[i]
+            for j in range(m):
+                out[j] = row[sink[j]]
+        _solve(matrix, work.mass[0, :n], work.mass[1, :m], total, work, claims, q)
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def solve_clouds(
+    points: np.ndarray,
+    weights: np.ndarray,
+    starts: np.ndarray,
+    d: int,
+    first: np.ndarray,
+    second: np.ndarray,
+    kind: int,
+    p: float,
+    work: Work,
+    claims: Claims,
+) -> None:
+    """Solve pairs of weighted clouds of points.
+
+    Cloud k has the atoms from ``starts[k]`` to ``starts[k + 1]``; its points are d
+    times as many numbers, one coordinate after the other. Weights are positive.
+    """
+    source, sink, nothing = work.atom[0], work.atom[1], work.floats[2]
+    for q in range(first.size):
+        begin, end = starts[first[q]], starts[first[q] + 1]
+        other_begin, other_end = starts[second[q]], starts[second[q] + 1]
+        n, m = end - begin, other_end - other_begin
+        if n > work.most[0] or m > work.most[1]:
+            claims.code[q] = MORE
+            continue
+        a, b = weights[begin:end], weights[other_begin:other_end]
+        total = 0.0
+        for i in range(n):
+            source[i] = i
+            total += a[i]
+        for j in range(m):
+            sink[j] = j
+            nothing[j] = 0.0
+        matrix = work.matrix[: n * m].reshape(n, m)
+        x, y = points[d * begin : d * end], points[d * other_begin : d * other_end]
+        x, y = x.reshape(d, n), y.reshape(d, m)
+        for i in range(n):
+            point_slacks(x[:, i], y, 0, kind, p, nothing[:m], matrix[i])
+        _solve(matrix, a, b, total, work, claims, q)

@@ -1,0 +1,463 @@
+"""Distances of many pairs of measures on line or circle, along an axis, in one call.
+
+Points are sorted, pairs are coupled and certified by compiled passes. What those refuse,
+bad input above all, goes to the path for one pair, which also words the message.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from otdist.certificate.many_on_line import Claims, LineBounds, Measures
+from otdist.errors import InputError, NotCertifiedError
+from otdist.geometry.build import require_metric
+from otdist.geometry.circle import reduced
+from otdist.inputs.validate import (
+    as_axis,
+    as_float64,
+    as_jobs,
+    as_order,
+    as_period,
+    sum_tolerance,
+)
+from otdist.pipeline import EXACT_TOL
+from otdist.problem.problem import warn_if_histograms
+from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
+
+# Rows up to this length are sorted by NumPy, which has vector instructions for them.
+_LONG = 1 << 12
+# Points of both sides from which one pair is worth compiled passes.
+_COMPILED_FROM = 20_000
+# Arcs of one compiled call, 1 MB: they stay in the second-level cache.
+_CHUNK = 1 << 16
+_EPS = float(np.finfo(float).eps)
+
+#: Distance of one pair, from points and masses; words what is wrong with them.
+One = Callable[[FloatArray, FloatArray, FloatArray | None, FloatArray | None], float]
+
+
+class Side(NamedTuple):
+    """The measures of one side, as they came, the axis last."""
+
+    points: FloatArray  # (..., n)
+    masses: FloatArray | None  # (..., n)
+    dtype: np.dtype[Any]  # the masses came in: their sums are as exact as that
+
+    @property
+    def tolerance(self) -> float:
+        """Return how far sums may be apart."""
+        return 0.0 if self.masses is None else sum_tolerance(self.dtype)
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Return the shapes of all but the last axis."""
+        arrays = (self.points, self.masses)
+        return [array.shape[:-1] for array in arrays if array is not None]
+
+    def pick(self, lanes: tuple[int, ...], k: int) -> list[FloatArray | None]:
+        """Return points and masses of pair k of all lanes."""
+        index = np.unravel_index(k, lanes)
+
+        def of(array: FloatArray | None) -> FloatArray | None:
+            if array is None:
+                return None
+            whole = np.broadcast_to(array, (*lanes, array.shape[-1]))
+            return np.asarray(whole[index])
+
+        masses = of(self.masses)
+        return [of(self.points), None if masses is None else masses.astype(self.dtype)]
+
+
+class Lanes(NamedTuple):
+    """What holds for all pairs."""
+
+    p: float
+    n_jobs: int
+    normalize: bool
+    concave: bool = False
+    period: float | None = None  # of a circle; None is the line
+
+
+def require_lanes(metric: Metric, method: str, period: float | None) -> None:
+    """Raise for options that have no meaning for numbers along an axis."""
+    if period is None and (not isinstance(metric, str) or metric == "sqeuclidean"):
+        raise InputError(
+            "with axis= points are on the line, where the cost is |x - y| ** p; got"
+            f" metric={metric!r}"
+        )
+    require_metric(metric, 1.0)
+    own = "line" if period is None else "circle"
+    if method not in ("auto", own):
+        raise InputError(f"with axis= the method is {own!r}, got {method!r}")
+
+
+def is_worth_compiling(
+    points: tuple[Any, Any],
+    masses: tuple[Any, Any],
+    metric: Metric,
+    method: str,
+    period: float | None,
+) -> bool:
+    """Whether arrays are a pair of numbers, so large that compiled passes pay."""
+    n_points = 0
+    for x, a in zip(points, masses, strict=True):
+        if not isinstance(x, np.ndarray) or x.ndim != 1 or x.size == 0:
+            return False
+        if a is not None and np.shape(a) != x.shape:
+            return False
+        n_points += x.size
+    if period is not None:
+        return method in ("auto", "circle")
+    is_known = metric in ("euclidean", "cityblock", "chebyshev")
+    return n_points >= _COMPILED_FROM and is_known and method in ("auto", "line")
+
+
+def distances_along(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    axis: int,
+    options: Lanes,
+    one: One,
+) -> float | FloatArray:
+    """Return W_p of the pairs of measures that lie along an axis.
+
+    `one` returns the distance of one pair, by another path, or words what is wrong.
+    """
+    p, n_jobs = as_order(options.p, options.concave), as_jobs(options.n_jobs)
+    period = 0.0 if options.period is None else as_period(options.period)
+    sides = _side("x", x, "a", a, axis), _side("y", y, "b", b, axis)
+    try:
+        lanes = np.broadcast_shapes(*sides[0].shapes(), *sides[1].shapes())
+    except ValueError:
+        shapes = [np.shape(each) for each in (x, y, a, b) if each is not None]
+        raise InputError(
+            f"the axes of x, y, a and b other than axis={axis} must broadcast, got shapes"
+            f" {', '.join(map(str, shapes))}"
+        ) from None
+    values = np.full(math.prod(lanes), np.nan)
+
+    def alone(k: int) -> float:
+        pair = zip(*(side.pick(lanes, k) for side in sides), strict=True)
+        (points_x, points_y), masses = pair
+        return _alone(one, points_x, points_y, masses, lanes, k)
+
+    is_compiled = 1 <= p < math.inf or (p == math.inf and period == 0)
+    if is_compiled and len(values):
+        for k in _unusable(sides, lanes):
+            alone(int(k))  # says what is wrong
+        if period == 0:
+            _warn_if_histograms(sides, lanes)
+
+        def laid_out(side: Side) -> Rows:
+            return Rows.of(side, lanes, options.normalize, period)
+
+        rows = _both(laid_out, sides, n_jobs)
+        tolerance = max(sides[0].tolerance, sides[1].tolerance)
+        values = _certified(rows, tolerance, (p, period), len(values), n_jobs)
+    for k in np.flatnonzero(np.isnan(values)):
+        values[k] = alone(int(k))
+    return values.reshape(lanes) if lanes else float(values[0])
+
+
+def _side(name: str, points: Any, name_masses: str, masses: Any, axis: int) -> Side:
+    """Return the measures of a side, with the axis last."""
+    array = as_float64(name, points)
+    array = np.moveaxis(array, as_axis(name, axis, array.ndim), -1)
+    if array.shape[-1] == 0:
+        raise InputError(
+            f"{name} is empty, shape {np.shape(points)}; a measure needs at least one point"
+        )
+    if masses is None:
+        return Side(array, None, array.dtype)
+    weights = as_float64(name_masses, masses)
+    weights = np.moveaxis(weights, as_axis(name_masses, axis, weights.ndim), -1)
+    n = array.shape[-1]
+    if weights.shape[-1] != n:
+        raise InputError(
+            f"{name_masses} must have {n} entries along axis={axis}, one weight for each"
+            f" point of {name}, got shape {np.shape(masses)}"
+        )
+    return Side(array, weights, np.asarray(masses).dtype)
+
+
+def _warn_if_histograms(sides: tuple[Side, Side], lanes: tuple[int, ...]) -> None:
+    """Warn where the first pair looks like two histograms."""
+    if sides[0].masses is None and sides[1].masses is None and 0 not in lanes:
+        x, y = (side.pick(lanes, 0)[0] for side in sides)
+        assert x is not None
+        assert y is not None
+        warn_if_histograms(x[:, None], y[:, None])
+
+
+def _unusable(sides: tuple[Side, Side], lanes: tuple[int, ...]) -> IntArray:
+    """Return the pairs that have a number which is not finite, or a negative mass."""
+    bad = np.zeros(lanes, dtype=bool)
+    for points, masses, _dtype in sides:
+        checks = [np.isfinite(points)]
+        if masses is not None:
+            checks.append((masses >= 0) & (masses < np.inf))
+        for good in checks:
+            if not good.all():
+                bad |= ~good.all(axis=-1)
+    return np.flatnonzero(bad)
+
+
+def _alone(
+    one: One,
+    x: FloatArray,
+    y: FloatArray,
+    masses: tuple[FloatArray | None, FloatArray | None],
+    lanes: tuple[int, ...],
+    k: int,
+) -> float:
+    """Return the distance of one pair; errors name it, where there are several."""
+    try:
+        return one(x, y, *masses)
+    except (InputError, NotCertifiedError) as error:
+        if not lanes:
+            raise
+        index = [int(i) for i in np.unravel_index(k, lanes)]
+        message = f"pair {index}: {error}"
+        if isinstance(error, NotCertifiedError):
+            raise NotCertifiedError(message, error.result) from error
+        raise type(error)(message) from error
+
+
+def _both(
+    work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int
+) -> tuple[Any, Any]:
+    """Do the work of both sides, at once if there may be two threads."""
+    if n_jobs == 1:
+        return work(pair[0]), work(pair[1])
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(work, pair)
+    return first, second
+
+
+class Sorted(NamedTuple):
+    """Measures whose points are sorted; masses None where all are 1/n."""
+
+    points: FloatArray  # (K, n)
+    masses: FloatArray  # (M, n)
+    total: FloatArray  # (M,)
+
+    @classmethod
+    def of(
+        cls,
+        points: FloatArray,
+        masses: FloatArray | None,
+        normalize: bool,
+        period: float,
+    ) -> Sorted:
+        """Sort rows; NumPy and the kernels let other threads run meanwhile."""
+        n = points.shape[1]
+        if period > 0:
+            points = reduced(points, period)
+        if masses is None:
+            points = np.sort(points, axis=1) if n < _LONG else _by_radix(points)[1]
+            return cls(points, np.full((1, n), 1.0 / n), np.ones(1))
+        order, points = _in_order(points)
+        masses = _take_rows(masses, order)
+        with np.errstate(all="ignore"):  # such pairs are refused
+            total = masses.sum(axis=1)
+            if normalize:
+                masses = masses / total[:, None]
+                total = masses.sum(axis=1)
+        return cls(points, masses, total)
+
+
+class Rows(NamedTuple):
+    """The measures of one side by rows, sorted when they are wanted, or before.
+
+    Each pair's own are sorted with the pair, in the cache; measures that several
+    pairs share are sorted once.
+    """
+
+    points: FloatArray  # (K, n)
+    masses: FloatArray | None  # (K, n)
+    normalize: bool
+    period: float
+    shared: Sorted | None
+    of_points: IntArray | None  # (pairs,): the row of each pair
+    of_masses: IntArray | None
+
+    @classmethod
+    def of(
+        cls, side: Side, lanes: tuple[int, ...], normalize: bool, period: float
+    ) -> Rows:
+        """Lay out the measures; `lanes` is the shape of all pairs."""
+        n = side.points.shape[-1]
+        joint = np.broadcast_shapes(*side.shapes())
+        points, masses = side.points, side.masses
+        if masses is not None:
+            points = np.broadcast_to(points, (*joint, n))
+            masses = np.broadcast_to(masses, (*joint, n)).reshape(-1, n)
+            masses = np.ascontiguousarray(masses)
+        points = np.ascontiguousarray(points.reshape(-1, n))
+        if joint == lanes:
+            return cls(points, masses, normalize, period, None, None, None)
+        shared = Sorted.of(points, masses, normalize, period)
+        rows = np.arange(math.prod(joint)).reshape(joint)
+        of_points = np.broadcast_to(rows, lanes).reshape(-1)
+        of_masses = np.zeros_like(of_points) if masses is None else of_points
+        return cls(points, masses, normalize, period, shared, of_points, of_masses)
+
+    def part(self, start: int, stop: int) -> tuple[Sorted, IntArray, IntArray]:
+        """Return measures, and which of them have the points and the masses of pairs."""
+        if self.shared is not None:
+            assert self.of_points is not None
+            assert self.of_masses is not None
+            return self.shared, self.of_points[start:stop], self.of_masses[start:stop]
+        own = np.arange(stop - start)
+        masses = None if self.masses is None else self.masses[start:stop]
+        rows = self.points[start:stop]
+        found = Sorted.of(rows, masses, self.normalize, self.period)
+        return found, own, np.zeros_like(own) if masses is None else own
+
+
+def _in_order(points: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Return the order of each row, and the rows in it."""
+    if points.shape[1] >= _LONG:
+        return _by_radix(points)
+    order = np.argsort(points, axis=1)
+    return order, _take_rows(points, order)
+
+
+def _take_rows(values: FloatArray, order: IntArray) -> FloatArray:
+    from otdist.batch.kernels.line import take_rows
+
+    out = np.empty(order.shape)
+    take_rows(values, order, out)
+    return out
+
+
+def _by_radix(points: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Sort long rows, one after the other."""
+    from otdist.batch.kernels.line import radix_sort
+
+    n = points.shape[1]
+    order, ordered = np.empty(points.shape, np.int64), np.empty(points.shape)
+    keys, spare = np.empty((2, n), np.int64)
+    counts = np.empty((3, 2048), np.int64)
+    for k, row in enumerate(points):
+        with np.errstate(over="ignore"):  # for where compilation is off
+            is_done = radix_sort(row, keys, spare, counts, order[k], ordered[k])
+        if not is_done:
+            order[k] = np.argsort(row, kind="stable")
+            ordered[k] = row[order[k]]
+    return order, ordered
+
+
+def _certified(
+    sides: tuple[Rows, Rows],
+    tolerance: float,
+    cost: tuple[float, float],
+    n_pairs: int,
+    n_jobs: int,
+) -> FloatArray:
+    """Return the distances, NaN for pairs that are refused or not proved.
+
+    `cost` is the order and the period.
+    """
+    p, period = cost
+    n, m = (side.points.shape[1] for side in sides)
+    length = max(1, min(_CHUNK // (n + m), n_pairs))
+    n_parts = min(n_jobs, -(-n_pairs // length))
+    proof = LineBounds(n, m, p, n_pairs, period)
+    # One pair leaves a thread for each of its sides.
+    n_threads = n_jobs if n_pairs == 1 else 1
+
+    def work(part: int) -> None:
+        first, last = (n_pairs * k // n_parts for k in (part, part + 1))
+        buffers = _Buffers.of(n, m, length)
+        scratch = proof.scratch()
+        for start in range(first, last, length):
+            stop = min(start + length, last)
+            parts = _both(lambda side: side.part(start, stop), sides, n_threads)  # noqa: B023
+            measures = _measures(*parts, tolerance)
+            proof.add(start, measures, _claims(measures, cost, buffers), scratch)
+
+    if n_parts == 1:
+        work(0)
+    else:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(n_parts) as pool:
+            list(pool.map(work, range(n_parts)))
+    bounds = proof.bounds()
+    value = np.where(bounds.proves(EXACT_TOL), bounds.upper, np.nan)
+    return value if p == 1 or math.isinf(p) else value ** (1 / p)
+
+
+def _measures(
+    first: tuple[Sorted, IntArray, IntArray],
+    second: tuple[Sorted, IntArray, IntArray],
+    tolerance: float,
+) -> Measures:
+    """Put two sides together, the masses of the second scaled to those of the first.
+
+    By nothing where sums differ by rounding, by NaN where they differ by more than that
+    of the type they came in.
+    """
+    (x, of_x, of_a), (y, of_y, of_b) = first, second
+    total_a, total_b = x.total[of_a], y.total[of_b]
+    with np.errstate(all="ignore"):
+        apart = np.abs(total_a - total_b)
+        factor = np.where(apart > 4 * _EPS * total_a, total_a / total_b, 1.0)
+        factor[~(apart <= tolerance * np.maximum(total_a, total_b))] = np.nan
+    which = np.stack([of_x, of_y, of_a, of_b])
+    return Measures(x.points, y.points, x.masses, y.masses, which, factor)
+
+
+class _Buffers(NamedTuple):
+    """What a thread writes claims to."""
+
+    claims: Claims
+    g: FloatArray
+    levels: tuple[IntArray, IntArray]
+    # What the circle takes besides.
+    ahead: IntArray
+    spare: FloatArray
+
+    @classmethod
+    def of(cls, n: int, m: int, length: int) -> _Buffers:
+        from otdist.solvers.circle.kernels.cut import PARTS
+
+        claims = Claims(
+            np.empty((length, n + m), np.int32),
+            np.empty((length, n + m), np.int32),
+            np.empty((length, n + m)),
+            np.empty(length, np.int64),
+            np.zeros((length, n)),
+        )
+        return cls(
+            claims,
+            np.empty((length, m)),
+            (np.empty(n, np.int64), np.empty(m, np.int64)),
+            np.empty(n + m, np.int64),
+            np.empty(n + m + PARTS),
+        )
+
+
+def _claims(measures: Measures, cost: tuple[float, float], buffers: _Buffers) -> Claims:
+    """Couple some of the pairs; `cost` is the order and the period."""
+    length = len(measures.factor)
+    claims, (p, period) = buffers.claims.first(length), cost
+    with np.errstate(all="ignore"):  # for where compilation is off
+        if period == 0:
+            from otdist.batch.kernels.line import couple
+
+            couple(*measures, p, *buffers.levels, *claims, buffers.g[:length])
+        else:
+            from otdist.solvers.circle.kernels.cut import couple_around
+
+            scratch = *buffers.levels, buffers.ahead, buffers.spare
+            couple_around(*measures, p, period, *scratch, *claims)
+    return claims

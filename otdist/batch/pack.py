@@ -1,0 +1,363 @@
+"""Many measures, checked once and packed: a list of clouds, or histograms on bins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from otdist.certificate.many_pairs import triangle_excess
+from otdist.errors import InputError, warn
+from otdist.geometry.build import point_geometry, require_metric, require_product
+from otdist.geometry.packed import Clouds, Family, Histograms
+from otdist.geometry.points import METRICS, cost_matrix
+from otdist.inputs import validate as _validate
+from otdist.inputs.validate import Weights
+from otdist.typing import ArrayLike, FloatArray, Metric
+
+# Bins up to which a matrix of costs is made, and looked at whether it is a metric.
+_MOST_BINS = 2048
+# Of the largest cost, what rounding may make of the triangle inequality.
+_EXCESS = 2.0**-48
+_EPS = float(np.finfo(float).eps)
+
+
+def split(measure: Any) -> tuple[Any, Any]:
+    """Return points and weights of a measure as it is given; None for uniform ones."""
+    if isinstance(measure, tuple) and len(measure) == 2:
+        return measure
+    return measure, None
+
+
+def pack_clouds(
+    measures: Sequence[Any],
+    other: Sequence[Any] | None,
+    metric: str,
+    p: float,
+    normalize: bool,
+) -> Clouds:
+    """Return weighted clouds of points; those of `other` follow those of `measures`.
+
+    Atoms without mass are dropped.
+    """
+    named = [(f"measures[{k}]", measure) for k, measure in enumerate(measures)]
+    if other is not None:
+        named += [(f"other[{k}]", measure) for k, measure in enumerate(other)]
+    points: list[FloatArray] = []
+    weights: list[FloatArray] = []
+    same = _SameMass(named[0][0], normalize)
+    for k, (name, measure) in enumerate(named):
+        x, a = _points_of(name, measure)
+        if k > 0:
+            _require_space(name, x, named[0][0], points[0])
+        masses = same.fitted(name, _masses_of(name, a, len(x)))
+        carries = masses > 0
+        points.append(x[carries])
+        weights.append(masses[carries])
+    _warn_if_histograms(measures, points)
+    n = len(measures)
+    has_other = other is not None
+    return _clouds(points, weights, n, same.mass, metric, p, has_other=has_other)
+
+
+def _clouds(
+    points: list[FloatArray],
+    weights: list[FloatArray],
+    n_first: int,
+    mass: float,
+    metric: str,
+    p: float,
+    *,
+    has_other: bool,
+) -> Clouds:
+    """Pack points (n, d) and weights (n,), those of the second side behind the first."""
+    d = points[0].shape[1]
+    boxes = np.array([[x.min(axis=0), x.max(axis=0)] for x in points]).transpose(
+        1, 0, 2
+    )
+    corners = np.stack([boxes[0].min(axis=0), boxes[1].max(axis=0)])
+    largest = point_geometry(corners, corners, metric, p).largest
+    require_product(mass, largest)
+    if d == 1:
+        metric, p = _on_line(metric, p)
+    sizes = [len(x) for x in points]
+    offset = n_first if has_other else 0
+    return Clouds(
+        points=np.concatenate([np.ravel(x.T) for x in points]),
+        weights=np.concatenate(weights),
+        starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        boxes=np.ascontiguousarray(boxes),
+        d=d,
+        offset=offset,
+        metric=metric,
+        p=p,
+        mass=mass,
+        most=(max(sizes[:n_first]), max(sizes[offset:])),
+    )
+
+
+def _points_of(name: str, measure: Any) -> tuple[FloatArray, Any]:
+    """Return the points of a measure, and its weights as given."""
+    x, a = split(measure)
+    return _validate.as_points(name if a is None else f"{name}[0]", x), a
+
+
+class _SameMass:
+    """Measures one after the other, brought to the mass of the first."""
+
+    def __init__(self, first_name: str, normalize: bool) -> None:
+        self.mass = self.tolerance = 0.0
+        self._first_name, self._normalize = first_name, normalize
+
+    def fitted(self, name: str, weights: Weights) -> FloatArray:
+        """Return the masses, scaled where sums differ by rounding."""
+        masses, mass, exact = weights
+        if self._normalize:
+            masses, mass = masses / mass, 1.0
+        first = self.mass = self.mass or mass
+        self.tolerance = max(self.tolerance, exact)
+        _validate.require_same_mass(name, mass, self._first_name, first, self.tolerance)
+        apart = abs(mass - first) > 4 * _EPS * first
+        return masses * (first / mass) if apart else masses
+
+
+def _masses_of(name: str, a: Any, n: int) -> Weights:
+    """Return masses, their sum, and how exact that is."""
+    if a is None:
+        return Weights(np.full(n, 1.0 / n), 1.0, 0.0)
+    return _validate.as_weights(f"{name}[1]", a, (n,), "point")
+
+
+def _require_space(
+    name: str, x: FloatArray, first_name: str, first: FloatArray
+) -> None:
+    if x.shape[1] != first.shape[1]:
+        raise InputError(
+            f"{name} has points of {x.shape[1]} coordinates and {first_name} of"
+            f" {first.shape[1]}; distances need measures in one space"
+        )
+
+
+def _warn_if_histograms(measures: Sequence[Any], points: list[FloatArray]) -> None:
+    """Warn when vectors of probabilities are given as points on the line."""
+    for x, measure in zip(points, measures, strict=False):
+        given = np.shape(measure) if split(measure)[1] is None else ()
+        if given != (len(points[0]),) or len(x) < 2 or x.min() < 0:
+            return
+        if abs(x.sum() - 1) > 1e-6:
+            return
+    if len(measures) > 1:
+        warn(
+            "the measures look like histograms (they are >= 0 and sum to 1) but are"
+            " read as points on the line; for histograms on common bins pass"
+            " support=bins, or cost="
+        )
+
+
+def pack_histograms(
+    measures: ArrayLike,
+    other: ArrayLike | None,
+    support: ArrayLike | None,
+    cost: ArrayLike | None,
+    metric: Metric,
+    p: float,
+    normalize: bool,
+) -> Family:
+    """Return histograms on common bins, given by their points or a matrix of costs."""
+    if cost is not None:
+        return _on_matrix(measures, other, cost, support, p, normalize)
+    bins = _validate.as_points("support", support)
+    n = len(bins)
+    a, b, mass = _both_masses(measures, other, (n, n), normalize)
+    if isinstance(metric, str) and n > _MOST_BINS:
+        return _as_clouds(bins, a, None if other is None else b, mass, metric, p)
+    geometry = point_geometry(bins, bins, metric, p)
+    require_product(mass, geometry.largest)
+    matrix = np.ascontiguousarray(_costs_between(bins, metric, p))
+    is_metric, excess = _metric_of(bins, matrix, metric, p, geometry.largest)
+    largest = geometry.largest
+    return _histograms(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
+
+
+def _on_line(metric: str, p: float) -> tuple[str, float]:
+    """Return the metric that takes no squares: on the line all are |x - y|."""
+    return "cityblock", 2.0 if metric == "sqeuclidean" else p
+
+
+def _costs_between(bins: FloatArray, metric: Metric, p: float) -> FloatArray:
+    if bins.shape[1] == 1 and isinstance(metric, str):
+        metric, p = _on_line(metric, p)
+    return cost_matrix(bins, bins, metric, p)
+
+
+def _metric_of(
+    bins: FloatArray, matrix: FloatArray, metric: Metric, p: float, largest: float
+) -> tuple[bool, float]:
+    """Return whether costs are a metric, and by how much rounding may hide that."""
+    if p != 1:
+        return False, 0.0
+    if isinstance(metric, str):
+        return METRICS[metric], (bins.shape[1] + 4) * _EPS * largest
+    return _looks_metric(matrix, largest)
+
+
+def _looks_metric(matrix: FloatArray, largest: float) -> tuple[bool, float]:
+    """Look whether a matrix of costs is a metric, if it is small enough for that."""
+    n = len(matrix)
+    if n > _MOST_BINS or not _is_dissimilarity(matrix):
+        return False, 0.0
+    excess = triangle_excess(matrix)
+    return excess <= _EXCESS * largest, excess
+
+
+def _is_dissimilarity(matrix: FloatArray) -> bool:
+    """Whether a matrix is symmetric, with a diagonal of zeros."""
+    is_square = matrix.shape[0] == matrix.shape[1]
+    return (
+        is_square and not matrix.diagonal().any() and bool((matrix == matrix.T).all())
+    )
+
+
+def _on_matrix(
+    measures: ArrayLike,
+    other: ArrayLike | None,
+    cost: ArrayLike,
+    support: ArrayLike | None,
+    p: float,
+    normalize: bool,
+) -> Histograms:
+    """Return histograms on bins with a matrix of costs."""
+    if support is not None:
+        raise InputError("support and cost both say what it costs; leave one out")
+    if p != 1:
+        raise InputError(
+            f"p={p:g} is for points; with cost= the matrix holds the costs themselves:"
+            " pass cost=distance**p, and take the root of the result"
+        )
+    matrix, largest, has_forbidden = _validate.as_cost(cost)
+    if other is None and not _is_dissimilarity(matrix):
+        raise InputError(
+            "cost must be symmetric with zeros on the diagonal, so that one triangle of"
+            " the matrix says all; pass other=measures to compute both"
+        )
+    a, b, mass = _both_masses(measures, other, matrix.shape, normalize)
+    require_product(mass, largest)
+    is_metric, excess = (False, 0.0)
+    if not has_forbidden:
+        is_metric, excess = _looks_metric(matrix, largest)
+    found = _histograms(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
+    return found._replace(has_forbidden=has_forbidden)
+
+
+def _histograms(
+    matrix: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    largest: float,
+    mass: float,
+    *,
+    is_metric: bool,
+    excess: float,
+) -> Histograms:
+    return Histograms(
+        cost=matrix,
+        transposed=matrix if is_metric else np.ascontiguousarray(matrix.T),
+        a=a,
+        b=b,
+        largest=largest,
+        mass=mass,
+        is_metric=is_metric,
+        excess=excess,
+        most=(_most_atoms(a), _most_atoms(b)),
+    )
+
+
+def _as_clouds(
+    bins: FloatArray,
+    a: FloatArray,
+    b: FloatArray | None,
+    mass: float,
+    metric: str,
+    p: float,
+) -> Clouds:
+    """Return each histogram as the cloud of its bins with mass: for many bins."""
+    rows = list(a) if b is None else [*a, *b]
+    points = [bins[row > 0] for row in rows]
+    weights = [row[row > 0] for row in rows]
+    return _clouds(points, weights, len(a), mass, metric, p, has_other=b is not None)
+
+
+def _both_masses(
+    measures: ArrayLike,
+    other: ArrayLike | None,
+    shape: tuple[int, ...],
+    normalize: bool,
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return the masses of rows and of columns, all of one sum, and that sum."""
+    a, mass, tolerance = _masses("measures", measures, shape[0], normalize)
+    if other is None:
+        return a, a, mass
+    b, mass_b, tolerance_b = _masses("other", other, shape[1], normalize)
+    limit = max(tolerance, tolerance_b)
+    _validate.require_same_mass("other[0]", mass_b, "measures[0]", mass, limit)
+    return a, b * (mass / mass_b), mass
+
+
+def _masses(
+    name: str, value: ArrayLike, n: int, normalize: bool
+) -> tuple[FloatArray, float, float]:
+    """Return masses (K, n) of one sum, that sum, and how exact it is."""
+    array = _validate.as_float64(name, value)
+    if array.ndim != 2 or array.shape[1] != n or len(array) == 0:
+        raise InputError(
+            f"{name} must have shape (K, {n}), a row of masses for each histogram on"
+            f" the {n} bins, got {array.shape}"
+        )
+    out, same = np.empty(array.shape), _SameMass(f"{name}[0]", normalize)
+    # As given: how exact a sum is depends on the type it came in.
+    for k, row in enumerate(np.asarray(value)):
+        weights = _validate.as_weights(f"{name}[{k}]", row, (n,), "bin")
+        out[k] = same.fitted(f"{name}[{k}]", weights)
+    return out, same.mass, same.tolerance
+
+
+def _most_atoms(masses: FloatArray) -> int:
+    return int(np.count_nonzero(masses, axis=1).max())
+
+
+def require_order(metric: Any, p: Any) -> float:
+    """Return the order, after making sure that it goes with the metric."""
+    order = _validate.as_order(p)
+    require_metric(metric, order)
+    return order
+
+
+def is_packable(metric: Metric, p: float) -> bool:
+    """Whether compiled code knows the costs."""
+    return isinstance(metric, str) and not math.isinf(p)
+
+
+def require_jobs(n_jobs: Any) -> None:
+    """Raise for a number of workers that is none."""
+    if n_jobs is not None:
+        _validate.as_jobs(n_jobs)
+
+
+def require_one_space(
+    measures: list[tuple[Any, Any]],
+    other: list[tuple[Any, Any]] | None,
+    metric: Metric,
+    p: float,
+) -> None:
+    """Raise for a measure whose points are not like those of the first."""
+    first: FloatArray | None = None
+    for side, rows in (("measures", measures), ("other", other or [])):
+        for k, (x, a) in enumerate(rows):
+            name = f"{side}[{k}]" + ("" if a is None else "[0]")
+            points = _validate.as_points(name, x)
+            if first is None:
+                first = points
+                point_geometry(first, first, metric, p)
+            _require_space(f"{side}[{k}]", points, "measures[0]", first)

@@ -1,0 +1,1 @@
+"""Certificates: brackets of the optimum, recomputed from the problem alone."""

@@ -1,0 +1,1 @@
+"""Compiled loops of certificates, which share nothing with those of solvers."""

@@ -1,0 +1,1 @@
+"""Divergences and distances of one pair side by side."""

@@ -1,0 +1,285 @@
+"""Every distance of two measures in one table, with what each one sees."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from otdist.comparison.smoothing import smoothed
+from otdist.critics.interval import Interval, w1_interval
+from otdist.critics.kr_dual import critic_of
+from otdist.divergences.align import align
+from otdist.divergences.shannon import (
+    hellinger_distance,
+    js_divergence,
+    kl_divergence,
+    total_variation,
+)
+from otdist.errors import InputError
+from otdist.geometry.points import METRICS
+from otdist.inputs import validate as _validate
+from otdist.pipeline import solve
+from otdist.problem.problem import Problem
+from otdist.problem.result import Result, Status, root
+from otdist.typing import ArrayLike, FloatArray, Metric, Seed
+
+# The Sinkhorn row is there to be looked at: its bracket holds wherever it stops.
+_SINKHORN_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One line of a comparison; `lower` and `upper` are NaN where exact."""
+
+    name: str
+    value: float
+    lower: float
+    upper: float
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """What `compare` returns: print it, or read its rows.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        Name, value, bracket and meaning of each distance or divergence.
+    exact, entropic : Result
+        The solves behind the first two rows; `entropic` is None for p = inf.
+    overlap : float
+        Part of the first measure's mass on atoms that the second has too.
+    """
+
+    rows: tuple[Row, ...]
+    exact: Result
+    entropic: Result | None
+    overlap: float
+
+    def __getitem__(self, name: str) -> Row:
+        """Return the row of that name."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON (inf as a string)."""
+        rows = {
+            row.name: {
+                "value": _plain(row.value),
+                "lower": _plain(row.lower),
+                "upper": _plain(row.upper),
+                "meaning": row.meaning,
+            }
+            for row in self.rows
+        }
+        n, m = self.exact.problem.shape
+        return {
+            "n": n,
+            "m": m,
+            "p": _plain(self.exact.problem.p),
+            "method": self.exact.method,
+            "status": str(self.exact.status),
+            "overlap": self.overlap,
+            "rows": rows,
+        }
+
+    def __str__(self) -> str:
+        head = ("", "value", "certified bracket", "what it says")
+        lines = [
+            (row.name, f"{row.value:.9g}", _bracket(row), row.meaning)
+            for row in self.rows
+        ]
+        widths = [max(len(line[k]) for line in [head, *lines]) for k in range(3)]
+        return "\n".join(
+            f"{name:<{widths[0]}}  {value:>{widths[1]}}  {bracket:<{widths[2]}}  {text}"
+            for name, value, bracket, text in [head, *lines]
+        )
+
+
+def compare(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    p: float = 1,
+    metric: Metric = "euclidean",
+    epsilon: float | None = None,
+    method: str = "auto",
+    normalize: bool = False,
+    noise: float | None = None,
+    diameter: float | None = None,
+    confidence: float = 0.95,
+    rng: Seed = None,
+) -> Comparison:
+    """Compare two measures by every distance and divergence of the library.
+
+    Parameters
+    ----------
+    x, y, a, b, p, metric, normalize
+        See `wasserstein_distance`.
+    epsilon : float, optional
+        Entropic weight of the Sinkhorn row, in cost units; see `solve`.
+    method : str, default "auto"
+        Method of the exact row; see `solve`.
+    noise : float, optional
+        Half the side of a box, distance: adds the row ``noise``, an upper bound of W1
+        by the total variation that is left with noise, uniform on the box, on both
+        measures. For at most 1000 Euclidean points together on the line or in the plane.
+    diameter, confidence, rng
+        With a diameter, which must be known, x and y are taken for independent samples,
+        and the row ``laws`` has an interval for W1 of their laws; see `w1_interval`.
+
+    Returns
+    -------
+    Comparison
+        ``print`` it for a table; ``.rows`` has the numbers. Rows, in order:
+        ``W_p`` (and ``cost``, its p-th power times mass), ``Sinkhorn``, ``KR
+        dual`` (W1 by its best 1-Lipschitz critic), ``KL(P|Q)``, ``KL(Q|P)``,
+        ``JS``, ``TV``, ``Hellinger``. Divergences are of the measures divided by
+        their mass, over atoms that are exactly equal.
+
+    Raises
+    ------
+    InputError
+        See `Problem`.
+
+    Examples
+    --------
+    >>> from otdist import compare
+    >>> table = compare([[0, 0], [0, 1]], [[0.5, 0], [0.5, 1]])
+    >>> table["W_1"].value, table["TV"].value, table["KL(P|Q)"].value
+    (0.5, 1.0, inf)
+    """
+    problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize)
+    exact = solve(problem, method=method)
+    rows = [
+        _transport_row(_name(problem), exact, rooted=True),
+        _transport_row("cost", exact, rooted=False),
+    ]
+    entropic = None
+    if not problem.is_bottleneck:
+        entropic = solve(
+            problem, method="sinkhorn", epsilon=epsilon, max_iter=_SINKHORN_LIMIT
+        )
+        rows.append(_transport_row("Sinkhorn", entropic, rooted=False))
+    points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
+    rows += _dual_rows(exact, points_x, points_y, metric)
+    # With weights, it warns of near misses alone: what disjoint supports do to a
+    # divergence is said by the table itself.
+    aligned = align(
+        points_x, points_y, problem.a / problem.mass, problem.b / problem.mass
+    )
+    rows += _divergence_rows(aligned.p, aligned.q)
+    if noise is not None:
+        rows.append(_noise_row(points_x, points_y, problem, noise))
+    if diameter is not None:
+        if a is not None or b is not None:
+            raise InputError("diameter is for samples of laws; leave a and b out")
+        interval = w1_interval(
+            points_x,
+            points_y,
+            confidence=confidence,
+            diameter=diameter,
+            metric=metric,
+            rng=rng,
+        )
+        rows.append(_laws_row(interval))
+    return Comparison(tuple(rows), exact, entropic, aligned.overlap_p)
+
+
+def _name(problem: Problem) -> str:
+    return "W_2^2" if problem.metric == "sqeuclidean" else f"W_{problem.p:g}"
+
+
+def _transport_row(name: str, result: Result, *, rooted: bool) -> Row:
+    lower, upper = result.lower, result.upper
+    if rooted:
+        lower, upper = root(max(lower, 0.0), result.problem.p), result.distance
+    if result.method == "sinkhorn":
+        meaning = (
+            "cost of the rounded entropic plan; its bracket holds for the exact cost"
+            " too, whatever the supports"
+        )
+    elif rooted:
+        meaning = "how far mass must move: grows with the gap between supports"
+    else:
+        meaning = "cost × mass of the optimal plan, no root taken"
+    return Row(name, upper, lower, upper, meaning)
+
+
+def _dual_rows(
+    exact: Result, x: FloatArray, y: FloatArray, metric: Metric
+) -> list[Row]:
+    """W1 by its dual; solved anew only where the exact row is not W1 itself."""
+    if not isinstance(metric, str):
+        return []
+    if exact.status is not Status.OPTIMAL or not exact.problem.is_metric:
+        base = metric if METRICS[metric] else "euclidean"
+        exact = solve(Problem(x, y, exact.problem.a, exact.problem.b, metric=base))
+    if exact.status is not Status.OPTIMAL:
+        return []
+    critic = critic_of(exact, x, y)
+    meaning = (
+        "W_1 by its best 1-Lipschitz critic: a slope to follow even where supports"
+        " are disjoint"
+    )
+    return [Row("KR dual", critic.value, exact.lower, exact.upper, meaning)]
+
+
+def _divergence_rows(p: FloatArray, q: FloatArray) -> list[Row]:
+    """Divergences on the common support: blind to distance once it is empty."""
+    blind = ", at any distance"
+    values = (
+        ("KL(P|Q)", kl_divergence(p, q), "inf as soon as P has an atom Q lacks"),
+        ("KL(Q|P)", kl_divergence(q, p), "inf as soon as Q has an atom P lacks"),
+        ("JS", js_divergence(p, q), "log 2 = 0.693 for disjoint supports" + blind),
+        ("TV", total_variation(p, q), "1 for disjoint supports" + blind),
+        ("Hellinger", hellinger_distance(p, q), "1 for disjoint supports" + blind),
+    )
+    nan = float("nan")
+    return [Row(name, float(value), nan, nan, text) for name, value, text in values]
+
+
+def _noise_row(x: FloatArray, y: FloatArray, problem: Problem, noise: float) -> Row:
+    """W1 by what noise shows; of the measures divided by their mass."""
+    half_width = _validate.as_inside("noise", noise, 0, math.inf, "a positive length")
+    if problem.metric != "euclidean":
+        raise InputError(f"noise is for Euclidean points, got {problem.metric!r}")
+    mass = problem.mass
+    found = smoothed(x, y, problem.a / mass, problem.b / mass, half_width)
+    meaning = (
+        f"W_1 is at most this: 2 E|e| + C TV with noise, where JS is {found.js:.6g}"
+        f" and {found.js_bound:.6g} is its bound"
+    )
+    return Row("noise", found.tv_bound, 0.0, found.tv_bound, meaning)
+
+
+def _laws_row(interval: Interval) -> Row:
+    """W1 of the samples, and an interval for that of the laws they are from."""
+    critic = interval.critic
+    meaning = (
+        f"{interval.confidence:.4g} interval for W_1 of the laws, if points are"
+        f" independent and the diameter is known; held-out {critic.family} critic"
+        f" {critic.value:.6g} ± {critic.standard_error:.2g}"
+    )
+    return Row("laws", interval.plug_in, interval.lower, interval.upper, meaning)
+
+
+def _bracket(row: Row) -> str:
+    if np.isnan(row.lower):
+        return "exact"
+    return f"[{row.lower:.12g}, {row.upper:.12g}]"
+
+
+def _plain(value: float) -> float | str | None:
+    """JSON has no inf and no NaN."""
+    if np.isnan(value):
+        return None
+    return value if np.isfinite(value) else str(value)

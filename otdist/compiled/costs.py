@@ -1,0 +1,257 @@
+"""The ground cost as kernels read it: from a matrix, or computed from coordinates.
+
+A line is the row of one source or the column of one sink. Its slacks, costs minus
+the potentials of the other side, are written to a buffer that stays in the
+processor's cache; no matrix is made of coordinates.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from otdist.compiled.simd import smaller
+
+# Where costs come from; all but the first compute ``metric ** p`` from points.
+MATRIX = 0
+EUCLIDEAN = 1
+SQUARED = 2
+CITYBLOCK = 3
+CHEBYSHEV = 4
+
+
+class Costs(NamedTuple):
+    """A ground cost as the kernels read it."""
+
+    matrix: np.ndarray  # (n, m) float64, or (0, 0)
+    x: np.ndarray  # (d, n) float64, one coordinate after the other
+    y: np.ndarray  # (d, m) float64
+    kind: int
+    p: float
+
+
+class Found(NamedTuple):
+    """Arcs found on each line of one direction: `number` of `width` places used."""
+
+    end: np.ndarray  # (lines, width) uint32, the atom on the other side
+    number: np.ndarray  # (lines,) uint32
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    fastmath={"nnan", "nsz"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def minimum(values: np.ndarray) -> float:
+    """Return the smallest value, inf if there is none."""
+    least = np.inf
+    for k in range(values.size):
+        least = smaller(values[k], least)
+    return least
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def n_below(values: np.ndarray, level: float) -> int:
+    """Return how many values are below the level."""
+    n = 0
+    for k in range(values.size):
+        n += values[k] < level
+    return n
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    fastmath={"contract", "nsz"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _squares(
+    point: np.ndarray, others: np.ndarray, start: int, out: np.ndarray
+) -> None:
+    """Write squared Euclidean distances, from differences of coordinates."""
+    d, stop = point.size, start + out.size
+    if d == 1:
+        x0, y0 = point[0], others[0][start:stop]
+        for j in range(out.size):
+            out[j] = (x0 - y0[j]) * (x0 - y0[j])
+        return
+    x0, x1 = point[0], point[1]
+    y0, y1 = others[0][start:stop], others[1][start:stop]
+    if d == 2:
+        for j in range(out.size):
+            d0, d1 = x0 - y0[j], x1 - y1[j]
+            out[j] = d0 * d0 + d1 * d1
+        return
+    x2, y2 = point[2], others[2][start:stop]
+    for j in range(out.size):
+        d0, d1, d2 = x0 - y0[j], x1 - y1[j], x2 - y2[j]
+        out[j] = d0 * d0 + d1 * d1 + d2 * d2
+    for k in range(3, d):
+        x_k, y_k = point[k], others[k][start:stop]
+        for j in range(out.size):
+            out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _distances(
+    point: np.ndarray, others: np.ndarray, start: int, kind: int, out: np.ndarray
+) -> None:
+    """Write distances, squared for the Euclidean ones."""
+    if kind in (EUCLIDEAN, SQUARED):
+        _squares(point, others, start, out)
+        return
+    stop = start + out.size
+    out[:] = 0.0
+    for k in range(point.size):
+        x_k, y_k = point[k], others[k][start:stop]
+        if kind == CITYBLOCK:
+            for j in range(out.size):
+                out[j] += abs(x_k - y_k[j])
+        else:
+            for j in range(out.size):
+                distance = abs(x_k - y_k[j])
+                out[j] = distance if distance > out[j] else out[j]  # noqa: FURB136
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def point_slacks(
+    point: np.ndarray,
+    others: np.ndarray,
+    start: int,
+    kind: int,
+    p: float,
+    potential: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write the costs from a point to others, minus the potentials of those.
+
+    `others` are read from `start` on; `potential` and `out` begin there.
+    """
+    _distances(point, others, start, kind, out)
+    if kind == EUCLIDEAN and p == 1.0:
+        for j in range(out.size):
+            out[j] = np.sqrt(out[j]) - potential[j]
+        return
+    if kind == EUCLIDEAN and p != 2.0:
+        for j in range(out.size):
+            out[j] = np.sqrt(out[j])
+    if p == 1.0 or (kind == EUCLIDEAN and p == 2.0):
+        for j in range(out.size):
+            out[j] -= potential[j]
+        return
+    for j in range(out.size):
+        out[j] = out[j] ** p - potential[j]
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def slacks_of(costs: Costs, line: int, potential: np.ndarray, out: np.ndarray) -> None:
+    """Write the slacks of a row."""
+    if costs.kind == MATRIX:
+        row = costs.matrix[line]
+        for j in range(out.size):
+            out[j] = row[j] - potential[j]
+        return
+    point = costs.x[:, line]
+    point_slacks(point, costs.y, 0, costs.kind, costs.p, potential, out)
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def power_of_distance(costs: Costs) -> int:
+    """Return 1 for Euclidean distances, 2 for their squares, 0 for other costs."""
+    if costs.kind == EUCLIDEAN and costs.p == 1.0:
+        return 1
+    is_square = costs.kind == EUCLIDEAN and costs.p == 2.0
+    return 2 if is_square or (costs.kind == SQUARED and costs.p == 1.0) else 0
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) -> None:
+    """Write the costs of the rows from `start` on; `nothing` (m,) is zero."""
+    for k in range(out.shape[0]):
+        slacks_of(costs, start + k, nothing, out[k])
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def cost_of(costs: Costs, i: int, j: int) -> float:
+    """Return the cost of one pair."""
+    if costs.kind == MATRIX:
+        return costs.matrix[i, j]
+    total = 0.0
+    for k in range(costs.x.shape[0]):
+        difference = costs.x[k, i] - costs.y[k, j]
+        if costs.kind == CITYBLOCK:
+            total += abs(difference)
+        elif costs.kind == CHEBYSHEV:
+            total = max(total, abs(difference))
+        else:
+            total += difference * difference
+    if costs.kind == EUCLIDEAN and costs.p != 2.0:
+        total = np.sqrt(total)
+    if costs.p == 1.0 or (costs.kind == EUCLIDEAN and costs.p == 2.0):
+        return total
+    return total**costs.p
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def carry_over(
+    matrix: np.ndarray,
+    rows: np.ndarray,
+    f: np.ndarray,
+    columns: np.ndarray,
+    g: np.ndarray,
+) -> None:
+    """Write ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
+    g[:] = np.inf
+    for k in range(rows.size):
+        row = matrix[rows[k]]
+        for q in range(g.size):
+            g[q] = smaller(row[columns[q]] - f[k], g[q])

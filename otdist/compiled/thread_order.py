@@ -1,0 +1,22 @@
+"""Spanning trees whose nodes are listed in preorder, linked by a thread."""
+
+from typing import Any
+
+from numba import njit
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def replace_last(tree: Any, node: Any, old: Any, new: Any) -> None:
+    """Tell the node and its ancestors that their subtrees end elsewhere."""
+    while tree.last[node] == old:
+        tree.last[node] = new
+        if node == 0:
+            return
+        node = tree.parent[node]

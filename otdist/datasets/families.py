@@ -1,0 +1,456 @@
+"""Pairs of measures whose distance is known, to test estimates against.
+
+Every constructor returns a `Pair`: two samplers, the exact W1 between their laws,
+and KL, JS (factor 1/2, in nats) and total variation where they are known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from otdist import gaussian
+from otdist.datasets.funnel_rays import Rays, unit
+from otdist.errors import InputError
+from otdist.inputs.validate import as_generator
+from otdist.typing import FloatArray, Sampler, Seed
+
+Gradient = Callable[[FloatArray], FloatArray]
+
+__all__ = [
+    "Pair",
+    "ball_funnel",
+    "concentric_spheres",
+    "crossing_segments",
+    "parallel_lines",
+    "ray_pair",
+    "ring_of_modes",
+    "translation",
+]
+
+_LOG_2 = math.log(2.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Pair:
+    """Two laws on R^d, as samplers, with what is known exactly about them.
+
+    Attributes
+    ----------
+    dimension : int
+    first, second : callable
+        ``first(n, rng)`` draws n fresh points (n, d) from the law P, ``second``
+        from Q, with a `numpy.random.Generator`.
+    w1 : float
+        W1(P, Q) in the Euclidean norm, in units of distance.
+    w1_error : float
+        Its standard error where `w1` is a Monte-Carlo mean; 0.0 where it is exact.
+    kl, js, tv : float or None
+        KL(P || Q), JS (factor 1/2) and total variation, in nats; None if unknown.
+    gradient : callable or None
+        Gradient (k, d) at points (k, d) of an optimal critic, high on P; 0 where it
+        has none.
+    """
+
+    dimension: int
+    first: Sampler
+    second: Sampler
+    w1: float
+    w1_error: float = 0.0
+    kl: float | None = None
+    js: float | None = None
+    tv: float | None = None
+    gradient: Gradient | None = None
+
+    def sample(self, n: int, rng: Seed = None) -> tuple[FloatArray, FloatArray]:
+        """Draw n independent points (n, d) from each of the two laws.
+
+        Parameters
+        ----------
+        n : int
+            Number of points, >= 1.
+        rng : numpy.random.Generator, int or None
+            Source of randomness (SPEC 7).
+        """
+        _require_count("n", n)
+        generator = as_generator(rng, apart=True)
+        return self.first(n, generator), self.second(n, generator)
+
+
+def ray_pair(
+    d: int,
+    n_funnels: int,
+    rng: Seed = None,
+    *,
+    power: float = 8.0,
+    half_width: float = 2.5,
+    n_samples: int = 1 << 16,
+) -> Pair:
+    """Return a pair of the W1 benchmark: points of a cube moved down their rays.
+
+    Q is uniform on a cube. With ``u(z) = min_k |z - a_k| + b_k``, every y lies on a
+    ray that runs down to the centre that attains the minimum. Moving y to the
+    fraction ``t ** power`` of its ray, where it was at t, gives P. All mass moves
+    along rays, so u is an optimal potential and W1 is the mean length moved.
+
+    Parameters
+    ----------
+    d, n_funnels : int
+        Dimension and number of funnels.
+    rng : numpy.random.Generator, int or None
+        For the centres, uniform in the cube, the offsets, normal with standard
+        deviation 0.1, and the Monte-Carlo mean.
+    power : float, default 8.0
+        At least 1; 1 moves nothing.
+    half_width : float, default 2.5
+        Half of the side of the cube.
+    n_samples : int, default 65536
+        Draws that `w1` is the mean of; `w1_error` is its standard error.
+
+    Returns
+    -------
+    Pair
+
+    Raises
+    ------
+    InputError
+        For numbers out of range.
+
+    Notes
+    -----
+    A draw costs O(d n_funnels) time. Source: Korotin, Kolesov, Burnaev,
+    "Kantorovich strikes back! Wasserstein GANs are not optimal transport?", 2022;
+    centres are fresh draws here, not those of the authors' files.
+
+    Examples
+    --------
+    >>> from otdist import datasets
+    >>> pair = datasets.ray_pair(2, 4, rng=0)
+    >>> x, y = pair.sample(100, rng=1)
+    >>> x.shape, 0 < pair.w1_error < 0.01
+    ((100, 2), True)
+    """
+    _require_count("d", d)
+    _require_count("n_funnels", n_funnels)
+    _require_count("n_samples", n_samples, 2)
+    _require("power", power, power >= 1, "at least 1")
+    _require("half_width", half_width, half_width > 0, "positive")
+    # A child, so that drawing with the same seed does not draw the centres again.
+    generator = as_generator(rng, apart=True)
+    centres = half_width * generator.uniform(-1.0, 1.0, (n_funnels, d))
+    offsets = 0.1 * generator.normal(size=n_funnels)
+    rays = Rays(centres, offsets, half_width, power)
+    moved = rays.lengths(n_samples, generator)
+    return Pair(
+        dimension=d,
+        first=rays.moved,
+        second=rays.cube,
+        w1=float(moved.mean()),
+        w1_error=float(moved.std(ddof=1)) / math.sqrt(n_samples),
+        gradient=rays.gradient,
+    )
+
+
+def ball_funnel(d: int, power: float = 8.0, radius: float = 1.0) -> Pair:
+    """Return a ball and the same ball drawn to its middle, all exact.
+
+    Q is uniform on the ball, P the law of points whose distance from the middle, as
+    part of the radius, is raised to `power`: one funnel of `ray_pair`.
+
+    Parameters
+    ----------
+    d : int
+        Dimension.
+    power : float, default 8.0
+        At least 1.
+    radius : float, default 1.0
+        Of the ball, in units of distance.
+
+    Returns
+    -------
+    Pair
+        ``w1 = radius * (d / (d + 1) - d / (d + power))``. KL, JS and total variation
+        are those of exponential laws (minus the logarithm of the part), and do not
+        depend on d.
+
+    Examples
+    --------
+    >>> from otdist import datasets
+    >>> round(datasets.ball_funnel(16).w1, 4)
+    0.2745
+    """
+    _require_count("d", d)
+    _require("power", power, power >= 1, "at least 1")
+    _require("radius", radius, radius > 0, "positive")
+
+    def draw(n: int, rng: np.random.Generator, exponent: float) -> FloatArray:
+        part = rng.random((n, 1)) ** (exponent / d)
+        return radius * part * unit(rng.normal(size=(n, d)))
+
+    crossing = math.log(power) * power / (power - 1) if power > 1 else 0.0
+    return Pair(
+        dimension=d,
+        first=lambda n, rng: draw(n, rng, power),
+        second=lambda n, rng: draw(n, rng, 1.0),
+        w1=radius * (d / (d + 1) - d / (d + power)),
+        kl=power - 1 - math.log(power),
+        js=_js_of_exponentials(power),
+        tv=math.exp(-crossing / power) - math.exp(-crossing),
+        gradient=lambda points: -unit(points),
+    )
+
+
+def concentric_spheres(d: int, inner: float = 1.0, outer: float = 2.0) -> Pair:
+    """Return the uniform laws on two spheres about the origin.
+
+    Parameters
+    ----------
+    d : int
+        Dimension of the space.
+    inner, outer : float
+        Radii of the first and the second sphere, ``0 < inner <= outer``.
+
+    Returns
+    -------
+    Pair
+        ``w1 = outer - inner``; the supports are disjoint unless the radii are equal.
+
+    Examples
+    --------
+    >>> from otdist import datasets
+    >>> datasets.concentric_spheres(3).w1
+    1.0
+    """
+    _require_count("d", d)
+    _require("inner", inner, inner > 0, "positive")
+    _require("outer", outer, outer >= inner, "at least inner")
+
+    def draw(n: int, rng: np.random.Generator, radius: float) -> FloatArray:
+        return radius * unit(rng.normal(size=(n, d)))
+
+    kl, js, tv = _of_disjoint(outer > inner)
+    return Pair(
+        dimension=d,
+        first=lambda n, rng: draw(n, rng, inner),
+        second=lambda n, rng: draw(n, rng, outer),
+        w1=outer - inner,
+        kl=kl,
+        js=js,
+        tv=tv,
+        gradient=lambda points: -unit(points),
+    )
+
+
+def translation(d: int, length: float = 1.0) -> Pair:
+    """Return a standard normal law and its translate along the first axis.
+
+    Parameters
+    ----------
+    d : int
+        Dimension.
+    length : float, default 1.0
+        Of the translation, >= 0.
+
+    Returns
+    -------
+    Pair
+        ``w1 = length``, ``kl = length**2 / 2``, ``tv = 2 Phi(length / 2) - 1``, and
+        JS by quadrature, to 1e-12.
+
+    Examples
+    --------
+    >>> from otdist import datasets
+    >>> datasets.translation(2, 2.0).kl
+    2.0
+    """
+    _require_count("d", d)
+    _require("length", length, length >= 0, "at least 0")
+    shift = np.zeros(d)
+    shift[0] = length
+    slope = np.zeros(d)
+    slope[0] = -1.0
+    return Pair(
+        dimension=d,
+        first=lambda n, rng: rng.normal(size=(n, d)),
+        second=lambda n, rng: rng.normal(size=(n, d)) + shift,
+        w1=length,
+        kl=length**2 / 2,
+        js=gaussian.js_divergence(0.0, 1.0, length, 1.0),
+        tv=math.erf(length / math.sqrt(8)),
+        gradient=lambda points: np.broadcast_to(slope, points.shape),
+    )
+
+
+def ring_of_modes(n_modes: int = 8, n_kept: int = 1, radius: float = 2.0) -> Pair:
+    """Return equal atoms on a circle, and neighbours among them: mode collapse.
+
+    Parameters
+    ----------
+    n_modes : int, default 8
+        Atoms of P, evenly spread on a circle.
+    n_kept : int, default 1
+        Neighbouring atoms of Q.
+    radius : float, default 2.0
+        Of the circle.
+
+    Returns
+    -------
+    Pair
+        W1 from the exact transport between the atoms; for one kept mode it is
+        ``(2 radius / n_modes) / tan(pi / (2 n_modes))``.
+
+    Examples
+    --------
+    >>> from otdist import datasets
+    >>> round(datasets.ring_of_modes().w1, 10)
+    2.5136697461
+    """
+    _require_count("n_modes", n_modes)
+    _require_count("n_kept", n_kept)
+    _require("n_kept", n_kept, n_kept <= n_modes, f"at most n_modes={n_modes}")
+    _require("radius", radius, radius > 0, "positive")
+    from otdist.divergences.shannon import js_divergence, kl_divergence, total_variation
+    from otdist.pipeline import solve
+    from otdist.problem.problem import Problem
+
+    angle = 2 * math.pi * np.arange(n_modes) / n_modes
+    modes = radius * np.column_stack([np.cos(angle), np.sin(angle)])
+    p = np.full(n_modes, 1 / n_modes)
+    q = np.where(np.arange(n_modes) < n_kept, 1 / n_kept, 0.0)
+    return Pair(
+        dimension=2,
+        first=lambda n, rng: modes[rng.integers(n_modes, size=n)],
+        second=lambda n, rng: modes[rng.integers(n_kept, size=n)],
+        w1=solve(Problem(modes, modes, p, q)).value,
+        kl=float(kl_divergence(p, q)),
+        js=float(js_divergence(p, q)),
+        tv=float(total_variation(p, q)),
+    )
+
+
+def parallel_lines(distance: float = 1.0) -> Pair:
+    """Return two parallel segments of length 1 in the plane.
+
+    Parameters
+    ----------
+    distance : float, default 1.0
+        Between them; Q is to the left of P if it is negative.
+
+    Returns
+    -------
+    Pair
+        ``w1 = |distance|``; KL = inf, JS = log 2, TV = 1 unless it is 0.
+
+    Notes
+    -----
+    Example 1 of Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017.
+
+    Examples
+    --------
+    >>> from otdist import datasets
+    >>> pair = datasets.parallel_lines(-0.5)
+    >>> pair.w1, pair.kl
+    (0.5, inf)
+    """
+    _require("distance", distance, True, "")
+
+    def draw(n: int, rng: np.random.Generator, at: float) -> FloatArray:
+        return np.column_stack([np.full(n, at), rng.random(n)])
+
+    kl, js, tv = _of_disjoint(distance != 0)
+    slope = np.array([-math.copysign(1.0, distance), 0.0])
+    return Pair(
+        dimension=2,
+        first=lambda n, rng: draw(n, rng, 0.0),
+        second=lambda n, rng: draw(n, rng, distance),
+        w1=abs(distance),
+        kl=kl,
+        js=js,
+        tv=tv,
+        gradient=lambda points: np.broadcast_to(slope, points.shape),
+    )
+
+
+def crossing_segments(angle: float = math.pi / 3) -> Pair:
+    """Return two segments of length 1 that cross in their middles.
+
+    Mirrored in the bisector of the acute angle, each point is `|s| 2 sin(angle / 2)`
+    from its image, s from the crossing. No plan does better: the function that is
+    ``|s| sin(angle / 2)`` on P and minus that on Q is 1-Lipschitz.
+
+    Parameters
+    ----------
+    angle : float, default pi / 3
+        Between the segments, in radians, in [0, pi].
+
+    Returns
+    -------
+    Pair
+        ``w1 = sin(angle / 2) / 2`` for an angle up to pi / 2; KL = inf, JS = log 2,
+        TV = 1 unless the segments are one: a crossing has no mass.
+
+    Examples
+    --------
+    >>> from otdist import datasets
+    >>> round(datasets.crossing_segments().w1, 12)
+    0.25
+    """
+    _require("angle", angle, 0 <= angle <= math.pi, "in [0, pi]")
+    acute = min(angle, math.pi - angle)
+
+    def draw(n: int, rng: np.random.Generator, turn: float) -> FloatArray:
+        s = rng.uniform(-0.5, 0.5, n)
+        return np.column_stack([s * math.cos(turn), s * math.sin(turn)])
+
+    kl, js, tv = _of_disjoint(acute > 0)
+    return Pair(
+        dimension=2,
+        first=lambda n, rng: draw(n, rng, angle / 2),
+        second=lambda n, rng: draw(n, rng, -angle / 2),
+        w1=math.sin(acute / 2) / 2,
+        kl=kl,
+        js=js,
+        tv=tv,
+    )
+
+
+def _of_disjoint(are_disjoint: bool) -> tuple[float, float, float]:
+    """Return KL, JS and total variation of singular laws, or of equal ones."""
+    return (math.inf, _LOG_2, 1.0) if are_disjoint else (0.0, 0.0, 0.0)
+
+
+def _js_term(log_ratio: float) -> float:
+    """Return log(2 p / (p + q)) with q / p = exp(log_ratio)."""
+    return _LOG_2 - float(np.logaddexp(0.0, log_ratio))
+
+
+def _js_of_exponentials(power: float) -> float:
+    """Return JS of the exponential laws of rates 1 / power and 1."""
+    from scipy.integrate import quad
+
+    def term(t: float) -> float:
+        # Both densities in the scale of the first: exp(-t), power * exp(-power * t).
+        log_ratio = math.log(power) - (power - 1) * t
+        ratio = math.exp(log_ratio)
+        both = _js_term(log_ratio) + ratio * _js_term(-log_ratio)
+        return math.exp(-t) * both / 2
+
+    value = quad(term, 0.0, 60.0, epsabs=0, epsrel=1e-12, limit=500, points=[1 / power])
+    return float(value[0])
+
+
+def _require(name: str, value: float, is_good: bool, wanted: str) -> None:
+    """Refuse a number that is not finite or out of range."""
+    if not (math.isfinite(value) and is_good):
+        raise InputError(f"{name} must be a finite number, {wanted}; got {value!r}")
+
+
+def _require_count(name: str, value: int, least: int = 1) -> None:
+    """Refuse what is no integer, or too small a one."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise InputError(f"{name} must be at least {least}, got {value}")

@@ -1,0 +1,1 @@
+"""Divergences of histograms on a common support."""

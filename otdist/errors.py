@@ -1,0 +1,49 @@
+"""What can go wrong, as classes: bad input, an infeasible problem, no proof."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otdist.problem.result import Result
+
+
+class InputError(ValueError):
+    """An argument is not usable; the message names it and says what to do."""
+
+
+class InfeasibleError(InputError):
+    """Forbidden arcs leave some mass with nowhere to go; the message names it."""
+
+
+class InputWarning(UserWarning):
+    """The input is valid, but looks like something else was meant."""
+
+
+def warn(message: str) -> None:
+    """Warn with `InputWarning` at the line outside the package that led here."""
+    frame, level = sys._getframe(1), 2
+    folder = os.path.dirname(__file__)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(folder):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, InputWarning, stacklevel=level)
+
+
+class NotCertifiedError(RuntimeError):
+    """A bare number was asked for, and its certificate is too wide to return it.
+
+    Parameters
+    ----------
+    message : str
+        What was reached and what to try.
+    result : Result or None
+        Everything the solver found, with a valid bracket ``[lower, upper]``; None
+        where no `Problem` was solved (unbalanced transport).
+    """
+
+    def __init__(self, message: str, result: Result | None) -> None:
+        super().__init__(message)
+        self.result = result

@@ -1,0 +1,118 @@
+"""Choose where costs come from, after making sure that they fit float64."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from otdist.errors import InputError
+from otdist.geometry.circle import Circle, reduced
+from otdist.geometry.grid_metric import Pixels, pixels_of
+from otdist.geometry.grid_separable import SEPARABLE, Grid
+from otdist.geometry.line import Line
+from otdist.geometry.line_concave import Concave
+from otdist.geometry.points import METRICS, Points, largest_cost
+from otdist.geometry.protocol import Geometry
+from otdist.inputs import validate as _validate
+from otdist.typing import FloatArray, Metric
+
+
+def require_metric(metric: Any, p: float) -> None:
+    """Raise if the metric is unknown or does not go with the order."""
+    if isinstance(metric, str):
+        if metric not in METRICS:
+            known = ", ".join(repr(name) for name in METRICS)
+            raise InputError(
+                f"metric {metric!r} is unknown; known metrics are {known}, or pass a"
+                " function of two points"
+            )
+    elif not callable(metric):
+        raise InputError(f"metric must be a name or a function, got {metric!r}")
+    if metric == "sqeuclidean" and p != 1:
+        raise InputError(
+            f"metric='sqeuclidean' with p={p:g} would mean distances to the power"
+            f" {2 * p:g}: write metric='euclidean', p=2 for W_2, or"
+            f" metric='euclidean', p={2 * p:g} if that power is meant"
+        )
+
+
+def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Geometry:
+    """Choose the geometry, after making sure that its costs fit float64."""
+    on_line = x.shape[1] == 1 and isinstance(metric, str)
+    if math.isinf(p):
+        p = 1.0
+    if p < 1 and not on_line:
+        raise InputError(
+            f"p={p:g} with concave=True is for points on the line, with a metric known by"
+            " name; elsewhere pass the matrix distance**p to emd"
+        )
+    if metric == "sqeuclidean" and on_line:
+        metric, p = "euclidean", 2.0
+    # On the line all metrics are |x - y|; this one takes no squares.
+    largest = largest_cost(x, y, "cityblock" if on_line else metric, p)
+    if math.isnan(largest):
+        raise InputError(f"metric {metric!r} gave nan; it must return numbers")
+    differ = bool((x.min(0) != y.max(0)).any() or (x.max(0) != y.min(0)).any())
+    # Euclidean distances go through squares, which underflow first.
+    smallest = 1e-280
+    if metric == "euclidean" and not on_line:
+        smallest = max(smallest, 1e-140**p)
+    if largest > 1e300 or (largest < smallest and differ and isinstance(metric, str)):
+        raise InputError(
+            f"distances to the power {p:g} reach {largest:.3g}, outside what float64"
+            " holds well; divide the points by a constant and multiply the distance"
+            " by it"
+        )
+    if on_line:
+        line_x, line_y = _validate.frozen(x[:, 0]), _validate.frozen(y[:, 0])
+        if p < 1:
+            return Concave(line_x, line_y, p, largest)
+        return Line.of(line_x, line_y, p, largest)
+    return Points(x, y, metric, p, largest)
+
+
+def grid_geometry(axes: list[FloatArray], metric: Metric, p: float) -> Geometry:
+    """Keep the axes apart, where the cost is a sum over several; else list pixels."""
+    is_separable = (metric, p) in SEPARABLE
+    if len(axes) == 1 or not (is_separable or (metric in METRICS and p == 1)):
+        points = _validate.frozen(pixels_of(tuple(axes)))
+        return point_geometry(points, points, metric, p)
+    assert isinstance(metric, str)
+    corners = np.array([[axis[0] for axis in axes], [axis[-1] for axis in axes]])
+    # The same checks as for points; the farthest pixels are opposite corners.
+    largest = point_geometry(corners, corners, metric, p).largest
+    frozen = tuple(map(_validate.frozen, axes))
+    if is_separable:
+        return Grid(frozen, metric, p, largest)
+    return Pixels.of(frozen, metric, largest)
+
+
+def circle_geometry(x: FloatArray, y: FloatArray, period: float, p: float) -> Geometry:
+    """Bring positions into one turn, after making sure that costs fit float64."""
+    if math.isinf(p):
+        raise InputError("p=inf is not available on the circle; use a large finite p")
+    circle = Circle.of(
+        _validate.frozen(reduced(x, period)),
+        _validate.frozen(reduced(y, period)),
+        period,
+        p,
+    )
+    if not (circle.largest == 0 or 1e-280 < circle.largest < 1e300):
+        raise InputError(
+            f"distances to the power {p:g} reach {circle.largest:.3g}, outside what"
+            " float64 holds well; divide positions and period by a constant and"
+            " multiply the distance by it"
+        )
+    return circle
+
+
+def require_product(mass: float, largest: float) -> None:
+    """Raise if values, cost times mass, would leave float64."""
+    size = math.log2(mass) + math.log2(largest) if largest > 0 else 0.0
+    if not -970 < size < 1000:
+        raise InputError(
+            f"costs up to {largest:.3g} times a mass of {mass:.3g} leave what float64"
+            " holds well; multiply the costs or the masses by a constant"
+        )

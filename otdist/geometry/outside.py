@@ -1,0 +1,102 @@
+"""One more atom on each side, where mass that is not moved goes to and comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from otdist.errors import InputError
+from otdist.geometry.matrix import Dense
+from otdist.geometry.protocol import Geometry
+from otdist.runtime import blocks
+from otdist.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extended:
+    """The costs of a geometry (n, m), and those of an atom outside, the last of a side.
+
+    Attributes
+    ----------
+    base : Geometry
+        Costs between the atoms proper.
+    price : float
+        Cost between an atom proper and outside.
+    idle : float
+        Cost between outside and outside.
+    """
+
+    base: Geometry
+    price: float
+    idle: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (n + 1, m + 1)."""
+        n, m = self.base.shape
+        return n + 1, m + 1
+
+    @property
+    def largest(self) -> float:
+        """A bound on the absolute value of every finite cost."""
+        return max(self.base.largest, self.price, self.idle)
+
+    @property
+    def has_forbidden(self) -> bool:
+        """Whether some pair of atoms proper is forbidden."""
+        return isinstance(self.base, Dense) and self.base.has_forbidden
+
+    def rows(self, start: int, stop: int) -> FloatArray:
+        """Return the costs of a block of rows."""
+        n, m = self.base.shape
+        block = np.full((stop - start, m + 1), self.price)
+        if start < n:
+            block[: n - start, :m] = self.base.rows(start, min(stop, n))
+        if stop > n:
+            block[-1, m] = self.idle
+        return block
+
+    def pairs(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        """Return the costs of the listed pairs."""
+        n, m = self.base.shape
+        cost = np.full(len(rows), self.price)
+        inside = (rows < n) & (columns < m)
+        cost[inside] = self.base.pairs(rows[inside], columns[inside])
+        cost[(rows == n) & (columns == m)] = self.idle
+        return cost
+
+    def dense(self) -> FloatArray:
+        """Return the whole matrix; `InputError` if it cannot fit in memory."""
+        return blocks.dense(self)
+
+    def tabulated(self) -> Dense:
+        """Return the matrix as a geometry."""
+        return Dense(self.dense(), self.largest, self.has_forbidden)
+
+    def restrict(self, rows: IntArray, columns: IntArray) -> Dense:
+        """Return the matrix of the listed atoms."""
+        n, m = self.base.shape
+        inside = np.ix_(rows < n, columns < m)
+        part = np.full((len(rows), len(columns)), self.price)
+        part[inside] = self.base.restrict(rows[rows < n], columns[columns < m]).dense()
+        part[np.ix_(rows == n, columns == m)] = self.idle
+        part.flags.writeable = False
+        return Dense(part, self.largest, self.has_forbidden)
+
+    def column_minimum(self, f: FloatArray) -> FloatArray:
+        """Return ``min_i c[i, j] - f[i]``."""
+        return self.with_outside(self.base.column_minimum(f[:-1]), f)
+
+    def row_minimum(self, g: FloatArray) -> FloatArray:
+        """Return ``min_j c[i, j] - g[j]``."""
+        return self.with_outside(self.base.row_minimum(g[:-1]), g)
+
+    def with_outside(self, inner: FloatArray, potential: FloatArray) -> FloatArray:
+        """Return the c-transform of a potential, given that over the atoms proper."""
+        of_outside = min((self.price - potential[:-1]).min(), self.idle - potential[-1])
+        return np.append(np.minimum(inner, self.price - potential[-1]), of_outside)
+
+    def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        """Raise: what is outside has no place."""
+        raise InputError("the atoms outside have no place to differentiate by")

@@ -1,0 +1,473 @@
+"""Turn what a caller passes into read-only float64 arrays, or say what is wrong.
+
+Nothing is clipped, renormalised or cast with loss. Messages name the argument,
+the index, what was wanted, what was got and what to do.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.errors import InputError
+from otdist.typing import FloatArray
+
+# Sums of masses agree up to the rounding of the coarsest type they came in.
+_MASS_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-9}
+# Entries of a matrix that are looked at together: 1 MB, the second-level cache.
+_BLOCK_ENTRIES = 1 << 17
+_EPS = float(np.finfo(float).eps)
+_REAL = (int, float, np.integer, np.floating)
+# Times the logarithm of a mass it must not overflow.
+_LARGEST_EPSILON = 1e300
+
+
+def as_float64(name: str, value: Any) -> FloatArray:
+    """Return an array of float64 that holds exactly the given numbers."""
+    if type(value) is np.ndarray and value.dtype == np.float64:
+        return value
+    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+        raise InputError(
+            f"{name} is a masked array with masked entries; drop or fill them first, for"
+            f" points with {name}.compressed()"
+        )
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(
+            f"{name} must be an array of numbers with rows of one length: {error}"
+        ) from None
+    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+        raise InputError(
+            f"{name} must hold real numbers of at most 64 bits, got dtype"
+            f" {array.dtype}; convert it with {name}.astype(float) if that is meant"
+        )
+    if array.dtype.kind in "iu" and array.size and np.abs(array).max() > 2**53:
+        raise InputError(
+            f"{name} has integers above 2**53, which float64 cannot hold exactly;"
+            " subtract an offset or convert with .astype(float)"
+        )
+    return np.asarray(array, dtype=np.float64)
+
+
+def frozen(array: FloatArray) -> FloatArray:
+    """Return a read-only C-contiguous view, copied only if it has another layout."""
+    result = np.ascontiguousarray(array).view()
+    result.flags.writeable = False
+    return result
+
+
+def first_index(bad: NDArray[np.bool_]) -> str:
+    """Write the index of the first True entry as ``[i]`` or ``[i, j]``."""
+    index = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    return "[" + ", ".join(str(int(k)) for k in index) + "]"
+
+
+def require_finite(name: str, array: FloatArray) -> None:
+    """Raise for the first NaN or infinite entry."""
+    finite = np.isfinite(array)
+    if np.count_nonzero(finite) < array.size:
+        where = first_index(~finite)
+        value = array[~finite][0]
+        raise InputError(
+            f"{name}{where} is {value}; {name} must be finite: drop or impute such"
+            " entries first"
+        )
+
+
+def as_points(name: str, value: Any) -> FloatArray:
+    """Return finite points (n, d), n >= 1 and d >= 1; 1-D input is a line."""
+    array = as_float64(name, value)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise InputError(
+            f"{name} must have shape (n,) for points on the line or (n, d), got"
+            f" {array.shape}"
+        )
+    if array.size == 0:
+        raise InputError(
+            f"{name} is empty, shape {np.shape(value)}; a measure needs at least one"
+            " point of at least one coordinate"
+        )
+    require_finite(name, array if np.ndim(value) != 1 else array[:, 0])
+    return frozen(array.copy())
+
+
+def as_positions(name: str, value: Any) -> FloatArray:
+    """Return finite positions (n,), n >= 1."""
+    array = as_float64(name, value)
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(
+            f"{name} must have shape (n,), positions on the circle with n >= 1, got"
+            f" {array.shape}"
+        )
+    require_finite(name, array)
+    return array
+
+
+def as_points_in(name: str, value: Any, d: int) -> FloatArray:
+    """Return points of d coordinates."""
+    points = as_points(name, value)
+    if points.shape[1] != d:
+        raise InputError(f"{name} must have {d} coordinates, got {points.shape[1]}")
+    return points
+
+
+def require_same_space(x: FloatArray, y: FloatArray) -> None:
+    """Raise if points x and y have different numbers of coordinates."""
+    if x.shape[1] != y.shape[1]:
+        raise InputError(
+            "x and y must have the same number of coordinates, got"
+            f" {x.shape[1]} and {y.shape[1]}"
+        )
+
+
+def as_masses(
+    a: Any, b: Any, shape: tuple[int, int], of: tuple[str, str], normalize: bool
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return masses (n,) and (m,) >= 0 of one positive sum, and that sum.
+
+    ``None`` is the uniform probability. Masses are copies, rescaled only where their
+    sums differ by rounding, or on request. `of` names what they belong to.
+    """
+    n, m = shape
+    first = as_weights("a", np.full(n, 1.0 / n) if a is None else a, (n,), of[0])
+    second = as_weights("b", np.full(m, 1.0 / m) if b is None else b, (m,), of[1])
+    return _balanced(first, second, ("a", "b"), normalize)
+
+
+def as_unequal_masses(
+    a: Any, b: Any, shape: tuple[int, int], of: tuple[str, str], mass: Any
+) -> tuple[FloatArray, FloatArray, tuple[float, float]]:
+    """Return masses (n,) and (m,) >= 0, and what is left of their sums beyond `mass`.
+
+    Without a `mass`, they may be zero everywhere, and all is left.
+    """
+    n, m = shape
+    is_free = mass is None
+    first, second = (
+        as_weights(name, np.full(k, 1.0 / k) if w is None else w, (k,), which, is_free)
+        for name, w, k, which in (("a", a, n, of[0]), ("b", b, m, of[1]))
+    )
+    sums = first.total, second.total
+    if is_free:
+        return first.mass, second.mass, sums
+    value, most = as_number("mass", mass, "a positive number"), min(sums)
+    tolerance = max(first.tolerance, second.tolerance)
+    if not 0 < value <= most * (1 + tolerance):
+        raise InputError(
+            f"mass is {value:.17g}; it must be positive and no more than either side"
+            f" has: a sums to {sums[0]:.17g} and b to {sums[1]:.17g}"
+        )
+    left_a, left_b = (max(total - value, 0.0) for total in sums)
+    return first.mass, second.mass, (left_a, left_b)
+
+
+def as_price(value: Any) -> float:
+    """Return the price of a unit of mass that is not moved."""
+    return as_inside("price", value, 0.0, math.inf, "a positive number, in cost units")
+
+
+def as_images(
+    A: Any, B: Any, normalize: bool
+) -> tuple[FloatArray, FloatArray, float, tuple[int, ...]]:
+    """Return the masses of the pixels of two images, their sum, and the sides."""
+    sides = as_float64("A", A).shape
+    if not math.prod(sides) or not sides:
+        raise InputError(
+            f"A must be an array of pixels with at least one axis and one pixel, got"
+            f" shape {sides}"
+        )
+    first = as_weights("A", A, sides, "pixel")
+    second = as_weights("B", B, sides, "pixel of A")
+    a, b, mass = _balanced(first, second, ("A", "B"), normalize)
+    return a.reshape(-1), b.reshape(-1), mass, sides
+
+
+def as_spacing(value: Any, n_axes: int) -> FloatArray:
+    """Return the distance of neighbouring pixels along each axis."""
+    array = as_float64("spacing", value)
+    if array.shape not in ((), (n_axes,)):
+        raise InputError(
+            f"spacing must be a number, or one for each of the {n_axes} axes of A, got"
+            f" shape {array.shape}"
+        )
+    spacing = np.broadcast_to(array, n_axes)
+    good = (spacing > 0) & (spacing < np.inf)
+    if not good.all():
+        k = int(np.argmin(good))
+        raise InputError(
+            f"spacing along axis {k} is {spacing[k]}; it must be a positive number, the"
+            " distance of neighbouring pixels"
+        )
+    return spacing
+
+
+class Weights(NamedTuple):
+    """Masses, their sum, and how exact that sum is."""
+
+    mass: FloatArray
+    total: float
+    tolerance: float
+
+
+def _balanced(
+    first: Weights, second: Weights, names: tuple[str, str], normalize: bool
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return masses of one sum, and that sum."""
+    (a, sum_a, tolerance_a), (b, sum_b, tolerance_b) = first, second
+    if normalize:
+        a, b = a / sum_a, b / sum_b
+        return a, b, _sum(a)
+    tolerance = max(tolerance_a, tolerance_b)
+    require_same_mass(names[0], sum_a, names[1], sum_b, tolerance)
+    if abs(sum_a - sum_b) > 4 * _EPS * sum_a:
+        b = b * (sum_a / sum_b)
+    return a, b, sum_a
+
+
+def as_weights(
+    name: str, value: Any, shape: tuple[int, ...], of: str, may_be_zero: bool = False
+) -> Weights:
+    """Return masses of the given shape."""
+    array = as_float64(name, value)
+    if array.shape != shape:
+        raise InputError(
+            f"{name} must have shape {shape}, one weight for each {of}, got"
+            f" {array.shape}"
+        )
+    total = _sum(array)
+    is_size = 0 < total < math.inf or (may_be_zero and total == 0)
+    if not is_size or array.item(array.argmin()) < 0:
+        _refuse_weights(name, array)
+    given = array.dtype if array is value else np.asarray(value).dtype
+    return Weights(array.copy(), total, sum_tolerance(given))
+
+
+def require_same_mass(
+    name: str, mass: float, other_name: str, other: float, tolerance: float
+) -> None:
+    """Raise if two masses differ by more than the rounding of their sums."""
+    if abs(mass - other) > tolerance * max(mass, other):
+        raise InputError(
+            f"the masses differ: {name} sums to {mass:.17g} and {other_name} to"
+            f" {other:.17g}; pass normalize=True to compare them as probabilities, or"
+            " rescale one"
+        )
+
+
+def _sum(weights: FloatArray) -> float:
+    """Return the sum, rounded once; not finite where it or an entry is not."""
+    try:
+        return math.fsum(weights.ravel().tolist())
+    except (OverflowError, ValueError):  # too large, or inf and -inf
+        return math.inf
+
+
+def _refuse_weights(name: str, array: FloatArray) -> NoReturn:
+    """Say what is wrong with weights."""
+    require_finite(name, array)
+    if np.count_nonzero(array < 0):
+        where = first_index(array < 0)
+        raise InputError(
+            f"{name}{where} is {array[array < 0][0]}; weights must be >= 0: transport"
+            " the positive and the negative part separately if masses are signed"
+        )
+    if not np.count_nonzero(array):
+        raise InputError(f"{name} is zero everywhere; a measure needs a positive mass")
+    raise InputError(f"the sum of {name} overflows; divide the weights by a constant")
+
+
+def sum_tolerance(given: np.dtype[Any]) -> float:
+    """Return how far sums of masses may be apart, by the type the masses came in."""
+    return _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
+
+
+def as_axis(name: str, axis: Any, ndim: int) -> int:
+    """Return an axis of an array, counted from 0."""
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise InputError(f"axis must be an integer, got {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise InputError(
+            f"axis={axis} is not an axis of {name}, which has {ndim}; points lie along"
+            " that axis, and the other axes are pairs"
+        )
+    return int(axis) % ndim
+
+
+def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
+    """Return a cost matrix, its largest finite |entry|, whether some are infinite.
+
+    A float64 C-contiguous matrix is not copied. ``inf`` is a forbidden arc.
+    """
+    cost = as_float64("cost", value)
+    if cost.ndim != 2 or cost.size == 0:
+        raise InputError(
+            f"cost must have shape (n, m) with n, m >= 1, got {cost.shape}"
+        )
+    cost = frozen(cost)
+    high, low = _extremes(cost)
+    if math.isnan(high):
+        where = first_index(np.isnan(cost))
+        raise InputError(
+            f"cost{where} is nan; every cost must be a number, or inf for an arc that"
+            " must not be used"
+        )
+    if low == -math.inf:
+        where = first_index(np.isneginf(cost))
+        raise InputError(f"cost{where} is -inf; costs must be numbers, or +inf")
+    has_forbidden = high == math.inf
+    if has_forbidden:
+        finite = cost[np.isfinite(cost)]
+        high = float(finite.max()) if finite.size else 0.0
+        low = float(finite.min()) if finite.size else 0.0
+    largest = max(abs(high), abs(low))
+    if largest > 1e300:
+        raise InputError(
+            f"the largest cost is {largest:.3g}, too near the overflow of float64;"
+            " divide all costs by a constant, and mark forbidden arcs with inf"
+        )
+    return cost, largest, has_forbidden
+
+
+def _extremes(matrix: FloatArray) -> tuple[float, float]:
+    """Return the largest and the smallest entry; NaN if there is one."""
+    if matrix.size <= _BLOCK_ENTRIES:
+        # Without the wrappers of max and min, which take most of the time.
+        return matrix.item(matrix.argmax()), matrix.item(matrix.argmin())
+    # Block by block, so that each is read from memory once.
+    height = max(1, _BLOCK_ENTRIES // matrix.shape[1])
+    blocks = [matrix[start : start + height] for start in range(0, len(matrix), height)]
+    high, low = np.transpose([(block.max(), block.min()) for block in blocks])
+    return float(high.max()), float(low.min())
+
+
+def as_number(name: str, value: Any, wanted: str) -> float:
+    """Return a real number as a float; NaN and inf pass."""
+    if isinstance(value, bool) or not isinstance(value, _REAL):
+        raise InputError(f"{name} must be {wanted}, got {value!r}")
+    return float(value)
+
+
+def as_inside(name: str, value: Any, least: float, most: float, wanted: str) -> float:
+    """Return a number between two others, both excluded."""
+    number = as_number(name, value, wanted)
+    if not least < number < most:
+        raise InputError(f"{name} must be {wanted}, got {value!r}")
+    return number
+
+
+def as_order(p: Any, concave: Any = False) -> float:
+    """Return the order p as a float, 1 <= p <= inf; if `concave`, 0 < p < 1."""
+    order = as_number("p", p, "a real number >= 1 or inf")
+    if not isinstance(concave, bool | np.bool_):
+        raise InputError(f"concave must be True or False, got {concave!r}")
+    if concave and not 0 < order < 1:
+        raise InputError(
+            f"with concave=True p must be between 0 and 1, got {p}; leave it out for"
+            " p >= 1"
+        )
+    if not concave and not order >= 1:
+        raise InputError(
+            f"p must be >= 1, got {p}; for p < 1 the cost is concave and its root no"
+            " distance: for points on the line pass concave=True, which takes no root,"
+            " elsewhere the matrix distance**p to emd"
+        )
+    return order
+
+
+def as_period(period: Any) -> float:
+    """Return the circumference of a circle."""
+    return as_inside("period", period, 0, math.inf, "a positive length")
+
+
+def as_vector(name: str, value: Any, n: int) -> FloatArray:
+    """Return numbers (n,); NaN and inf pass."""
+    array = as_float64(name, value)
+    if array.shape != (n,):
+        raise InputError(f"{name} must have shape ({n},), got {array.shape}")
+    return array
+
+
+def as_values(name: str, value: Any, n: int, points: FloatArray | None) -> FloatArray:
+    """Return a vector (n,), or the values of a function at n points."""
+    if callable(value):
+        if points is None:
+            raise InputError(
+                f"{name} is a function, and the problem has no points to evaluate it at;"
+                " pass its values"
+            )
+        value = value(points)
+    return as_vector(name, value, n)
+
+
+def as_finite_vector(name: str, value: Any, n: int) -> FloatArray:
+    """Return finite numbers (n,)."""
+    array = as_vector(name, value, n)
+    require_finite(name, array)
+    return array
+
+
+def as_epsilon(epsilon: Any, largest: float) -> float:
+    """Return an entropic weight that is positive and leaves digits to the costs."""
+    value = as_number("epsilon", epsilon, "a positive number")
+    if not 0 < value <= _LARGEST_EPSILON:
+        raise InputError(
+            f"epsilon must be a positive number, at most {_LARGEST_EPSILON:g}, got"
+            f" {epsilon!r}"
+        )
+    floor = 1e-13 * largest
+    if value < floor:
+        raise InputError(
+            f"epsilon={value:.3g} is below the rounding of the costs, which reach"
+            f" {largest:.3g}; epsilon is in cost units: take at least"
+            f" {floor:.3g}, or an exact method"
+        )
+    ceiling = 1e9 * largest
+    if value > ceiling > 0:
+        raise InputError(
+            f"epsilon={value:.3g} is so far above the costs, which reach {largest:.3g},"
+            " that nothing of them is left: the plan is the product of both masses;"
+            f" epsilon is in cost units: take at most {ceiling:.3g}"
+        )
+    return value
+
+
+def as_tolerance(tol: Any) -> float:
+    """Return a tolerance, a finite number >= 0."""
+    value = as_number("tol", tol, "a number >= 0")
+    if not 0 <= value < math.inf:
+        raise InputError(f"tol must be a number >= 0, got {tol!r}")
+    return value
+
+
+def as_jobs(n_jobs: Any) -> int:
+    """Return a number of threads; -1 stands for one on each processor."""
+    if type(n_jobs) is int and n_jobs >= 1:
+        return n_jobs
+    value = as_number("n_jobs", n_jobs, "a positive integer, or -1")
+    if value == -1:
+        return os.cpu_count() or 1
+    if not (value >= 1 and value == int(value)):
+        raise InputError(f"n_jobs must be a positive integer, or -1, got {n_jobs!r}")
+    return int(value)
+
+
+def as_generator(rng: Any, *, apart: bool = False) -> np.random.Generator:
+    """Return a source of randomness (SPEC 7).
+
+    One that shares no numbers with `rng` if `apart`: data may have been drawn with the
+    same seed.
+    """
+    try:
+        generator = np.random.default_rng(rng)
+        return generator.spawn(1)[0] if apart else generator
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"rng must be a numpy Generator, a seed, or None, got {rng!r}"
+        ) from error

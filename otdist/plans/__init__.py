@@ -1,0 +1,1 @@
+"""Transport plans: arcs with masses, flows on edges, entropic plans as operators."""

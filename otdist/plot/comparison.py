@@ -1,0 +1,354 @@
+"""Pictures of measures, plans and distances; needs matplotlib.
+
+Figures are made without pyplot: no window, no global state. Save one with
+``figure.savefig("name.png")``, or show it as the last line of a notebook cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from otdist.comparison.separation import separations
+from otdist.errors import InputError
+from otdist.plot.separation import plot_demo, plot_separation
+from otdist.plot.style import BLUE, GREY, ORANGE, PALE, new_figure, tidy
+from otdist.typing import ArrayLike, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from otdist.comparison.table import Comparison
+
+__all__ = [
+    "plot_comparison",
+    "plot_demo",
+    "plot_separation",
+    "require_format",
+    "separations",
+]
+
+_ARCS = 150
+_DENSE_LIMIT = 2_000_000
+
+
+def plot_comparison(
+    comparison: Comparison,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    shape: tuple[int, int] | None = None,
+    names: Sequence[str] = ("P", "Q"),
+) -> Figure:
+    """Draw two measures, some arcs of the optimal plan, and the numbers.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What `compare` returned for these points.
+    x, y : array_like (n, d) or (n,), (m, d) or (m,)
+        The points: on the line the distribution functions are drawn, whose area
+        between is W1; beyond the plane their first two principal components.
+    shape : (int, int), optional
+        Rows and columns, if both measures are images with one mass per pixel in
+        row-major order.
+    names : sequence of two str, default ("P", "Q")
+        What to call the measures.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    InputError
+        If the points are not those of the comparison.
+
+    Examples
+    --------
+    >>> from otdist import compare
+    >>> from otdist.plot import plot_comparison
+    >>> x, y = [[0, 0], [0, 1]], [[1, 0], [1, 1]]
+    >>> figure = plot_comparison(compare(x, y), x, y)
+    >>> [axes.get_title() for axes in figure.axes]
+    ['P, Q and the plan', 'transport', 'on the common support']
+    """
+    points = [_as_points(x), _as_points(y)]
+    n, m = comparison.exact.problem.shape
+    if (len(points[0]), len(points[1])) != (n, m):
+        raise InputError(
+            f"x and y must be the {n} and {m} points that were compared, got"
+            f" {len(points[0])} and {len(points[1])}"
+        )
+    if shape is not None and n == m == shape[0] * shape[1]:
+        figure = new_figure(14.0, 4.4)
+        panels = figure.add_gridspec(2, 4, width_ratios=[1, 1, 1.1, 1])
+        _draw_images(figure, panels, comparison, points[0], shape, names)
+    else:
+        figure = new_figure(9.5, 4.4)
+        panels = figure.add_gridspec(2, 2, width_ratios=[1.5, 1])
+        axes = figure.add_subplot(panels[:, 0])
+        draw = _draw_line if points[0].shape[1] == 1 else _draw_clouds
+        draw(axes, comparison, points[0], points[1], names)
+    _draw_transport(figure.add_subplot(panels[0, -1]), comparison)
+    _draw_divergences(figure.add_subplot(panels[1, -1]), comparison)
+    return figure
+
+
+def require_format(path: str | Path) -> None:
+    """Raise unless matplotlib is there and can write a file of that name.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    InputError
+        If the extension names no picture format.
+    """
+    known = new_figure(1, 1).canvas.get_supported_filetypes()
+    extension = Path(path).suffix.lower().lstrip(".")
+    if extension not in known:
+        raise InputError(
+            f"{path} has the extension {extension!r}, which is no picture format;"
+            f" known are {', '.join(sorted(known))}"
+        )
+
+
+def _as_points(points: ArrayLike) -> FloatArray:
+    array = np.asarray(points, dtype=np.float64)
+    return array.reshape(len(array), -1)
+
+
+def _arcs(comparison: Comparison) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return the arcs (i, j, mass) of the plan that carry mass somewhere else."""
+    plan = comparison.exact.plan
+    n, m = comparison.exact.problem.shape
+    if hasattr(plan, "row"):
+        rows, columns, mass = plan.row, plan.col, plan.data
+    elif n * m <= _DENSE_LIMIT:
+        entries = plan.toarray()
+        # A dense plan has an entry everywhere: take what is clearly there.
+        rows, columns = np.nonzero(entries > 0.05 * entries.max(axis=1, keepdims=True))
+        mass = entries[rows, columns]
+    else:
+        rows, columns, mass = np.zeros(0, int), np.zeros(0, int), np.zeros(0)
+    return rows, columns, mass
+
+
+def _sample(
+    comparison: Comparison, x: FloatArray, y: FloatArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Choose at most `_ARCS` arcs, by equal shares of the work (mass × length)."""
+    rows, columns, mass = _arcs(comparison)
+    work = mass * np.linalg.norm(x[rows] - y[columns], axis=1)
+    total = np.cumsum(work)
+    if len(total) == 0 or total[-1] == 0:
+        return rows[:0], columns[:0], mass[:0]
+    marks = (np.arange(_ARCS) + 0.5) / _ARCS * total[-1]
+    chosen = np.unique(np.searchsorted(total, marks))
+    if np.count_nonzero(work) <= _ARCS:
+        chosen = np.flatnonzero(work)
+    return rows[chosen], columns[chosen], mass[chosen]
+
+
+def _draw_arcs(axes: Axes, start: FloatArray, end: FloatArray) -> None:
+    from matplotlib.collections import LineCollection
+
+    segments = np.stack([start, end], axis=1)
+    axes.add_collection(
+        LineCollection(list(segments), colors=GREY, linewidths=0.7, alpha=0.55),
+        autolim=False,
+    )
+
+
+def _draw_images(
+    figure: Figure,
+    panels: Any,
+    comparison: Comparison,
+    points: FloatArray,
+    shape: tuple[int, int],
+    names: Sequence[str],
+) -> None:
+    """Draw both images on one grey scale, and what moves from one to the other."""
+    problem = comparison.exact.problem
+    images = problem.a.reshape(shape), problem.b.reshape(shape)
+    high = max(float(image.max()) for image in images)
+    for k, image in enumerate(images):
+        axes = figure.add_subplot(panels[:, k])
+        shown = axes.imshow(image, cmap="gray", vmin=0, vmax=high)
+        axes.set_title(_short(names[k]), fontsize=11)
+        axes.set_xlabel("column (pixels)")
+        axes.set_ylabel("row (pixels)")
+        bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8)
+        bar.set_label("mass")
+    difference = images[0] - images[1]
+    limit = float(np.abs(difference).max()) or 1.0
+    axes = figure.add_subplot(panels[:, 2])
+    shown = axes.imshow(difference, cmap="RdBu", vmin=-limit, vmax=limit, alpha=0.8)
+    rows, columns, _ = _sample(comparison, points, points)
+    _draw_moves(axes, points[rows][:, ::-1], points[columns][:, ::-1])
+    axes.set_title("what moves", fontsize=11)
+    axes.set_xlabel("column (pixels)")
+    axes.set_ylabel("row (pixels)")
+    bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8)
+    bar.set_label("surplus (blue) or lack (red) of mass")
+
+
+def _draw_moves(axes: Axes, start: FloatArray, end: FloatArray) -> None:
+    """Draw arrows, in pixels."""
+    step = end - start
+    axes.quiver(
+        *start.T,
+        *step.T,
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        width=0.004,
+        color="#222222",
+        alpha=0.8,
+    )
+
+
+def _draw_clouds(
+    axes: Axes,
+    comparison: Comparison,
+    x: FloatArray,
+    y: FloatArray,
+    names: Sequence[str],
+) -> None:
+    """Draw two clouds in the plane, dots of an area that goes with their mass."""
+    rows, columns, _ = _sample(comparison, x, y)
+    labels = ("first coordinate", "second coordinate")
+    if x.shape[1] > 2:
+        x, y = _principal(x, y)
+        labels = ("first principal component", "second principal component")
+    problem = comparison.exact.problem
+    _draw_arcs(axes, x[rows], y[columns])
+    largest = max(float(problem.a.max()), float(problem.b.max()))
+    size = 60.0 if max(len(x), len(y)) <= 200 else 20.0
+    for points, mass, colour, name in (
+        (x, problem.a, BLUE, names[0]),
+        (y, problem.b, ORANGE, names[1]),
+    ):
+        area = size * mass / largest
+        axes.scatter(
+            points[:, 0],
+            points[:, 1],
+            s=area,
+            color=colour,
+            alpha=0.8,
+            lw=0,
+            label=None,
+        )
+        axes.scatter([], [], s=30, color=colour, label=_short(name))
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    axes.set_title(f"{_short(names[0])}, {_short(names[1])} and the plan", fontsize=11)
+    axes.legend(frameon=False, fontsize=9)
+    tidy(axes)
+
+
+def _principal(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Project both clouds on the two directions in which they spread most."""
+    both = np.concatenate([x, y])
+    centre = both.mean(axis=0)
+    basis = np.linalg.svd(both - centre, full_matrices=False)[2][:2].T
+    return (x - centre) @ basis, (y - centre) @ basis
+
+
+def _draw_line(
+    axes: Axes,
+    comparison: Comparison,
+    x: FloatArray,
+    y: FloatArray,
+    names: Sequence[str],
+) -> None:
+    """Draw both distribution functions: the area between them is W1."""
+    problem = comparison.exact.problem
+    places = np.unique(np.concatenate([x, y]))
+    span = float(places[-1] - places[0]) or 1.0
+    places = np.concatenate(
+        [[places[0] - 0.03 * span], places, [places[-1] + 0.03 * span]]
+    )
+    curves = []
+    for points, mass, colour, name in (
+        (x, problem.a, BLUE, names[0]),
+        (y, problem.b, ORANGE, names[1]),
+    ):
+        order = np.argsort(points[:, 0])
+        total = np.concatenate([[0.0], np.cumsum(mass[order])])
+        curve = total[np.searchsorted(points[order, 0], places, side="right")]
+        axes.step(places, curve, where="post", color=colour, lw=1.8, label=_short(name))
+        curves.append(curve)
+    axes.fill_between(
+        places, curves[0], curves[1], step="post", color=PALE, label="area: W₁"
+    )
+    axes.set_xlabel("position")
+    axes.set_ylabel("mass up to here")
+    axes.set_title("distribution functions", fontsize=11)
+    axes.legend(frameon=False, fontsize=9)
+    tidy(axes)
+
+
+def _draw_transport(axes: Axes, comparison: Comparison) -> None:
+    """Draw the costs, all in the same unit, with their brackets."""
+    p = comparison.exact.problem.p
+    wanted = {"cost": "exact", "Sinkhorn": "Sinkhorn"}
+    if p == 1:
+        wanted["KR dual"] = "KR dual"
+    rows = [row for row in comparison.rows if row.name in wanted]
+    _draw_bars(axes, [wanted[row.name] for row in rows], [row.value for row in rows])
+    for k, row in enumerate(rows):
+        axes.plot([row.lower, row.upper], [k, k], "|-", color="black", ms=9, lw=1.4)
+    axes.set_xlim(0, 1.35 * max(*(row.upper for row in rows), 1e-300))
+    power = "" if p == 1 or np.isinf(p) else f"$^{{{p:g}}}$"
+    unit = "distance" if np.isinf(p) else f"mass × distance{power}"
+    axes.set_xlabel(f"{unit}; black: bracket")
+    axes.set_title("transport", fontsize=11)
+
+
+def _draw_divergences(axes: Axes, comparison: Comparison) -> None:
+    """Draw the divergences; an infinite one leaves the picture as an arrow."""
+    names = ["KL(P|Q)", "KL(Q|P)", "JS", "TV", "Hellinger"]
+    values = [comparison[name].value for name in names]
+    finite = [value for value in values if np.isfinite(value)]
+    edge = 1.35 * max(1.0, *finite)
+    _draw_bars(axes, names, values, edge)
+    axes.set_xlim(0, edge)
+    axes.set_xlabel("KL, JS in nats; TV, Hellinger at most 1")
+    axes.set_title("on the common support", fontsize=11)
+
+
+def _draw_bars(
+    axes: Axes, names: Sequence[str], values: Sequence[float], edge: float = 1.0
+) -> None:
+    """Draw horizontal bars with their numbers."""
+    for k, value in enumerate(values):
+        infinite = np.isinf(value)
+        axes.barh(k, edge if infinite else value, height=0.6, color=BLUE, alpha=0.75)
+        axes.annotate(
+            "∞ →" if infinite else f"{value:.6g}",
+            (0.97 * edge if infinite else value, k),
+            (0 if infinite else 6, 0),
+            textcoords="offset points",
+            ha="right" if infinite else "left",
+            va="center",
+            fontsize=9,
+            color="white" if infinite else "black",
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+    tidy(axes)
+    axes.grid(visible=False, axis="y")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 30 else "…" + name[-29:]

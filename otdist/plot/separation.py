@@ -1,0 +1,216 @@
+"""Pictures of what distances see while one of two measures moves away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from otdist.plot.style import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure, tidy
+from otdist.typing import ArrayLike, FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from otdist.comparison.separation import Row
+
+
+def plot_demo(thetas: ArrayLike, table: Mapping[str, ArrayLike]) -> Figure:
+    """Draw what each distance sees of two parallel lines at distance theta.
+
+    Parameters
+    ----------
+    thetas : array_like (k,)
+        Positions of the second line, increasing.
+    table : mapping of str to array_like (k,)
+        Values under the keys ``"W1"``, ``"JS"``, ``"KL"`` and ``"TV"``; infinite
+        ones are drawn as arrows at the upper edge.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    theta = np.asarray(thetas, dtype=np.float64)
+    values = {name: np.asarray(table[name], dtype=np.float64) for name in table}
+    figure = new_figure(10.0, 4.4)
+    scene, axes = figure.subplots(1, 2, width_ratios=[1, 2.5])
+    _draw_lines(scene, float(theta.max()))
+    top = 1.32 * max(1.0, float(values["W1"].max()))
+    axes.set_ylim(-0.05 * top, top)
+    for name, colour, label in (
+        ("TV", GREEN, "TV"),
+        ("JS", ORANGE, "JS (nats)"),
+        ("KL", PURPLE, "KL (nats), ∞ off θ = 0"),
+    ):
+        _draw_with_hole(axes, theta, values[name], colour, label, 0.95 * top)
+    axes.plot(
+        theta, values["W1"], "o-", color=BLUE, lw=2.4, ms=4, label="W₁ (distance)"
+    )
+    _label_zero(axes, theta, values)
+    if np.isinf(values["KL"]).any():
+        _label_infinity(axes, 0.95 * top)
+    axes.set_xlabel("θ, signed distance of the lines")
+    axes.set_ylabel("value")
+    axes.set_title("Only W₁ has a slope that leads to θ = 0", fontsize=11)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.16),
+        ncols=4,
+        frameon=False,
+        fontsize=9,
+    )
+    tidy(axes)
+    return figure
+
+
+def plot_separation(rows: Sequence[Row]) -> Figure:
+    """Draw W1, JS, KL and the slope of the critic while one measure moves.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        What `separations` returned.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Values above; below them what each changes by for a step of the measure, and
+        the mean slope of the critic where the first measure is.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from otdist.plot import plot_separation, separations
+    >>> rows = separations([[0.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 1.0]])
+    >>> [axes.get_ylabel() for axes in plot_separation(rows).axes]
+    ['value', 'slope']
+    """
+    offset = np.array([row.theta for row in rows])
+    figure = new_figure(7.0, 6.0)
+    values, slopes = figure.subplots(2, 1, sharex=True)
+    kl = np.array([row.kl for row in rows])
+    series = (
+        ("W₁ (distance)", BLUE, np.array([row.w1 for row in rows])),
+        ("JS (nats)", ORANGE, np.array([row.js for row in rows])),
+        ("KL (nats)", PURPLE, np.where(np.isinf(kl), np.nan, kl)),
+    )
+    top = 1.25 * max(float(np.nanmax(each, initial=1.0)) for _, _, each in series)
+    middle, steps = 0.5 * (offset[1:] + offset[:-1]), np.diff(offset)
+    for name, colour, each in series:
+        values.plot(offset, each, ".-", color=colour, label=name)
+        if not np.isnan(each).all():
+            slopes.plot(middle, np.diff(each) / steps, ".-", color=colour, label=name)
+    infinite = np.isinf(kl)
+    values.plot(
+        offset[infinite], np.full(infinite.sum(), 0.95 * top), "^", color=PURPLE
+    )
+    values.set_ylim(-0.05 * top, top)
+    if infinite.any():
+        _label_infinity(values, 0.95 * top)
+    slopes.plot(
+        offset,
+        [row.slope for row in rows],
+        "--",
+        color=GREEN,
+        label="slope of the critic",
+    )
+    values.set_ylabel("value")
+    slopes.set_ylabel("slope")
+    slopes.set_xlabel("how far the second measure is moved (distance)")
+    for axes in (values, slopes):
+        axes.legend(frameon=False, fontsize=9)
+        tidy(axes)
+    return figure
+
+
+def _draw_lines(axes: Axes, theta: float) -> None:
+    """Show the two measures of the demonstration themselves."""
+    second = (theta, ORANGE, r"$\mathrm{P}_\theta$")
+    for position, colour, label in ((0.0, BLUE, r"$\mathrm{P}_0$"), second):
+        axes.plot([position, position], [0, 1], color=colour, lw=4)
+        axes.annotate(
+            label,
+            (position, 1.0),
+            (0, 6),
+            textcoords="offset points",
+            ha="center",
+            color=colour,
+            fontsize=12,
+        )
+    arrow = {"arrowstyle": "<->", "color": GREY}
+    axes.annotate("", (theta, 0.5), (0.0, 0.5), arrowprops=arrow)
+    axes.text(theta / 2, 0.53, "θ", ha="center", color=GREY, fontsize=12)
+    axes.set_xlim(-0.35 * theta, 1.35 * theta)
+    axes.set_ylim(-0.05, 1.15)
+    axes.set_xlabel("first coordinate")
+    axes.set_ylabel("second coordinate, Z")
+    axes.set_title("Two lines, no common point", fontsize=11)
+    tidy(axes)
+
+
+def _label_zero(
+    axes: Axes, theta: FloatArray, values: Mapping[str, FloatArray]
+) -> None:
+    """Mark theta = 0 where everything vanishes."""
+    at_zero = np.array([value[theta == 0] for value in values.values()])
+    if at_zero.size == 0 or at_zero.any():
+        return
+    axes.plot([0.0], [0.0], "o", ms=8, color="black", zorder=4)
+    axes.annotate(
+        "all are 0 at θ = 0",
+        (0.0, 0.0),
+        (16, -1),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+    )
+
+
+def _label_infinity(axes: Axes, edge: float) -> None:
+    """Let the height at which infinite values are drawn be called so."""
+    ticks = [tick for tick in axes.get_yticks() if 0 <= tick < 0.9 * edge]
+    axes.set_yticks([*ticks, edge], [*(f"{tick:g}" for tick in ticks), "∞"])
+
+
+def _draw_with_hole(
+    axes: Axes,
+    theta: FloatArray,
+    values: FloatArray,
+    colour: str,
+    label: str,
+    edge: float,
+) -> None:
+    """Draw a function that jumps at 0: both branches, two rings, one dot."""
+    infinite = np.isinf(values)
+    if infinite.any():
+        axes.plot(
+            theta[infinite],
+            np.full(int(infinite.sum()), edge),
+            ls="none",
+            marker="^",
+            ms=6,
+            color=colour,
+            label=label,
+        )
+        label = "_nolegend_"
+    for side in (theta < 0, theta > 0):
+        branch = side & ~infinite
+        if branch.any():
+            at_zero = values[branch][np.abs(theta[branch]).argmin()]
+            line = np.append(theta[branch], 0.0), np.append(values[branch], at_zero)
+            order = np.argsort(line[0], kind="stable")
+            axes.plot(line[0][order], line[1][order], color=colour, lw=1.8, label=label)
+            axes.plot([0.0], [at_zero], "o", ms=6, mfc="white", mec=colour, zorder=3)
+            label = "_nolegend_"
+    axes.plot(theta[theta == 0], values[theta == 0], "o", ms=6, color=colour)

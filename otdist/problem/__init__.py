@@ -1,0 +1,1 @@
+"""The problem, its constructors and marginals, the result and its gradients."""

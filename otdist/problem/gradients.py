@@ -1,0 +1,107 @@
+"""Derivatives of the optimal value, by the envelope theorem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from otdist.errors import InputError
+from otdist.geometry.graph import Graph
+from otdist.geometry.matrix import Dense
+from otdist.geometry.outside import Extended
+from otdist.geometry.point_gradients import arc_slopes, slopes
+from otdist.geometry.protocol import Geometry
+from otdist.plans.plans import Arcs, Flow, LazyPlan
+from otdist.problem.partial import inner_arcs
+from otdist.problem.result import Gradients, arcs_of
+from otdist.runtime.blocks import row_blocks, soft_column_minimum, soft_row_minimum
+from otdist.typing import FloatArray
+
+if TYPE_CHECKING:
+    from otdist.problem.result import Result
+
+
+def gradients(result: Result) -> Gradients:
+    """Return the derivatives of ``result.value``; see `Result.gradients`."""
+    problem = result.problem
+    if problem.is_bottleneck:
+        raise InputError("p=inf has no gradient: the longest arc changes abruptly")
+    if isinstance(problem.geometry, Extended):
+        return _partial_gradients(result, problem.geometry)
+    f, g = _mass_gradients(result)
+    x = y = None
+    if not isinstance(problem.geometry, Dense | Graph):
+        x, y = point_gradients(problem.geometry, arcs_of(result))
+    return Gradients(a=f - f.mean(), b=g - g.mean(), x=x, y=y, cost=result.plan)
+
+
+def _partial_gradients(result: Result, geometry: Extended) -> Gradients:
+    """Return those of a partial problem, whose masses change one by one."""
+    assert isinstance(result.coupling, Arcs)
+    x = y = None
+    if not isinstance(geometry.base, Dense):
+        x, y = point_gradients(geometry.base, inner_arcs(result.coupling, geometry))
+    f, g = result.potentials
+    return Gradients(a=f, b=g, x=x, y=y, cost=result.plan)
+
+
+def point_gradients(
+    geometry: Geometry, plan: Arcs | LazyPlan
+) -> tuple[FloatArray, FloatArray]:
+    """Return the derivatives (n, d) and (m, d) of the plan's cost in the points."""
+    n, m = geometry.shape
+    if isinstance(plan, Arcs):
+        return arc_slopes(geometry, 0, n, *plan)
+    by_x, by_y = [], np.zeros(1)
+    for start, stop in row_blocks(n, m):
+        of_x, of_y = slopes(geometry, start, stop, plan.rows(start, stop))
+        by_x.append(of_x)
+        by_y = by_y + of_y
+    return np.concatenate(by_x), by_y
+
+
+def _mass_gradients(result: Result) -> tuple[FloatArray, FloatArray]:
+    """Return the potentials; of atoms without mass, what a first bit of it costs.
+
+    Those of a certificate may be lower, since they go with one another everywhere.
+    """
+    problem, plan = result.problem, result.coupling
+    epsilon = None if isinstance(plan, Arcs | Flow) else plan.epsilon
+    a, b = problem.a / problem.mass, problem.b / problem.mass
+    return filled(problem.geometry, a, b, *result.potentials, epsilon)
+
+
+def filled(
+    geometry: Geometry,
+    a: FloatArray,
+    b: FloatArray,
+    f: FloatArray,
+    g: FloatArray,
+    epsilon: float | None,
+    damping: float = 1.0,
+) -> tuple[FloatArray, FloatArray]:
+    """Return potentials that are transforms of each other where there is no mass.
+
+    Of the other side's potentials only those of atoms with mass count. Soft
+    transforms for an epsilon, times `damping`.
+    """
+    has_a, has_b = a > 0, b > 0
+    if has_a.all() and has_b.all():
+        return f, g
+    rows, columns = np.flatnonzero(has_a), np.flatnonzero(has_b)
+    new_rows, new_columns = np.flatnonzero(~has_a), np.flatnonzero(~has_b)
+    from_g = geometry.restrict(new_rows, columns)
+    from_f = geometry.restrict(rows, new_columns)
+    if epsilon is None:
+        new_f = from_g.row_minimum(g[columns])
+        new_g = from_f.column_minimum(f[rows])
+    else:
+        with_b = g[columns] + epsilon * np.log(b[columns])
+        new_f = damping * soft_row_minimum(from_g, with_b, epsilon)
+        with_a = f[rows] + epsilon * np.log(a[rows])
+        new_g = damping * soft_column_minimum(from_f, with_a, epsilon)
+    f, g = f.copy(), g.copy()
+    f[new_rows] = np.where(np.isfinite(new_f), new_f, f[new_rows])
+    g[new_columns] = np.where(np.isfinite(new_g), new_g, g[new_columns])
+    return f, g

@@ -1,0 +1,306 @@
+"""What a solver claims, what a certificate proves, what a caller gets: data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from otdist.geometry.outside import Extended
+from otdist.plans.plans import Arcs, Flow, LazyPlan
+from otdist.problem.partial import inner_arcs, unmatched
+from otdist.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
+
+
+class Status(StrEnum):
+    """How a solve ended; `Result.message` says what to do about it."""
+
+    OPTIMAL = "optimal"
+    """The certificate proves it: the gap is within the tolerance."""
+    CONVERGED = "converged"
+    """The method's own stopping rule held; the bracket says how far it is off."""
+    MAX_ITER = "max_iter"
+    """Stopped at `max_iter` or `time_limit`; the bracket holds: raise the limit."""
+    NOT_PROVED = "not_proved"
+    """The method ended, but its answer leaves a gap; the bracket holds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Certificate:
+    """Bounds on the optimal value that hold whoever made the plan and potentials.
+
+    Attributes
+    ----------
+    lower : float
+        Dual value of f and its c-transform, cost × mass.
+    upper : float
+        Cost of the plan, cost × mass; if its marginals are off by more than
+        rounding, the cost of the plan repaired to exact marginals.
+    gap : float
+        ``upper - lower``.
+    marginal_error : float
+        ``|plan 1 - a|_1 + |planᵀ 1 - b|_1`` of the plan as given, in mass.
+    dual_violation : float
+        Largest ``f[i] + g[j] - cost[i, j]`` of the potentials as given, in cost
+        units; 0 if feasible, and 0 where no g was given. Of a flow, whose potentials
+        are looked at edge by edge, a bound of it.
+    rounding : float
+        What float64 can hide between `lower` and `upper`, cost × mass: a few
+        units in the last place of the terms summed, and the potentials times the
+        rounding of the plan's marginals. Gaps below it mean nothing.
+    """
+
+    lower: float
+    upper: float
+    marginal_error: float
+    dual_violation: float
+    rounding: float
+
+    @property
+    def gap(self) -> float:
+        """``upper - lower``, cost × mass."""
+        return self.upper - self.lower
+
+    @property
+    def relative_gap(self) -> float:
+        """``gap / |upper|``; 0 if the gap is 0."""
+        if self.gap == 0:
+            return 0.0
+        return self.gap / max(abs(self.upper), float(np.finfo(float).tiny))
+
+    def proves(self, tol: float) -> bool:
+        """Whether the gap is at most `tol` relative, or below rounding."""
+        if not math.isfinite(self.upper) or not math.isfinite(self.rounding):
+            return False
+        # Bounds that cross by more than rounding prove only that something is wrong.
+        gap = self.upper - self.lower
+        return bool(0 <= gap <= max(tol * abs(self.upper), self.rounding))
+
+    def __repr__(self) -> str:
+        return (
+            f"Certificate(lower={self.lower:.12g}, upper={self.upper:.12g},"
+            f" gap={self.gap:.3g}, marginal_error={self.marginal_error:.3g},"
+            f" dual_violation={self.dual_violation:.3g})"
+        )
+
+
+class Candidate(NamedTuple):
+    """A solver's claim: nothing of it is believed before it is certified."""
+
+    plan: Arcs | Flow | LazyPlan
+    f: FloatArray
+    g: FloatArray
+    n_iter: int
+    finished: bool
+    #: Rows whose mass has nowhere to go, None if all has.
+    stranded: IntArray | None = None
+    regularized_value: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Gradients:
+    """Derivatives of ``value`` (envelope theorem); None where undefined.
+
+    Attributes
+    ----------
+    a, b : ndarray (n,), (m,)
+        In cost units, along changes that keep the two sums equal; each is
+        determined up to a constant and is centred to mean 0. Of a partial problem
+        they are plain partial derivatives.
+    x, y : ndarray (n, d), (m, d) or None
+        In value per unit of coordinate; None for a cost matrix.
+    cost : sparse or dense (n, m)
+        The plan, in mass.
+    """
+
+    a: FloatArray
+    b: FloatArray
+    x: FloatArray | None
+    y: FloatArray | None
+    cost: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Result:
+    """The answer to a transport problem, with its proof.
+
+    Attributes
+    ----------
+    value : float
+        Cost of `plan`, cost × mass; equal to `upper`. Never rooted. For
+        p = inf the largest distance that mass moves.
+    distance : float
+        ``value ** (1 / p)``: W_p when the total mass is 1. The value itself for
+        concave costs, p < 1.
+    lower, upper, gap, relative_gap : float
+        The certified bracket of the optimal value.
+    plan : scipy.sparse.coo_array (n, m), or a lazy operator
+        Mass moved from i to j; entropic plans are dense, and computed when
+        asked for.
+    potentials : tuple of ndarray (n,), (m,)
+        Dual potentials f and g in cost units, ``f[i] + g[j] <= cost[i, j]``
+        (entropic methods: the entropic potentials). For p = inf f is 1 on a set
+        whose mass does not fit nearer than `lower`, where -g is 1, and else they
+        are 0; on the line they mean nothing.
+    certificate : Certificate
+        The proof, computed by code that shares nothing with the solver.
+    regularized_value : float
+        Entropic methods: ``<plan, cost> + epsilon KL(plan | a bᵀ / mass)`` at
+        the optimum, from the dual. NaN for other methods.
+    status : Status
+    success : bool
+        Whether the status is OPTIMAL or CONVERGED.
+    message : str
+        What happened and, if it failed, what to try.
+    n_iter : int
+        Pivots, sweeps or iterations of the method.
+    method : str
+        The method that ran.
+    problem : Problem
+        The problem solved.
+    coupling : Arcs, Flow or LazyPlan
+        The plan as the solver made it; `plan` is what to use. On graphs, and on grids
+        where the method is "flow" or "coprime", it is the flow on the edges:
+        ``coupling.matrix()`` is that as a sparse matrix.
+    unmatched : tuple of ndarray (n,), (m,)
+        Mass of a and of b that is not moved, in a partial problem.
+    """
+
+    problem: Problem
+    coupling: Arcs | Flow | LazyPlan
+    potentials: tuple[FloatArray, FloatArray]
+    certificate: Certificate
+    regularized_value: float
+    status: Status
+    message: str
+    n_iter: int
+    method: str
+
+    @property
+    def plan(self) -> Any:
+        """Mass moved from i to j, shape (n, m): a sparse ``coo_array``, or lazy.
+
+        Entropic plans have no zeros. They are operators that compute blocks of rows
+        when asked, in O(n + m) memory: ``plan @ values`` for values (m,) or (m, k),
+        ``plan.T @ values`` for (n,) or (n, k), ``plan.marginals()``,
+        ``plan.rows(start, stop)`` for a block, and ``plan.toarray()`` for all entries.
+        Products with ``@`` and ``toarray()`` are the same for sparse plans.
+
+        Examples
+        --------
+        Where the mass of each point goes in the mean, its barycentric projection:
+
+        >>> import numpy as np
+        >>> from otdist import Problem, solve
+        >>> x, y = np.array([[0.0, 0], [4, 0]]), np.array([[0.0, 1], [4, 3]])
+        >>> problem = Problem(x, y, p=2)
+        >>> result = solve(problem, method="sinkhorn", epsilon=0.1)
+        >>> (result.plan @ y / problem.a[:, None]).round(6)
+        array([[0., 1.],
+               [4., 3.]])
+        """
+        arcs = arcs_of(self)
+        if not isinstance(arcs, Arcs):
+            return arcs
+        from scipy.sparse import coo_array
+
+        geometry, shape = self.problem.geometry, self.problem.shape
+        if isinstance(geometry, Extended):
+            arcs, shape = inner_arcs(arcs, geometry), geometry.base.shape
+        rows, columns, mass = arcs
+        return coo_array((mass, (rows, columns)), shape=shape)
+
+    @property
+    def unmatched(self) -> tuple[FloatArray, FloatArray]:
+        """What is not moved of the masses a (n,) and b (m,): see `Problem.partial`."""
+        geometry = self.problem.geometry
+        if isinstance(geometry, Extended) and isinstance(self.coupling, Arcs):
+            return unmatched(self.coupling, geometry)
+        n, m = self.problem.shape
+        return np.zeros(n), np.zeros(m)
+
+    @property
+    def value(self) -> float:
+        """Cost of the plan, cost × mass."""
+        return self.certificate.upper
+
+    @property
+    def lower(self) -> float:
+        """Certified lower bound of the optimal value, cost × mass."""
+        return self.certificate.lower
+
+    @property
+    def upper(self) -> float:
+        """Certified upper bound of the optimal value, cost × mass."""
+        return self.certificate.upper
+
+    @property
+    def gap(self) -> float:
+        """``upper - lower``, cost × mass."""
+        return self.certificate.gap
+
+    @property
+    def relative_gap(self) -> float:
+        """``gap / |upper|``."""
+        return self.certificate.relative_gap
+
+    @property
+    def success(self) -> bool:
+        """Whether the status is OPTIMAL or CONVERGED."""
+        return self.status in (Status.OPTIMAL, Status.CONVERGED)
+
+    @property
+    def distance(self) -> float:
+        """``value ** (1 / p)``, in units of distance."""
+        return root(self.value, self.problem.p)
+
+    def __repr__(self) -> str:
+        return (
+            f"Result({self.status}, value={self.value:.12g} in"
+            f" [{self.lower:.12g}, {self.upper:.12g}], distance={self.distance:.12g},"
+            f" method={self.method!r}, n_iter={self.n_iter})"
+        )
+
+    def gradients(self) -> Gradients:
+        """Return derivatives of `value` in the masses, the points and the costs.
+
+        Returns
+        -------
+        Gradients
+            The optimum's envelope: potentials for the masses, the plan for the
+            costs, and the plan's costs differentiated for the points. Where the
+            optimal plan or potentials are not unique, one subgradient; where a
+            mass is 0, the derivative of adding to it. For entropic methods these
+            are the derivatives of `regularized_value`, as exact as its iteration:
+            for a marginal error of `tol` the potentials and the plan's entries are
+            off by about as much, relative.
+
+        Raises
+        ------
+        InputError
+            For p = inf, and for a metric given as a function.
+        """
+        from otdist.problem.gradients import gradients
+
+        return gradients(self)
+
+
+def arcs_of(result: Result) -> Arcs | LazyPlan:
+    """Return the coupling of a result; a flow is split into one."""
+    coupling, problem = result.coupling, result.problem
+    if isinstance(coupling, Flow):
+        return coupling.arcs(problem.a, problem.b)
+    return coupling
+
+
+def root(value: float, p: float) -> float:
+    """Return ``value ** (1 / p)``; the value itself for p <= 1 and p = inf."""
+    if p <= 1 or np.isinf(p):
+        return value
+    return float(max(value, 0.0) ** (1 / p))

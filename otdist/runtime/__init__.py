@@ -1,0 +1,1 @@
+"""Row blocks, threads, memory, progress and the cache of compiled kernels."""

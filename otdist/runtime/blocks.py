@@ -1,0 +1,144 @@
+"""Passes over all pairs in blocks of rows that stay in the processor's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from otdist.errors import InputError
+from otdist.typing import FloatArray
+
+if TYPE_CHECKING:
+    from otdist.geometry.protocol import Geometry
+
+# 1 MB of float64: a block and one temporary fit in the second-level cache.
+BLOCK_ENTRIES = 1 << 17
+#: Parts that rows are shared out in, whatever the number of threads: sums of the
+#: parts then round alike.
+N_PARTS = 8
+_FEWEST_ROWS = 4
+
+
+def row_blocks(n: int, m: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of rows that hold about `BLOCK_ENTRIES` entries each."""
+    height = max(1, BLOCK_ENTRIES // max(m, 1))
+    for start in range(0, n, height):
+        yield start, min(start + height, n)
+
+
+def share_rows(
+    n: int, m: int, work: Callable[[int, int, int], None], n_jobs: int
+) -> None:
+    """Call ``work(part, start, stop)`` for blocks of rows, the parts in threads."""
+    height = max(_FEWEST_ROWS, BLOCK_ENTRIES // max(m, 1))
+
+    def go(part: int) -> None:
+        first, last = part * n // N_PARTS, (part + 1) * n // N_PARTS
+        for start in range(first, last, height):
+            work(part, start, min(start + height, last))
+
+    share(go, N_PARTS, n_jobs)
+
+
+def share(work: Callable[[int], None], n_parts: int, n_jobs: int) -> None:
+    """Do the work of all parts, in threads if there are to be several."""
+    if n_jobs == 1:
+        for part in range(n_parts):
+            work(part)
+        return
+    with ThreadPoolExecutor(n_jobs) as pool:
+        list(pool.map(work, range(n_parts)))
+
+
+def column_minimum(geometry: Geometry, f: FloatArray) -> FloatArray:
+    """Return ``min_i c[i, j] - f[i]``, shape (m,), in O(n + m) memory."""
+    n, m = geometry.shape
+    g = np.full(m, np.inf)
+    for start, stop in row_blocks(n, m):
+        slack = geometry.rows(start, stop) - f[start:stop, None]
+        np.minimum(g, slack.min(axis=0), out=g)
+    return g
+
+
+def row_minimum(geometry: Geometry, g: FloatArray) -> FloatArray:
+    """Return ``min_j c[i, j] - g[j]``, shape (n,), in O(n + m) memory."""
+    n, m = geometry.shape
+    f = np.empty(n)
+    for start, stop in row_blocks(n, m):
+        f[start:stop] = (geometry.rows(start, stop) - g).min(axis=1)
+    return f
+
+
+def soft_column_minimum(
+    geometry: Geometry, f: FloatArray, epsilon: float
+) -> FloatArray:
+    """Return ``-epsilon log sum_i exp((f[i] - c[i, j]) / epsilon)``, shape (m,)."""
+    n, m = geometry.shape
+    least = _or_zero(geometry.column_minimum(f))
+    total = np.zeros(m)
+    for start, stop in row_blocks(n, m):
+        slack = geometry.rows(start, stop) - f[start:stop, None]
+        total += np.exp((least - slack) / epsilon).sum(axis=0)
+    with np.errstate(divide="ignore"):
+        return least - epsilon * np.log(total)
+
+
+def soft_row_minimum(geometry: Geometry, g: FloatArray, epsilon: float) -> FloatArray:
+    """Return ``-epsilon log sum_j exp((g[j] - c[i, j]) / epsilon)``, shape (n,)."""
+    n, m = geometry.shape
+    least = _or_zero(geometry.row_minimum(g))
+    total = np.empty(n)
+    for start, stop in row_blocks(n, m):
+        slack = geometry.rows(start, stop) - g
+        total[start:stop] = np.exp((least[start:stop, None] - slack) / epsilon).sum(1)
+    with np.errstate(divide="ignore"):
+        return least - epsilon * np.log(total)
+
+
+def _or_zero(least: FloatArray) -> FloatArray:
+    """Return 0 for atoms without any allowed arc, whose soft minimum is inf as well."""
+    return np.where(np.isfinite(least), least, 0.0)
+
+
+def dense(geometry: Geometry) -> FloatArray:
+    """Return the matrix of all costs, read-only, after asking if it fits."""
+    n, m = geometry.shape
+    require_memory(n, m)
+    cost = np.empty((n, m))
+    for start, stop in row_blocks(n, m):
+        cost[start:stop] = geometry.rows(start, stop)
+    cost.flags.writeable = False
+    return cost
+
+
+def require_memory(n: int, m: int) -> None:
+    """Raise if an (n, m) float64 matrix takes more than the memory available."""
+    wanted = 8 * n * m
+    available = available_memory()
+    if wanted > available:
+        raise InputError(
+            f"the cost matrix of {n} by {m} atoms would take {wanted / 1e9:.1f} GB and"
+            f" {available / 1e9:.1f} GB of memory are available; use"
+            " method='sinkhorn', which computes costs in blocks and keeps O(n + m)"
+            " numbers, or fewer atoms (pool an image over blocks, sample points)"
+        )
+
+
+def available_memory() -> float:
+    """Return the bytes of memory that can be used now; inf where unknown."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return 1024.0 * int(line.split()[1])
+    except OSError:
+        pass
+    try:
+        import os
+
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return np.inf

@@ -1,0 +1,18 @@
+"""A bar that shows how far a long computation is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from otdist.errors import InputError
+
+
+def progress_bar(**options: Any) -> Any:
+    """Return a bar of tqdm, or say how to get it."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise InputError(
+            "progress=True needs tqdm: pip install 'otdist[progress]'"
+        ) from None
+    return tqdm(**options)

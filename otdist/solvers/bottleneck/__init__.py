@@ -1,0 +1,1 @@
+"""Exact W_inf: the smallest radius within which all mass can be moved."""

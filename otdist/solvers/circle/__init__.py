@@ -1,0 +1,1 @@
+"""Exact transport on a circle, by the best place to cut it."""

@@ -1,0 +1,1 @@
+"""Compiled loops of transport on a circle."""

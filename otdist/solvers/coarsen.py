@@ -1,0 +1,120 @@
+"""Potentials to start from, found on coarser problems.
+
+Atoms are grouped by halving them across their widest coordinate, again and again
+(a kd-tree). A level of the hierarchy keeps one atom of each group, the one nearest
+to its centre, with the mass of all. Potentials of a level carry over to the next
+finer one by the c-transform (Schmitzer, *SIAM J. Sci. Comput.* 38, 2016; Gerber and
+Maggioni, *JMLR* 18, 2017). For a cost matrix the coordinates of a row are its costs
+to a few columns: rows that cost alike are near each other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from otdist.compiled.kd_tree import TILE, central, kd_order, spread
+from otdist.geometry.matrix import Dense
+from otdist.geometry.points import Points
+from otdist.geometry.protocol import Geometry
+from otdist.typing import FloatArray, IntArray
+
+# Groups at the coarsest level, which is solved with all its arcs.
+_COARSEST = 64
+# Atoms in a group of the finest level, about.
+_GROUP = 4
+# Columns that serve as coordinates of the rows, and as many to see if they do.
+_N_LANDMARKS = 12
+# Groups that spread over more than this part of the whole are no neighbours.
+_SPREAD = 0.2
+
+
+class Level(NamedTuple):
+    """The atoms that stand for their groups, and the masses of those."""
+
+    rows: IntArray
+    columns: IntArray
+    a: FloatArray
+    b: FloatArray
+
+
+def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
+    """Return coarser problems, coarsest first; none where atoms form no groups."""
+    n, m = geometry.shape
+    depth = int(np.ceil(np.log2(max(min(n, m) / _GROUP, 1))))
+    if 1 << depth < _COARSEST // 4:
+        return []
+    x, test_x = _coordinates(geometry)
+    y, test_y = _coordinates(transposed(geometry))
+    order_x, order_y = np.arange(n), np.arange(m)
+    kd_order(x, depth, order_x)
+    kd_order(y, depth, order_y)
+    if max(spread(test_x, order_x, depth), spread(test_y, order_y, depth)) > _SPREAD:
+        return []
+    levels = []
+    while True:
+        rows, mass_a = _grouped(x, a, order_x, depth)
+        columns, mass_b = _grouped(y, b, order_y, depth)
+        levels.append(Level(rows, columns, mass_a, mass_b))
+        if 1 << depth <= _COARSEST:
+            return levels[::-1]
+        depth -= 2
+
+
+def order_of(points: FloatArray) -> IntArray:
+    """Return an order in which the points (n, d) of each tile lie together.
+
+    Tiles follow each other at random, and so do the points of a tile: in an order that
+    neighbours have in space the tree search takes more pivots.
+    """
+    n, order = len(points), kd_ordered(points)
+    last = n - n % TILE
+    rng = np.random.default_rng(0)
+    tiles = rng.permuted(order[:last].reshape(-1, TILE), axis=1)
+    return np.concatenate([rng.permutation(tiles).ravel(), order[last:]])
+
+
+def kd_ordered(points: FloatArray) -> IntArray:
+    """Return an order in which points (n, d) that are neighbours lie together."""
+    depth = int(np.ceil(np.log2(max(len(points) / _GROUP, 1))))
+    order = np.arange(len(points))
+    kd_order(_scaled(points.T), depth, order)
+    return order
+
+
+def _coordinates(geometry: Geometry) -> tuple[FloatArray, FloatArray]:
+    """Return coordinates (d, n) of the sources, and others to test groups by."""
+    if isinstance(geometry, Points):
+        x = _scaled(geometry.x.T)
+        return x, x
+    cost = geometry.dense()
+    m = cost.shape[1]
+    chosen = np.random.default_rng(0).permutation(m)[: 2 * _N_LANDMARKS]
+    x = np.ascontiguousarray(cost[:, chosen].T)
+    x[~np.isfinite(x)] = geometry.largest
+    x, half = _scaled(x), len(x) // 2
+    return x[:half], x[half:]
+
+
+def _scaled(x: FloatArray) -> FloatArray:
+    """Return coordinates of at most 1, whose squares neither over- nor underflow."""
+    exponent = int(np.frexp(np.abs(x).max())[1])
+    return np.ascontiguousarray(np.ldexp(x, -exponent))
+
+
+def transposed(geometry: Geometry) -> Geometry:
+    """Return the geometry with sources and sinks exchanged."""
+    if isinstance(geometry, Points):
+        x, y = geometry.y, geometry.x
+        return Points(x, y, geometry.metric, geometry.p, geometry.largest)
+    return Dense(geometry.dense().T, geometry.largest)
+
+
+def _grouped(
+    x: FloatArray, mass: FloatArray, order: IntArray, depth: int
+) -> tuple[IntArray, FloatArray]:
+    """Return for each group the atom nearest to its centre, and its mass."""
+    chosen, total = np.empty(1 << depth, np.int64), np.empty(1 << depth)
+    central(x, mass, order, depth, np.empty(len(x)), chosen, total)
+    return chosen, total

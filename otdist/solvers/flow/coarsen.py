@@ -1,0 +1,103 @@
+"""A spanning tree to begin with: that of a coarser graph, solved first.
+
+Every node is joined to its nearest neighbour (Borůvka, 1926), which leaves less than half
+of the nodes. The optimal tree of those, with the edges that joined nodes, is a spanning
+tree of the graph whose flow is wrong only near by.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components, dijkstra
+
+from otdist.solvers.flow.network import Network
+from otdist.solvers.flow.push import nearly_optimal
+from otdist.solvers.flow.simplex import Limits, Tree, optimise
+from otdist.typing import IntArray
+
+# Joined nodes have more neighbours by this factor where nothing is far from anything: a
+# coarser graph then says little of the finer one, and costs as much.
+_SPREAD = 1.5
+# Below so many nodes any start will do.
+_FEW = 2000
+
+
+def solve(network: Network, limits: Limits) -> Tree:
+    """Return an optimal spanning tree, or the best one at the limits."""
+    rng, levels, edges = np.random.default_rng(0), [], np.empty(0, np.int64)
+    # Groups of two or more nodes at least halve their number: one is left in the end.
+    while network.n_nodes > 1:
+        coarse = coarsened(network, rng)
+        if network.n_nodes > _FEW and _degree(coarse.network) > _SPREAD * _degree(
+            network
+        ):
+            edges = nearly_optimal(network)
+            break
+        levels.append((network, coarse))
+        network = coarse.network
+    tree = optimise(network, edges, limits)
+    for network, coarse in reversed(levels):
+        edges = np.concatenate([coarse.inner, coarse.edges[tree.edge]])
+        tree = optimise(network, edges, limits, tree.n_pivots)
+    return tree
+
+
+def _degree(network: Network) -> float:
+    return len(network.tail) / network.n_nodes
+
+
+class Coarse(NamedTuple):
+    """A graph whose nodes are groups of nodes of another."""
+
+    network: Network
+    edges: IntArray  # (M',) the number of each edge in the finer graph
+    inner: IntArray  # the edges within groups, a tree in each
+
+
+def coarsened(network: Network, rng: np.random.Generator) -> Coarse:
+    """Join every node to its nearest neighbour."""
+    inner = _nearest(network, rng)
+    n, tail, head = network.n_nodes, network.tail, network.head
+    ends = (
+        np.concatenate([tail[inner], head[inner]]),
+        np.concatenate([head[inner], tail[inner]]),
+    )
+    lengths = np.tile(network.length[inner].astype(np.float64), 2)
+    forest = csr_array((lengths, ends), shape=(n, n))
+    n_groups, group = connected_components(forest, directed=False)
+    # The groups' edges are measured from their first nodes.
+    first = np.empty(n_groups, np.int64)
+    first[group[::-1]] = np.arange(n)[::-1]
+    within = dijkstra(forest, indices=first, min_only=True).astype(np.int64)
+    between = np.flatnonzero(group[tail] != group[head])
+    low, high = group[tail[between]], group[head[between]]
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    length = network.length[between] + within[tail[between]] + within[head[between]]
+    # Of parallel edges the shortest.
+    order = np.lexsort((length, high, low))
+    low, high, length, between = (part[order] for part in (low, high, length, between))
+    is_first = np.ones(len(low), bool)
+    is_first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+    excess = np.zeros(n_groups, np.int64)
+    np.add.at(excess, group, network.excess)
+    coarse = Network(
+        n_groups,
+        low[is_first].astype(np.uint32),
+        high[is_first].astype(np.uint32),
+        length[is_first],
+        excess,
+    )
+    return Coarse(coarse, between[is_first], inner)
+
+
+def _nearest(network: Network, rng: np.random.Generator) -> IntArray:
+    """Return the edges to the nearest neighbours; ties at random, but the same for all."""
+    order = np.lexsort((rng.random(len(network.length)), network.length))
+    ends = np.stack([network.tail[order], network.head[order]], axis=1).ravel()
+    nearest = np.empty(network.n_nodes, np.int64)
+    # Of the values for one place the last one stays: that of the shortest edge.
+    nearest[ends[::-1]] = np.repeat(order, 2)[::-1]
+    return np.unique(nearest)

@@ -1,0 +1,108 @@
+"""Edges with integer lengths, and the mass that each node has in excess.
+
+Lengths are rounded down to multiples of a unit, so small that no sum over a path loses
+much, and so large that sums are exact in int64, and potentials in float64. A lower bound
+from them is then exact; masses are rounded to 2**-61 of what moves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from otdist.plans.plans import Flow
+from otdist.problem.problem import Problem
+from otdist.typing import FloatArray, IntArray, NDArray
+
+# Moved mass in integer units stays below this power of two, and so do sums of lengths.
+_BITS = 61
+# Potentials of so many bits, from the middle of their range, are held by float64: also
+# where paths of steps are longer than the distance.
+_POTENTIAL_BITS = 53
+
+
+class Network(NamedTuple):
+    """A connected graph; every edge may be used both ways, without a limit."""
+
+    n_nodes: int
+    tail: NDArray[np.uint32]  # (M,)
+    head: NDArray[np.uint32]  # (M,)
+    length: IntArray  # (M,) >= 0
+    excess: IntArray  # (N,), summing up to 0
+
+
+class Scale(NamedTuple):
+    """Units of the integers."""
+
+    length: float
+    mass: float
+
+
+def network_of(
+    problem: Problem,
+    edges: tuple[IntArray, IntArray, FloatArray],
+    component: IntArray | None = None,
+) -> tuple[Network, Scale]:
+    """Return the edges, and as excess what a has beyond b: the rest may stay.
+
+    Parts of the graph that nothing joins are joined by edges of length 0, which no flow
+    crosses, since each part has as much of a as of b.
+    """
+    tail, head, length = edges
+    if component is not None and component.max() > 0:
+        _, first = np.unique(component, return_index=True)
+        tail = np.concatenate([tail, np.full(len(first) - 1, first[0])])
+        head = np.concatenate([head, first[1:]])
+        length = np.concatenate([length, np.zeros(len(first) - 1)])
+    unit = _length_unit(length, problem.geometry.largest)
+    excess, mass_unit = _excess(problem.a - problem.b, component)
+    network = Network(
+        len(problem.a),
+        tail.astype(np.uint32),
+        head.astype(np.uint32),
+        np.floor(length / unit).astype(np.int64),
+        excess,
+    )
+    return network, Scale(unit, mass_unit)
+
+
+def _length_unit(length: FloatArray, largest: float) -> float:
+    """Return a power of two of which lengths are multiples, rounded down."""
+    bits = math.frexp(largest)[1] - _POTENTIAL_BITS
+    bits = max(bits, math.frexp(float(length.sum()))[1] - _BITS)
+    return math.ldexp(1.0, max(bits, -1022))
+
+
+def _excess(
+    difference: FloatArray, component: IntArray | None
+) -> tuple[IntArray, float]:
+    """Return integers that sum up to 0 in every component, and their unit."""
+    moved = math.fsum(np.maximum(difference, 0.0).tolist())
+    shift = _BITS - math.frexp(moved)[1]
+    whole = np.rint(np.ldexp(difference, shift)).astype(np.int64)
+    if component is None:
+        component = np.zeros(len(whole), np.int64)
+    order = np.lexsort((-np.abs(whole), component))
+    largest = order[np.searchsorted(component[order], np.arange(component.max() + 1))]
+    missing = np.zeros(len(largest), np.int64)
+    np.add.at(missing, component, whole)
+    whole[largest] -= missing
+    return whole, math.ldexp(1.0, -shift)
+
+
+def flow_of(
+    network: Network,
+    edge: IntArray,
+    units: IntArray,
+    forward: NDArray[np.bool_],
+    unit: float,
+) -> Flow:
+    """Return the flow on the edges that carry some; from tail to head if `forward`."""
+    used = units > 0
+    edge, units, forward = edge[used], units[used], forward[used]
+    tail = network.tail[edge].astype(np.int64)
+    head = network.head[edge].astype(np.int64)
+    tails, heads = np.where(forward, tail, head), np.where(forward, head, tail)
+    return Flow(tails, heads, units, unit, network.n_nodes)

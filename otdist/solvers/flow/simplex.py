@@ -1,0 +1,107 @@
+"""The network simplex method on a graph: a tree, and pivots until it is optimal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order
+
+from otdist.plans.plans import Flow
+from otdist.solvers.flow.kernels import price as kernel
+from otdist.solvers.flow.kernels import spanning_tree as flow_tree
+from otdist.solvers.flow.network import Network, Scale, flow_of
+from otdist.typing import FloatArray, IntArray, NDArray
+
+# Edges priced at a time, beside the root of their number: small blocks keep to one part
+# of the graph for a while.
+_BLOCK = 0.15
+# Work between two looks at the clock, some 50 ms.
+_CHUNK = 1 << 25
+
+
+class Limits(NamedTuple):
+    """When to stop before the end, and whom to tell."""
+
+    max_pivots: int
+    deadline: float
+    report: Callable[[int, float], None] | None
+
+
+class Tree(NamedTuple):
+    """A spanning tree of a network, optimal or not, whose nodes have other numbers."""
+
+    basis: flow_tree.Tree
+    number: IntArray  # (N,) of each node in the tree
+    edge: (
+        IntArray  # (N,) the edge above each node of the tree, that of the root is none
+    )
+    finished: bool
+    n_pivots: int
+
+
+def optimise(
+    network: Network, edges: IntArray, limits: Limits, n_pivots: int = 0
+) -> Tree:
+    """Pivot from a spanning tree, given by its edges, to an optimal one."""
+    basis, number = _planted(network, edges)
+    tail, head = number[network.tail], number[network.head]
+    # Nodes and edges near each other in the tree lie together in memory.
+    order = np.argsort(np.minimum(tail, head), kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    basis.edge[1:] = place[basis.edge[1:]]
+    tail, head = tail[order].astype(np.uint32), head[order].astype(np.uint32)
+    length, excess = network.length[order], np.empty(network.n_nodes, np.int64)
+    excess[number] = network.excess
+    flow_tree.hang(basis, length, excess)
+    cursor, state = np.array([0, n_pivots]), kernel.MORE
+    n_block = max(10, int(_BLOCK * len(length) ** 0.5))
+    budget = max(_CHUNK, 2 * len(length))
+    while state == kernel.MORE and cursor[1] < limits.max_pivots:
+        state = kernel.run(
+            tail, head, length, basis, cursor, n_block, budget, limits.max_pivots
+        )
+        if limits.report is not None:
+            limits.report(int(cursor[1]), np.nan)
+        if time.monotonic() > limits.deadline:
+            break
+    return Tree(
+        basis, number, order[basis.edge[1:]], state == kernel.DONE, int(cursor[1])
+    )
+
+
+def answer(network: Network, tree: Tree, scale: Scale) -> tuple[Flow, FloatArray]:
+    """Read the flow and the potentials of all nodes off the tree."""
+    basis = tree.basis
+    node = np.empty(network.n_nodes, np.int64)
+    node[tree.number] = np.arange(network.n_nodes)
+    below, edge = node[1:], tree.edge
+    forward = (network.tail[edge] == below) == basis.up[1:]
+    flow = flow_of(network, edge, basis.flow[1:], forward, scale.mass)
+    potential = basis.potential[tree.number]
+    # Numbers from the middle of their range have the most digits.
+    middle = (int(potential.max()) + int(potential.min())) // 2
+    return flow, (potential - middle) * scale.length
+
+
+def _planted(network: Network, edges: IntArray) -> tuple[flow_tree.Tree, IntArray]:
+    """Return a tree with parents and edges only, numbered in preorder."""
+    n, tail, head = network.n_nodes, network.tail[edges], network.head[edges]
+    ends = np.concatenate([tail, head]), np.concatenate([head, tail])
+    forest = csr_array((np.ones(len(ends[0]), np.int8), ends), shape=(n, n))
+    order, above = breadth_first_order(forest, 0)
+    above[0] = 0
+    number, room = np.empty((2, n), np.int64)
+    flow_tree.preorder(order, above, number, room)
+    edge, parent = np.zeros(n, np.int64), np.empty(n, np.uint32)
+    edge[number[np.where(above[head] == tail, head, tail)]] = edges
+    parent[number] = number[above]
+    thread, back, last, size = np.empty((4, n), np.uint32)
+    flow, potential = np.empty((2, n), np.int64)
+    up: NDArray[np.bool_] = np.empty(n, bool)
+    basis = flow_tree.Tree(parent, thread, back, last, size, edge, flow, up, potential)
+    return basis, number

@@ -1,0 +1,217 @@
+"""Candidate arcs, and the violated ones among all: passes over every pair.
+
+A pass is cut into ranges of rows, which threads share; what it finds does not
+depend on their number. Ctrl-C and time limits take effect between ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from otdist.compiled.costs import MATRIX, Costs, Found, carry_over
+from otdist.compiled.kd_tree import TILE
+from otdist.geometry.compiled_costs import restricted
+from otdist.solvers.network_simplex.kernels import nearest as near
+from otdist.solvers.network_simplex.kernels import price as pricing
+from otdist.solvers.network_simplex.kernels import tiles as tiled
+from otdist.solvers.network_simplex.kernels.candidate_lists import (
+    Lists,
+    Rows,
+    merge,
+    turn,
+)
+from otdist.typing import FloatArray, IntArray
+
+_TINY = float(np.finfo(float).tiny)
+# Pairs of one range: some 50 ms.
+_RANGE = 1 << 26
+
+
+def shape_of(costs: Costs) -> tuple[int, int]:
+    """Return the numbers of sources and sinks."""
+    return costs.x.shape[1], costs.y.shape[1]
+
+
+def no_rows(n: int, room: int = 0) -> Rows:
+    """Return lists without arcs, and room for some."""
+    return Rows(np.zeros(n + 1, np.int64), np.empty(room, np.uint32), np.empty(room))
+
+
+def _places(lines: int, width: int) -> Found:
+    """Return room for the arcs of each line."""
+    return Found(np.empty((lines, width), np.uint32), np.zeros(lines, np.uint32))
+
+
+def _tiles_of(points: FloatArray, potential: FloatArray) -> tiled.Tiles:
+    """Return tiles of points (d, n) that follow each other.
+
+    The linear functions are fitted by least squares; whatever they are, bounds hold.
+    """
+    d, n = points.shape
+    first = np.arange(0, n, TILE)
+    size = np.diff(first, append=n)
+    centre = np.add.reduceat(points, first, axis=1) / size
+    # Of at most 1, so that squares neither over- nor underflow.
+    off = points - np.repeat(centre, size, axis=1)
+    exponent = int(np.frexp(np.abs(off).max())[1])
+    off = np.ldexp(off, -exponent)
+    square = (off * off).sum(axis=0)
+    level = np.add.reduceat(potential, first) / size
+    above = potential - np.repeat(level, size)
+    moments, sums = np.empty((len(first), d, d)), np.empty((len(first), d, 1))
+    for k in range(d):
+        moments[:, k] = np.add.reduceat(off[k] * off, first, axis=1).T
+        sums[:, k, 0] = np.add.reduceat(off[k] * above, first)
+    # A little more on the diagonal, for points that lie on a line or a plane.
+    ridge = 1e-6 * np.add.reduceat(square, first) + _TINY
+    moments += ridge[:, None, None] * np.eye(d)
+    slope = np.linalg.solve(moments, sums)[:, :, 0].T
+    rest = potential - (np.repeat(slope, size, axis=1) * off).sum(axis=0)
+    # Centres are rounded, and so are the distances from them.
+    radius = np.sqrt(np.maximum.reduceat(square, first)) + 2.0**-40
+    return tiled.Tiles(
+        centre,
+        np.ascontiguousarray(np.ldexp(slope, -exponent)),
+        np.ldexp(radius, exponent),
+        np.maximum.reduceat(rest, first),
+    )
+
+
+def nearest(
+    costs: Costs,
+    potential: FloatArray,
+    width: int,
+    scale: float,
+    n_jobs: int,
+    *,
+    by_column: bool,
+) -> tuple[FloatArray, Found]:
+    """Return the c-transform of a potential, and the nearly tight arcs of each line."""
+    n, m = shape_of(costs)
+    lines, size = (m, n) if by_column else (n, m)
+    least, found = np.empty(lines), _places(lines, width)
+    if costs.kind == MATRIX:
+
+        def work(start: int, stop: int) -> None:
+            scratch = near.scratch_for(size, width)
+            near.nearest(
+                costs,
+                by_column,
+                start,
+                stop,
+                potential,
+                scale,
+                scratch,
+                least,
+                found,
+            )
+    else:
+        tiles = _tiles_of(costs.x if by_column else costs.y, potential)
+
+        def work(start: int, stop: int) -> None:
+            scratch = tiled.scratch_for(len(tiles.top), width)
+            tiled.nearest(
+                costs,
+                by_column,
+                start,
+                stop,
+                potential,
+                tiles,
+                scale,
+                scratch,
+                least,
+                found,
+            )
+
+    _in_ranges(work, lines, size, n_jobs)
+    return least, found
+
+
+def violated(
+    costs: Costs,
+    f: FloatArray,
+    g: FloatArray,
+    tolerance: float,
+    width: int,
+    rows: IntArray,
+    n_jobs: int,
+) -> tuple[FloatArray, Found]:
+    """Price all pairs of some rows; return at most `width` violated arcs of each.
+
+    The smallest slacks of those rows (n,) come first.
+    """
+    n, m = shape_of(costs)
+    least, found = np.empty(n), _places(n, width)
+
+    if costs.kind == MATRIX:
+
+        def work(start: int, stop: int) -> None:
+            part, slacks = rows[start:stop], np.empty(m)
+            pricing.violations(costs, part, f, g, tolerance, slacks, least, found)
+    else:
+        tiles = _tiles_of(costs.y, g)
+
+        def work(start: int, stop: int) -> None:
+            part, scratch = rows[start:stop], tiled.scratch_for(len(tiles.top), 0)
+            tiled.violations(costs, part, f, g, tolerance, tiles, scratch, least, found)
+
+    _in_ranges(work, len(rows), m, n_jobs)
+    return least, found
+
+
+def carried_over(
+    costs: Costs, rows: IntArray, f: FloatArray, columns: IntArray, n_jobs: int
+) -> FloatArray:
+    """Return ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
+    if costs.kind != MATRIX:
+        g, _ = nearest(
+            restricted(costs, rows, columns), f, 0, 1.0, n_jobs, by_column=True
+        )
+        return g
+    g = np.empty(len(columns))
+    carry_over(costs.matrix, rows, f, columns, g)
+    return g
+
+
+def _in_ranges(
+    work: Callable[[int, int], None], lines: int, size: int, n_jobs: int
+) -> None:
+    """Do the work for all lines, range by range, on several threads if asked."""
+    length = max(1, _RANGE // max(size, 1))
+    starts = range(0, lines, length)
+
+    def one(start: int) -> None:
+        work(start, min(start + length, lines))
+
+    if n_jobs == 1 or len(starts) == 1:
+        for start in starts:
+            one(start)
+        return
+    with ThreadPoolExecutor(n_jobs) as pool:
+        for _ in pool.map(one, starts):
+            pass
+
+
+def merged(
+    costs: Costs, rows: Rows, by_row: Found, by_column: Found | None = None
+) -> Rows:
+    """Return the lists with arcs found by row, and by column, added."""
+    n, m = shape_of(costs)
+    if by_column is None:
+        by_column = _places(m, 0)
+    found = int(by_row.number.sum()) + int(by_column.number.sum())
+    new = no_rows(n, len(rows.column) + found)
+    scratch = np.empty((3, max(n, m) + 1), np.int64)
+    n_arcs = merge(costs, rows, by_row, by_column, scratch, new)
+    return new._replace(column=new.column[:n_arcs], cost=new.cost[:n_arcs])
+
+
+def both_ways(rows: Rows, m: int) -> Lists:
+    """Return the lists by row, and by column too."""
+    start, size = np.empty(m + 1, np.int64), len(rows.column)
+    row, cost = np.empty(size, np.uint32), np.empty(size)
+    turn(rows, np.empty(m, np.int64), start, row, cost)
+    return Lists(*rows, start, row, cost)

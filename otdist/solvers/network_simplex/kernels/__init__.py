@@ -1,0 +1,1 @@
+"""Compiled loops of the network simplex method."""

@@ -1,0 +1,356 @@
+"""Solves a problem with a small matrix in one call, from masses to plan.
+
+All arcs are priced. The potentials to start from come from coarser problems, as in
+`solvers.coarsen`: atoms are grouped, one stands for each group, and potentials carry
+over to the finer problem by the c-transform. Where rows that are near each other at
+some columns are not near at others, atoms form no groups: the search then begins
+with artificial arcs that cost little, and raises them.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from otdist.compiled.costs import carry_over
+from otdist.compiled.kd_tree import central, kd_order, spread
+from otdist.compiled.simd import least_difference, smaller
+from otdist.solvers.network_simplex.kernels.pivot_loop import DONE, MORE, Search, run
+from otdist.solvers.network_simplex.kernels.spanning_tree import (
+    Tree,
+    artificial_flow,
+    hang_on_root,
+    read_plan,
+    set_artificial_costs,
+)
+
+# As in `plans.integer_masses`, where they are explained.
+_TOTAL_BITS = 61
+_EXACT_BITS = 50
+
+_COARSEST = 16  # groups of the coarsest problem, about
+_SPREAD = 0.3
+_LOOSE = 0.05  # tolerance of coarse problems, beside the costs between groups
+
+
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+def quantise(
+    a: np.ndarray, b: np.ndarray, total: float, whole: np.ndarray
+) -> tuple[float, bool]:
+    """Write masses that sum to `total` as integers, as `plans.integer_masses.quantise` does.
+
+    `whole` (n + m,) receives them. Returns the unit, and whether they are exact.
+    """
+    n, m = a.size, b.size
+    # In loops: expressions on whole arrays take longer to compile than all of this.
+    is_constant = True
+    for i in range(n):
+        is_constant &= a[i] == a[0]
+    for j in range(m):
+        is_constant &= b[j] == b[0]
+    if is_constant:
+        common, rest = n, m
+        while rest > 0:
+            common, rest = rest, common % rest
+        for k in range(n + m):
+            whole[k] = m // common if k < n else n // common
+        return a[0] / (m // common), True
+    shift = _TOTAL_BITS - math.frexp(total)[1]
+    is_exact = True
+    missing = 0
+    for k in range(n + m):
+        scaled = math.ldexp(a[k] if k < n else b[k - n], shift)
+        whole[k] = max(np.int64(np.rint(scaled)), 1)
+        is_exact &= abs(whole[k] - scaled) <= scaled * 2.0**-_EXACT_BITS
+        missing += whole[k] if k < n else -whole[k]
+    # The largest mass of the lighter side takes what is missing there.
+    largest, end = (n, n + m) if missing >= 0 else (0, n)
+    for k in range(largest + 1, end):
+        if whole[k] > whole[largest]:
+            largest = k
+    is_exact &= abs(missing) <= whole[largest] >> _EXACT_BITS
+    whole[largest] += abs(missing)
+    return math.ldexp(1.0, -shift), is_exact
+
+
+class Room(NamedTuple):
+    """Arrays for the tree and the search of n sources and m sinks.
+
+    They are made in Python: kernels that make arrays count the references to all of
+    them, and take twice as long.
+    """
+
+    ids: np.ndarray  # (9, n + m + 1 + n_block) uint32
+    integers: np.ndarray  # (3, n + m + 3) int64
+    floats: np.ndarray  # (2, n + m + 1 + n_block) float64
+
+
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+def search_in(room: Room, size: int, n_block: int, potential: np.ndarray) -> Any:
+    """Return a tree of so many nodes, and its search, in parts of the arrays given."""
+    ids, integers, floats = room
+    tree = Tree(
+        ids[0, :size],
+        ids[1, :size],
+        ids[2, :size],
+        ids[3, :size],
+        ids[4, :size],
+        integers[0, :size],
+        floats[0, :size],
+        ids[5, :size],
+        ids[6, :size],
+        potential,
+    )
+    cursor, n_pivots = integers[2, :4], integers[2, 4:5]
+    cursor[0] = cursor[1] = cursor[2] = n_pivots[0] = 0
+    cursor[3] = 1
+    search = Search(
+        ids[7, :n_block], ids[8, :n_block], floats[1, :n_block], cursor, n_pivots
+    )
+    return tree, search
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _search(
+    cost: np.ndarray,
+    masses: np.ndarray,
+    start: np.ndarray,
+    scale: float,
+    tolerance: float,
+    margin: float,
+    growth: float,
+    budget: int,
+    max_pivots: int,
+    tree: Tree,
+    search: Search,
+) -> int:
+    """Pivot from artificial arcs to the optimum; MORE if a limit came first.
+
+    Of `start` (n + m,) the second part is given, g, and the first becomes its
+    c-transform. A margin too small leaves artificial flow, and is raised.
+    """
+    n, n_block = cost.shape[0], search.row.size
+    for i in range(n):
+        start[i] = least_difference(cost[i], start[n:])[0]
+    hang_on_root(tree, masses[:n], masses[n:], start, margin)
+    while True:
+        code = run(cost, tree, search, n_block, tolerance, budget, max_pivots)
+        if code == MORE:
+            return MORE
+        is_short = artificial_flow(tree, n) > 0
+        if is_short:
+            # Forbidden arcs, or paths that are longer than any arc.
+            if margin > scale:
+                return MORE
+            margin *= growth
+        # Arcs that carry nothing need no margin; without it potentials are of the size
+        # of costs.
+        of_sources, of_sinks = (margin, margin) if is_short else (0.0, 2.0 * margin)
+        set_artificial_costs(tree, n, start, of_sources, of_sinks)
+        if is_short:
+            continue
+        rounding = _rounding(tree.potential)
+        if tolerance > 1e-6 * scale or not rounding < tolerance / 2:
+            return DONE
+        tolerance = rounding
+
+
+@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+def _rounding(potential: np.ndarray) -> float:
+    """Return what rounding may make of a reduced cost."""
+    largest = 0.0
+    for k in range(potential.size):
+        largest = max(largest, abs(potential[k]))
+    return 8 * 2.0**-52 * largest
+
+
+@njit(
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+    _nrt=False,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+def _coordinates(
+    cost: np.ndarray, first: int, scale: float, x: np.ndarray, y: np.ndarray
+) -> None:
+    """Write the costs to some columns as coordinates of the rows, and so of columns.
+
+    They are at most 1, so that squares neither over- nor underflow.
+    """
+    n, m = cost.shape
+    unit = math.ldexp(1.0, -math.frexp(scale)[1])
+    for k in range(x.shape[0]):
+        # Spread evenly, as multiples of the golden ratio are.
+        place = (first + k) * 0.6180339887498949
+        place -= math.floor(place)
+        row, column = int(place * n), int(place * m)
+        for i in range(n):
+            x[k, i] = cost[i, column] * unit
+        for j in range(m):
+            y[k, j] = cost[row, j] * unit
+
+
+class Scratch(NamedTuple):
+    """Arrays for coarse problems of no more than 2 ** depth groups, G."""
+
+    x: np.ndarray  # (2, d, n) float64
+    y: np.ndarray  # (2, d, m) float64
+    order: np.ndarray  # (n + m,) int64; on entry 0 … n - 1, 0 … m - 1
+    chosen: np.ndarray  # (2, 2 G) int64
+    floats: np.ndarray  # (4, 2 G + 1) float64, or (4, d) if d is more
+    matrix: np.ndarray  # (G, G) float64
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def coarse_start(
+    cost: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    total: float,
+    scale: float,
+    depth: int,
+    n_block: int,
+    budget: int,
+    room: Room,
+    scratch: Scratch,
+    g: np.ndarray,
+) -> bool:
+    """Write potentials g (m,) of coarser problems; False where atoms form no groups.
+
+    Masses are positive and sum to `total`, no arc is forbidden.
+    """
+    n = a.size
+    x, y = scratch.x[0], scratch.y[0]
+    test_x, test_y = scratch.x[1], scratch.y[1]
+    order_x, order_y = scratch.order[:n], scratch.order[n:]
+    _coordinates(cost, 0, scale, x, y)
+    _coordinates(cost, x.shape[0], scale, test_x, test_y)
+    kd_order(x, depth, order_x)
+    kd_order(y, depth, order_y)
+    if max(spread(test_x, order_x, depth), spread(test_y, order_y, depth)) > _SPREAD:
+        return False
+    masses, start = scratch.floats[0], scratch.floats[1]
+    f, potential = scratch.floats[2], scratch.floats[3]
+    level = depth
+    while (1 << level) > 2 * _COARSEST:
+        level -= 2
+    margin = 2.0 * scale
+    n_known = 0
+    while level <= depth:
+        size = 1 << level
+        rows, columns = scratch.chosen[0, :size], scratch.chosen[0, size : 2 * size]
+        of_rows, of_columns = masses[:size], masses[size : 2 * size]
+        central(x, a, order_x, level, potential, rows, of_rows)
+        central(y, b, order_y, level, potential, columns, of_columns)
+        whole = room.integers[1, : 2 * size]
+        quantise(of_rows, of_columns, total, whole)
+        start[: 2 * size] = 0.0
+        known = scratch.chosen[1, :n_known]
+        if n_known > 0:
+            part = start[size : 2 * size]
+            carry_over(cost, known, f[:n_known], columns, part)
+            margin = 0.1 * scale
+        coarse = scratch.matrix[:size, :size]
+        for k in range(size):
+            row = cost[rows[k]]
+            for q in range(size):
+                coarse[k, q] = row[columns[q]]
+        nodes = potential[: 2 * size + 1]
+        tree, search = search_in(room, 2 * size + 1, n_block, nodes)
+        # Finer than groups are apart it need not be.
+        tolerance = _LOOSE * scale / math.sqrt(size)
+        _search(
+            coarse,
+            whole,
+            start[: 2 * size],
+            scale,
+            tolerance,
+            margin,
+            8.0,
+            budget,
+            1 << 62,
+            tree,
+            search,
+        )
+        n_known = size
+        for k in range(size):
+            scratch.chosen[1, k], f[k] = rows[k], potential[k]
+        level += 2
+    g[:] = np.inf
+    for k in range(n_known):
+        row, f_k = cost[scratch.chosen[1, k]], f[k]
+        for j in range(g.size):
+            g[j] = smaller(row[j] - f_k, g[j])
+    return True
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def solve_small(
+    cost: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    total: float,
+    scale: float,
+    margin: float,
+    growth: float,
+    n_block: int,
+    budget: int,
+    max_pivots: int,
+    blur: float,
+    room: Room,
+    start: np.ndarray,
+    arcs: np.ndarray,
+    mass: np.ndarray,
+    potential: np.ndarray,
+) -> tuple[int, int, int, bool]:
+    """Solve a problem in one call: all that is needed where nothing goes wrong.
+
+    Masses are positive and sum to `total`. Of `start` (n + m,) the second part is g to
+    start from, the first scratch; artificial arcs cost `margin` more, and `growth` times
+    that where it was too small. `arcs` (2, n + m) receives rows and columns of the plan,
+    `mass` (n + m,) what they carry, `potential` (n + m + 1,) f, g and the root's. Returns
+    a code, the number of arcs, that of pivots, and whether the integer masses are exact.
+    The code is MORE, and nothing else counts, where a limit was met, artificial flow is
+    left, or rounding may hide more than `blur` of the value.
+    """
+    n, m = cost.shape
+    tree, search = search_in(room, n + m + 1, n_block, potential)
+    whole = room.integers[1, : n + m]
+    unit, is_exact = quantise(a, b, total, whole)
+    tolerance = 1e-13 * scale
+    code = _search(
+        cost,
+        whole,
+        start,
+        scale,
+        tolerance,
+        margin,
+        growth,
+        budget,
+        max_pivots,
+        tree,
+        search,
+    )
+    if code == MORE:
+        return MORE, 0, 0, False
+    value = units = 0.0
+    for node in range(1, n + m + 1):
+        value += tree.flow[node] * tree.cost[node]
+    for i in range(n):
+        units += whole[i]
+    if 0 < blur * abs(value) < _rounding(tree.potential) * units:
+        return MORE, 0, 0, False
+    n_arcs = read_plan(tree, n, arcs[0], arcs[1], whole)
+    for k in range(n_arcs):
+        mass[k] = whole[k] * unit
+    return DONE, n_arcs, search.n_pivots[0], is_exact

@@ -1,0 +1,310 @@
+"""Drives the network simplex from artificial arcs to the optimum, on a set of arcs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from otdist.geometry.matrix import Dense
+from otdist.geometry.protocol import Geometry
+from otdist.plans.integer_masses import IntegerMasses, fitted
+from otdist.plans.plans import Arcs
+from otdist.solvers.network_simplex import basis as tree
+from otdist.solvers.network_simplex.kernels import pivot_loop as simplex
+from otdist.solvers.network_simplex.kernels import small_problem as small
+from otdist.solvers.network_simplex.kernels import spanning_tree as kernel
+from otdist.typing import FloatArray
+
+# Work of one call of the kernel, in entries priced: about 50 ms, for Ctrl-C.
+BUDGET = 100_000_000
+# A larger tolerance than this one stops the search before the optimum.
+_EXACT = 1e-9
+# Rounding of a reduced cost, as a part of the largest potential.
+_ROUNDING = 8 * float(np.finfo(float).eps)
+# Atoms of the smaller side from which on coarser problems pay.
+_FEWEST = 150
+# Atoms of a group there, at least.
+_GROUP = 4
+# Columns that serve as coordinates of the rows of a small matrix.
+_N_LANDMARKS = 6
+# Part of the value that rounding may blur before the search is done once more.
+_BLUR = 1e-11
+
+
+class Limits(NamedTuple):
+    """When to stop, whom to tell, and how many threads to use."""
+
+    max_pivots: int
+    deadline: float
+    tol: float
+    report: Callable[[int, float], None] | None
+    n_jobs: int
+
+
+class ArcSet(Protocol):
+    """The arcs that the tree may use; `bound` is the best lower bound they proved."""
+
+    bound: float
+
+    def advance(
+        self, basis: kernel.Tree, search: simplex.Search, tolerance: float, limit: int
+    ) -> int:
+        """Pivot until no known arc violates (DONE), or for some 50 ms (MORE)."""
+        ...
+
+    def extend(self, basis: kernel.Tree, tolerance: float) -> bool:
+        """Price all arcs; return whether there is anything left to pivot on."""
+        ...
+
+
+class AllArcs:
+    """Every arc of a matrix, priced row by row: best for small problems."""
+
+    def __init__(self, cost: FloatArray) -> None:
+        self.cost = cost
+        self.bound = -np.inf
+        self.done_at = np.inf
+
+    def advance(
+        self, basis: kernel.Tree, search: simplex.Search, tolerance: float, limit: int
+    ) -> int:
+        """Pivot on all arcs."""
+        self.done_at = tolerance
+        code: int = simplex.run(
+            self.cost, basis, search, tree.BLOCK_ROWS, tolerance, BUDGET, limit
+        )
+        return code
+
+    def extend(self, basis: kernel.Tree, tolerance: float) -> bool:
+        """Return whether the last search was for a larger tolerance."""
+        return tolerance < self.done_at
+
+
+class Search(NamedTuple):
+    """A tree on its way to the optimum."""
+
+    arcs: ArcSet
+    basis: kernel.Tree
+    pivots: simplex.Search
+    masses: IntegerMasses
+    start: FloatArray  # (n + m,) potentials that the artificial arcs begin from
+    largest: float
+    scale: float  # of the costs that matter; of the first tolerance
+
+
+class Solution(NamedTuple):
+    """An optimal plan and potentials."""
+
+    plan: Arcs
+    f: FloatArray
+    g: FloatArray
+    n_pivots: int
+
+
+def solve_at_once(
+    geometry: Geometry,
+    a: FloatArray,
+    b: FloatArray,
+    mass: float,
+    max_pivots: int,
+    *,
+    needs_groups: bool,
+) -> Solution | None:
+    """Solve a small problem in one call.
+
+    None where that call met a limit, forbidden arcs or costs of too many decades, or
+    atoms that form no groups if those are needed: `optimise` knows what to do.
+    """
+    n, m = geometry.shape
+    cost, scale = geometry.dense(), geometry.largest or 1.0
+    has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
+    start, room = np.zeros(n + m), _room_for(n, m)
+    margin, growth = 2.0, 8.0
+    if min(n, m) >= _FEWEST:
+        if not has_forbidden and _coarse_start(
+            cost, a, b, mass, scale, room, start[n:]
+        ):
+            margin = 0.1
+        elif needs_groups:
+            return None
+        else:
+            margin, growth = 0.01, 4.0
+    margin *= scale
+    return solve_from(cost, a, b, mass, scale, start, margin, growth, max_pivots, room)
+
+
+def _read_only(array: FloatArray) -> FloatArray:
+    """Return an array as kernels are compiled for: others would compile them anew."""
+    if not array.flags.writeable:
+        return array
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+def _room_for(n: int, m: int) -> small.Room:
+    width = n + m + 1 + tree.BLOCK_ROWS
+    return small.Room(
+        np.empty((9, width), np.uint32),
+        np.empty((3, n + m + 3), np.int64),
+        np.empty((2, width)),
+    )
+
+
+def solve_from(
+    cost: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    mass: float,
+    scale: float,
+    start: FloatArray,
+    margin: float,
+    growth: float,
+    max_pivots: int,
+    room: small.Room | None = None,
+) -> Solution | None:
+    """Solve in one call, from potentials g at the end of `start` (n + m,).
+
+    Artificial arcs cost `margin` more, and `growth` times that where it was too small.
+    None as for `solve_at_once`.
+    """
+    n, m = cost.shape
+    arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
+    potential = np.empty(n + m + 1)
+    code, n_arcs, n_pivots, is_exact = small.solve_small(
+        _read_only(cost),
+        _read_only(a),
+        _read_only(b),
+        mass,
+        scale,
+        margin,
+        growth,
+        tree.BLOCK_ROWS,
+        BUDGET,
+        max_pivots,
+        _BLUR,
+        _room_for(n, m) if room is None else room,
+        start,
+        arcs,
+        carried,
+        potential,
+    )
+    if code != simplex.DONE:
+        return None
+    plan = Arcs(arcs[0, :n_arcs], arcs[1, :n_arcs], carried[:n_arcs])
+    if not is_exact:
+        plan = fitted(plan, a, b)
+    return Solution(plan, potential[:n], potential[n : n + m], n_pivots)
+
+
+def _coarse_start(
+    cost: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    mass: float,
+    scale: float,
+    room: small.Room,
+    g: FloatArray,
+) -> bool:
+    """Write potentials of coarser problems; False where there are none."""
+    n, m = cost.shape
+    depth = int(np.log2(min(n, m) / _GROUP))
+    most = 1 << depth
+    scratch = small.Scratch(
+        x=np.empty((2, _N_LANDMARKS, n)),
+        y=np.empty((2, _N_LANDMARKS, m)),
+        order=np.concatenate([np.arange(n), np.arange(m)]),
+        chosen=np.empty((2, 2 * most), np.int64),
+        floats=np.empty((4, max(2 * most + 1, _N_LANDMARKS))),
+        matrix=np.empty((most, most)),
+    )
+    has_groups: bool = small.coarse_start(
+        cost, a, b, mass, scale, depth, tree.BLOCK_ROWS, BUDGET, room, scratch, g
+    )
+    return has_groups
+
+
+def search_all(geometry: Geometry, masses: IntegerMasses, g: FloatArray) -> Search:
+    """Begin on all arcs of the cost matrix."""
+    f = geometry.row_minimum(g)
+    arcs = AllArcs(geometry.dense())
+    return begin(arcs, geometry, masses, np.concatenate([f, g]))
+
+
+def begin(
+    arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatArray
+) -> Search:
+    """Return a search that has not begun, from potentials f and g in one array."""
+    n, m = geometry.shape
+    basis, pivots = tree.allocate(n, m)
+    largest = geometry.largest or 1.0
+    return Search(arcs, basis, pivots, masses, start, largest, largest)
+
+
+def hides_digits(search: Search) -> bool:
+    """Whether the potentials are so large that their rounding blurs the value."""
+    size = float(np.abs(search.basis.potential).max())
+    value = tree.value_of(search.basis, search.masses)
+    mass = float(search.masses.a.sum()) * search.masses.unit
+    return 0 < _BLUR * abs(value) < _ROUNDING * size * mass
+
+
+def optimise(
+    search: Search,
+    margin: float,
+    limits: Limits,
+    *,
+    negligible: int = 0,
+) -> bool:
+    """Pivot from artificial arcs to the optimum; False if a limit came first.
+
+    Artificial arcs cost a margin more than the potentials of the start. When no arc
+    is violated and artificial flow is left, the margin was too small, or forbidden
+    arcs leave mass without a way: it is raised until it exceeds the cost of any path.
+
+    The entering tolerance starts at the scale of the costs. When no arc is left it is
+    lowered to the rounding of the potentials, which may be far smaller than the
+    largest cost, and the search goes on.
+    """
+    arcs, basis, pivots, masses, start, largest, scale = search
+    n, m = len(masses.a), len(masses.b)
+    kernel.hang_on_root(basis, masses.a, masses.b, start, margin)
+    tolerance = 1e-13 * scale
+    while True:
+        code = arcs.advance(basis, pivots, tolerance, limits.max_pivots)
+        n_pivots = int(pivots.n_pivots[0])
+        if limits.report is not None:
+            limits.report(n_pivots, _relative_gap(search))
+        has_artificial = tree.artificial_flow(basis, n) > negligible
+        # Where artificial arcs carry nothing, the margin changes no difference of
+        # potentials; without it they are of the size of the costs in the tree.
+        levels = (margin, margin) if has_artificial else (0.0, 2 * margin)
+        kernel.set_artificial_costs(basis, n, start, *levels)
+        if code == simplex.MORE:
+            if n_pivots >= limits.max_pivots or time.monotonic() > limits.deadline:
+                return False
+            continue
+        if not has_artificial:
+            rounding = _ROUNDING * float(np.abs(basis.potential).max())
+            if rounding <= tolerance / 2:
+                tolerance = rounding
+        if arcs.extend(basis, tolerance):
+            if limits.tol > _EXACT and _relative_gap(search) <= limits.tol:
+                return True
+            continue
+        if not has_artificial or margin > 4 * (n + m) * largest:
+            return True
+        margin *= 8
+        kernel.set_artificial_costs(basis, n, start, margin, margin)
+
+
+def _relative_gap(search: Search) -> float:
+    """Return how far the tree is from the bound; with artificial flow, inf."""
+    n = len(search.masses.a)
+    if tree.artificial_flow(search.basis, n) > 0:
+        return np.inf
+    value = tree.value_of(search.basis, search.masses)
+    return (value - search.arcs.bound) / max(abs(value), np.finfo(float).tiny)

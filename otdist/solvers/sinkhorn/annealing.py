@@ -1,0 +1,323 @@
+"""Lower epsilon to its target, and solve there.
+
+Each weight begins from potentials extrapolated from the two before. A pass over all
+pairs is a Sinkhorn iteration; it also keeps the larger entries of the plan, on which
+Newton's method solves what is left (`balance`). Where the plan is too large to be kept,
+and where both sides are the same measure, the iteration goes on alone: accelerated by
+Anderson's method, or averaged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.compiled.costs import MATRIX
+from otdist.problem.problem import Problem
+from otdist.solvers.sinkhorn.acceleration import Anderson
+from otdist.solvers.sinkhorn.newton import Balance
+from otdist.solvers.sinkhorn.sweeps import Blocks, Pairs
+from otdist.typing import FloatArray
+
+# Each weight is this many times smaller than the one before, or less where that turns
+# out to be too much, but no less than this.
+_RATIO = 2.5
+_LEAST_RATIO = 1.1
+# The first weight is this part of the largest cost: the plan is almost a product there.
+_FIRST = 0.25
+# Marginal error, as a part of the mass, that Newton's method leaves at weights before
+# the target; and the one above which a weight is too small to begin with.
+_LOOSE = 0.001
+_TOO_FAR = 0.5
+# Of the error wanted at the target, what Newton's method leaves for the rest.
+_SHARE = 0.1
+# A coarse plan whose rows reach fewer columns is shaped by its grouping.
+_SHARP = 8.0
+# Entries of the plan are kept from this part of their row's mass on. Weak links between
+# parts of a nearly disconnected plan are what Newton's method is for.
+_LEVEL = 1e-10
+# The same for a coarse plan, which need not be exact, to save memory.
+_COARSE_LEVEL = 1e-5
+_NEWTON_STEPS = 40
+# A weight is too small if the error is not halved in so many passes; for the last that
+# can be tried, in so many.
+_PATIENCE, _LAST_PATIENCE = 4, 100
+# An iteration that leaves this part of the error, or less, needs no other method.
+_FAST = 0.25
+# Iterations alone at each weight before the target.
+_ITERATIONS_PER_WEIGHT = 5
+# Relative error of an entry in single precision, of a matrix; and of points, of which
+# the exponents are single as well, times the largest exponent.
+_SINGLE = 1e-7
+# Masses below this part of the total would underflow.
+_LEAST_SINGLE = 1e-24
+# Weights above this many times the largest cost would overflow.
+_LARGEST_SINGLE = 1e20
+# The largest such error at which an entry is good enough to anneal by.
+_ROUGH = 1e-2
+# Columns with less than this part of their mass are out of reach.
+_LOST = 1e-30
+
+
+class Limits(NamedTuple):
+    """What stops the annealing."""
+
+    tol: float  # marginal error, as a part of the mass
+    max_iter: int
+    deadline: float
+    report: Callable[[int, float], None] | None
+
+
+class State(NamedTuple):
+    """Where the annealing stands; rows of the plan are exact.
+
+    Potentials hold no masses: the plan is ``a bᵀ exp((f + g - c) / epsilon)``.
+    """
+
+    f: FloatArray
+    g: FloatArray
+    epsilon: float
+    columns: FloatArray  # column sums of the plan
+    error: float  # |columns - b|_1
+    finished: bool
+
+
+class Anneal:
+    """An entropic problem on its way to the target."""
+
+    def __init__(self, problem: Problem, limits: Limits, n_jobs: int = 1) -> None:
+        self.geometry, self.a, self.b = problem.geometry, problem.a, problem.b
+        self.mass = problem.mass
+        self.log_a, self.log_b = np.log(self.a), np.log(self.b)
+        self.largest = problem.geometry.largest
+        self.is_symmetric = problem.is_symmetric
+        self.limits, self.n_jobs, self.n_iter = limits, n_jobs, 0
+        self.patience, self.is_coarse = _PATIENCE, False
+        self.is_fast = False  # the iteration alone
+        self.reach = np.inf  # columns that a row of the plan reaches, in the mean
+        self.pairs = Pairs(problem.geometry, self.a, self.b, n_jobs)
+        self.uses_newton = self.pairs.keeps_blocks and not self.is_symmetric
+        self.fits_single = min(self.a.min(), self.b.min()) >= _LEAST_SINGLE * self.mass
+
+    def first(self, target: float) -> tuple[FloatArray, FloatArray, float]:
+        """Return what to begin from without potentials: such, and a weight.
+
+        Where rows are much alike the target will do at once, and Sinkhorn's iteration
+        alone may be all it takes.
+        """
+        first, f, g = self._highest(target), np.zeros(len(self.a)), 0 * self.b
+        if first > target and not self.is_out:
+            state, _ = self._pass(f, g, target, rough=True)
+            if state.error <= _TOO_FAR * self.mass:
+                second, _ = self._pass(f, self._sinkhorn(state), target, rough=True)
+                self.is_fast = second.error <= _FAST * state.error
+                return second.f, self._sinkhorn(second), target
+        return f, g, first
+
+    def least(self, g: FloatArray, target: float) -> tuple[FloatArray, float]:
+        """Return the least weight, from the target on, that can begin from g; and f."""
+        epsilon, f = target, np.zeros(len(self.a))
+        first = self._highest(target)
+        while epsilon < first and not self.is_out:
+            state, _ = self._pass(f, g, epsilon, rough=True)
+            f = state.f
+            if state.error <= _TOO_FAR * self.mass:
+                break
+            epsilon *= _RATIO
+        return f, min(epsilon, first)
+
+    def _highest(self, target: float) -> float:
+        """Return the weight above which there is nothing to gain."""
+        return max(target, _FIRST * self.largest)
+
+    def run(
+        self,
+        f: FloatArray,
+        g: FloatArray,
+        epsilon: float,
+        target: float,
+        *,
+        until_sharp: bool = False,
+    ) -> State:
+        """Lower epsilon to the target and solve there to the tolerance.
+
+        Or only loosely, and only until rows of the plan reach few columns. Where the
+        next weight turns out to be too far, it is taken nearer.
+        """
+        before, state, ratio = None, None, _RATIO
+        highest = self._highest(target)
+        self.is_coarse = until_sharp
+        while not self.is_out:
+            is_last = epsilon == target and not until_sharp
+            # Once weights come no nearer, there is nothing left but patience.
+            self.patience = _PATIENCE if ratio >= _LEAST_RATIO else _LAST_PATIENCE
+            found = self.at(f, g, epsilon, is_last=is_last)
+            if not found.finished and state is None and epsilon < highest:
+                # Too small to begin with, after all.
+                epsilon = min(highest, _RATIO * epsilon)
+                continue
+            if found.finished or state is None or ratio < _LEAST_RATIO:
+                before, state = state, found
+                is_sharp = until_sharp and self.reach < _SHARP
+                if epsilon == target or is_sharp:
+                    return state
+                ratio = min(_RATIO, ratio**2)
+            else:
+                ratio = ratio**0.5
+            epsilon = max(target, state.epsilon / ratio)
+            f, g = _extrapolated(before, state, epsilon)
+        state = State(f, g, epsilon, self.b, np.inf, False)
+        return self._stop(state, -np.inf, True)
+
+    @property
+    def is_out(self) -> bool:
+        """Whether a limit on iterations or time is met."""
+        limits = self.limits
+        return self.n_iter >= limits.max_iter or time.monotonic() > limits.deadline
+
+    def at(
+        self, f: FloatArray, g: FloatArray, epsilon: float, *, is_last: bool = False
+    ) -> State:
+        """Solve at one weight: loosely, or to the tolerance if it is the last."""
+        if self.uses_newton and not self.is_fast:
+            return self._by_newton(f, g, epsilon, is_last)
+        return self._by_iteration(f, g, epsilon, is_last)
+
+    def _by_newton(
+        self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool
+    ) -> State:
+        """Alternate passes over all pairs and Newton's method on what they keep."""
+        wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
+        rough = keep = True
+        errors: list[float] = []
+        while True:
+            state, blocks = self._pass(f, g, epsilon, rough=rough, keep=keep)
+            if self.is_out or (state.error <= wanted and not (is_last and rough)):
+                return self._stop(state, wanted, rough and is_last)
+            f, g = state.f, state.g
+            if blocks is not None and self.is_coarse:
+                self.reach = blocks.reach()
+            if state.error <= wanted:
+                rough = keep = False
+            elif blocks is not None and not self._is_lost(state).any():
+                inner = Balance(blocks, self.a, self.b, self.n_jobs)
+                least = self._noise(epsilon) * self.mass if rough else 0.0
+                part = max(_SHARE * wanted, least) if is_last else wanted
+                log_u, log_v, error = inner.solve(part, _NEWTON_STEPS)
+                f, g = f + epsilon * log_u, g + epsilon * log_v
+                if not is_last and error <= wanted:
+                    return state._replace(f=f, g=g, finished=True)
+                errors.append(state.error)
+                n_tries = self.patience
+                if len(errors) > n_tries and errors[-1] > 0.5 * errors[-1 - n_tries]:
+                    return state
+                keep, rough = error > wanted, rough and error > part
+            elif keep and blocks is None:
+                return self._by_iteration(f, g, epsilon, is_last)
+            else:
+                g, keep = self._sinkhorn(state), True
+
+    def _by_iteration(
+        self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool
+    ) -> State:
+        """Repeat Sinkhorn's iteration, accelerated; averaged if symmetric."""
+        wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
+        rough = self._noise(epsilon) <= self.limits.tol
+        anderson = Anderson(np.sqrt(self.b)) if is_last else None
+        n_left, before = np.inf if is_last else _ITERATIONS_PER_WEIGHT, np.inf
+        while True:
+            state, _ = self._pass(f, g, epsilon, rough=rough)
+            f, n_left = state.f, n_left - 1
+            is_good = state.error <= wanted
+            if self.is_fast and not is_good and state.error > _FAST * before:
+                self.is_fast = False
+                return self.at(f, self._sinkhorn(state), epsilon, is_last=is_last)
+            before = state.error
+            if self.is_out or n_left <= 0 or (is_good and not rough):
+                return self._stop(state, wanted, is_last and rough)
+            if is_good:
+                rough = False  # once more in full precision
+            elif self.is_symmetric:
+                # Both potentials are equal at the optimum: meeting halfway converges
+                # much faster than taking turns (Feydy et al., 2019).
+                g = 0.5 * (g + f)
+            else:
+                g = self._sinkhorn(state)
+                if anderson is not None:
+                    g = anderson.next(state.g, g, state.error)
+
+    def _pass(
+        self,
+        f: FloatArray,
+        g: FloatArray,
+        epsilon: float,
+        *,
+        rough: bool,
+        keep: bool = False,
+    ) -> tuple[State, Blocks | None]:
+        """Move f to the soft c-transform of g and see what columns that leaves."""
+        with_a, with_b = epsilon * self.log_a, epsilon * self.log_b
+        level = _COARSE_LEVEL if self.is_coarse else _LEVEL
+        found = self.pairs.sweep(
+            f + with_a,
+            g + with_b,
+            epsilon,
+            single=rough and self._noise(epsilon) <= _ROUGH,
+            level=level if keep else None,
+        )
+        self.n_iter += 1
+        if self.limits.report is not None:
+            self.limits.report(self.n_iter, np.inf)
+        error = float(np.abs(found.columns - self.b).sum())
+        state = State(found.f - with_a, g, epsilon, found.columns, error, False)
+        return state, found.blocks
+
+    def _stop(self, state: State, wanted: float, is_rough: bool) -> State:
+        """Return the state, with exact rows in full precision."""
+        if is_rough:
+            state, _ = self._pass(state.f, state.g, state.epsilon, rough=False)
+            self.n_iter -= 1
+        return state._replace(finished=state.error <= wanted)
+
+    def _noise(self, epsilon: float) -> float:
+        """Return the relative error of entries in single precision."""
+        if not self.fits_single or epsilon > _LARGEST_SINGLE * self.largest:
+            return np.inf
+        if self.pairs.costs.kind == MATRIX:
+            return _SINGLE
+        return _SINGLE * (1 + self.largest / epsilon)
+
+    def _is_lost(self, state: State) -> NDArray[np.bool_]:
+        """Return which columns no row reaches at this epsilon: their sums underflow."""
+        lost: NDArray[np.bool_] = state.columns < _LOST * self.b
+        return lost
+
+    def _sinkhorn(self, state: State) -> FloatArray:
+        """Scale the columns to their masses.
+
+        The potential of a lost column is taken from the hard c-transform, which the
+        next pass refines.
+        """
+        with np.errstate(divide="ignore"):
+            change = self.log_b - np.log(state.columns)
+        g = state.g + state.epsilon * change
+        lost = self._is_lost(state)
+        if lost.any():
+            g[lost] = self.geometry.column_minimum(state.f)[lost]
+        return g
+
+
+def _extrapolated(
+    before: State | None, state: State, epsilon: float
+) -> tuple[FloatArray, FloatArray]:
+    """Follow the line through the potentials at two weights to the next."""
+    if before is None:
+        return state.f, state.g
+    part = (epsilon - state.epsilon) / (state.epsilon - before.epsilon)
+    f = state.f + part * (state.f - before.f)
+    g = state.g + part * (state.g - before.g)
+    return f, g

@@ -1,0 +1,108 @@
+"""Potentials to begin from, found on coarser problems.
+
+A coarse atom stands for a group (`solvers.coarsen`). A coarse problem is worth solving
+down to the weight at which a row of its plan reaches only a few atoms: below, it is the
+grouping that shapes the plan. From there the next finer problem goes on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from otdist.geometry.line import Line
+from otdist.geometry.matrix import Dense
+from otdist.geometry.points import Points
+from otdist.geometry.protocol import Geometry
+from otdist.problem.problem import Problem
+from otdist.solvers.coarsen import hierarchy, kd_ordered, transposed
+from otdist.solvers.sinkhorn.annealing import Anneal, Limits
+from otdist.solvers.sinkhorn.sweeps import Pairs
+from otdist.typing import FloatArray, IntArray
+
+# Pairs of atoms from which on coarser problems are worth their time.
+_COARSE_FROM = 1 << 20
+# Atoms of the coarsest problem at least, and pairs of the finest at most.
+_FEWEST = 200
+_MOST_PAIRS = 1 << 26
+
+
+class Start(NamedTuple):
+    """Where the annealing begins."""
+
+    g: FloatArray
+    epsilon: float
+
+
+def in_order(problem: Problem) -> tuple[IntArray, IntArray] | None:
+    """Return an order in which neighbours lie together, if points are not few.
+
+    The larger entries of the plan then lie in blocks.
+    """
+    n, m = problem.shape
+    geometry = problem.geometry
+    if n * m < _COARSE_FROM or not isinstance(geometry, Points | Line):
+        return None
+    if isinstance(geometry, Line):
+        return geometry.by_x, geometry.by_y
+    return kd_ordered(geometry.x), kd_ordered(geometry.y)
+
+
+def begin(problem: Problem, target: float, limits: Limits, n_jobs: int) -> Start | None:
+    """Return potentials of coarser problems and a weight to begin from, if any."""
+    n, m = problem.shape
+    if n * m < _COARSE_FROM or problem.is_symmetric:
+        return None
+    problem = problem.on(_as_points(problem.geometry))
+    geometry, start = problem.geometry, None
+    before = None
+    for level in hierarchy(geometry, problem.a, problem.b):
+        n_pairs = len(level.rows) * len(level.columns)
+        if len(level.rows) < _FEWEST or n_pairs > _MOST_PAIRS:
+            continue
+        part = problem.restrict(level.rows, level.columns, level.a, level.b)
+        anneal = Anneal(part, limits, n_jobs)
+        if before is None:
+            f, g, epsilon = anneal.first(target)
+        else:
+            f, epsilon = np.zeros(len(level.a)), before[2]
+            g = _carried(problem, *before, level.columns, n_jobs)
+        state = anneal.run(f, g, epsilon, target, until_sharp=True)
+        before = (level.rows, state.f + state.epsilon * np.log(level.a), state.epsilon)
+    if before is None:
+        return None
+    start = _carried(problem, *before, np.arange(m), n_jobs)
+    return Start(start, before[2])
+
+
+def _carried(
+    problem: Problem,
+    rows: IntArray,
+    f: FloatArray,
+    epsilon: float,
+    columns: IntArray,
+    n_jobs: int,
+) -> FloatArray:
+    """Return the soft c-transform of the potentials of some rows, for some columns."""
+    part = _turned(problem.geometry.restrict(rows, columns))
+    pairs = Pairs(part, np.ones(len(columns)), n_jobs=n_jobs)
+    return pairs.sweep(np.zeros(len(columns)), f, epsilon).f
+
+
+def _turned(geometry: Geometry) -> Geometry:
+    """Return the geometry with sources and sinks exchanged, a matrix row by row."""
+    turned = transposed(geometry)
+    if not isinstance(turned, Dense):
+        return turned
+    matrix = np.ascontiguousarray(turned.cost)
+    matrix.flags.writeable = False
+    return Dense(matrix, turned.largest)
+
+
+def _as_points(geometry: Geometry) -> Geometry:
+    """Return points of one coordinate for a line."""
+    if not isinstance(geometry, Line):
+        return geometry
+    x, y = geometry.x[:, None], geometry.y[:, None]
+    return Points(x, y, "cityblock", geometry.p, geometry.largest)

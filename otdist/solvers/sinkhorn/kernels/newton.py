@@ -1,0 +1,65 @@
+"""The plan as blocks of its larger entries, and what Newton's method needs of it.
+
+Row i of Q, which is the plan over the row's mass, is ``values[start[i]:start[i + 1]]``,
+blocks of `WIDTH` entries that stand at the places `place` of the row. With factors v on
+the columns and the rows scaled to their masses, the columns sum to ``v * y`` with y from
+`scaled_columns`. Vectors over columns are padded to whole blocks.
+"""
+
+import numpy as np
+from numba import njit
+
+from otdist.compiled.exp2 import WIDTH, block_add, block_dot
+from otdist.solvers.sinkhorn.kernels.sweep import Pool
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def scaled_columns(
+    pool: Pool,
+    first: int,
+    v: np.ndarray,
+    mass: np.ndarray,
+    rest: np.ndarray,
+    sums: np.ndarray,
+    y: np.ndarray,
+) -> None:
+    """Write the row sums of ``Q v`` and add ``Qᵀ (mass / sums)`` to y."""
+    for i in range(mass.size):
+        begin, end = pool.start[first + i], pool.start[first + i + 1]
+        found = rest[i] + block_dot(pool.place, pool.values, begin, end, v)
+        sums[i] = found
+        block_add(pool.place, pool.values, begin, end, mass[i] / found, y)
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def there_and_back(
+    pool: Pool, first: int, x: np.ndarray, weight: np.ndarray, y: np.ndarray
+) -> None:
+    """Add ``Qᵀ (weight * (Q x))`` to y."""
+    for i in range(weight.size):
+        begin, end = pool.start[first + i], pool.start[first + i + 1]
+        found = block_dot(pool.place, pool.values, begin, end, x)
+        block_add(pool.place, pool.values, begin, end, weight[i] * found, y)
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"contract"})
+def diagonal(
+    pool: Pool,
+    first: int,
+    v: np.ndarray,
+    weight: np.ndarray,
+    sums: np.ndarray,
+    y: np.ndarray,
+) -> None:
+    """Add ``sum_i weight[i] q[i, j] (sums[i] - q[i, j])`` to y, with ``q = Q v``.
+
+    What a row sends elsewhere is summed as it is: as the difference of two masses it
+    would be lost where a column has one row almost to itself.
+    """
+    for i in range(weight.size):
+        for k in range(pool.start[first + i], pool.start[first + i + 1]):
+            place = WIDTH * pool.place[k]
+            entries = pool.values[k]
+            for j in range(WIDTH):
+                entry = v[place + j] * entries[j]
+                y[place + j] += weight[i] * entry * (sums[i] - entry)

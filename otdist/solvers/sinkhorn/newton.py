@@ -1,0 +1,157 @@
+"""Bring the columns of a plan to their masses by Newton's method, rows kept exact.
+
+On the larger entries of the plan only, which is where a Newton system has its digits:
+a linear system in one unknown per column, by conjugate gradients. The dual objective,
+which is concave, guards every step (Brauer et al., 2017; Tang et al., *Sinkhorn-Newton-
+Sparse*, 2024). Moving g by ``ε log v`` multiplies column j of the plan by v[j].
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from otdist.compiled.exp2 import WIDTH
+from otdist.solvers.sinkhorn.kernels.newton import (
+    diagonal,
+    scaled_columns,
+    there_and_back,
+)
+from otdist.solvers.sinkhorn.sweeps import Blocks, read_only
+from otdist.typing import FloatArray
+
+# No column is scaled by more than exp of this in one step.
+_LONGEST_STEP = 4.0
+# Of the error, what entries left out of the blocks may grow to while columns are scaled.
+_GROWN = 0.1
+# Steps are shortened by this until the objective rises by a part of what it should.
+_SHORTENING = 0.3
+_SHORTEST_STEP = 1e-3
+_SUFFICIENT = 1e-2
+# A linear system is solved to this part of its first residual; to less of it, down to
+# the least, while steps do not halve the error.
+_FORCING = 0.1
+_LEAST_FORCING = 1e-7
+_CG_STEPS = 1000
+
+
+class _Scaled(NamedTuple):
+    """A plan scaled by columns, then by rows to their masses."""
+
+    log_v: FloatArray  # (m,)
+    v: FloatArray  # (m,), padded to whole blocks
+    sums: FloatArray  # (n,) row sums before the rows are scaled
+    columns: FloatArray  # (m,) after
+    error: float  # |columns - b|_1
+    objective: float  # of the dual, in units of epsilon
+
+
+class Balance:
+    """The blocks of a plan, its masses, and Newton's method on them."""
+
+    def __init__(
+        self, blocks: Blocks, a: FloatArray, b: FloatArray, n_jobs: int = 1
+    ) -> None:
+        self.blocks, self.a, self.b, self.n_jobs = blocks, read_only(a), b, n_jobs
+        # Links weaker than this part of a row are in no block. Without any, parts of the
+        # plan may be disconnected, and the system singular.
+        self.level, self.mass = blocks.level, float(a.sum())
+        self.forcing = _FORCING
+        self.n_places = -(-len(b) // WIDTH) * WIDTH
+
+    def solve(self, tol: float, max_steps: int) -> tuple[FloatArray, FloatArray, float]:
+        """Return log u and log v that leave an error of at most tol, and the error.
+
+        It is larger where columns had to be scaled so much that entries left out of the
+        blocks begin to count.
+        """
+        state = self._scaled(np.zeros(len(self.b)))
+        for _ in range(max_steps):
+            if state.error <= tol:
+                break
+            before, state = state, self._step(state)
+            slow = state.error > 0.5 * before.error
+            self.forcing = max(0.1 * self.forcing, _LEAST_FORCING) if slow else _FORCING
+            if state.error >= before.error and state.objective <= before.objective:
+                break  # at the rounding of the entries
+            grown = self.level * np.exp(np.abs(state.log_v).max())
+            if grown * self.mass > _GROWN * state.error:
+                break
+        return -np.log(state.sums), state.log_v, state.error
+
+    def _step(self, state: _Scaled) -> _Scaled:
+        """Take a Newton step as long as the objective allows, else Sinkhorn's."""
+        direction = self._direction(state, self.b - state.columns)
+        direction -= np.median(direction)
+        np.clip(direction, -_LONGEST_STEP, _LONGEST_STEP, out=direction)
+        slope = float((self.b - state.columns) @ direction)
+        length = 1.0
+        while length > _SHORTEST_STEP:
+            new = self._scaled(state.log_v + length * direction)
+            rise = new.objective - state.objective
+            # Near the optimum the objective has no digits left, but the error has.
+            if new.error < 0.5 * state.error or rise > _SUFFICIENT * length * slope:
+                return new
+            length *= _SHORTENING
+        least = np.finfo(float).tiny
+        sinkhorn = np.log(self.b) - np.log(np.maximum(state.columns, least))
+        np.clip(sinkhorn, -_LONGEST_STEP, _LONGEST_STEP, out=sinkhorn)
+        return self._scaled(state.log_v + sinkhorn)
+
+    def _scaled(self, log_v: FloatArray) -> _Scaled:
+        m = len(self.b)
+        v, y, sums = (
+            np.zeros(self.n_places),
+            np.zeros(self.n_places),
+            np.empty_like(self.a),
+        )
+        np.exp(log_v, out=v[:m])
+        for rows, pool in self.blocks.parts:
+            mass, rest = self.a[rows], self.blocks.rest_rows[rows]
+            scaled_columns(pool, rows.start, v, mass, rest, sums[rows], y)
+        left = self.blocks.rest_columns * v[:m]
+        columns = self.blocks.accuracy * (v[:m] * y[:m] + left)
+        objective = float(self.b @ log_v - self.a @ np.log(sums) - left.sum())
+        error = float(np.abs(columns - self.b).sum())
+        return _Scaled(log_v, v, sums, columns, error, objective)
+
+    def _direction(self, state: _Scaled, residual: FloatArray) -> FloatArray:
+        """Solve ``(diag(columns) - Pᵀ diag(1/a) P) x = residual`` by CG, of the scaled plan.
+
+        The matrix is singular for constants only. Its own diagonal preconditions it:
+        columns that have a row almost to themselves differ by orders from the others.
+        """
+        # As the blocks add up, or the matrix would not be positive.
+        m, columns = len(self.b), state.columns / self.blocks.accuracy
+        weight = self.a / state.sums**2
+        diag = np.zeros(self.n_places)
+        for rows, pool in self.blocks.parts:
+            diagonal(pool, rows.start, state.v, weight[rows], state.sums[rows], diag)
+        diag = diag[:m] + self.blocks.rest_columns * state.v[:m]
+        whole = columns * (1 + self.level)
+        diag += self.level * columns + np.finfo(float).tiny
+        residual = residual - columns * (residual.sum() / columns.sum())
+        x = np.zeros(m)
+        z = residual / diag
+        p, size = z.copy(), float(residual @ z)
+        wanted = self.forcing**2 * size
+        scaled = np.zeros(self.n_places)
+        for _ in range(_CG_STEPS):
+            if not size > wanted:
+                break
+            np.multiply(p, state.v[:m], out=scaled[:m])
+            back = np.zeros(self.n_places)
+            for rows, pool in self.blocks.parts:
+                there_and_back(pool, rows.start, scaled, weight[rows], back)
+            q = whole * p - state.v[:m] * back[:m]
+            curvature = float(p @ q)
+            if not curvature > 0:
+                break
+            length = size / curvature
+            x += length * p
+            residual = residual - length * q
+            z = residual / diag
+            size, before = float(residual @ z), size
+            p = z + size / before * p
+        return x

@@ -1,0 +1,149 @@
+"""Entropic transport by Sinkhorn's iteration in the log domain.
+
+Minimises ``<P, c> + epsilon KL(P | a bᵀ / mass)`` over couplings P. One pass over
+the costs, in blocks of rows, does a whole iteration with one exp per entry: the
+exps that update f are summed again to update g. The weight epsilon is annealed
+from the scale of the costs down to its target (Schmitzer, 2019), and the plan
+is rounded to exact marginals (Altschuler, Weed, Rigollet, 2017).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from otdist.geometry.compiled_costs import costs_of, rows_of
+from otdist.geometry.grid_separable import Grid
+from otdist.geometry.matrix import Dense
+from otdist.plans.integer_masses import shrink
+from otdist.plans.plans import EntropicPlan
+from otdist.problem.problem import Problem
+from otdist.problem.result import Candidate
+from otdist.runtime.blocks import N_PARTS, share_rows
+from otdist.solvers.registry import Options, start_from
+from otdist.solvers.sinkhorn import part_of_mean
+from otdist.solvers.sinkhorn.annealing import Anneal, Limits, State
+from otdist.solvers.sinkhorn.coarsen import Start, begin, in_order
+from otdist.solvers.sinkhorn.grid import run_on_grid
+from otdist.typing import FloatArray
+
+# Marginal error, as a part of the mass, at which a plan counts as a coupling.
+_COUPLING = 5e-14
+# Pairs up to which one more pass is made to round the plan.
+_FEW_PAIRS = 1 << 22
+
+
+def run(problem: Problem, options: Options) -> Candidate:
+    """Iterate until the marginal error is at most ``tol * mass``."""
+    if isinstance(problem.geometry, Grid):
+        return run_on_grid(problem, options)
+    order = in_order(problem)
+    if order is None:
+        return _run(problem, options)
+    rows, columns = order
+    if options.warm_start is not None:
+        f, g = options.warm_start
+        options = options._replace(warm_start=(f[rows], g[columns]))
+    found = _run(problem.restrict(rows, columns), options)
+    f, g = np.empty(len(rows)), np.empty(len(columns))
+    f[rows], g[columns] = found.f, found.g
+    assert isinstance(found.plan, EntropicPlan)
+    plan = found.plan.put_back(problem.geometry, rows, columns)
+    return found._replace(plan=plan, f=f, g=g)
+
+
+def _run(problem: Problem, options: Options) -> Candidate:
+    geometry, a, b = problem.geometry, problem.a, problem.b
+    has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
+    # Spreading what is missing would use forbidden arcs: iterate until nothing is.
+    tol = min(options.tol, _COUPLING) if has_forbidden else options.tol
+    target = options.epsilon or default_epsilon(problem, options)
+    limits = Limits(tol, options.max_iter, options.deadline, options.report)
+    anneal = Anneal(problem, limits, options.n_jobs)
+    if options.warm_start is not None:
+        g = options.warm_start[1]
+        if np.ptp(g) > 2 * geometry.largest:
+            g = start_from(geometry, options.warm_start)
+        start: Start | None = Start(g, target)
+    else:
+        start = begin(problem, target, limits, options.n_jobs)
+    if start is None:
+        f, g, epsilon = anneal.first(target)
+    else:
+        f, epsilon = anneal.least(start.g, start.epsilon)
+        g = start.g
+    state = anneal.run(f, g, epsilon, target)
+    plan = _rounded(problem, state, has_forbidden, options.n_jobs)
+    f, g = state.f + state.epsilon * np.log(problem.mass), state.g
+    # Row sums are exact, so the dual objective has no further term.
+    value = float(a @ f + b @ g) if state.epsilon == target else float("nan")
+    return Candidate(
+        plan=plan,
+        f=f,
+        g=g,
+        n_iter=anneal.n_iter,
+        finished=state.finished,
+        regularized_value=value,
+    )
+
+
+def default_epsilon(problem: Problem, options: Options) -> float:
+    """Return a part of the mean absolute cost under the product measure: 1 %, or less."""
+    geometry, a, b = problem.geometry, problem.a, problem.b
+    n, m = geometry.shape
+    costs, totals = costs_of(geometry), np.zeros(N_PARTS)
+
+    def add(part: int, start: int, stop: int) -> None:
+        block = rows_of(costs, start, stop)
+        block = np.where(np.isinf(block), 0.0, np.abs(block))
+        totals[part] += float(a[start:stop] @ (block @ b))
+
+    share_rows(n, m, add, options.n_jobs)
+    mean = float(totals.sum()) / problem.mass**2
+    part = part_of_mean(options.gap)
+    return part * mean if mean > 0 else part * (geometry.largest or 1.0)
+
+
+def _rounded(
+    problem: Problem, state: State, has_forbidden: bool, n_jobs: int
+) -> EntropicPlan:
+    """Scale rows and columns down to their masses and spread what is missing.
+
+    For many pairs the column sums are those of the last pass, which are the plan's but
+    for the rounding of exponents; room is left for that.
+    """
+    a, b, epsilon = problem.a, problem.b, state.epsilon
+    f, g = state.f + epsilon * np.log(a), state.g + epsilon * np.log(b)
+    ones, nothing = np.ones(len(a)), np.zeros(len(a))
+    plan = EntropicPlan(
+        problem.geometry, f, g, epsilon, ones, 0 * b + 1, nothing, 0 * b
+    )
+    columns, room = state.columns, 1e-15 * (10 + problem.geometry.largest / epsilon)
+    if len(a) * len(b) <= _FEW_PAIRS:
+        columns, room = _marginals(plan, a, n_jobs)[1], 0.0
+    plan = replace(plan, s=shrink(b, columns) * (1 - min(room, 0.5)))
+    rows, columns = _marginals(plan, a, n_jobs)
+    plan = replace(plan, r=shrink(a, rows))
+    rest_a = np.maximum(a - plan.r * rows, 0.0)
+    rest_b = np.maximum(b - columns, 0.0)
+    if has_forbidden or not rest_a.any() or not rest_b.any():
+        return plan
+    return replace(plan, u=rest_a, v=rest_b / rest_b.sum())
+
+
+def _marginals(
+    plan: EntropicPlan, a: FloatArray, n_jobs: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return row sums, and column sums once rows are scaled down to their masses.
+
+    Of a plan in which only the columns have been scaled.
+    """
+    n, m = plan.shape
+    rows, columns, scratch = np.empty(n), np.zeros((N_PARTS, m)), np.empty((N_PARTS, m))
+
+    def add(part: int, start: int, stop: int) -> None:
+        plan.add_scaled_down(start, stop, a, rows, columns[part], scratch[part])
+
+    share_rows(n, m, add, n_jobs)
+    return rows, columns.sum(axis=0)
