@@ -55,9 +55,7 @@ class DenseCertificate:
         self.problem = instance.matrix().problem()
 
     def track_certificate_share(self, n, weights):
-        return share(
-            self.problem, self.repeats or (101 if n <= 100 else peers.rounds(n))
-        )
+        return share(self.problem, self.repeats or (101 if n <= 100 else peers.rounds(n)))
 
     track_certificate_share.unit = "% of the solve"
 
@@ -75,8 +73,6 @@ class LineCertificate:
         self.problem = Problem(x, y, a, b, p=p)
 
     def track_certificate_share(self, n, p, weights):
-        return share(
-            self.problem, self.repeats or (11 if n <= 10**4 else peers.rounds(n))
-        )
+        return share(self.problem, self.repeats or (11 if n <= 10**4 else peers.rounds(n)))
 
     track_certificate_share.unit = "% of the solve"

@@ -155,14 +155,10 @@ class Iteration(_Iteration):
 
 class IterationPot(_Iteration):
     def track_sinkhorn_log(self, n, family):
-        return self.per_iteration(
-            _pot_iterations("sinkhorn_log", self.task, self.epsilon)
-        )
+        return self.per_iteration(_pot_iterations("sinkhorn_log", self.task, self.epsilon))
 
     def track_sinkhorn(self, n, family):
-        return self.per_iteration(
-            _pot_iterations("sinkhorn_knopp", self.task, self.epsilon)
-        )
+        return self.per_iteration(_pot_iterations("sinkhorn_knopp", self.task, self.epsilon))
 
     track_sinkhorn_log.unit = track_sinkhorn.unit = "seconds"
 
@@ -278,9 +274,7 @@ class ToGapPeers(_Reached):
     param_names = ("n", "family", "peer")
 
     def setup_cache(self):
-        return _reached(
-            self.params, lambda task, name: reach_gap(PEERS[name], task, CAP)
-        )
+        return _reached(self.params, lambda task, name: reach_gap(PEERS[name], task, CAP))
 
     setup_cache.timeout = TIMEOUT
 

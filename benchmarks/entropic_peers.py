@@ -165,9 +165,7 @@ def _regot(name: str) -> Peer:
         a, b, cost = task.instance.a, task.instance.b, task.instance.cost
         cost = np.asfortranarray(cost)
         function = getattr(regot, name)
-        return lambda epsilon, tol: function(
-            cost, a, b, epsilon, tol=tol, max_iter=_TO_THE_END
-        )
+        return lambda epsilon, tol: function(cost, a, b, epsilon, tol=tol, max_iter=_TO_THE_END)
 
     def read(task: Task, epsilon: float, made: Any) -> Answer:
         return Answer(made.plan, made.dual[: len(task.instance.a)], made.niter)
@@ -188,10 +186,7 @@ def _prepare_geomloss(task: Task) -> Callable[[float, float], Any]:
     if task.clouds is None:
         raise NotImplementedError("GeomLoss wants points")
     clouds = task.clouds
-    arrays = [
-        torch.from_numpy(np.array(each))
-        for each in (clouds.a, clouds.x, clouds.b, clouds.y)
-    ]
+    arrays = [torch.from_numpy(np.array(each)) for each in (clouds.a, clouds.x, clouds.b, clouds.y)]
 
     def call(epsilon: float, scaling: float) -> Any:
         loss = SamplesLoss(
@@ -278,9 +273,7 @@ def _in_a_child(
     with warnings.catch_warnings():
         # The child starts no threads and takes no locks of ours.
         warnings.simplefilter("ignore", DeprecationWarning)
-        child = multiprocessing.get_context("fork").Process(
-            target=_report, args=arguments
-        )
+        child = multiprocessing.get_context("fork").Process(target=_report, args=arguments)
         child.start()
     theirs.close()
     try:

@@ -118,9 +118,7 @@ class Tree:
         self.a, self.b = rng.random((2, n))
 
     def solve(self):
-        problem = Problem.on_tree(
-            self.parents, self.lengths, self.a, self.b, normalize=True
-        )
+        problem = Problem.on_tree(self.parents, self.lengths, self.a, self.b, normalize=True)
         return solve(problem)
 
     def time_solve(self, family, n):

@@ -23,9 +23,7 @@ TOL = 1e-4
 EPSILON = 0.01  # of the mean cost: the default
 COSTS = {"L1": ("cityblock", 1), "squared": ("euclidean", 2)}
 ALL = ((16, 16), (8, 8, 8), (64, 64), (256, 256), (512, 512), (64, 64, 64))
-SIDES = tuple(
-    "x".join(map(str, sides)) for sides in ALL if sizes(math.prod(sides)) != ()
-)
+SIDES = tuple("x".join(map(str, sides)) for sides in ALL if sizes(math.prod(sides)) != ())
 
 
 DOTMARK = "OTDIST_DOTMARK" in os.environ

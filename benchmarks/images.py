@@ -76,9 +76,7 @@ class _SideBySide:
     repeats = None
 
     def setup_cache(self):
-        return measure(
-            self.params[0], PICTURES, make_images, peers.pot_emd2, self.repeats
-        )
+        return measure(self.params[0], PICTURES, make_images, peers.pot_emd2, self.repeats)
 
     setup_cache.timeout = TIMEOUT
 
@@ -96,8 +94,6 @@ class SquaredRatioToPot(_PerFamily):
     repeats = None
 
     def setup_cache(self):
-        return measure(
-            self.params[0], SQUARED_PICTURES, make_images, peers.pot_emd2, self.repeats
-        )
+        return measure(self.params[0], SQUARED_PICTURES, make_images, peers.pot_emd2, self.repeats)
 
     setup_cache.timeout = TIMEOUT

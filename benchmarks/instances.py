@@ -115,9 +115,7 @@ def _normalized(values: FloatArray) -> FloatArray:
     return values / values.sum()
 
 
-def _clouds(
-    rng: Generator, x: FloatArray, y: FloatArray, weights: str, p: float
-) -> Clouds:
+def _clouds(rng: Generator, x: FloatArray, y: FloatArray, weights: str, p: float) -> Clouds:
     a, b = masses(rng, len(x), weights), masses(rng, len(y), weights)
     return Clouds(x, y, a, b, p, weights)
 
@@ -206,9 +204,7 @@ def make_images(family: str, n: int) -> Images:
     if "OTDIST_DOTMARK" not in os.environ:
         raise NotImplementedError("OTDIST_DOTMARK names no folder of images")
     clouds = _dotmark({"classic": "ClassicImages", "shapes": "Shapes"}[name], n, 1)
-    return Images(
-        *(each.reshape(side, side) for each in (clouds.a, clouds.b)), int(order)
-    )
+    return Images(*(each.reshape(side, side) for each in (clouds.a, clouds.b)), int(order))
 
 
 def smooth_images(sides: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:

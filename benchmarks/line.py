@@ -99,9 +99,7 @@ class Ratio:
         return self.ratio(lambda: self.pot.wasserstein_1d(*self.pair, p=1), n_jobs)
 
     def track_pot_emd2_1d(self, n, weights, n_jobs):
-        return self.ratio(
-            lambda: self.pot.emd2_1d(*self.pair, metric="cityblock"), n_jobs
-        )
+        return self.ratio(lambda: self.pot.emd2_1d(*self.pair, metric="cityblock"), n_jobs)
 
 
 class Pairs:

@@ -73,10 +73,7 @@ def pot_loop(task: Task, pairs: list[tuple[int, int]]) -> list[float]:
     ot, options = peers.load_pot(), {"numItermax": 10**9}
     if task.support is not None:
         cost = ot.dist(task.support, task.support, metric="euclidean")
-        return [
-            ot.emd2(task.measures[i], task.measures[j], cost, **options)
-            for i, j in pairs
-        ]
+        return [ot.emd2(task.measures[i], task.measures[j], cost, **options) for i, j in pairs]
     values = []
     for i, j in pairs:
         x, y = task.measures[i], task.measures[j]
@@ -174,9 +171,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="measures; default: all of a family")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    head = (
-        "family      measures  us/pair  POT us/pair  ratio      gap  1 -> 2 workers\n"
-    )
+    head = "family      measures  us/pair  POT us/pair  ratio      gap  1 -> 2 workers\n"
     sys.stdout.write(head)
     for family in arguments.family or FAMILIES:
         count = arguments.count or FULL[family]

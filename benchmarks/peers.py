@@ -87,9 +87,7 @@ def pot_emd2_lazy(clouds: Clouds, keep_plan: bool = False) -> tuple[float, dict]
     return value, log
 
 
-def _emd2(
-    instance: Instance | Clouds, cost: FloatArray, keep_plan: bool
-) -> tuple[float, dict]:
+def _emd2(instance: Instance | Clouds, cost: FloatArray, keep_plan: bool) -> tuple[float, dict]:
     value, log = load_pot().emd2(
         instance.a,
         instance.b,
@@ -121,9 +119,7 @@ def pot_certificate(
     return certify(instance.problem(), log["G"], log["u"], log["v"])
 
 
-def medians(
-    calls: list[Callable[[], object]], repeats: int, number: int = 1
-) -> list[float]:
+def medians(calls: list[Callable[[], object]], repeats: int, number: int = 1) -> list[float]:
     """Time calls in turn, so that a slow moment of the machine meets all of them.
 
     Every other round runs in reverse. `number` calls make one timing.

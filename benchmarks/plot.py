@@ -75,9 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         default=SIZES,
         help="default: 1000 to OTDIST_BENCH_MAX_N",
     )
-    parser.add_argument(
-        "--redraw", action="store_true", help="from the figures kept beside FILE"
-    )
+    parser.add_argument("--redraw", action="store_true", help="from the figures kept beside FILE")
     options = parser.parse_args(arguments)
     kept = options.out.with_suffix(".json")
     if not options.redraw:

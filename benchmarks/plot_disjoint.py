@@ -25,9 +25,7 @@ def draw_lines(axes: Any, slopes: Any) -> None:
     """P_0 = (0, Z) and P_theta = (theta, Z), and what W1 and JS change by."""
     rows = sweep(n=100, n_theta=41)
     theta = np.array([row.theta for row in rows])
-    w1, js, tv = (
-        np.array([getattr(row, name) for row in rows]) for name in ("w1", "js", "tv")
-    )
+    w1, js, tv = (np.array([getattr(row, name) for row in rows]) for name in ("w1", "js", "tv"))
     axes.plot(theta, w1, color=_BLUE, label="W1 (distance)")
     for values, style, colour, name in (
         (js, "s", _ORANGE, "JS (nats)"),

@@ -46,9 +46,7 @@ def mean_cost(problem: Problem) -> float:
 def draw_values(axes: Any, gaps: Any) -> None:
     problem = clouds()
     mean, exact = mean_cost(problem), solve(problem).value
-    results = [
-        solve(problem, method="sinkhorn", epsilon=part * mean) for part in _PARTS
-    ]
+    results = [solve(problem, method="sinkhorn", epsilon=part * mean) for part in _PARTS]
     lower, upper = ([getattr(r, name) for r in results] for name in ("lower", "upper"))
     axes.fill_between(_PARTS, lower, upper, color="#56b4e9", alpha=0.4, label="bracket")
     axes.plot(_PARTS, upper, color="#0072b2", label="value (cost of the plan)")
@@ -83,9 +81,7 @@ def draw_plans(all_axes: Any) -> None:
     plans["exact"] = solve(problem).plan.toarray()
     for axes, (title, plan) in zip(all_axes, plans.items(), strict=True):
         # Each in its own brightness: the exact plan is a curve of single pixels.
-        axes.imshow(
-            np.sqrt(plan.T), origin="lower", extent=(0, 1, 0, 1), cmap="cividis"
-        )
+        axes.imshow(np.sqrt(plan.T), origin="lower", extent=(0, 1, 0, 1), cmap="cividis")
         axes.set_title(title, fontsize=8)
         axes.set_xlabel("x (distance)", fontsize=8)
     all_axes[0].set_ylabel("y (distance)", fontsize=8)
@@ -95,9 +91,7 @@ def draw_translation(axes: Any) -> None:
     """What it costs to move 60 normal quantiles by t, entropic and debiased."""
     z = np.array([NormalDist().inv_cdf((i + 0.5) / 60) for i in range(60)])[:, None]
     moves = np.linspace(-2, 2, 33)
-    plain = [
-        solve(Problem(z, z + t, p=2), method="sinkhorn", epsilon=_BLUR) for t in moves
-    ]
+    plain = [solve(Problem(z, z + t, p=2), method="sinkhorn", epsilon=_BLUR) for t in moves]
     for name, style, colour in (
         ("value", "-", "#0072b2"),
         ("regularized_value", "--", "#d55e00"),
@@ -105,9 +99,7 @@ def draw_translation(axes: Any) -> None:
         values = [getattr(r, name) for r in plain]
         axes.plot(moves, values, style, color=colour, label=name)
     debiased = [sinkhorn_divergence(z, z + t, p=2, epsilon=_BLUR) for t in moves]
-    axes.plot(
-        moves, debiased, "o", color="#009e73", markersize=4, label="sinkhorn_divergence"
-    )
+    axes.plot(moves, debiased, "o", color="#009e73", markersize=4, label="sinkhorn_divergence")
     axes.plot(moves, moves**2, color="black", linewidth=0.8, label="exact: t²")
     axes.set_xlabel("translation t (distance)", fontsize=8)
     axes.set_ylabel("cost × mass (distance² × mass)", fontsize=8)

@@ -46,9 +46,7 @@ def draw_streets(axes: Any) -> None:
     edges = np.stack([x[tails], x[heads]], axis=1)
     axes.add_collection(LineCollection(edges, colors="#cccccc", linewidths=0.6))
     draw_flow(axes, x, result, 3.5)
-    shown = axes.scatter(
-        *x.T, c=result.potentials[0], s=12, cmap="viridis", zorder=3, linewidths=0
-    )
+    shown = axes.scatter(*x.T, c=result.potentials[0], s=12, cmap="viridis", zorder=3, linewidths=0)
     axes.figure.colorbar(shown, ax=axes, label="potential f (length)", shrink=0.8)
     axes.set_title(f"W1 = {result.value:.4f}, gap {result.gap:.0e}", fontsize=9)
 

@@ -62,9 +62,7 @@ def draw_circle(axes: Any) -> None:
         moved = (y[j] - x[i] + 0.5) % 1 - 0.5
         angle = 2 * np.pi * (x[i] + moved * np.linspace(0, 1, 20))
         radius = np.linspace(1.1, 0.9, 20)
-        axes.plot(
-            radius * np.cos(angle), radius * np.sin(angle), color=_GREY, linewidth=1
-        )
+        axes.plot(radius * np.cos(angle), radius * np.sin(angle), color=_GREY, linewidth=1)
     axes.set_title(f"optimal plan, W2² = {result.value:.4g}", fontsize=8)
     axes.set_aspect("equal")
     axes.axis("off")

@@ -85,9 +85,7 @@ def draw_sliced(profile: Any, axes: Any) -> None:
     values = wasserstein_distance(u @ x.T, u @ y.T, p=2, axis=-1)
     degrees = np.degrees(angles)
     profile.plot(degrees, values, color=_BLUE, label="W_2 along a direction")
-    mean, error = sliced_wasserstein_distance(
-        x, y, n_projections=32, standard_error=True, rng=0
-    )
+    mean, error = sliced_wasserstein_distance(x, y, n_projections=32, standard_error=True, rng=0)
     profile.axhline(mean, color=_GREEN, label="sliced, from 32 directions")
     profile.axhspan(mean - 2 * error, mean + 2 * error, color=_GREEN, alpha=0.2)
     found = max_sliced_wasserstein_distance(x, y, rng=0)

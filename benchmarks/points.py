@@ -60,9 +60,7 @@ class _SideBySide:
     repeats = None
 
     def setup_cache(self):
-        return measure(
-            self.params[0], POINTS, make_points, peers.pot_emd2_lazy, self.repeats
-        )
+        return measure(self.params[0], POINTS, make_points, peers.pot_emd2_lazy, self.repeats)
 
     setup_cache.timeout = TIMEOUT
 
@@ -103,9 +101,7 @@ class ImagesRatioToPot(_PerFamily):
     repeats = None
 
     def setup_cache(self):
-        return measure(
-            self.params[0], IMAGES, make_points, peers.pot_dist_emd2, self.repeats
-        )
+        return measure(self.params[0], IMAGES, make_points, peers.pot_dist_emd2, self.repeats)
 
     setup_cache.timeout = TIMEOUT
 

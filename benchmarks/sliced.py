@@ -75,9 +75,7 @@ class RatioToPot:
     def track_ratio(self, n, family):
         clouds = make_points(family, n)
         sliced(clouds)
-        ours, theirs = peers.medians(
-            [lambda: sliced(clouds), lambda: pot_sliced(clouds)], 5
-        )
+        ours, theirs = peers.medians([lambda: sliced(clouds), lambda: pot_sliced(clouds)], 5)
         return theirs / ours
 
 

@@ -72,6 +72,4 @@ class FirstDistance:
     def track_warm(self, points):
         with tempfile.TemporaryDirectory() as cache:
             first_distance(points, cache)
-            return statistics.median(
-                first_distance(points, cache) for _ in range(self.repeats)
-            )
+            return statistics.median(first_distance(points, cache) for _ in range(self.repeats))

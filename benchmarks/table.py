@@ -56,12 +56,8 @@ _TABLES = {
         peers.otdist_emd,
         small.timings,
     ),
-    "points": _Table(
-        points.SIZES, POINTS, make_points, {"emd2_lazy": peers.pot_emd2_lazy}
-    ),
-    "images": _Table(
-        points.IMAGE_SIZES, IMAGES, make_points, {"dist+emd2": peers.pot_dist_emd2}
-    ),
+    "points": _Table(points.SIZES, POINTS, make_points, {"emd2_lazy": peers.pot_emd2_lazy}),
+    "images": _Table(points.IMAGE_SIZES, IMAGES, make_points, {"dist+emd2": peers.pot_dist_emd2}),
     "large": _Table(points.LARGE_SIZES, LARGE, make_points, {}),
     "entropic": _Table(
         entropic.SIZES,
@@ -94,9 +90,7 @@ _TABLES = {
         lambda clouds: entropic.to_gap(clouds.problem(), "auto"),
     ),
 }
-_HEADER = (
-    f"{'family':22} {'n':>6} {'m':>6} {'d':>3} {'weights':8} {'p':>3} {'threads':>7}"
-)
+_HEADER = f"{'family':22} {'n':>6} {'m':>6} {'d':>3} {'weights':8} {'p':>3} {'threads':>7}"
 _COMPARED = f" {'peer':10} {'peer s':>9} {'otdist s':>9} {'ratio':>6} {'gap':>8}"
 _ALONE = f" {'otdist s':>9} {'peak MB':>8} {'gap':>8}"
 
@@ -158,20 +152,14 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m benchmarks.table", description="Time otdist beside its peers."
     )
     parser.add_argument("--what", choices=_TABLES, default="matrices")
-    parser.add_argument(
-        "--quick", action="store_true", help="the smallest size, one run each"
-    )
-    parser.add_argument(
-        "--n", type=int, nargs="+", help="default: all up to OTDIST_BENCH_MAX_N"
-    )
+    parser.add_argument("--quick", action="store_true", help="the smallest size, one run each")
+    parser.add_argument("--n", type=int, nargs="+", help="default: all up to OTDIST_BENCH_MAX_N")
     parser.add_argument("--family", nargs="+", help="default: all")
     options = parser.parse_args(arguments)
     table = _TABLES[options.what]
     families = options.family or table.families
     if unknown := set(families) - set(table.families):
-        parser.error(
-            f"no such family: {', '.join(unknown)}; known: {', '.join(table.families)}"
-        )
+        parser.error(f"no such family: {', '.join(unknown)}; known: {', '.join(table.families)}")
     sizes = options.n or (table.sizes[:1] if options.quick else table.sizes)
     _say(_HEADER + (_COMPARED if table.peers else _ALONE))
     if table.peers:

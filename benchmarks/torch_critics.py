@@ -48,9 +48,7 @@ def on_rays(d: int, n_funnels: int, kind: str, steps: int | None = None) -> Outc
     else:
         from otdist.torch import train_critic
 
-        critic = train_critic(
-            pair.first, pair.second, kind=kind, steps=steps, rng=[d, n_funnels]
-        )
+        critic = train_critic(pair.first, pair.second, kind=kind, steps=steps, rng=[d, n_funnels])
     seconds = time.process_time() - start
     held_out = pair.sample(N_HELD_OUT, rng=[SEED, 2])
     sample = Sample.of(*held_out, *np.ones((2, N_HELD_OUT)))

@@ -31,9 +31,7 @@ def of_mass(clouds: Clouds, mass: float) -> Result:
 def pot_of_mass(clouds: Clouds, mass: float) -> float:
     ot = peers.load_pot()
     cost = ot.dist(clouds.x, clouds.y, metric="euclidean")
-    value = ot.partial.partial_wasserstein2(
-        clouds.a, clouds.b, cost, m=mass, numItermax=10**9
-    )
+    value = ot.partial.partial_wasserstein2(clouds.a, clouds.b, cost, m=mass, numItermax=10**9)
     return float(value)
 
 

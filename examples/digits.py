@@ -72,9 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     inside = found >= 0
     index = adjusted_rand_score(labels[inside], found[inside])
     print(f"\nDBSCAN at {eps:.3f} pixels: {found.max() + 1} clusters of {inside.sum()}")
-    print(
-        f"images, {(~inside).sum()} left alone; adjusted Rand index {index:.2f} inside"
-    )
+    print(f"images, {(~inside).sum()} left alone; adjusted Rand index {index:.2f} inside")
 
 
 if __name__ == "__main__":

@@ -98,13 +98,9 @@ GAMES = {
         n_critic=5,
         optimizer=lambda p: adam(p, 1e-3, (0.0, 0.9)),
     ),
-    "exact W1 of batches": Game(
-        lambda critic, fake, real: wasserstein_loss(fake, real)
-    ),
+    "exact W1 of batches": Game(lambda critic, fake, real: wasserstein_loss(fake, real)),
     "Sinkhorn divergence": Game(
-        lambda critic, fake, real: sinkhorn_divergence_loss(
-            fake, real, epsilon=EPSILON, tol=1e-3
-        )
+        lambda critic, fake, real: sinkhorn_divergence_loss(fake, real, epsilon=EPSILON, tol=1e-3)
     ),
 }
 
@@ -170,9 +166,7 @@ def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
     optimizer.step()
 
 
-def measure(
-    points: np.ndarray, target: Ring, n: int, seed: int
-) -> tuple[float, float, int]:
+def measure(points: np.ndarray, target: Ring, n: int, seed: int) -> tuple[float, float, int]:
     """Return the certified bracket of W1 to fresh target points, and modes reached.
 
     A mode is reached if at least a quarter of its share of points is within three
@@ -194,9 +188,7 @@ def draw_picture(
     panels = figure.subplots(2, 3, sharex=True, sharey=True).ravel()
     for axes, (name, points) in zip(panels, learned.items(), strict=True):
         axes.scatter(*real.T, s=3, color="#d6604d", alpha=0.5, lw=0, label="target")
-        axes.scatter(
-            *points[:1000].T, s=3, color="#2166ac", alpha=0.6, lw=0, label="generated"
-        )
+        axes.scatter(*points[:1000].T, s=3, color="#2166ac", alpha=0.6, lw=0, label="generated")
         axes.set_title(titles[name], fontsize=11)
         axes.set_aspect("equal")
         axes.set_xlim(target.shift - 3, target.shift + 3)

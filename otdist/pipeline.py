@@ -217,9 +217,7 @@ def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
         plan, f, g = candidate.plan, candidate.f, candidate.g
     else:
         plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
-    certificate = certify(
-        problem, plan, f, None if entropic else g, n_jobs=options.n_jobs
-    )
+    certificate = certify(problem, plan, f, None if entropic else g, n_jobs=options.n_jobs)
     status = _status(candidate, certificate, problem.mass, tol, method)
     if problem.is_partial:
         f, g = inner_potentials(f, g)
@@ -309,9 +307,7 @@ def _require_epsilon(epsilon: float, entropic: bool, problem: Problem) -> None:
     as_epsilon(epsilon, problem.geometry.largest)
 
 
-def _potentials_of(
-    warm_start: Any, problem: Problem
-) -> tuple[FloatArray, FloatArray] | None:
+def _potentials_of(warm_start: Any, problem: Problem) -> tuple[FloatArray, FloatArray] | None:
     """Return the potentials to start from, checked against the problem."""
     if warm_start is None:
         return None
@@ -453,9 +449,7 @@ def _status(
     return Status.CONVERGED if entropic else Status.NOT_PROVED
 
 
-def _message(
-    status: Status, certificate: Certificate, tol: float, method: str, limit: str
-) -> str:
+def _message(status: Status, certificate: Certificate, tol: float, method: str, limit: str) -> str:
     """Say what was reached, and what to try if that is not enough."""
     if status is Status.OPTIMAL:
         return f"optimal: proved by a gap of {certificate.gap:.3g}"

@@ -28,9 +28,7 @@ def cost_of(problem):
     if hasattr(geometry, "period"):
         apart = np.abs(np.subtract.outer(geometry.x, geometry.y))
         # Around the other way, from the two ends: exact where that is short.
-        end_x, end_y = (
-            0.5 * geometry.period - np.abs(z) for z in (geometry.x, geometry.y)
-        )
+        end_x, end_y = (0.5 * geometry.period - np.abs(z) for z in (geometry.x, geometry.y))
         opposite = np.multiply.outer(geometry.x, geometry.y) <= 0
         around = np.where(opposite, np.add.outer(end_x, end_y), geometry.period - apart)
         return np.minimum(apart, around) ** geometry.p

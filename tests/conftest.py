@@ -39,9 +39,7 @@ _SHARED = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
 settings.register_profile("dev", max_examples=10 if JIT_OFF else 30, **_SHARED)
-settings.register_profile(
-    "ci", max_examples=20 if JIT_OFF else 60, derandomize=True, **_SHARED
-)
+settings.register_profile("ci", max_examples=20 if JIT_OFF else 60, derandomize=True, **_SHARED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 

@@ -93,8 +93,7 @@ def by_permutations(cost):
     """Return the least mean cost over all n! matchings, for uniform masses 1/n."""
     n = len(cost)
     return min(
-        math.fsum(cost[i][j] for i, j in enumerate(order)) / n
-        for order in permutations(range(n))
+        math.fsum(cost[i][j] for i, j in enumerate(order)) / n for order in permutations(range(n))
     )
 
 

@@ -40,12 +40,7 @@ OF_ALL_SOLVERS = {"registry", "coarsen"}
 KERNEL_IMPORTS = {"math", "numpy", "numba", "llvmlite", "typing"}
 #: Without counts of references: a view of an array costs 20 ns with them, in kernels
 #: whose inner loops take no longer. Kernels therefore make no arrays.
-KERNEL_FLAGS = {
-    "cache": "True",
-    "error_model": "'numpy'",
-    "nogil": "True",
-    "_nrt": "False",
-}
+KERNEL_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 #: Flags that some need; without wrappers a kernel is for other kernels only, and
 #: takes half the time to compile.
 MORE_FLAGS = {"fastmath", "inline", "no_cpython_wrapper", "no_cfunc_wrapper"}
@@ -227,26 +222,34 @@ def kernel_faults(source):
         if module.split(".")[0] not in KERNEL_IMPORTS
         and not {"compiled", "kernels"} & set(module.split("."))
     ]
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.FunctionDef):
-            continue
-        for decorator in node.decorator_list:
+    tree, aliases = ast.parse(source), {"njit": lambda *words, **flags: (words, flags)}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and {"njit", "nogil", "_FLAGS"} & names_in(node):
+            exec(ast.unparse(node), aliases)  # noqa: S102
+    for node in ast.walk(tree):
+        for decorator in getattr(node, "decorator_list", ()):
             text = ast.unparse(decorator)
-            if "jit" not in text and "vectorize" not in text:
-                continue
-            if not isinstance(decorator, ast.Call) or text.split("(")[0] != "njit":
-                faults.append(f"{node.name}: @{text}")
-                continue
-            flags = {word.arg: ast.unparse(word.value) for word in decorator.keywords}
-            for flag, value in KERNEL_FLAGS.items():
-                if flags.get(flag) != value:
-                    faults.append(f"{node.name}: {flag} is not {value}")
-            for flag in flags.keys() - KERNEL_FLAGS.keys() - MORE_FLAGS:
-                faults.append(f"{node.name}: {flag}")
-            if decorator.args:
-                faults.append(f"{node.name}: signature")
-            if flags.get("fastmath") == "True":
-                faults.append(f"{node.name}: fastmath without a list")
+            if isinstance(aliases.get(text), tuple):
+                faults += flag_faults(text, *aliases[text])
+            elif "jit" in text or "vectorize" in text:
+                faults.append(f"@{text}")
+    return faults
+
+
+def names_in(node):
+    words = {word.id for word in ast.walk(node) if isinstance(word, ast.Name)}
+    return words | {word.value for word in ast.walk(node) if isinstance(word, ast.Constant)}
+
+
+def flag_faults(name, words, flags):
+    """Return what is wrong with the flags of an alias of njit."""
+    faults = [f"{name}: signature"] if words else []
+    for flag, value in KERNEL_FLAGS.items():
+        if flags.get(flag) != value:
+            faults.append(f"{name}: {flag} is not {value!r}")
+    faults += [f"{name}: {flag}" for flag in flags.keys() - KERNEL_FLAGS.keys() - MORE_FLAGS]
+    if flags.get("fastmath") is True:
+        faults.append(f"{name}: fastmath without a list")
     return faults
 
 
@@ -256,8 +259,8 @@ def test_kernels_keep_the_rules(path):
 
 
 GOOD = (
-    "@njit(cache=True, error_model='numpy', nogil=True, _nrt=False)\n"
-    "def f(x):\n    return x\n"
+    "kernel = njit(cache=True, error_model='numpy', nogil=True, _nrt=False)\n"
+    "@kernel\ndef f(x):\n    return x\n"
 )
 
 
@@ -267,17 +270,18 @@ GOOD = (
         ("import scipy\n", "imports scipy"),
         ("from otdist.geometry import line\n", "imports otdist.geometry"),
         ("from otdist import errors\n", "imports otdist"),
-        (GOOD.replace("cache=True, ", ""), "f: cache is not True"),
-        (GOOD.replace("cache=True", "cache=FLAG"), "f: cache is not True"),
-        (GOOD.replace("'numpy'", "'python'"), "f: error_model is not 'numpy'"),
-        (GOOD.replace("nogil=True", "parallel=True"), "f: nogil is not True"),
-        (GOOD.replace(", _nrt=False", ""), "f: _nrt is not False"),
-        (GOOD.replace("nogil=True", "nogil=True, parallel=True"), "f: parallel"),
+        (GOOD.replace("cache=True, ", ""), "kernel: cache is not True"),
+        (GOOD.replace("cache=True", "cache=False"), "kernel: cache is not True"),
+        (GOOD.replace("'numpy'", "'python'"), "kernel: error_model is not 'numpy'"),
+        (GOOD.replace("nogil=True", "parallel=True"), "kernel: nogil is not True"),
+        (GOOD.replace(", _nrt=False", ""), "kernel: _nrt is not False"),
+        (GOOD.replace("nogil=True", "nogil=True, parallel=True"), "kernel: parallel"),
         (GOOD.replace("nogil=True", "nogil=True, fastmath=True"), "fastmath without"),
-        (GOOD.replace("@njit(", "@njit('f8(f8)', "), "f: signature"),
-        ("@njit\ndef f(x):\n    return x\n", "f: @njit"),
-        ("@numba.jit(cache=True)\ndef f(x):\n    return x\n", "f: @numba.jit"),
-        ("@guvectorize([], '()')\ndef f(x):\n    return x\n", "f: @guvectorize"),
+        (GOOD.replace("njit(", "njit('f8(f8)', "), "kernel: signature"),
+        (GOOD.replace("@kernel", "@njit(cache=True)"), "@njit(cache=True)"),
+        ("@njit\ndef f(x):\n    return x\n", "@njit"),
+        ("@numba.jit(cache=True)\ndef f(x):\n    return x\n", "@numba.jit"),
+        ("@guvectorize([], '()')\ndef f(x):\n    return x\n", "@guvectorize"),
     ],
 )
 def test_the_kernel_check_finds_planted_faults(source, fault):

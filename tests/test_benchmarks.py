@@ -103,9 +103,7 @@ def test_every_module_is_covered():
 
 
 @pytest.mark.usefixtures("smallest")
-@pytest.mark.parametrize(
-    "each", CLASSES, ids=lambda each: f"{each.__module__}.{each.__name__}"
-)
+@pytest.mark.parametrize("each", CLASSES, ids=lambda each: f"{each.__module__}.{each.__name__}")
 def test_runs_at_its_smallest_size(each):
     benchmark = each()
     params = getattr(each, "params", ())

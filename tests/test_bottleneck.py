@@ -121,8 +121,7 @@ def test_all_matchings_of_five_points():
         x, y = rng.integers(0, 5, (2, 5, 2))
         cost = cdist(x, y)
         best = min(
-            max(cost[i, j] for i, j in enumerate(order))
-            for order in oracles.permutations(range(5))
+            max(cost[i, j] for i, j in enumerate(order)) for order in oracles.permutations(range(5))
         )
         assert proved(Problem(x, y, p=INF)) == close(best)
 
@@ -175,9 +174,7 @@ def plane_problems(draw):
 def test_scales_order_and_splitting(clouds, k, random):
     x, y, a, b = clouds
     value = proved(Problem(x, y, a, b, p=INF))
-    assert proved(Problem(np.ldexp(x, k), np.ldexp(y, k), a, b, p=INF)) == math.ldexp(
-        value, k
-    )
+    assert proved(Problem(np.ldexp(x, k), np.ldexp(y, k), a, b, p=INF)) == math.ldexp(value, k)
     assert proved(Problem(y, x, b, a, p=INF)) == close(value)
     order = random.sample(range(len(x)), len(x))
     assert proved(Problem(x[order], y, a[order], b, p=INF)) == close(value)
@@ -218,9 +215,7 @@ def test_mass_below_rounding_does_not_count():
 # ------------------------------------------------------------- limits and errors
 
 
-@pytest.mark.parametrize(
-    "limits", [{"max_iter": 0}, {"max_iter": 3}, {"time_limit": 0}]
-)
+@pytest.mark.parametrize("limits", [{"max_iter": 0}, {"max_iter": 3}, {"time_limit": 0}])
 def test_early_stops_leave_a_bracket(limits):
     rng = np.random.default_rng(1)
     x, y = rng.random((2, 30, 2))

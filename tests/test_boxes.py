@@ -66,9 +66,7 @@ def test_far_boxes_are_skipped_and_near_ones_are_not(kind):
     problem = Problem(x, y, a, b)
     pairs, epsilon = Pairs(problem.geometry, a, b), 0.1
     single = kind == np.float32
-    found = pairs.sweep(
-        epsilon * np.log(a), epsilon * np.log(b), epsilon, single=single
-    )
+    found = pairs.sweep(epsilon * np.log(a), epsilon * np.log(b), epsilon, single=single)
     g = epsilon * np.log(b)
     costs, unit = (pairs._single, pairs._unit) if single else (pairs.costs, 1.0)
     low, high = pairs._single_boxes if single else pairs._boxes

@@ -37,9 +37,7 @@ def value_without(problem):
         return proved(solve(problem, method="network_simplex"))
 
 
-@given(
-    st.integers(0, 2**32 - 1), st.sampled_from(["euclidean", "cityblock", "chebyshev"])
-)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["euclidean", "cityblock", "chebyshev"]))
 def test_the_value_is_the_same(seed, metric):
     problem = overlapping(seed, metric)
     value = proved(solve(problem, method="network_simplex"))

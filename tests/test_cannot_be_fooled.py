@@ -183,17 +183,13 @@ def test_infeasible_problems_name_mass_that_cannot_go(n):
     few_columns = cost.copy()
     few_columns[: k + 1, k:] = INF
     problem = Problem.from_cost(few_columns)
-    with pytest.raises(
-        InfeasibleError, match=r"not all of the mass a\[\d+\]"
-    ) as caught:
+    with pytest.raises(InfeasibleError, match=r"not all of the mass a\[\d+\]") as caught:
         solve(problem, method="network_simplex")
     assert _named_row(caught) <= k
     few_rows = cost.copy()
     few_rows[k:, : k + 1] = INF
     # The k rows fill k of the k + 1 columns, and one of the others is left.
-    with pytest.raises(
-        InfeasibleError, match=r"not all of the mass a\[\d+\]"
-    ) as caught:
+    with pytest.raises(InfeasibleError, match=r"not all of the mass a\[\d+\]") as caught:
         emd(np.ones(n), np.ones(n), few_rows)
     assert _named_row(caught) >= k
 

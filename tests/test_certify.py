@@ -67,9 +67,7 @@ def test_any_plan_and_any_potentials_bracket_the_truth(data):
         error += np.abs(plan.sum(0) - problem.b).sum()
         assert certificate.marginal_error == pytest.approx(error, rel=1e-12, abs=1e-15)
         violation = max(float((f[:, None] + g - cost_of(problem)).max()), 0.0)
-        assert certificate.dual_violation == pytest.approx(
-            violation, rel=1e-12, abs=1e-12 * scale
-        )
+        assert certificate.dual_violation == pytest.approx(violation, rel=1e-12, abs=1e-12 * scale)
 
 
 @given(st.data())
@@ -273,9 +271,7 @@ def test_bad_claims_are_refused():
             certify(problem, plan, *potentials)
     with pytest.raises(InputError, match="problem must be a Problem, got list"):
         certify([[0.0]], plan, f)
-    with pytest.raises(
-        InputError, match="for p=inf the plan must be sparse or a dense"
-    ):
+    with pytest.raises(InputError, match="for p=inf the plan must be sparse or a dense"):
         certify(Problem([0.0, 2], [1.0, 5], p=INF), Lazy(plan), f)
 
 
@@ -371,17 +367,11 @@ def test_the_compiled_pass_leaves_to_numpy_what_is_not_as_it_must_be():
     assert not whole().proves(1.0)
     for a, b in (([3.0, 0.0], [1.0, 1.5, 0.5]), ([1.0, 2.0], [1.0, 2.0, 0.0])):
         assert both(problem=Problem.from_cost(cost, a, b))[0] is None
-    forbidden = Problem.from_cost(
-        np.where(cost == 3.0, INF, cost), [1, 2], [1, 1.5, 0.5]
-    )
+    forbidden = Problem.from_cost(np.where(cost == 3.0, INF, cost), [1, 2], [1, 1.5, 0.5])
     small, whole = both(problem=forbidden)
     assert small is None  # a column without an allowed arc
-    forbidden = Problem.from_cost(
-        np.where(cost == 2.0, INF, cost), [1, 2], [2, 0.5, 0.5]
-    )
-    plan = Arcs(
-        np.array([0, 1, 1, 0]), np.array([0, 0, 2, 1]), np.array([0.5, 1.5, 0.5, 0.5])
-    )
+    forbidden = Problem.from_cost(np.where(cost == 2.0, INF, cost), [1, 2], [2, 0.5, 0.5])
+    plan = Arcs(np.array([0, 1, 1, 0]), np.array([0, 0, 2, 1]), np.array([0.5, 1.5, 0.5, 0.5]))
     assert _small_bounds(forbidden, plan, f, g) is None
     assert certify(forbidden, plan, f, g).upper == INF
 
@@ -520,9 +510,7 @@ def test_a_metric_that_is_a_function():
         assert solve(custom).value == pytest.approx(solve(named).value, rel=1e-13)
 
 
-@pytest.mark.parametrize(
-    "metric", ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]
-)
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock", "chebyshev", "sqeuclidean"])
 @pytest.mark.parametrize("p", [1, 1.5, 2, 3])
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_derivatives_against_finite_differences(metric, p, d):

@@ -141,16 +141,12 @@ def test_metamorphic(pair, p, k):
     assert distance(x[::-1], y, a[::-1], b) == same
     assert distance(x + 3, y - 5, a, b) == same
     scaled = distance(np.ldexp(x, k), np.ldexp(y, k), a, b, math.ldexp(1.0, k))
-    assert scaled == pytest.approx(
-        found * 2.0 ** (k * p), rel=1e-11, abs=1e-14 * 2.0 ** (k * p)
-    )
+    assert scaled == pytest.approx(found * 2.0 ** (k * p), rel=1e-11, abs=1e-14 * 2.0 ** (k * p))
     halves = np.concatenate([a, a]) / 2
     assert distance(np.concatenate([x, x]), y, halves, b) == same
     assert distance(np.append(x, 0.7), y, np.append(a, 0.0), b) == same
     assert distance(x, x, a, a) <= 1e-14
-    assert distance(x, y, 3 * a, 3 * b) == pytest.approx(
-        3 * found, rel=1e-11, abs=3e-14
-    )
+    assert distance(x, y, 3 * a, 3 * b) == pytest.approx(3 * found, rel=1e-11, abs=3e-14)
 
 
 @given(st.integers(0, 2**32), st.sampled_from(ORDERS))
@@ -228,9 +224,7 @@ def test_pairs_along_an_axis(p):
     x, y = rng.random((3, 1, 6)) * 9, rng.random((4, 5))
     a, b = rng.random((3, 1, 6)), rng.random(5)
     a[0, 0, :2] = 0.0
-    found = wasserstein_distance(
-        x, y, a, b, p=p, period=3.0, axis=-1, normalize=True, n_jobs=2
-    )
+    found = wasserstein_distance(x, y, a, b, p=p, period=3.0, axis=-1, normalize=True, n_jobs=2)
     assert found.shape == (3, 4)
     for i in range(3):
         for j in range(4):

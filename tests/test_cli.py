@@ -82,9 +82,7 @@ def test_help(run, command):
     assert out.startswith(f"usage: otdist {command}")
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["nothing"], ["compare"], ["compare", "a", "b", "--p", "x"]]
-)
+@pytest.mark.parametrize("words", [[], ["nothing"], ["compare"], ["compare", "a", "b", "--p", "x"]])
 def test_usage_errors(run, words):
     code, out, err = run(*words)
     assert code == 2
@@ -102,9 +100,7 @@ def test_ctrl_c_is_quiet(run, monkeypatch):
 
 def test_a_reader_that_goes_away():
     command = [sys.executable, "-m", "otdist", "demo", "--no-plot", "--points", "2"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
@@ -190,9 +186,7 @@ def test_compare_prints_json(run, clouds):
 
 
 def test_compare_passes_metric_and_method_on(run, clouds):
-    code, out, _ = run(
-        "compare", *clouds, "--json", "--metric", "chebyshev", "--method", "highs"
-    )
+    code, out, _ = run("compare", *clouds, "--json", "--metric", "chebyshev", "--method", "highs")
     data = json.loads(out)
     x, y = (np.load(path) for path in clouds)
     exact = otdist.wasserstein_distance(x, y, metric="chebyshev")
@@ -364,9 +358,7 @@ def test_verify(run):
 def test_verify_sees_a_wrong_value(run, monkeypatch):
     pytest.importorskip("ot")
     right = _verify._peer_value
-    monkeypatch.setattr(
-        _verify, "_peer_value", lambda ot, case: right(ot, case) * (1 + 1e-8)
-    )
+    monkeypatch.setattr(_verify, "_peer_value", lambda ot, case: right(ot, case) * (1 + 1e-8))
     code, out, _ = run("verify", "--problems", 3)
     assert code == 1
     assert "DO NOT AGREE" in out
@@ -429,9 +421,7 @@ def test_pooling_keeps_mass_and_unit(run):
     image = np.arange(1.0, 17.0).reshape(4, 4)
     np.savetxt("a.txt", image)
     np.savetxt("b.txt", image[::-1])
-    code, out, _ = run(
-        "compare", "a.txt", "b.txt", "--grid", "4x4", "--pool", "2", "--json"
-    )
+    code, out, _ = run("compare", "a.txt", "b.txt", "--grid", "4x4", "--pool", "2", "--json")
     assert code == 0
     # The lower half is heavier by 32 (masses 14, 22, 46, 54); blocks are 2 pixels apart.
     assert json.loads(out)["rows"]["cost"]["value"] == pytest.approx(128, rel=1e-14)

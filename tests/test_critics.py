@@ -93,9 +93,7 @@ def test_the_search_finds_slopes_but_none_above_1(potential, metric):
     corners = np.array([[-2.0] * 3, [2.0] * 3])
     found = lipschitz_lower(potential, corners, metric=metric, rng=0)
     assert 0.95 < found <= 1.0
-    steeper = lipschitz_lower(
-        lambda z: 1.05 * potential(z), corners, metric=metric, rng=0
-    )
+    steeper = lipschitz_lower(lambda z: 1.05 * potential(z), corners, metric=metric, rng=0)
     assert steeper > 1.0
 
 
@@ -197,9 +195,7 @@ def test_closed_fits_find_what_they_are_for(metric):
 def test_a_ridge_finds_the_one_direction_that_differs():
     rng = np.random.default_rng(7)
     x, y = rng.normal(size=(2, 600, 10))
-    y[:, 3] = 2 * rng.choice(
-        [-1.0, 1.0], 600
-    )  # no mean, and no scale, tells them apart
+    y[:, 3] = 2 * rng.choice([-1.0, 1.0], 600)  # no mean, and no scale, tells them apart
     sample = Sample.of(x, y, np.full(600, 1 / 600), np.full(600, 1 / 600))
     best = fit.ridge(sample, rng)
     assert abs(best.direction[3]) > 0.97
@@ -211,8 +207,7 @@ def test_a_ridge_finds_the_one_direction_that_differs():
 def test_the_best_shift_is_the_best_of_all(sample, sign):
     rng = np.random.default_rng(8)
     first, second = (
-        (rng.normal(size=len(sample.x)), rng.normal(size=len(sample.y)))
-        for _ in range(2)
+        (rng.normal(size=len(sample.x)), rng.normal(size=len(sample.y))) for _ in range(2)
     )
 
     def value(shift):
@@ -295,9 +290,7 @@ def test_three_cones(sign):
     value = sample.difference(made(sample.x), made(sample.y))
     # The shares of the atoms differ in the two samples by 0.02, 2 apart.
     assert value == pytest.approx(1.0, abs=0.05)
-    exact = Funnel(
-        np.array([[-2.0, 0], [0, 0], [2, 0]]), np.zeros(3), sign, "euclidean"
-    )
+    exact = Funnel(np.array([[-2.0, 0], [0, 0], [2, 0]]), np.zeros(3), sign, "euclidean")
     assert sample.difference(exact(sample.x), exact(sample.y)) == pytest.approx(1.0)
 
 
@@ -329,9 +322,7 @@ def test_parts_are_disjoint_and_leave_out_what_has_no_mass():
     rng = np.random.default_rng(14)
     a = np.ones(40)
     a[:10] = 0
-    sample = Sample.of(
-        np.arange(40.0)[:, None], np.arange(20.0)[:, None], a, np.ones(20)
-    )
+    sample = Sample.of(np.arange(40.0)[:, None], np.arange(20.0)[:, None], a, np.ones(20))
     parts = choose.split(sample, rng)
     assert [len(part.x) for part in parts] == [15, 6, 9]
     assert [len(part.y) for part in parts] == [10, 4, 6]
@@ -339,9 +330,7 @@ def test_parts_are_disjoint_and_leave_out_what_has_no_mass():
     assert sorted(np.concatenate([part.y[:, 0] for part in parts])) == [*range(20)]
     for part in parts:
         assert part.a.sum() == pytest.approx(1)
-    huge = Sample.of(
-        np.zeros((200_000, 1)), np.zeros((20, 1)), np.ones(200_000), np.ones(20)
-    )
+    huge = Sample.of(np.zeros((200_000, 1)), np.zeros((20, 1)), np.ones(200_000), np.ones(20))
     assert len(choose.split(huge, rng)[2].x) == 1 << 15
 
 
@@ -370,9 +359,7 @@ def test_the_test_part_changes_the_value_only(critic, monkeypatch):
     assert second.family == first.family
     assert (second(x) == first(x)).all()
     assert second.value != first.value
-    assert [each.value for each in second.candidates] == [
-        each.value for each in first.candidates
-    ]
+    assert [each.value for each in second.candidates] == [each.value for each in first.candidates]
 
 
 def test_the_validation_part_only_chooses(monkeypatch):
@@ -388,9 +375,7 @@ def test_the_validation_part_only_chooses(monkeypatch):
     second = kr_dual(x, y, rng=0)
     for family in ("linear", "radial", "ridge", "mcshane", "whitney"):
         fits = [
-            next(
-                each.potential(x) for each in critic.candidates if each.family == family
-            )
+            next(each.potential(x) for each in critic.candidates if each.family == family)
             for critic in (first, second)
         ]
         assert (fits[0] == fits[1]).all(), family
@@ -439,9 +424,7 @@ def test_auto_finds_the_family(pair, families):
     x, y = pair.sample(100 if JIT_OFF else 800, rng=16)
     critic = kr_dual(x, y, rng=1)
     assert critic.family in families or JIT_OFF
-    assert (
-        critic.value >= (0.8 if JIT_OFF else 0.95) * pair.w1 - 4 * critic.standard_error
-    )
+    assert critic.value >= (0.8 if JIT_OFF else 0.95) * pair.w1 - 4 * critic.standard_error
     assert critic.value <= pair.w1 + 4 * critic.standard_error + 1e-12
     assert critic.lipschitz == 1.0
     assert lipschitz_lower(critic, np.vstack([x, y]), rng=0) <= 1.0
@@ -514,9 +497,7 @@ def test_equal_points_have_a_critic_of_value_0():
 def test_a_critic_says_what_it_is():
     x, y = small()
     text = str(kr_dual(x, y, critic="linear", rng=0))
-    assert text.startswith(
-        "linear critic, 1-Lipschitz in 'euclidean', high on the first"
-    )
+    assert text.startswith("linear critic, 1-Lipschitz in 'euclidean', high on the first")
     assert text.endswith("+ 18 held-out points" if JIT_OFF else "+ 36 held-out points")
     assert str(kr_dual(x, y, critic="mcshane")).endswith("on the measures themselves")
 
@@ -599,7 +580,5 @@ def test_what_the_search_refuses(function, points, message):
 
 
 def test_the_search_refuses_what_is_no_metric():
-    with pytest.raises(
-        InputError, match="lipschitz_lower needs a metric known by name"
-    ):
+    with pytest.raises(InputError, match="lipschitz_lower needs a metric known by name"):
         lipschitz_lower(len, [[0.0], [1.0]], metric="sqeuclidean")

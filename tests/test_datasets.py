@@ -184,9 +184,7 @@ def test_ball_funnels_against_quadrature(d, power):
     assert pair.w1 == pytest.approx(
         integral(lambda s: s ** (mpmath.mpf(d) / power) - s**d), rel=1e-7
     )
-    assert pair.kl == pytest.approx(
-        integral(lambda s: p(s) * mpmath.log(p(s) / q(s))), rel=1e-4
-    )
+    assert pair.kl == pytest.approx(integral(lambda s: p(s) * mpmath.log(p(s) / q(s))), rel=1e-4)
     assert pair.tv == pytest.approx(integral(lambda s: abs(p(s) - q(s))) / 2, rel=1e-3)
     js = integral(
         lambda s: (

@@ -166,10 +166,7 @@ def test_five_by_five_thousand(masses):
     for problem in (Problem.from_cost(cost, a, b), Problem(x, y, a, b)):
         value = prove(problem)
         assert_agrees_with_highs(value, problem)
-        if problem.metric is None:
-            turned = Problem.from_cost(cost.T, b, a)
-        else:
-            turned = Problem(y, x, b, a)
+        turned = Problem.from_cost(cost.T, b, a) if problem.metric is None else Problem(y, x, b, a)
         assert prove(turned) == same(value)
 
 
@@ -234,9 +231,7 @@ def test_points_all_in_one_place(metric, p):
     # Two places of 3 and 4 points, at (0, 0, 0) and (2, 3, 6).
     x, y = np.zeros((7, 3)), np.zeros((7, 3))
     x[:3] = y[:4] = 2, 3, 6
-    length = np.linalg.norm(
-        [2, 3, 6], {"cityblock": 1, "chebyshev": np.inf}.get(metric)
-    )
+    length = np.linalg.norm([2, 3, 6], {"cityblock": 1, "chebyshev": np.inf}.get(metric))
     power = 2 if metric == "sqeuclidean" else p
     assert prove(Problem(x, y, metric=metric, p=p)) == same(length**power / 7)
 
@@ -258,11 +253,7 @@ def test_points_on_one_line(n, m, direction, metric, unit, p):
     rng = np.random.default_rng([10, n])
     s, t = rng.integers(-50, 50, n), rng.integers(-50, 50, m)
     a, b = random_weights(rng, n), random_weights(rng, m)
-    value = prove(
-        Problem(
-            np.outer(s, direction), np.outer(t, direction), a, b, metric=metric, p=p
-        )
-    )
+    value = prove(Problem(np.outer(s, direction), np.outer(t, direction), a, b, metric=metric, p=p))
     # The numbers themselves, which another solver would take, and their matrix.
     line = Problem(unit * s, unit * t, a, b, p=p)
     truth = oracles.on_line(unit * s, unit * t, a, b, p)

@@ -226,9 +226,7 @@ def test_it_is_the_formula_of_geomloss():
     x, y, a, b = measures(42)
     for epsilon, reach in ((0.5, 0.3), (0.2, 2.0)):
         expected = geomloss(x, y, a, 1.5 * b, epsilon, reach)
-        value = sinkhorn_divergence(
-            x, y, a, 1.5 * b, epsilon=epsilon, reach=reach, tol=1e-12
-        )
+        value = sinkhorn_divergence(x, y, a, 1.5 * b, epsilon=epsilon, reach=reach, tol=1e-12)
         assert value == pytest.approx(expected, rel=1e-10)
 
 
@@ -236,9 +234,7 @@ def test_it_is_proportional_to_the_mass():
     x, y, a, b = measures(6)
     value, slopes = sinkhorn_divergence(x, y, a, b, epsilon=0.1, gradients=True)
     for mass in (1e-3, 40.0):
-        scaled, others = sinkhorn_divergence(
-            x, y, mass * a, mass * b, epsilon=0.1, gradients=True
-        )
+        scaled, others = sinkhorn_divergence(x, y, mass * a, mass * b, epsilon=0.1, gradients=True)
         assert scaled == pytest.approx(mass * value, rel=1e-8)
         np.testing.assert_allclose(others.a, slopes.a, atol=1e-5)
         np.testing.assert_allclose(others.x, mass * slopes.x, rtol=1e-4)
@@ -310,9 +306,7 @@ def test_derivatives_of_a_metric_given_as_a_function_are_refused():
     options = {"epsilon": 0.5, "metric": lambda u, v: float(np.abs(u - v).sum())}
     for reach in REACHES:
         value = sinkhorn_divergence(x, y, a, b, reach=reach, **options)
-        named = sinkhorn_divergence(
-            x, y, a, b, reach=reach, epsilon=0.5, metric="cityblock"
-        )
+        named = sinkhorn_divergence(x, y, a, b, reach=reach, epsilon=0.5, metric="cityblock")
         assert value == pytest.approx(named, rel=1e-12)
         with pytest.raises(InputError, match="has no known gradient"):
             sinkhorn_divergence(x, y, a, b, reach=reach, gradients=True, **options)
@@ -400,9 +394,7 @@ def test_every_iteration_brackets_the_unbalanced_value():
         assert state.gap == pytest.approx(upper - lower, rel=1e-6, abs=1e-13)
         assert lower - 1e-9 <= best <= upper + 1e-9
         wanted = a * np.exp(-state.f / rho), b * np.exp(-state.g / rho)
-        error = sum(
-            np.abs(plan.sum(1 - k) - each).sum() for k, each in enumerate(wanted)
-        )
+        error = sum(np.abs(plan.sum(1 - k) - each).sum() for k, each in enumerate(wanted))
         assert state.error == pytest.approx(error, rel=1e-6, abs=1e-13)
     assert k == 11
     assert state.gap < 1e-6 * best
@@ -451,9 +443,7 @@ def test_a_large_reach_takes_no_more_iterations(monkeypatch):
     options = {"epsilon": 0.1, "tol": 1e-9}
     balanced, slopes = sinkhorn_divergence(x, y, a, b, gradients=True, **options)
     for reach in (1e5, 1e8):
-        value, others = sinkhorn_divergence(
-            x, y, a, b, reach=reach, gradients=True, **options
-        )
+        value, others = sinkhorn_divergence(x, y, a, b, reach=reach, gradients=True, **options)
         assert value == pytest.approx(balanced, rel=20 / reach)
         np.testing.assert_allclose(others.x, slopes.x, atol=1e2 / reach + 1e-7)
         centred = others.a - others.a.mean()
@@ -464,9 +454,7 @@ def test_a_large_reach_agrees_with_balanced_terms_of_any_mass():
     x, y, a, b = measures(33)
     for mass in (0.1, 7.0):
         balanced = sinkhorn_divergence(x, y, mass * a, mass * b, epsilon=0.1, tol=1e-9)
-        value = sinkhorn_divergence(
-            x, y, mass * a, mass * b, epsilon=0.1, reach=1e6, tol=1e-9
-        )
+        value = sinkhorn_divergence(x, y, mass * a, mass * b, epsilon=0.1, reach=1e6, tol=1e-9)
         assert value == pytest.approx(balanced, rel=1e-4)
 
 
@@ -476,9 +464,7 @@ def test_units_of_length_are_the_same_for_all_arguments(reach):
     for p, metric in ((1, "euclidean"), (3, "cityblock"), (1, "sqeuclidean")):
         power = 2 if metric == "sqeuclidean" else p
         options = {"p": p, "metric": metric, "gradients": True}
-        value, slopes = sinkhorn_divergence(
-            x, y, a, b, epsilon=0.5, reach=reach, **options
-        )
+        value, slopes = sinkhorn_divergence(x, y, a, b, epsilon=0.5, reach=reach, **options)
         scaled, others = sinkhorn_divergence(
             *(8 * x, 8 * y, a, b),
             epsilon=0.5 * 8**power,
@@ -492,9 +478,7 @@ def test_units_of_length_are_the_same_for_all_arguments(reach):
 @pytest.mark.parametrize("reach", REACHES)
 def test_squared_distances_are_the_square_of_distances(reach):
     x, y, a, b = measures(35)
-    squared = sinkhorn_divergence(
-        x, y, a, b, epsilon=0.5, reach=reach, metric="sqeuclidean"
-    )
+    squared = sinkhorn_divergence(x, y, a, b, epsilon=0.5, reach=reach, metric="sqeuclidean")
     value = sinkhorn_divergence(x, y, a, b, epsilon=0.5, reach=reach, p=2)
     assert squared == pytest.approx(value, rel=1e-9)
 
@@ -503,9 +487,7 @@ def test_what_is_far_away_underflows_without_harm():
     x, y, a, b = measures(36)
     for reach in (0.05, 1.0):
         options = {"epsilon": 1e-3 * reach**2, "reach": reach, "p": 2, "tol": 1e-4}
-        value, slopes = sinkhorn_divergence(
-            x, y + 1e3, a, 2 * b, gradients=True, **options
-        )
+        value, slopes = sinkhorn_divergence(x, y + 1e3, a, 2 * b, gradients=True, **options)
         # Nothing is moved, and each measure is worth its mass but for the blur.
         assert value == pytest.approx(3 * reach**2, rel=0.05)
         assert np.isfinite(slopes.x).all()

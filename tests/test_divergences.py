@@ -75,9 +75,7 @@ def pair_uniform(rng, n):
 
 
 def pair_spiky(rng, n):
-    return rng.dirichlet(np.full(n, 0.2)) + 1e-30, rng.dirichlet(
-        np.full(n, 0.2)
-    ) + 1e-30
+    return rng.dirichlet(np.full(n, 0.2)) + 1e-30, rng.dirichlet(np.full(n, 0.2)) + 1e-30
 
 
 def pair_near(rng, n):
@@ -244,9 +242,7 @@ def test_bernoulli(p, q):
     assert kl_divergence([p, 1 - p], [q, 1 - q]) == pytest.approx(exact, abs=1e-15)
 
 
-@pytest.mark.parametrize(
-    "m, js", [(1, 0.496929), (2, 0.380396), (4, 0.215762), (7, 0.045407)]
-)
+@pytest.mark.parametrize("m, js", [(1, 0.496929), (2, 0.380396), (4, 0.215762), (7, 0.045407)])
 def test_mode_collapse(m, js):
     p, q = np.full(8, 1 / 8), np.where(np.arange(8) < m, 1 / m, 0.0)
     assert kl_divergence(q, p) == pytest.approx(math.log(8 / m), rel=1e-15)
@@ -447,17 +443,13 @@ def test_bad_histograms_are_refused(function, p, q, message):
 
 @EACH
 def test_normalize_needs_mass_in_every_lane(function):
-    with pytest.raises(
-        InputError, match=r"q must have mass, got the sum 0.0 at .*\(1,"
-    ):
+    with pytest.raises(InputError, match=r"q must have mass, got the sum 0.0 at .*\(1,"):
         function(np.ones((2, 2)), [[1, 1], [0, 0]], normalize=True)
 
 
 @pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="no long double")
 def test_long_double_is_not_cut_silently():
-    with pytest.raises(
-        InputError, match=r"p must hold real numbers of at most 64 bits"
-    ):
+    with pytest.raises(InputError, match=r"p must hold real numbers of at most 64 bits"):
         kl_divergence(np.ones(1, dtype=np.longdouble), [1.0])
 
 
@@ -479,9 +471,7 @@ def test_bad_axis(function, axis):
 @pytest.mark.parametrize("function", LOGARITHMIC)
 @pytest.mark.parametrize("base", [1, 0, -2.0, 0.5, math.nan, math.inf, "e", 2j])
 def test_bad_base(function, base):
-    with pytest.raises(
-        InputError, match="base must be finite and above 1, or None, got"
-    ):
+    with pytest.raises(InputError, match="base must be finite and above 1, or None, got"):
         function([1.0], [1.0], base=base)
 
 
@@ -489,9 +479,7 @@ def test_bad_base(function, base):
 
 
 def test_align_matches_equal_atoms():
-    both = align(
-        [[0, 0], [1, 2]], [[1, 2], [1, 3], [5, 5]], [0.25, 0.75], [0.5, 0.25, 0.25]
-    )
+    both = align([[0, 0], [1, 2]], [[1, 2], [1, 3], [5, 5]], [0.25, 0.75], [0.5, 0.25, 0.25])
     assert both.support.tolist() == [[0, 0], [1, 2], [1, 3], [5, 5]]
     assert both.p.tolist() == [0.25, 0.75, 0.0, 0.0]
     assert both.q.tolist() == [0.0, 0.5, 0.25, 0.25]
@@ -518,9 +506,7 @@ def test_align_drops_atoms_without_mass_after_merging():
 
 
 def test_align_does_not_match_float32_with_float64():
-    with pytest.warns(
-        InputWarning, match="2 atoms of x and y are equal in single prec"
-    ):
+    with pytest.warns(InputWarning, match="2 atoms of x and y are equal in single prec"):
         both = align(np.array([0.1, 0.2], dtype=np.float32), np.array([0.1, 0.2]))
     assert both.n_common == 0
     exact = np.array([0.5, 0.25], dtype=np.float32)
@@ -557,9 +543,7 @@ def test_align_feeds_the_divergences():
     n = 11
     x = np.column_stack([np.arange(n) - 5, np.zeros(n)])
     both = align(x, x[:, ::-1])
-    assert js_divergence(both.p, both.q) == pytest.approx(
-        (1 - 1 / n) * LOG_2, rel=1e-15
-    )
+    assert js_divergence(both.p, both.q) == pytest.approx((1 - 1 / n) * LOG_2, rel=1e-15)
     assert total_variation(both.p, both.q) == pytest.approx(1 - 1 / n, rel=1e-15)
     assert kl_divergence(both.p, both.q) == math.inf
     shifted = align(x, np.add(x, [0, 1e-9]), np.full(n, 1 / n))
@@ -599,9 +583,7 @@ def test_align_warns_of_atoms_that_miss_each_other_by_rounding():
     grid = np.arange(40).reshape(20, 2) / 10
     weights = np.full(20, 1 / 20)
     for moved in (grid.astype(np.float32), grid * (1 + 4e-16), grid + 1e-12):
-        with pytest.warns(
-            InputWarning, match=r"round both alike, .* np.float32"
-        ) as seen:
+        with pytest.warns(InputWarning, match=r"round both alike, .* np.float32") as seen:
             align(grid, moved, weights, weights)
         assert seen[0].filename == __file__
         with pytest.warns(InputWarning, match="round both alike"):

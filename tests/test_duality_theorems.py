@@ -87,9 +87,7 @@ def test_e2_a_fitted_direction_loses_little(theta):
     critic = kr_dual(first, second, critic="linear", rng=0)
     # The mean heights of 300 points differ by 0.024 on average: the direction's slope.
     assert abs(theta) * 0.98 < critic.value < abs(theta) * 1.02
-    assert critic.value == pytest.approx(
-        abs(theta), abs=3 * critic.standard_error + 0.01
-    )
+    assert critic.value == pytest.approx(abs(theta), abs=3 * critic.standard_error + 0.01)
 
 
 @given(SIGNED, st.integers(1, 20), st.integers(0, 99))
@@ -256,9 +254,7 @@ BOX = np.array([[i, j] for i in (-1.0, 0.0, 1.0) for j in (-1.0, 0.0, 1.0)])
 def test_i10_i11_with_noise_on_a_box_of_cells(pair, width):
     """W(P, Q) <= 2 V**(1/2) + 2 C JS**(1/2), and the sharper 2 E|e| + C TV."""
     offsets, shares = width * BOX, np.full(9, 1 / 9)
-    (x, a), (y, b) = (
-        noisy(points, weights, offsets, shares) for points, weights in pair
-    )
+    (x, a), (y, b) = (noisy(points, weights, offsets, shares) for points, weights in pair)
     _, _, js, tv = divergences(x, y, a, b)
     lengths = np.linalg.norm(offsets, axis=1)
     mean, square = float(shares @ lengths), float(shares @ lengths**2)

@@ -161,10 +161,7 @@ def test_rows_that_are_lost_are_found_again(single):
 def test_sums_do_not_depend_on_threads():
     x, y, a, b = clouds(100, 90)
     problem = Problem(x, y, a, b)
-    results = [
-        solve(problem, method="sinkhorn", epsilon=0.05, n_jobs=n_jobs)
-        for n_jobs in (1, 2)
-    ]
+    results = [solve(problem, method="sinkhorn", epsilon=0.05, n_jobs=n_jobs) for n_jobs in (1, 2)]
     assert results[0].value == results[1].value
     assert (results[0].potentials[1] == results[1].potentials[1]).all()
 
@@ -179,13 +176,9 @@ def test_blocks_hold_the_larger_entries(single, level):
     problem = Problem(x, y, a, b)
     epsilon = 0.02
     pairs = Pairs(problem.geometry, a)
-    found = pairs.sweep(
-        np.zeros(30), epsilon * np.log(b), epsilon, single=single, level=level
-    )
+    found = pairs.sweep(np.zeros(30), epsilon * np.log(b), epsilon, single=single, level=level)
     blocks = found.blocks
-    part = np.exp(
-        (found.f[:, None] + epsilon * np.log(b) - problem.geometry.dense()) / epsilon
-    )
+    part = np.exp((found.f[:, None] + epsilon * np.log(b) - problem.geometry.dense()) / epsilon)
     part /= a[:, None]
     dense = np.zeros((30, 80))
     for rows, pool in blocks.parts:
@@ -203,9 +196,7 @@ def test_blocks_hold_the_larger_entries(single, level):
     assert blocks.rest_rows == pytest.approx(left.sum(axis=1), rel=1e-4, abs=1e-12)
     wanted = (a[:, None] * left).sum(axis=0)
     assert blocks.rest_columns == pytest.approx(wanted, rel=1e-3, abs=1e-7)
-    assert blocks.reach() == pytest.approx(
-        (1 / (dense**2).sum(axis=1)).mean(), rel=1e-4
-    )
+    assert blocks.reach() == pytest.approx((1 / (dense**2).sum(axis=1)).mean(), rel=1e-4)
 
 
 def test_newton_balances_the_columns():
@@ -352,9 +343,7 @@ def test_coarse_starts_change_no_result(monkeypatch):
         assert one - one.mean() == pytest.approx(other - other.mean(), abs=1e-5)
     # The plan is that of the points as given, not of those in order.
     cost = problem.geometry.dense()
-    assert started.value == pytest.approx(
-        float((started.plan.toarray() * cost).sum()), rel=1e-12
-    )
+    assert started.value == pytest.approx(float((started.plan.toarray() * cost).sum()), rel=1e-12)
 
 
 def test_a_coarse_start_is_near(monkeypatch):
@@ -367,8 +356,7 @@ def test_a_coarse_start_is_near(monkeypatch):
     start = coarse.begin(problem, target, limits, 1)
     anneal, nothing = Anneal(problem, limits), np.zeros(300)
     near, far = (
-        anneal._pass(nothing, g, start.epsilon, rough=False)[0].error
-        for g in (start.g, nothing)
+        anneal._pass(nothing, g, start.epsilon, rough=False)[0].error for g in (start.g, nothing)
     )
     assert near < 0.3 * far
 
@@ -471,9 +459,7 @@ def test_single_precision_is_left_out_where_it_would_not_do():
     cost = rng.random((8, 9))
     once = solve(Problem.from_cost(cost), method="sinkhorn", epsilon=0.02)
     for scale in (2.0**150, 2.0**-150):
-        result = solve(
-            Problem.from_cost(scale * cost), method="sinkhorn", epsilon=0.02 * scale
-        )
+        result = solve(Problem.from_cost(scale * cost), method="sinkhorn", epsilon=0.02 * scale)
         assert result.value == pytest.approx(scale * once.value, rel=1e-12)
 
 
@@ -521,9 +507,7 @@ def test_compiled_certificates_agree_with_numpy(metric, p, monkeypatch):
 def test_points_far_from_the_origin_lose_nothing_in_single_precision():
     x, y, a, b = clouds(60, 50)
     here = solve(Problem(x, y, a, b), method="sinkhorn", epsilon=0.01)
-    far = solve(
-        Problem(x + 2.0**24, y + 2.0**24, a, b), method="sinkhorn", epsilon=0.01
-    )
+    far = solve(Problem(x + 2.0**24, y + 2.0**24, a, b), method="sinkhorn", epsilon=0.01)
     assert far.n_iter <= here.n_iter + 1
     assert far.value == pytest.approx(here.value, rel=1e-6)
 
@@ -565,9 +549,7 @@ def test_weights_far_above_the_costs():
     for scale in (1e-30, 1.0, 1e30):
         problem = Problem(scale * x, scale * y, a, b)
         product = a @ problem.geometry.dense() @ b
-        result = solve(
-            problem, method="sinkhorn", epsilon=0.9e9 * problem.geometry.largest
-        )
+        result = solve(problem, method="sinkhorn", epsilon=0.9e9 * problem.geometry.largest)
         assert result.value == pytest.approx(product, rel=1e-8)
         assert result.regularized_value == pytest.approx(product, rel=1e-6)
         assert result.lower < result.upper

@@ -109,9 +109,7 @@ def test_e8_the_best_discriminator_saturates_where_a_critic_does_not(gap, slope)
     np.testing.assert_allclose(best, sigmoid(-gap * x), rtol=1e-10)
     # The slope of log(1 - D) = log of the share of the fake density, at its mean.
     step = 1e-3
-    share = [
-        np.log1p(real.pdf(z) / fake.pdf(z)) for z in (gap / 2 - step, gap / 2 + step)
-    ]
+    share = [np.log1p(real.pdf(z) / fake.pdf(z)) for z in (gap / 2 - step, gap / 2 + step)]
     assert (share[0] - share[1]) / (2 * step) == pytest.approx(slope, rel=1e-3)
     assert gap * sigmoid(-(gap**2) / 2) == pytest.approx(slope, rel=3e-4)
     # Its loss is that of E6 for the closed forms.
@@ -187,18 +185,13 @@ def test_e11_noise_makes_js_a_function_of_gap_over_noise(ratio, js, sigma):
     x = np.linspace(-9 * sigma, gap + 9 * sigma, 801)
     z = np.linspace(-9 * sigma, 1 + 9 * sigma, 61)
     along = norm.cdf(z / sigma) - norm.cdf((z - 1) / sigma)
-    images = [
-        np.outer(np.exp(-(((x - at) / sigma) ** 2) / 2), along).ravel()
-        for at in (0, gap)
-    ]
+    images = [np.outer(np.exp(-(((x - at) / sigma) ** 2) / 2), along).ravel() for at in (0, gap)]
     assert js_divergence(*images, normalize=True) == pytest.approx(js, abs=1e-8)
     closed = gaussian.js_divergence(0, sigma**2, gap, sigma**2)
     assert closed == pytest.approx(js, abs=1.1e-10)
     # The gradient of E log(1 - D*(g)) is twice that of JS.
     slope = slope_of(lambda d: gaussian.js_divergence(0, 1, d, 1), ratio)
-    gradient = expectation(
-        ratio, lambda t: ratio / (1 + math.exp(ratio * t - ratio**2 / 2))
-    )
+    gradient = expectation(ratio, lambda t: ratio / (1 + math.exp(ratio * t - ratio**2 / 2)))
     assert gradient == pytest.approx(2 * slope, rel=1e-7)
 
 

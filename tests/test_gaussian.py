@@ -126,22 +126,16 @@ def exact_js(gap, variance):
         return float(mpmath.quad(integrand, knots, maxdegree=8))
 
 
-@pytest.mark.parametrize(
-    "gap, variance", [(2, 1), (0.01, 1), (7, 1), (1, 4), (0, 0.01)]
-)
+@pytest.mark.parametrize("gap, variance", [(2, 1), (0.01, 1), (7, 1), (1, 4), (0, 0.01)])
 def test_js_beside_30_digits(gap, variance):
     value = gaussian.js_divergence(gap, variance, 0, 1)
     assert value == pytest.approx(exact_js(gap, variance), rel=1e-13)
-    assert gaussian.js_divergence(0, 1, gap, variance) == pytest.approx(
-        value, rel=1e-13
-    )
+    assert gaussian.js_divergence(0, 1, gap, variance) == pytest.approx(value, rel=1e-13)
 
 
 def test_a_quadrature_that_fails_is_no_number(monkeypatch):
     monkeypatch.setattr("scipy.integrate.quad", lambda *_, **__: (0.02, 1e-9))
-    with pytest.raises(
-        NotCertifiedError, match=r"quadrature reached 0\.\d+ only within"
-    ):
+    with pytest.raises(NotCertifiedError, match=r"quadrature reached 0\.\d+ only within"):
         gaussian.js_divergence(0, 1, 1, 1)
 
 
@@ -247,9 +241,7 @@ def test_products_of_laws_add_up():
     for function in (gaussian.kl_divergence, ALL[5], ALL[6]):
         expected = function(*first) + function(*second)
         assert function(*both) == pytest.approx(expected, rel=1e-13)
-    expected = math.hypot(
-        *(gaussian.wasserstein_distance(*p, p=2) for p in (first, second))
-    )
+    expected = math.hypot(*(gaussian.wasserstein_distance(*p, p=2) for p in (first, second)))
     assert gaussian.wasserstein_distance(*both, p=2) == pytest.approx(expected)
 
 
@@ -382,9 +374,7 @@ def exact_bures(C1, C2):
         first, second = mpmath.matrix(C1.tolist()), mpmath.matrix(C2.tolist())
         half = root(first)
         middle = root(half * second * half)
-        trace = sum(
-            first[i, i] + second[i, i] - 2 * middle[i, i] for i in range(len(C1))
-        )
+        trace = sum(first[i, i] + second[i, i] - 2 * middle[i, i] for i in range(len(C1)))
         return float(mpmath.sqrt(max(trace, 0)))
 
 
@@ -439,9 +429,7 @@ def test_bures_has_no_units(k):
     m1, m2 = rng.standard_normal((2, 3))
     value = bures(m1, C1, m2, C2)
     half = k // 2
-    scaled = bures(
-        np.ldexp(m1, half), np.ldexp(C1, k), np.ldexp(m2, half), np.ldexp(C2, k)
-    )
+    scaled = bures(np.ldexp(m1, half), np.ldexp(C1, k), np.ldexp(m2, half), np.ldexp(C2, k))
     assert scaled == math.ldexp(value, half)
 
 

@@ -256,9 +256,7 @@ def test_products_with_plans_are_products_with_their_entries(entries, monkeypatc
         assert matrix.shape == (n, m)
         for values in (rng.normal(size=m), rng.normal(size=(m, 3))):
             np.testing.assert_allclose(plan @ values, matrix @ values, atol=1e-14)
-            np.testing.assert_allclose(
-                values.T @ plan.T, values.T @ matrix.T, atol=1e-14
-            )
+            np.testing.assert_allclose(values.T @ plan.T, values.T @ matrix.T, atol=1e-14)
         for values in (rng.normal(size=n), rng.normal(size=(n, 2))):
             np.testing.assert_allclose(plan.T @ values, matrix.T @ values, atol=1e-14)
             np.testing.assert_allclose(values.T @ plan, values.T @ matrix, atol=1e-14)

@@ -45,9 +45,7 @@ def random_graph(rng, n, more, *, whole=False, zeros=False):
     if zeros:
         length = length * (rng.random(len(pairs)) < 0.6)
     order = rng.permutation(n)
-    named = [
-        (order[i], order[j], w) for (i, j), w in zip(sorted(pairs), length, strict=True)
-    ]
+    named = [(order[i], order[j], w) for (i, j), w in zip(sorted(pairs), length, strict=True)]
     return graph_of(n, named)
 
 
@@ -554,9 +552,7 @@ def test_steep_potentials_are_found_out():
     bent[3] += 10
     certificate = certify(problem, result.coupling, bent, -f)
     assert_brackets(certificate, result.value)
-    assert certificate.dual_violation == pytest.approx(
-        (bent[:, None] - f - cost_of(problem)).max()
-    )
+    assert certificate.dual_violation == pytest.approx((bent[:, None] - f - cost_of(problem)).max())
 
 
 def test_wrong_flows_are_found_out():
@@ -617,9 +613,7 @@ def test_exact_sums_do_not_hide_a_flow_that_leaks():
     problem = random_problem(13, n=30, more=30)
     result = solve(problem)
     flow = result.coupling
-    leaking = Flow(
-        flow.tails, flow.heads, flow.units - (flow.units >> 20), flow.unit, 30
-    )
+    leaking = Flow(flow.tails, flow.heads, flow.units - (flow.units >> 20), flow.unit, 30)
     certificate = certify(problem, leaking, result.potentials[0])
     assert certificate.marginal_error > 1e-8
     assert_brackets(certificate, result.value)
@@ -662,9 +656,7 @@ def test_transforms_are_feasible_to_the_last_bit(seed):
     tails, heads, lengths = graph.edges()
     for i, j, length in zip(tails, heads, lengths, strict=True):
         assert abs(Fraction(g[i]) - Fraction(g[j])) <= Fraction(length)
-    assert (
-        np.array([Fraction(x) + Fraction(y) for x, y in zip(f, g, strict=True)]) <= 0
-    ).all()
+    assert (np.array([Fraction(x) + Fraction(y) for x, y in zip(f, g, strict=True)]) <= 0).all()
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -735,9 +727,7 @@ def test_masses_that_are_none(a, b, message):
 
 def test_masses_that_no_path_joins():
     graph = graph_of(5, [(0, 1, 1.0), (2, 3, 1.0), (3, 4, 1.0)])
-    with pytest.raises(
-        InfeasibleError, match=r"node 0 is in a part of 2 of the 5.*0.75"
-    ):
+    with pytest.raises(InfeasibleError, match=r"node 0 is in a part of 2 of the 5.*0.75"):
         Problem.on_graph(graph, [0.5, 0.25, 0.25, 0, 0], [0.25, 0, 0, 0, 0.75])
     isolated = Problem.on_graph(graph, [1, 0, 0, 0, 0], [0, 1, 0, 0, 0])
     assert solve(isolated).value == 1

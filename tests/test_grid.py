@@ -117,9 +117,7 @@ def test_the_problem_knows_its_atoms():
     assert not problem.a.flags.writeable
 
 
-@pytest.mark.parametrize(
-    "metric, p", [("euclidean", 1), ("chebyshev", 1), ("cityblock", 2)]
-)
+@pytest.mark.parametrize("metric, p", [("euclidean", 1), ("chebyshev", 1), ("cityblock", 2)])
 def test_other_costs_are_those_of_points(metric, p):
     A, B = images((3, 4), zeros=True)
     problem = Problem.on_grid(A, B, spacing=2, metric=metric, p=p)
@@ -231,9 +229,7 @@ def test_single_pixels(cost, method):
     for epsilon in (None,) if method == "auto" else (None, 1e-6 * value, value):
         result = solve(problem, method=method, epsilon=epsilon)
         # Entries are as exact as their exponents, costs / epsilon.
-        assert result.value == pytest.approx(
-            value, rel=1e-9 if epsilon == 1e-6 * value else 1e-13
-        )
+        assert result.value == pytest.approx(value, rel=1e-9 if epsilon == 1e-6 * value else 1e-13)
         assert result.success
         if epsilon is None or epsilon == value:
             assert result.status is Status.OPTIMAL
@@ -375,9 +371,7 @@ def test_mass_and_scale():
     once = solve(Problem.on_grid(A, B, p=2), **options)
     twice = solve(Problem.on_grid(2 * A, 2 * B, p=2), **options)
     assert twice.value == pytest.approx(2 * once.value, rel=1e-8)
-    assert twice.regularized_value == pytest.approx(
-        2 * once.regularized_value, rel=1e-12
-    )
+    assert twice.regularized_value == pytest.approx(2 * once.regularized_value, rel=1e-12)
     for power in (-40, 40):
         problem = Problem.on_grid(A, B, spacing=2.0**power, p=2)
         options["epsilon"] = 0.05 * 4.0**power
@@ -390,9 +384,7 @@ def test_stopped_early_still_brackets():
     problem = on_grid((5, 4))
     truth = solve(problem).value
     for max_iter in (0, 1, 7, 30):
-        result = solve(
-            problem, method="sinkhorn", epsilon=1e-5, tol=1e-12, max_iter=max_iter
-        )
+        result = solve(problem, method="sinkhorn", epsilon=1e-5, tol=1e-12, max_iter=max_iter)
         assert result.status is Status.MAX_ITER
         assert result.n_iter == max_iter
         assert_brackets(result, truth)
@@ -447,9 +439,7 @@ def test_large_images_are_summed_in_many_tiles_and_blocks(monkeypatch):
 
     def assert_exact():
         found = module.Gibbs(problem.geometry, epsilon).transform(f, problem.b)
-        assert found == pytest.approx(
-            exact, rel=1e-12, abs=1e-12 * problem.geometry.largest
-        )
+        assert found == pytest.approx(exact, rel=1e-12, abs=1e-12 * problem.geometry.largest)
 
     done_again = []
 
@@ -547,9 +537,7 @@ def test_bad_factors_are_refused(field, value, message):
     factor = getattr(result.plan, field).copy()
     factor[2] = value
     with pytest.raises(InputError, match=message):
-        certify(
-            problem, dataclasses.replace(result.plan, **{field: factor}), np.zeros(20)
-        )
+        certify(problem, dataclasses.replace(result.plan, **{field: factor}), np.zeros(20))
 
 
 def test_bad_plans_are_refused():

@@ -40,12 +40,8 @@ def size(request, monkeypatch):
         monkeypatch.setattr(pooling, "_ALL_PAIRS", 0)
         monkeypatch.setattr(pooling, "_COARSEST", 4)
         monkeypatch.setattr("otdist.solvers.network_simplex.solver._SMALL", 0)
-        monkeypatch.setattr(
-            "otdist.solvers.network_simplex.column_generation._ROW_WIDTH", 3
-        )
-        monkeypatch.setattr(
-            "otdist.solvers.network_simplex.column_generation._COLUMN_WIDTH", 2
-        )
+        monkeypatch.setattr("otdist.solvers.network_simplex.column_generation._ROW_WIDTH", 3)
+        monkeypatch.setattr("otdist.solvers.network_simplex.column_generation._COLUMN_WIDTH", 2)
     else:
         monkeypatch.setattr(pooling, "_COARSEST", 4)
     return request.param
@@ -323,9 +319,7 @@ def test_a_warm_start_is_taken(size):
     assert_proved(again)
     assert again.value == same(first.value)
     wild = np.full(A.size, 1e3)
-    assert solve(Problem.on_grid(A, B), warm_start=(wild, -wild)).value == same(
-        first.value
-    )
+    assert solve(Problem.on_grid(A, B), warm_start=(wild, -wild)).value == same(first.value)
 
 
 @pytest.mark.parametrize("method", ["network_simplex", "highs"])
@@ -431,9 +425,7 @@ def test_blocks_of_flat_pixels_become_square():
     images = pooling._pooled_images(axes, np.ones(64 * 64))
     shapes = [tuple(map(len, axes)) for axes, _ in reversed(images)]
     assert shapes == [(64, 32), (64, 16), (64, 8), (64, 4), (64, 2), (64, 1)]
-    _, *coarser = reversed(
-        pooling._pooled_images((axes[0], axes[1] * 20), np.ones(64**2))
-    )
+    _, *coarser = reversed(pooling._pooled_images((axes[0], axes[1] * 20), np.ones(64**2)))
     assert [tuple(map(len, axes)) for axes, _ in coarser][:2] == [(64, 16), (32, 8)]
 
 
@@ -457,9 +449,7 @@ def test_any_potentials_give_a_valid_and_no_worse_bound(images, seed, metric):
     rng = np.random.default_rng(seed)
     problem = Problem.on_grid(*images, metric=metric)
     optimal = solve(problem)
-    on_points = Problem(
-        problem.geometry.x, problem.geometry.x, problem.a, problem.b, metric=metric
-    )
+    on_points = Problem(problem.geometry.x, problem.geometry.x, problem.a, problem.b, metric=metric)
     n = len(problem.a)
     # Old and new bound take the better one of what f and g prove.
     noisy = optimal.potentials[0] + 0.1 * rng.normal(size=n)

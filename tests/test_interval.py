@@ -33,9 +33,7 @@ def test_the_ends_are_those_of_the_formulas():
 
 
 def test_the_lower_end_counts_held_out_points_only():
-    interval = w1_interval(
-        np.zeros(60), np.ones(40), diameter=1.2, critic="linear", rng=0
-    )
+    interval = w1_interval(np.zeros(60), np.ones(40), diameter=1.2, critic="linear", rng=0)
     assert interval.critic.n_held_out == (18, 12)
     below = 1.2 * math.sqrt((1 / 18 + 1 / 12) * math.log(40) / 2)
     assert interval.lower == pytest.approx(1 - below, rel=1e-12)
@@ -54,9 +52,7 @@ def test_a_narrower_support_and_more_points_give_a_narrower_interval():
     x, y = lines(n)
     wide = w1_interval(x, y, diameter=5.0, critic="linear", rng=0)
     narrow = w1_interval(x, y, box=([0, 0], [0.5, 1]), critic="linear", rng=0)
-    few = w1_interval(
-        x[:few_points], y[:few_points], diameter=5.0, critic="linear", rng=0
-    )
+    few = w1_interval(x[:few_points], y[:few_points], diameter=5.0, critic="linear", rng=0)
     lengths = [each.upper - each.lower for each in (narrow, wide, few)]
     assert lengths == sorted(lengths)
     assert narrow.lower > (0.2 if JIT_OFF else 0.4)
@@ -71,9 +67,7 @@ def test_the_assumptions_are_printed():
     text = str(by_box)
     assert f"in [{by_box.lower:.6g}, {by_box.upper:.6g}] with confidence 0.95" in text
     assert "all points are independent" in text
-    assert (
-        "both laws are in the box from [0. 0.] to [1. 1.], of diameter 1.41421" in text
-    )
+    assert "both laws are in the box from [0. 0.] to [1. 1.], of diameter 1.41421" in text
     text = str(w1_interval(x, y, diameter=3.0, critic="linear", rng=0))
     assert "no two points of the supports are farther apart than 3" in text
 

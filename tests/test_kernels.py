@@ -120,9 +120,7 @@ def problems():
     yield "counts", Problem.from_cost(rng.random((size, size)), counts, counts[::-1])
     grid = np.arange(size)
     yield "grid", Problem.from_cost(np.abs(np.subtract.outer(grid, grid)) ** 2)
-    forbidden = np.where(
-        rng.random((size, size)) < 0.5, np.inf, rng.random((size, size))
-    )
+    forbidden = np.where(rng.random((size, size)) < 0.5, np.inf, rng.random((size, size)))
     np.fill_diagonal(forbidden, 1.0)
     yield "forbidden", Problem.from_cost(forbidden)
 

@@ -103,9 +103,7 @@ def test_masses_are_normalised_by_pair():
     x, y, a, b = random_pairs(rng, 3, 5, 4)
     scale = np.array([1.0, 7.0, 1e-3])[:, None]
     found = wasserstein_distance(x, y, a * scale, b, axis=-1, normalize=True)
-    np.testing.assert_allclose(
-        found, wasserstein_distance(x, y, a, b, axis=-1), rtol=1e-13
-    )
+    np.testing.assert_allclose(found, wasserstein_distance(x, y, a, b, axis=-1), rtol=1e-13)
     # Without it every pair has a mass of its own, and W_p scales with its root.
     found = wasserstein_distance(x, y, a * scale, b * scale, p=2, axis=-1)
     wanted = wasserstein_distance(x, y, a, b, p=2, axis=-1) * np.sqrt(scale[:, 0])
@@ -126,9 +124,7 @@ def test_masses_of_single_precision_may_differ_by_its_rounding(monkeypatch):
     # So may those of a pair that takes the other path, for its scale.
     tiny = wasserstein_distance(x * 1e-260, x * 1e-260, a, b, axis=-1)
     np.testing.assert_allclose(tiny * 1e260, found, rtol=1e-12)
-    monkeypatch.setattr(
-        "otdist.distances.wasserstein.solve", None
-    )  # the compiled path does it
+    monkeypatch.setattr("otdist.distances.wasserstein.solve", None)  # the compiled path does it
     again = wasserstein_distance(x, x, a, b, axis=-1)
     assert np.array_equal(again, found)
 
@@ -228,9 +224,7 @@ def test_a_pair_that_is_not_proved_is_named(monkeypatch):
     # What compiled passes cannot prove another path does.
     found = wasserstein_distance(x, y, a, b, axis=-1)
     monkeypatch.undo()
-    np.testing.assert_allclose(
-        found, wasserstein_distance(x, y, a, b, axis=-1), rtol=1e-14
-    )
+    np.testing.assert_allclose(found, wasserstein_distance(x, y, a, b, axis=-1), rtol=1e-14)
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
@@ -344,9 +338,7 @@ def one_pair(rng, n, m, p):
     a, b = rng.random(n), rng.random(m)
     a[0] = 0.0
     a, b = a / math.fsum(a), b / math.fsum(b)
-    measures = Measures(
-        x[None], y[None], a[None], b[None], np.zeros((4, 1), np.int64), np.ones(1)
-    )
+    measures = Measures(x[None], y[None], a[None], b[None], np.zeros((4, 1), np.int64), np.ones(1))
     claims = along._claims(measures, (p, 0.0), along._Buffers.of(n, m, 1))
     return measures, claims
 
@@ -537,9 +529,7 @@ def test_arcs_of_concave_costs_do_not_cross(p):
         assert not any(s < low < t < high for low, high in ends)
     line = wasserstein_distance(x, y)
     assert result.value < line**p  # Jensen: that of the mean way
-    assert result.value == pytest.approx(
-        oracles.by_assignment(cost_of(result.problem)), rel=1e-12
-    )
+    assert result.value == pytest.approx(oracles.by_assignment(cost_of(result.problem)), rel=1e-12)
 
 
 def test_common_mass_stays_where_the_cost_is_concave():
@@ -560,9 +550,7 @@ def test_concave_costs_are_a_metric_of_measures():
     assert distance(a, c) <= distance(a, b) + distance(b, c) + 1e-12
     assert distance(a, b) == pytest.approx(distance(b, a), rel=1e-12)
     assert distance(a, a) == 0
-    scaled = wasserstein_distance(
-        8 * x, 8 * x, a, b, p=0.3, concave=True, normalize=True
-    )
+    scaled = wasserstein_distance(8 * x, 8 * x, a, b, p=0.3, concave=True, normalize=True)
     assert scaled == pytest.approx(8**0.3 * distance(a, b), rel=1e-12)
 
 

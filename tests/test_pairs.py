@@ -161,9 +161,7 @@ def test_values_are_those_of_highs_and_pot():
             for j in range(i):
                 truth = oracles.by_linprog(cost, a[i], a[j])
                 assert matrix[i, j] == pytest.approx(truth, rel=1e-9)
-                assert matrix[i, j] == pytest.approx(
-                    oracles.by_pot(cost, a[i], a[j]), rel=1e-12
-                )
+                assert matrix[i, j] == pytest.approx(oracles.by_pot(cost, a[i], a[j]), rel=1e-12)
                 assert again[i, j] == pytest.approx(matrix[i, j], rel=1e-12)
 
 

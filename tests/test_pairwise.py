@@ -232,9 +232,7 @@ def test_a_pair_that_fails_is_nan_and_the_rest_is_kept():
     bad = np.isnan(matrix)
     assert (1, 3, "RuntimeError: not these two") in failures
     assert bad.sum() == 2 * len(failures)
-    assert (
-        matrix[~bad] == pairwise(measures, distance=wasserstein_distance)[~bad]
-    ).all()
+    assert (matrix[~bad] == pairwise(measures, distance=wasserstein_distance)[~bad]).all()
     with pytest.warns(InputWarning, match=r"\(1, 3\): RuntimeError: not these two"):
         pairwise(measures, distance=picky)
 
@@ -316,9 +314,7 @@ def test_a_progress_bar_shows_the_time_left(capsys, small_blocks):
     assert "pairs/s" in shown
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("distributed") is None, reason="dask is not installed"
-)
+@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="dask is not installed")
 @pytest.mark.filterwarnings("ignore")
 def test_a_dask_cluster_survives_the_death_of_a_worker(tmp_path):
     import dask
@@ -411,9 +407,7 @@ def test_a_stopped_run_goes_on(tmp_path, monkeypatch, small_blocks):
     np.testing.assert_array_equal(found, expected)
     starts.clear()
     again = []
-    np.testing.assert_array_equal(
-        pairwise(rows, cost=cost, out=path, failures=again), expected
-    )
+    np.testing.assert_array_equal(pairwise(rows, cost=cost, out=path, failures=again), expected)
     assert starts == []
     assert again == failures
 
@@ -446,9 +440,7 @@ def test_a_function_is_known_again_by_its_code(tmp_path):
         return by * float(abs(x.mean() - y.mean()))
 
     found = pairwise(measures, distance=lambda x, y, a, b: 1.0, out=path)
-    assert (
-        pairwise(measures, distance=lambda x, y, a, b: 1.0, out=path) == found
-    ).all()
+    assert (pairwise(measures, distance=lambda x, y, a, b: 1.0, out=path) == found).all()
     with pytest.raises(InputError, match="another call"):
         pairwise(measures, distance=lambda x, y, a, b: 2.0, out=path)
     other = tmp_path / "n.npy"

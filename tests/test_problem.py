@@ -159,9 +159,7 @@ def test_bad_weights(a, b, message):
 def test_weights_of_a_cost_matrix_are_named_by_rows_and_columns():
     with refuses("a must have shape (2,), one weight for each row of cost, got (3,)"):
         emd([1, 1, 1], [1, 1], np.zeros((2, 2)))
-    with refuses(
-        "b must have shape (2,), one weight for each column of cost, got (1,)"
-    ):
+    with refuses("b must have shape (2,), one weight for each column of cost, got (1,)"):
         emd([1, 1], [2], np.zeros((2, 2)))
 
 

@@ -166,9 +166,7 @@ def test_the_value_is_homogeneous_in_the_mass(pair, mass, p):
     one = solve(Problem(x, y, a, b, p=p))
     many = solve(Problem(x, y, a * mass, b * mass, p=p))
     size = (10 * scale_of(*pair)) ** p
-    assert many.value == pytest.approx(
-        mass * one.value, rel=1e-13, abs=1e-15 * mass * size
-    )
+    assert many.value == pytest.approx(mass * one.value, rel=1e-13, abs=1e-15 * mass * size)
     again = solve(Problem(x, y, a * mass, b * mass, p=p, normalize=True))
     assert again.value == pytest.approx(one.value, rel=1e-13, abs=1e-15 * size)
 
@@ -363,9 +361,7 @@ def test_kr_dual_refuses_what_is_no_metric():
     for metric in ("sqeuclidean", "l2", None):
         with pytest.raises(InputError, match="kr_dual needs a metric known by name"):
             kr_dual(x, y, metric=metric)
-    with pytest.raises(
-        InputError, match="critic must be one of 'auto', 'linear', 'radial'"
-    ):
+    with pytest.raises(InputError, match="critic must be one of 'auto', 'linear', 'radial'"):
         kr_dual(x, y, critic="lipschitz")
     function = kr_dual(x, y, critic="mcshane")
     with pytest.raises(InputError, match="points must have 2 coordinates, got 3"):

@@ -29,9 +29,7 @@ COSTS = {
     "uniform": lambda rng, shape: rng.random(shape),
     "ties": lambda rng, shape: rng.integers(1, 5, shape) * 1.0,
     "wide": lambda rng, shape: 10.0 ** rng.uniform(-6, 6, shape),
-    "forbidden": lambda rng, shape: np.where(
-        rng.random(shape) < 0.4, math.inf, rng.random(shape)
-    ),
+    "forbidden": lambda rng, shape: np.where(rng.random(shape) < 0.4, math.inf, rng.random(shape)),
     "points": lambda rng, shape: np.linalg.norm(
         rng.random((shape[0], 1, 2)) - rng.random((shape[1], 2)), axis=2
     ),

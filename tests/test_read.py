@@ -56,9 +56,7 @@ def test_one_column_is_points_on_the_line(tmp_path):
 
 @pytest.mark.parametrize("name", ["weight", "weights", "Weight"])
 def test_weight_column_by_its_header(tmp_path, name):
-    measure = read_measure(
-        write(tmp_path, "a.csv", f"x,{name},y\n1,0.25,2\n3,0.75,4\n")
-    )
+    measure = read_measure(write(tmp_path, "a.csv", f"x,{name},y\n1,0.25,2\n3,0.75,4\n"))
     np.testing.assert_array_equal(measure.points, [[1, 2], [3, 4]])
     np.testing.assert_array_equal(measure.weights, [0.25, 0.75])
 
@@ -123,9 +121,7 @@ def test_unknown_extension_lists_the_known(tmp_path):
 # --- grids and signed files -------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "text", ["1\n2\n3\n4\n5\n0\n", "1 2 3\n4 5 0\n", "1 2 3 4\n5 0"]
-)
+@pytest.mark.parametrize("text", ["1\n2\n3\n4\n5\n0\n", "1 2 3\n4 5 0\n", "1 2 3 4\n5 0"])
 def test_grid_is_row_major_and_keeps_empty_pixels(tmp_path, text):
     measure = read_measure(write(tmp_path, "a.txt", text), grid="2x3")
     pixels = [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]
@@ -212,9 +208,7 @@ def test_npy(tmp_path, dtype):
     np.testing.assert_array_equal(measure.weights, [1, 4])
 
 
-@pytest.mark.parametrize(
-    "keys", [("points", "weights"), ("x", "a"), ("points", "mass")]
-)
+@pytest.mark.parametrize("keys", [("points", "weights"), ("x", "a"), ("points", "mass")])
 def test_npz(tmp_path, keys):
     np.savez(tmp_path / "a.npz", **{keys[0]: [[1.0], [2.0]], keys[1]: [0.5, 1.5]})
     option = keys[1] if keys[1] == "mass" else None
@@ -297,29 +291,21 @@ def test_sixteen_bits_stay_exact(tmp_path):
 
 
 def test_two_levels(tmp_path):
-    Image.fromarray(np.eye(3, dtype=np.uint8) * 255).convert("1").save(
-        tmp_path / "a.png"
-    )
-    np.testing.assert_array_equal(
-        read_measure(tmp_path / "a.png").weights, np.eye(3).ravel()
-    )
+    Image.fromarray(np.eye(3, dtype=np.uint8) * 255).convert("1").save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_measure(tmp_path / "a.png").weights, np.eye(3).ravel())
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P"])
 def test_grey_stored_as_colours_is_grey(tmp_path, mode):
     Image.fromarray(GREY).convert(mode).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(
-        read_measure(tmp_path / "a.png").weights, GREY.ravel()
-    )
+    np.testing.assert_array_equal(read_measure(tmp_path / "a.png").weights, GREY.ravel())
 
 
 def test_colours_are_refused(tmp_path):
     pixels = np.stack([GREY, GREY, GREY], axis=-1)
     pixels[1, 2, 0] = 7
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    refuses(
-        tmp_path / "a.png", "colour image", "(1, 2)", "(7, 0, 0, 255)", "convert('L')"
-    )
+    refuses(tmp_path / "a.png", "colour image", "(1, 2)", "(7, 0, 0, 255)", "convert('L')")
     pixels = np.stack([GREY, GREY, GREY, np.full_like(GREY, 255)], axis=-1)
     pixels[0, 1, 3] = 9
     Image.fromarray(pixels).save(tmp_path / "b.png")

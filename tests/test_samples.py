@@ -108,8 +108,7 @@ def test_standard_errors_of_the_loss_are_those_of_repeats():
     rng = np.random.default_rng(8)
     draws = rng.standard_normal((200, 2, 80)) + np.array([[0.0], [1.0]])
     repeats = [
-        samples.classifier_divergence(x, y, best_for_a_shift(1.0), rng=rng)
-        for x, y in draws
+        samples.classifier_divergence(x, y, best_for_a_shift(1.0), rng=rng) for x, y in draws
     ]
     values = np.array([estimate.value for estimate in repeats])
     errors = np.array([estimate.standard_error for estimate in repeats])
@@ -150,8 +149,7 @@ def test_data_held_out_show_nothing_between_equal_laws():
     ]
     assert np.mean(values) < 0.0
     bounds = [
-        samples.divergence_lower(*rng.standard_normal((2, 60, 6)), rng=rng).lower
-        for _ in range(20)
+        samples.divergence_lower(*rng.standard_normal((2, 60, 6)), rng=rng).lower for _ in range(20)
     ]
     assert np.count_nonzero(bounds) <= 3
 
@@ -242,9 +240,7 @@ def test_coverage(kind):
     for _ in range(1000):
         x = (rng.random(80) < 0.6).astype(float)
         y = (rng.random(80) < 0.3).astype(float)
-        bound = samples.divergence_lower(
-            x, y, kind, confidence=0.9, classifier=event, rng=rng
-        )
+        bound = samples.divergence_lower(x, y, kind, confidence=0.9, classifier=event, rng=rng)
         above += bound.lower > exact
         bounds.append(bound.lower)
     assert above <= 100
@@ -271,10 +267,7 @@ def test_coverage_with_the_own_classifier():
 def test_the_bound_tightens_with_the_sample_and_loosens_with_confidence():
     rng = np.random.default_rng(17)
     x, y = rng.standard_normal((2, 20_000))
-    lower = [
-        samples.divergence_lower(x[:n], y[:n] + 1, rng=0).lower
-        for n in (200, 2000, 20_000)
-    ]
+    lower = [samples.divergence_lower(x[:n], y[:n] + 1, rng=0).lower for n in (200, 2000, 20_000)]
     assert 0 < lower[0] < lower[1] < lower[2] < gaussian.total_variation(0, 1, 1, 1)
     assert lower[2] > 0.35
     strict = samples.divergence_lower(x, y + 1, confidence=0.9999, rng=0).lower
@@ -394,9 +387,7 @@ def test_bad_kinds_and_confidences_are_refused():
     with pytest.raises(InputError, match="kind must be one of 'tv', 'js', 'kl', 'hell"):
         samples.divergence_lower(X, X, "chi2")
     for confidence in (0, 1, 95, math.nan, "high"):
-        with pytest.raises(
-            InputError, match=r"confidence must be a number in \(0, 1\)"
-        ):
+        with pytest.raises(InputError, match=r"confidence must be a number in \(0, 1\)"):
             samples.divergence_lower(X, X, confidence=confidence)
     for k in (0, -1, 2.0, "5", True):
         with pytest.raises(InputError, match="k must be a positive integer"):

@@ -79,9 +79,7 @@ def test_translations(mode, d, p):
 def test_even_angles_in_the_plane():
     """Of 1024 angles a smooth function of theirs is known to many digits."""
     x, y = dirac_pair(2)
-    value = sliced_wasserstein_distance(
-        x, y, n_projections=1024, directions="quasi", rng=0
-    )
+    value = sliced_wasserstein_distance(x, y, n_projections=1024, directions="quasi", rng=0)
     assert value == pytest.approx(1.5 / math.sqrt(2), rel=1e-4)
 
 
@@ -209,9 +207,7 @@ def test_scales_offsets_order_and_splitting(one, other, k, p):
     (x, a), (y, b) = one, other
 
     def distance(x, y, a, b, **options):
-        return sliced_wasserstein_distance(
-            x, y, a, b, p=p, n_projections=20, rng=3, **options
-        )
+        return sliced_wasserstein_distance(x, y, a, b, p=p, n_projections=20, rng=3, **options)
 
     value = distance(x, y, a, b)
     near = pytest.approx(value, rel=1e-12, abs=1e-12)
@@ -251,9 +247,7 @@ def test_randomness_is_the_callers():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     for mode in MODES:
         first = sliced_wasserstein_distance(x, y, directions=mode, rng=7)
-        again = sliced_wasserstein_distance(
-            x, y, directions=mode, rng=np.random.default_rng(7)
-        )
+        again = sliced_wasserstein_distance(x, y, directions=mode, rng=np.random.default_rng(7))
         other = sliced_wasserstein_distance(x, y, directions=mode, rng=8)
         assert first == again != other
     max_sliced_wasserstein_distance(x, y)
@@ -283,9 +277,7 @@ def test_a_difference_along_one_axis(p):
     x = rng.standard_normal((n, 4))
     y = x * [1, 1, 3, 1]
     a = np.full(n, 1 / n)
-    found = max_sliced_wasserstein_distance(
-        x, y, p=p, rng=0, n_starts=2 if JIT_OFF else 8
-    )
+    found = max_sliced_wasserstein_distance(x, y, p=p, rng=0, n_starts=2 if JIT_OFF else 8)
     along = oracles.on_line(x[:, 2], y[:, 2], a, a, p) ** (1 / p)
     assert found.value >= along * (1 - 1e-12)
     assert abs(found.direction[2]) >= 0.95
@@ -297,9 +289,7 @@ def test_it_beats_ten_thousand_random_directions(p):
     rng = np.random.default_rng(p)
     x, y = rng.standard_normal((n, 5)), rng.standard_normal((n + 7, 5))
     y[:, 0] *= 2
-    found = max_sliced_wasserstein_distance(
-        x, y, p=p, rng=0, n_starts=2 if JIT_OFF else 8
-    )
+    found = max_sliced_wasserstein_distance(x, y, p=p, rng=0, n_starts=2 if JIT_OFF else 8)
     u = rng.standard_normal((k, 5))
     u /= np.linalg.norm(u, axis=1, keepdims=True)
     best = wasserstein_distance(u @ x.T, u @ y.T, p=p, axis=1).max()
@@ -354,12 +344,8 @@ def test_every_coupling_bounds_all_directions(one, other, p):
 
 def test_a_little_mass_far_away_is_bounded_for_large_p():
     """The largest eigenvalue bounds p <= 2 only."""
-    measures = sliced._measures(
-        [[0.0, 0]], [[0.0, 0], [1, 0]], [1], [0.9, 0.1], 3, False, 1
-    )
-    assert sliced._slope(measures, np.array([1.0, 0])).upper >= 0.1 ** (1 / 3) * (
-        1 - 1e-14
-    )
+    measures = sliced._measures([[0.0, 0]], [[0.0, 0], [1, 0]], [1], [0.9, 0.1], 3, False, 1)
+    assert sliced._slope(measures, np.array([1.0, 0])).upper >= 0.1 ** (1 / 3) * (1 - 1e-14)
 
 
 # ------------------------------------------------------------------------ bad input

@@ -114,9 +114,7 @@ def test_spread_is_the_part_of_the_variance_within_groups(points, depth):
         for start, stop in groups_of(n, depth)
         if stop > start
     )
-    assert got == pytest.approx(
-        within / whole if whole > 0 else 0.0, rel=1e-9, abs=1e-9
-    )
+    assert got == pytest.approx(within / whole if whole > 0 else 0.0, rel=1e-9, abs=1e-9)
     if depth == 0 and whole > 0:
         assert got == pytest.approx(1.0)
 
@@ -321,9 +319,7 @@ LARGE = ["search_candidates"]
         (2, 1, LARGE, LARGE),
     ],
 )
-def test_just_below_and_above_every_size(
-    which, step, of_ribbon, of_random, sizes, monkeypatch
-):
+def test_just_below_and_above_every_size(which, step, of_ribbon, of_random, sizes, monkeypatch):
     n = sizes[which] + step
     for family, expected in (("ribbon", of_ribbon), ("random", of_random)):
         cost = matrix_of(family, n, n, 65 + n)

@@ -39,11 +39,7 @@ def test_bound_is_above_and_near(shape, kind):
     assert norm <= bound <= norm * (1 + 1e-12)
 
 
-@given(
-    arrays.arrays(
-        float, st.tuples(*[st.integers(1, 4)] * 2), elements=st.floats(-1e3, 1e3)
-    )
-)
+@given(arrays.arrays(float, st.tuples(*[st.integers(1, 4)] * 2), elements=st.floats(-1e3, 1e3)))
 def test_bound_holds_for_all_entries(matrix):
     assert exact(matrix) <= spectral_norm_bound(matrix)
 
@@ -60,9 +56,7 @@ def test_units_are_exact_powers_and_limits_do_not_overflow():
         assert spectral_norm_bound(matrix) == math.inf
 
 
-@pytest.mark.parametrize(
-    "wrong", ["values", "left", "right", "all", "long left", "long right"]
-)
+@pytest.mark.parametrize("wrong", ["values", "left", "right", "all", "long left", "long right"])
 def test_a_decomposition_is_not_believed(monkeypatch, wrong):
     """Whatever is wrong with it, the bound holds."""
     matrix = np.random.default_rng(0).normal(size=(6, 4))

@@ -75,9 +75,7 @@ def assert_nearest(geometry, cost, g, width, *, by_column=False):
     """The least slacks, and the arcs below some level: no fewer than half of a width."""
     costs = costs_of(geometry)
     slacks = cost.T - g if by_column else cost - g
-    least, found = lists.nearest(
-        costs, g, width, geometry.largest, 1, by_column=by_column
-    )
+    least, found = lists.nearest(costs, g, width, geometry.largest, 1, by_column=by_column)
     scale = np.abs(g).max() + geometry.largest
     assert least == pytest.approx(slacks.min(axis=1), abs=1e-14 * scale)
     if width == 0:
@@ -91,9 +89,7 @@ def assert_nearest(geometry, cost, g, width, *, by_column=False):
         inside[end] = True
         if number < width:
             # All arcs below the level are there.
-            assert (
-                slack[~inside].min(initial=np.inf) >= slack[end].max() - 1e-13 * scale
-            )
+            assert slack[~inside].min(initial=np.inf) >= slack[end].max() - 1e-13 * scale
 
 
 @given(cases())
@@ -192,12 +188,8 @@ def test_lists_are_merged_as_sets_are(seed):
 
     def found(lines, ends):
         number = rng.integers(0, min(width, ends) + 1, lines)
-        end = np.array(
-            [rng.permutation(max(ends, width))[:width] for _ in range(lines)]
-        )
-        return Found(
-            np.minimum(end, ends - 1).astype(np.uint32), number.astype(np.uint32)
-        )
+        end = np.array([rng.permutation(max(ends, width))[:width] for _ in range(lines)])
+        return Found(np.minimum(end, ends - 1).astype(np.uint32), number.astype(np.uint32))
 
     wanted, rows = set(), lists.no_rows(n)
     for _ in range(3):
@@ -222,9 +214,7 @@ def test_lists_are_merged_as_sets_are(seed):
 def test_nearest_arcs_of_a_matrix(seed):
     rng = np.random.default_rng(seed)
     n, m = shape_of(rng)
-    cost = (
-        rng.random((n, m)) if rng.random() < 0.5 else rng.integers(0, 4, (n, m)) + 1.0
-    )
+    cost = rng.random((n, m)) if rng.random() < 0.5 else rng.integers(0, 4, (n, m)) + 1.0
     cost[rng.random((n, m)) < 0.1] = np.inf
     cost[np.arange(n), rng.integers(0, m, n)] = 1.0
     geometry = Problem.from_cost(cost).geometry

@@ -66,9 +66,7 @@ def test_exact_cost_has_the_derivatives_of_its_differences(p, metric):
 def test_sinkhorn_divergence_has_the_derivatives_of_its_differences(p, reach):
     def loss(x, y, a, b):
         a, b = (a.softmax(0), b.softmax(0)) if reach is None else (a.exp(), b.exp())
-        return sinkhorn_divergence_loss(
-            x, y, a, b, epsilon=0.5, p=p, reach=reach, tol=1e-10
-        )
+        return sinkhorn_divergence_loss(x, y, a, b, epsilon=0.5, p=p, reach=reach, tol=1e-10)
 
     gradcheck(loss, *problem())
 
@@ -357,9 +355,7 @@ def test_one_seed_gives_one_critic_and_leaves_torch_alone():
     def train(rng):
         torch.rand(1)  # what torch's own generator does next must not matter
         state = torch.get_rng_state()
-        critic = train_critic(
-            TRANSLATION.first, TRANSLATION.second, kind="gp", steps=5, rng=rng
-        )
+        critic = train_critic(TRANSLATION.first, TRANSLATION.second, kind="gp", steps=5, rng=rng)
         assert torch.equal(state, torch.get_rng_state())
         return critic
 
@@ -416,7 +412,5 @@ def test_without_torch_the_error_says_what_to_install():
         "try:\n    import otdist.torch\n"
         "except ImportError as error:\n    print(error)"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith('pip install "otdist[torch]"')

@@ -242,9 +242,7 @@ def test_the_flat_norm_is_a_metric(first, second, third):
     assert flat_norm(first, first) == 0
     # What is in common does not count: it is a norm of the difference.
     z, c = third
-    more = [
-        (np.vstack([points, z]), np.append(mass, c)) for points, mass in (first, second)
-    ]
+    more = [(np.vstack([points, z]), np.append(mass, c)) for points, mass in (first, second)]
     value = flat_norm(first, second)
     assert flat_norm(*more) == pytest.approx(value, rel=1e-12, abs=1e-12)
 
@@ -309,9 +307,7 @@ def test_whatever_is_claimed_the_bracket_holds(problem, part, data):
         problem = Problem.from_cost(cost, a, b, **options)
         truth = solve(problem, method="highs")
         certificate = certify(problem, plan, f)
-        rounding = (
-            certificate.rounding + 1e-12 * problem.mass * problem.geometry.largest
-        )
+        rounding = certificate.rounding + 1e-12 * problem.mass * problem.geometry.largest
         assert certificate.lower <= truth.upper + rounding
         assert certificate.upper >= truth.lower - rounding
 
@@ -406,9 +402,7 @@ def test_more_bad_input():
 def test_a_mass_that_is_all_but_for_rounding():
     tenths = np.full(10, 0.1)
     for mass in (1.0, 1.0 + 1e-12):
-        problem = Problem.partial(
-            np.arange(10.0), np.arange(10.0) + 3, tenths, tenths, mass=mass
-        )
+        problem = Problem.partial(np.arange(10.0), np.arange(10.0) + 3, tenths, tenths, mass=mass)
         assert solve(problem).value == pytest.approx(3.0, rel=1e-11)
 
 

@@ -54,16 +54,12 @@ class Checkpoint:
         if self.path.suffix != ".npy":
             raise InputError(f"out must be the name of a .npy file, got {str(path)!r}")
         if not self.path.absolute().parent.is_dir():
-            raise InputError(
-                f"cannot write out={str(path)!r}: its folder does not exist"
-            )
+            raise InputError(f"cannot write out={str(path)!r}: its folder does not exist")
         self._resume(json.loads(json.dumps(job)))
         if self.record.exists():
             self.matrix = np.load(self.path, mmap_mode="r+")
             return
-        self.matrix = np.lib.format.open_memmap(
-            self.path, mode="w+", dtype=np.float64, shape=shape
-        )
+        self.matrix = np.lib.format.open_memmap(self.path, mode="w+", dtype=np.float64, shape=shape)
         self._write({"format": _FORMAT, **job})
 
     def _resume(self, job: dict[str, Any]) -> None:

@@ -228,9 +228,7 @@ def _alone(
         raise type(error)(message) from error
 
 
-def _both(
-    work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int
-) -> tuple[Any, Any]:
+def _both(work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int) -> tuple[Any, Any]:
     """Do the work of both sides, at once if there may be two threads."""
     if n_jobs == 1:
         return work(pair[0]), work(pair[1])
@@ -289,9 +287,7 @@ class Rows(NamedTuple):
     of_masses: IntArray | None
 
     @classmethod
-    def of(
-        cls, side: Side, lanes: tuple[int, ...], normalize: bool, period: float
-    ) -> Rows:
+    def of(cls, side: Side, lanes: tuple[int, ...], normalize: bool, period: float) -> Rows:
         """Lay out the measures; `lanes` is the shape of all pairs."""
         n = side.points.shape[-1]
         joint = np.broadcast_shapes(*side.shapes())

@@ -74,9 +74,7 @@ def _clouds(
 ) -> Clouds:
     """Pack points (n, d) and weights (n,), those of the second side behind the first."""
     d = points[0].shape[1]
-    boxes = np.array([[x.min(axis=0), x.max(axis=0)] for x in points]).transpose(
-        1, 0, 2
-    )
+    boxes = np.array([[x.min(axis=0), x.max(axis=0)] for x in points]).transpose(1, 0, 2)
     corners = np.stack([boxes[0].min(axis=0), boxes[1].max(axis=0)])
     largest = point_geometry(corners, corners, metric, p).largest
     require_product(mass, largest)
@@ -130,9 +128,7 @@ def _masses_of(name: str, a: Any, n: int) -> Weights:
     return _validate.as_weights(f"{name}[1]", a, (n,), "point")
 
 
-def _require_space(
-    name: str, x: FloatArray, first_name: str, first: FloatArray
-) -> None:
+def _require_space(name: str, x: FloatArray, first_name: str, first: FloatArray) -> None:
     if x.shape[1] != first.shape[1]:
         raise InputError(
             f"{name} has points of {x.shape[1]} coordinates and {first_name} of"
@@ -215,9 +211,7 @@ def _looks_metric(matrix: FloatArray, largest: float) -> tuple[bool, float]:
 def _is_dissimilarity(matrix: FloatArray) -> bool:
     """Whether a matrix is symmetric, with a diagonal of zeros."""
     is_square = matrix.shape[0] == matrix.shape[1]
-    return (
-        is_square and not matrix.diagonal().any() and bool((matrix == matrix.T).all())
-    )
+    return is_square and not matrix.diagonal().any() and bool((matrix == matrix.T).all())
 
 
 def _on_matrix(

@@ -47,9 +47,7 @@ def solve_block(
     whole = range(0, 0 if family.has_forbidden else stop - start, step)
     for begin in whole:
         part = slice(begin, min(begin + step, stop - start))
-        _solve_small(
-            family, first[part], second[part], work, claims, lower[part], upper[part]
-        )
+        _solve_small(family, first[part], second[part], work, claims, lower[part], upper[part])
     failures = []
     for k in np.flatnonzero(np.isnan(upper)):
         i, j = int(first[k]), int(second[k])

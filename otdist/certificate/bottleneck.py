@@ -22,9 +22,7 @@ _ROUNDING = 1e-12
 _LESS = 2e-13
 
 
-def certify_bottleneck(
-    problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int
-) -> Certificate:
+def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int) -> Certificate:
     """Bound W_inf: by the plan's longest arc, and by a set that has no room near it.
 
     The set is where f > 0. On the line f is not read: all intervals are tried.

@@ -99,9 +99,7 @@ def _dual_value(
         size += problem.mass * problem.geometry.largest
     if isinstance(problem.geometry, Grid):
         # Each axis adds its cost to what the axes before left, which may be negative.
-        size = len(problem.geometry.axes) * (
-            size + problem.mass * problem.geometry.largest
-        )
+        size = len(problem.geometry.axes) * (size + problem.mass * problem.geometry.largest)
     # Potentials are defined up to a constant; the balanced choice rounds least.
     shift = float(a @ f - b @ g) / (2 * problem.mass)
     f, g = np.where(carries, f - shift, 0.0), np.where(used, g + shift, 0.0)

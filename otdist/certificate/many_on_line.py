@@ -73,9 +73,7 @@ class LineBounds:
     On a circle for a period that is not 0, with positions within half of it of 0.
     """
 
-    def __init__(
-        self, n: int, m: int, p: float, n_pairs: int, period: float = 0.0
-    ) -> None:
+    def __init__(self, n: int, m: int, p: float, n_pairs: int, period: float = 0.0) -> None:
         self._shape, self._cost = (n, m), (p, period)
         self._found = np.full((n_pairs, 6), np.nan)
 
@@ -101,9 +99,7 @@ class LineBounds:
 
         found = self._found[start : start + len(claims.n_arcs)]
         with np.errstate(all="ignore"):  # for where compilation is off
-            certificate_line.line_bounds(
-                *measures, *self._cost, *claims, *scratch, found
-            )
+            certificate_line.line_bounds(*measures, *self._cost, *claims, *scratch, found)
 
     def bounds(self) -> Bounds:
         """Return what is proved of all pairs."""

@@ -140,9 +140,7 @@ def grid_sums(
     return partial(_scaled_sums, plan), _entry_rounding(plan)
 
 
-def _scaled_sums(
-    plan: GridPlan, scale_a: FloatArray | None, scale_b: FloatArray | None
-) -> Sums:
+def _scaled_sums(plan: GridPlan, scale_a: FloatArray | None, scale_b: FloatArray | None) -> Sums:
     """Return marginals and cost of the plan, rows and columns scaled; and its terms' size."""
     scale_a = np.ones_like(plan.u) if scale_a is None else scale_a
     scale_b = np.ones_like(plan.v) if scale_b is None else scale_b
@@ -224,6 +222,4 @@ def _along(grid: Grid, values: FloatArray, k: int) -> FloatArray:
 
 
 def _refuse(start: int, stop: int, value: float) -> None:
-    raise InputError(
-        f"plan[{start}:{stop}] is {value}; a plan holds masses, finite and >= 0"
-    )
+    raise InputError(f"plan[{start}:{stop}] is {value}; a plan holds masses, finite and >= 0")

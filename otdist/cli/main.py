@@ -106,16 +106,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--out", default="otdist-demo.png", metavar="FILE", help="default: %(default)s"
     )
-    demo.add_argument(
-        "--points", type=int, default=100, metavar="N", help="default: %(default)s"
-    )
+    demo.add_argument("--points", type=int, default=100, metavar="N", help="default: %(default)s")
     demo.add_argument("--no-plot", action="store_true", help="write no picture")
 
     verify = commands.add_parser("verify", help="compare with POT on random problems")
     verify.set_defaults(run=_verify)
-    verify.add_argument(
-        "--problems", type=int, default=200, help="default: %(default)s"
-    )
+    verify.add_argument("--problems", type=int, default=200, help="default: %(default)s")
     verify.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     _add_compare(commands)
     _cli_pairwise.add_parser(commands)
@@ -268,8 +264,7 @@ def _files(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
         return read_signed(arguments.first, **options)
     if arguments.second is None:
         raise InputError(
-            "B is missing; give a second file, or --signed if A holds one measure minus"
-            " the other"
+            "B is missing; give a second file, or --signed if A holds one measure minus the other"
         )
     return (
         read_measure(arguments.first, **options),

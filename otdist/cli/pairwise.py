@@ -68,8 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             p=arguments.p,
             normalize=arguments.normalize,
             n_jobs=arguments.jobs,
-            progress=not arguments.quiet
-            and importlib.util.find_spec("tqdm") is not None,
+            progress=not arguments.quiet and importlib.util.find_spec("tqdm") is not None,
             out=arguments.resume,
             failures=failures,
         )
@@ -95,16 +94,12 @@ def _measures(files: list[str], arguments: argparse.Namespace) -> dict[str, Any]
     options = {"weights": arguments.weights, "grid": arguments.grid}
     measures = [read_measure(name, **options) for name in files]
     first = measures[0]
-    if first.shape is not None and all(
-        measure.shape == first.shape for measure in measures
-    ):
+    if first.shape is not None and all(measure.shape == first.shape for measure in measures):
         rows = np.array([measure.weights for measure in measures])
         return {"measures": rows, "support": first.points}
     return {
         "measures": [
-            measure.points
-            if measure.weights is None
-            else (measure.points, measure.weights)
+            measure.points if measure.weights is None else (measure.points, measure.weights)
             for measure in measures
         ]
     }
@@ -113,9 +108,7 @@ def _measures(files: list[str], arguments: argparse.Namespace) -> dict[str, Any]
 def _require_output(path: str) -> None:
     """Find out before the work whether the matrix can be written after it."""
     if Path(path).suffix != ".npz":
-        raise InputError(
-            f"cannot write {path}: the name of the output must end in .npz"
-        )
+        raise InputError(f"cannot write {path}: the name of the output must end in .npz")
     if not Path(path).absolute().parent.is_dir():
         raise InputError(f"cannot write {path}: its folder does not exist")
 

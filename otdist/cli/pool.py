@@ -30,9 +30,7 @@ def pool(measure: Measure, side: int, name: str) -> Measure:
         If the measure is no grid, or blocks do not fill it.
     """
     if measure.shape is None or measure.weights is None:
-        raise InputError(
-            f"{name} holds points, not pixels: --pool is for images and --grid"
-        )
+        raise InputError(f"{name} holds points, not pixels: --pool is for images and --grid")
     rows, columns = measure.shape
     if side < 1 or rows % side or columns % side:
         raise InputError(

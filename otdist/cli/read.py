@@ -164,9 +164,7 @@ def _atoms(
         table = _text_table(path, flat=shape is not None)
     else:
         known = " ".join((*_TEXT, *_ARRAYS, *_IMAGES))
-        raise InputError(
-            f"{path} has the extension {kind!r}, which is unknown; known are {known}"
-        )
+        raise InputError(f"{path} has the extension {kind!r}, which is unknown; known are {known}")
     if shape is None:
         return _split(path, table, weights)
     if weights is not None:
@@ -187,9 +185,7 @@ def _shape(grid: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def _on_grid(
-    path: Path, table: _Table, shape: tuple[int, int] | None, *, signed: bool
-) -> _Atoms:
+def _on_grid(path: Path, table: _Table, shape: tuple[int, int] | None, *, signed: bool) -> _Atoms:
     """Put masses on pixels, row by row; twice over where a signed file has two."""
     own = table.numbers.shape
     rows, columns = shape or own
@@ -237,13 +233,9 @@ def _weight_column(
 ) -> int | None:
     """Find the weight column, counted from 0; None if there is none."""
     if option is None:
-        found = [
-            k for k, name in enumerate(names or []) if name.lower() in _WEIGHT_NAMES
-        ]
+        found = [k for k, name in enumerate(names or []) if name.lower() in _WEIGHT_NAMES]
         if len(found) > 1:
-            raise InputError(
-                f"{path} has {len(found)} weight columns; choose one with --weights"
-            )
+            raise InputError(f"{path} has {len(found)} weight columns; choose one with --weights")
         return found[0] if found else None
     if names is not None and names.count(option) == 1:
         return names.index(option)
@@ -367,9 +359,7 @@ def _number(path: Path, line: int, field: str) -> float:
         number = float(field)
         if np.isfinite(number):
             return number
-        raise InputError(
-            f"{path}, line {line}: {field} is not finite; drop or replace such lines"
-        )
+        raise InputError(f"{path}, line {line}: {field} is not finite; drop or replace such lines")
     raise InputError(
         f"{path}, line {line}: {field!r} is not a number; columns are separated by"
         " commas or blanks, comments begin with #, decimals use a point"
@@ -382,9 +372,7 @@ def _load(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             if kind == ".npy":
-                return _numeric(
-                    path, np.lib.format.read_array(file, allow_pickle=False)
-                )
+                return _numeric(path, np.lib.format.read_array(file, allow_pickle=False))
             if not zipfile.is_zipfile(file):
                 raise ValueError("it is no zip archive")
             file.seek(0)
@@ -404,8 +392,7 @@ def _load(path: Path) -> Any:
 def _numeric(path: Path, array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind not in "fiu":
         raise InputError(
-            f"{path} holds {array.dtype}, not real numbers; convert it with"
-            " .astype(float)"
+            f"{path} holds {array.dtype}, not real numbers; convert it with .astype(float)"
         )
     return array
 

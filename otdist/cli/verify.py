@@ -116,9 +116,7 @@ def verify(n_problems: int = 200, seed: int = 0) -> Report:
         other = _peer_value(ot, case)
         worst[name] = max(worst[name], _difference(result.value, other))
     families = tuple(
-        Family(name, count[name], certified[name], worst[name])
-        for name in names
-        if count[name]
+        Family(name, count[name], certified[name], worst[name]) for name in names if count[name]
     )
     return Report(families, f"POT {ot.__version__}", seed)
 

@@ -88,9 +88,7 @@ def separations(
     return [distances(float(t), points_x, points_y + t * along, a, b) for t in moves]
 
 
-def distances(
-    theta: float, x: FloatArray, y: FloatArray, a: FloatArray, b: FloatArray
-) -> Row:
+def distances(theta: float, x: FloatArray, y: FloatArray, a: FloatArray, b: FloatArray) -> Row:
     """Return all distances of two measures on points, as the row of an offset."""
     result = solve(Problem(x, y, a, b))
     with warnings.catch_warnings():

@@ -91,10 +91,7 @@ class Comparison:
 
     def __str__(self) -> str:
         head = ("", "value", "certified bracket", "what it says")
-        lines = [
-            (row.name, f"{row.value:.9g}", _bracket(row), row.meaning)
-            for row in self.rows
-        ]
+        lines = [(row.name, f"{row.value:.9g}", _bracket(row), row.meaning) for row in self.rows]
         widths = [max(len(line[k]) for line in [head, *lines]) for k in range(3)]
         return "\n".join(
             f"{name:<{widths[0]}}  {value:>{widths[1]}}  {bracket:<{widths[2]}}  {text}"
@@ -165,17 +162,13 @@ def compare(
     ]
     entropic = None
     if not problem.is_bottleneck:
-        entropic = solve(
-            problem, method="sinkhorn", epsilon=epsilon, max_iter=_SINKHORN_LIMIT
-        )
+        entropic = solve(problem, method="sinkhorn", epsilon=epsilon, max_iter=_SINKHORN_LIMIT)
         rows.append(_transport_row("Sinkhorn", entropic, rooted=False))
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     rows += _dual_rows(exact, points_x, points_y, metric)
     # With weights, it warns of near misses alone: what disjoint supports do to a
     # divergence is said by the table itself.
-    aligned = align(
-        points_x, points_y, problem.a / problem.mass, problem.b / problem.mass
-    )
+    aligned = align(points_x, points_y, problem.a / problem.mass, problem.b / problem.mass)
     rows += _divergence_rows(aligned.p, aligned.q)
     if noise is not None:
         rows.append(_noise_row(points_x, points_y, problem, noise))
@@ -214,9 +207,7 @@ def _transport_row(name: str, result: Result, *, rooted: bool) -> Row:
     return Row(name, upper, lower, upper, meaning)
 
 
-def _dual_rows(
-    exact: Result, x: FloatArray, y: FloatArray, metric: Metric
-) -> list[Row]:
+def _dual_rows(exact: Result, x: FloatArray, y: FloatArray, metric: Metric) -> list[Row]:
     """W1 by its dual; solved anew only where the exact row is not W1 itself."""
     if not isinstance(metric, str):
         return []
@@ -227,8 +218,7 @@ def _dual_rows(
         return []
     critic = critic_of(exact, x, y)
     meaning = (
-        "W_1 by its best 1-Lipschitz critic: a slope to follow even where supports"
-        " are disjoint"
+        "W_1 by its best 1-Lipschitz critic: a slope to follow even where supports are disjoint"
     )
     return [Row("KR dual", critic.value, exact.lower, exact.upper, meaning)]
 

@@ -12,6 +12,14 @@ from numba import njit
 
 from otdist.compiled.simd import smaller
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
+fusing_inner = njit(**_INNER, fastmath={"contract", "nsz"})
+
 # Where costs come from; all but the first compute ``metric ** p`` from points.
 MATRIX = 0
 EUCLIDEAN = 1
@@ -37,15 +45,7 @@ class Found(NamedTuple):
     number: np.ndarray  # (lines,) uint32
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"nnan", "nsz"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@finite_inner
 def minimum(values: np.ndarray) -> float:
     """Return the smallest value, inf if there is none."""
     least = np.inf
@@ -54,14 +54,7 @@ def minimum(values: np.ndarray) -> float:
     return least
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def n_below(values: np.ndarray, level: float) -> int:
     """Return how many values are below the level."""
     n = 0
@@ -70,18 +63,8 @@ def n_below(values: np.ndarray, level: float) -> int:
     return n
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"contract", "nsz"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _squares(
-    point: np.ndarray, others: np.ndarray, start: int, out: np.ndarray
-) -> None:
+@fusing_inner
+def _squares(point: np.ndarray, others: np.ndarray, start: int, out: np.ndarray) -> None:
     """Write squared Euclidean distances, from differences of coordinates."""
     d, stop = point.size, start + out.size
     if d == 1:
@@ -106,14 +89,7 @@ def _squares(
             out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _distances(
     point: np.ndarray, others: np.ndarray, start: int, kind: int, out: np.ndarray
 ) -> None:
@@ -134,14 +110,7 @@ def _distances(
                 out[j] = distance if distance > out[j] else out[j]  # noqa: FURB136
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def point_slacks(
     point: np.ndarray,
     others: np.ndarray,
@@ -171,14 +140,7 @@ def point_slacks(
         out[j] = out[j] ** p - potential[j]
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def slacks_of(costs: Costs, line: int, potential: np.ndarray, out: np.ndarray) -> None:
     """Write the slacks of a row."""
     if costs.kind == MATRIX:
@@ -190,14 +152,7 @@ def slacks_of(costs: Costs, line: int, potential: np.ndarray, out: np.ndarray) -
     point_slacks(point, costs.y, 0, costs.kind, costs.p, potential, out)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def power_of_distance(costs: Costs) -> int:
     """Return 1 for Euclidean distances, 2 for their squares, 0 for other costs."""
     if costs.kind == EUCLIDEAN and costs.p == 1.0:
@@ -206,21 +161,14 @@ def power_of_distance(costs: Costs) -> int:
     return 2 if is_square or (costs.kind == SQUARED and costs.p == 1.0) else 0
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def fill_rows(costs: Costs, start: int, nothing: np.ndarray, out: np.ndarray) -> None:
     """Write the costs of the rows from `start` on; `nothing` (m,) is zero."""
     for k in range(out.shape[0]):
         slacks_of(costs, start + k, nothing, out[k])
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def cost_of(costs: Costs, i: int, j: int) -> float:
     """Return the cost of one pair."""
     if costs.kind == MATRIX:
@@ -241,7 +189,7 @@ def cost_of(costs: Costs, i: int, j: int) -> float:
     return total**costs.p
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def carry_over(
     matrix: np.ndarray,
     rows: np.ndarray,

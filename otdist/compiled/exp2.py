@@ -156,9 +156,7 @@ def _load(builder: Any, data: Any, place: Any, kind: Any, width: int) -> Any:
     return builder.load(address, align=_bits(kind) // 8)
 
 
-def _store(
-    builder: Any, value: Any, data: Any, place: Any, kind: Any, width: int
-) -> None:
+def _store(builder: Any, value: Any, data: Any, place: Any, kind: Any, width: int) -> None:
     address = _address(builder, data, place, kind, width)
     builder.store(value, address, align=_bits(kind) // 8)
 
@@ -229,9 +227,7 @@ def _llvm_kind(kind: Any) -> Any:
 
 
 @intrinsic
-def _simd_soft_row(
-    typing_context: Any, costs: Any, g: Any, f: Any, scale: Any, out: Any
-) -> Any:
+def _simd_soft_row(typing_context: Any, costs: Any, g: Any, f: Any, scale: Any, out: Any) -> Any:
     """Write ``2 ** (scale * (f + g - costs))`` and return its sum.
 
     Exponents are computed in the precision of the costs, powers in that of `out`,
@@ -273,9 +269,7 @@ def _simd_soft_points(
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = _llvm_kind(signature.args[0])
         bits = _bits(kind)
-        points, others = (
-            _data_of(context, builder, signature.args[k], args[k]) for k in (0, 2)
-        )
+        points, others = (_data_of(context, builder, signature.args[k], args[k]) for k in (0, 2))
         d, n = (builder.extract_value(points.shape, k) for k in range(2))
         m = builder.extract_value(others.shape, 1)
         is_rooted = builder.icmp_signed("!=", args[4], ir.Constant(args[4].type, 0))
@@ -315,8 +309,7 @@ def _soft_loop(
     Arguments from the `first` on are g, f, scale and the array to write to.
     """
     columns, result = (
-        _data_of(context, builder, signature.args[k], args[k])
-        for k in (first, first + 3)
+        _data_of(context, builder, signature.args[k], args[k]) for k in (first, first + 3)
     )
     f, scale = args[first + 1], args[first + 2]
     source, target = (_llvm_kind(signature.args[k]) for k in (first, first + 3))
@@ -375,9 +368,7 @@ def _simd_keep_blocks(
             block = _load(builder, entries.data, place, _SINGLE, WIDTH)
             reaches = builder.fcmp_ordered(">=", block, level, flags=_ORDERED)
             any_lane = builder.bitcast(reaches, ir.IntType(WIDTH))
-            is_kept = builder.icmp_unsigned(
-                "!=", any_lane, ir.Constant(any_lane.type, 0)
-            )
+            is_kept = builder.icmp_unsigned("!=", any_lane, ir.Constant(any_lane.type, 0))
             scaled = builder.fmul(block, weight)
             with builder.if_else(is_kept) as (keep, leave):
                 with keep:
@@ -414,8 +405,7 @@ def _simd_block_dot(
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         places, kept, vector = (
-            _data_of(context, builder, signature.args[k], args[k]).data
-            for k in (0, 1, 4)
+            _data_of(context, builder, signature.args[k], args[k]).data for k in (0, 1, 4)
         )
         total = cgutils.alloca_once_value(builder, _constant(_DOUBLE, WIDTH, 0.0))
         with cgutils.for_range(builder, builder.sub(args[3], args[2])) as loop:
@@ -443,8 +433,7 @@ def _simd_block_add(
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         places, kept, vector = (
-            _data_of(context, builder, signature.args[k], args[k]).data
-            for k in (0, 1, 5)
+            _data_of(context, builder, signature.args[k], args[k]).data for k in (0, 1, 5)
         )
         weight = _everywhere(builder, args[4], WIDTH)
         with cgutils.for_range(builder, builder.sub(args[3], args[2])) as loop:

@@ -96,14 +96,10 @@ def _simd_least_difference(typing_context: Any, u: Any, v: Any) -> Any:
     return types.Tuple((types.float64, types.int64))(u, v), generate
 
 
-def _scalar_loop(
-    builder: Any, first: Any, second: Any, size: Any, least: Any, place: Any
-) -> None:
+def _scalar_loop(builder: Any, first: Any, second: Any, size: Any, least: Any, place: Any) -> None:
     """Do it one by one, for arrays shorter than a vector."""
     with cgutils.for_range(builder, size) as loop:
-        x, y = (
-            builder.load(builder.gep(data, [loop.index])) for data in (first, second)
-        )
+        x, y = (builder.load(builder.gep(data, [loop.index])) for data in (first, second))
         difference, old = builder.fsub(x, y), builder.load(least)
         is_less = builder.fcmp_ordered("<", difference, old, flags=_FLAGS)
         builder.store(builder.select(is_less, difference, old), least)
@@ -172,6 +168,4 @@ def _lanes(numbers: Any) -> Any:
 _jit_is_off = getattr(config, "DISABLE_JIT", False)
 smaller: Any = _plain_smaller if _jit_is_off else _simd_smaller
 product_error: Any = _plain_product_error if _jit_is_off else _simd_product_error
-least_difference: Any = (
-    _plain_least_difference if _jit_is_off else _simd_least_difference
-)
+least_difference: Any = _plain_least_difference if _jit_is_off else _simd_least_difference

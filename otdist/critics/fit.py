@@ -82,9 +82,7 @@ def _climb(sample: Sample, start: FloatArray) -> tuple[float, FloatArray, Profil
     return best
 
 
-def _projected(
-    sample: Sample, direction: FloatArray
-) -> tuple[float, FloatArray, Profile]:
+def _projected(sample: Sample, direction: FloatArray) -> tuple[float, FloatArray, Profile]:
     """Return W1 along a direction, that direction as a unit, and its potential."""
     unit = steepest(direction, "euclidean")
     s, t = sample.x @ unit, sample.y @ unit

@@ -102,9 +102,7 @@ class Scene:
         return cls(clouds[0], clouds[1], middle, scale)
 
 
-def fit_funnel(
-    scene: Scene, n_funnels: int, sign: float, rng: np.random.Generator
-) -> Funnel:
+def fit_funnel(scene: Scene, n_funnels: int, sign: float, rng: np.random.Generator) -> Funnel:
     """Return a critic, high on x: the best on the check along the ascent."""
     turn = 1 if sign > 0 else -1  # u is low on x for the sign -1
     train, check = scene.train[::turn], scene.check[::turn]
@@ -180,9 +178,7 @@ def _heights(cloud: _Cloud, centres: _Single) -> _Single:
     return squares
 
 
-def _lowest(
-    cloud: _Cloud, centres: _Single, offsets: _Single
-) -> tuple[IntArray, _Single]:
+def _lowest(cloud: _Cloud, centres: _Single, offsets: _Single) -> tuple[IntArray, _Single]:
     """Return which funnel is the lowest at each point, and its height."""
     own = np.empty(len(cloud.points), dtype=np.int64)
     height = np.empty(len(cloud.points), dtype=np.float32)
@@ -205,9 +201,7 @@ def _value(pair: list[_Cloud], centres: _Single, offsets: _Single) -> float:
     return first - second
 
 
-def _gradient(
-    pair: list[_Cloud], centres: _Single, offsets: _Single
-) -> tuple[_Single, _Single]:
+def _gradient(pair: list[_Cloud], centres: _Single, offsets: _Single) -> tuple[_Single, _Single]:
     """Return the gradient of the value in centres and offsets."""
     from scipy.sparse import csr_array
 
@@ -220,9 +214,7 @@ def _gradient(
         length = np.sqrt(np.einsum("kd,kd->k", ray, ray)) + np.float32(1e-12)
         weights = cloud.weights * np.float32(sign / n)
         # One row for each point with its funnel: the transpose adds points up.
-        entries = csr_array(
-            (weights / length, own, np.arange(n + 1)), shape=(n, len(offsets))
-        )
+        entries = csr_array((weights / length, own, np.arange(n + 1)), shape=(n, len(offsets)))
         on_centres -= entries.T @ ray
         on_offsets += np.bincount(own, weights, len(offsets)).astype(np.float32)
     return on_centres, on_offsets
@@ -234,9 +226,7 @@ def _balanced(train: list[_Cloud], centres: _Single) -> _Single:
     Otherwise, in high dimension, a few central funnels take all points and the rest
     never moves.
     """
-    heights = np.concatenate(
-        [_heights(cloud.rows(slice(_FEW)), centres) for cloud in train]
-    )
+    heights = np.concatenate([_heights(cloud.rows(slice(_FEW)), centres) for cloud in train])
     offsets = np.zeros(len(centres), dtype=np.float32)
     unit = heights.std(axis=0).mean() / 4
     for step in range(_BALANCING):
@@ -247,11 +237,7 @@ def _balanced(train: list[_Cloud], centres: _Single) -> _Single:
     return offsets
 
 
-def _used(
-    train: list[_Cloud], centres: _Single, offsets: _Single
-) -> tuple[_Single, _Single]:
+def _used(train: list[_Cloud], centres: _Single, offsets: _Single) -> tuple[_Single, _Single]:
     """Leave out funnels that decide nowhere in the sample."""
-    kept = np.unique(
-        np.concatenate([_lowest(cloud, centres, offsets)[0] for cloud in train])
-    )
+    kept = np.unique(np.concatenate([_lowest(cloud, centres, offsets)[0] for cloud in train]))
     return centres[kept], offsets[kept]

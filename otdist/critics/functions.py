@@ -193,9 +193,7 @@ class Funnel:
         return values, nearest
 
 
-def _near(
-    z: FloatArray, centres: FloatArray, offsets: FloatArray
-) -> tuple[IntArray, IntArray]:
+def _near(z: FloatArray, centres: FloatArray, offsets: FloatArray) -> tuple[IntArray, IntArray]:
     """Return pairs, by rows, among which is the lowest funnel for every point.
 
     Products of matrices give squares of distances with a known error; its root bounds

@@ -192,9 +192,7 @@ def _support(
     return span, f"no two points of the supports are farther apart than {span:.6g}"
 
 
-def _of_box(
-    points: FloatArray, box: tuple[ArrayLike, ArrayLike], metric: str
-) -> tuple[float, str]:
+def _of_box(points: FloatArray, box: tuple[ArrayLike, ArrayLike], metric: str) -> tuple[float, str]:
     """Return the diameter of a box, and the assumption in words."""
     if not isinstance(box, tuple | list) or len(box) != 2:
         raise InputError(f"box must be a pair (low, high) of corners, got {box!r}")
@@ -203,9 +201,7 @@ def _of_box(
     for name, value in zip(("box[0]", "box[1]"), box, strict=True):
         corner = _validate.as_float64(name, value)
         if corner.shape not in ((), (d,)):
-            raise InputError(
-                f"{name} must be a number or have shape ({d},), got {corner.shape}"
-            )
+            raise InputError(f"{name} must be a number or have shape ({d},), got {corner.shape}")
         _validate.require_finite(name, np.atleast_1d(corner))
         corners.append(np.broadcast_to(corner, d))
     low, high = corners

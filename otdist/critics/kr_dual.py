@@ -202,9 +202,7 @@ def kr_dual(
     return _held_out(candidates, test, metric, mass)
 
 
-def _held_out(
-    candidates: tuple[Candidate, ...], test: Sample, metric: str, mass: float
-) -> Critic:
+def _held_out(candidates: tuple[Candidate, ...], test: Sample, metric: str, mass: float) -> Critic:
     """Look at the test part, once, with the candidate that was chosen."""
     chosen = candidates[0]
     on_x, on_y = chosen.potential(test.x), chosen.potential(test.y)
@@ -225,18 +223,12 @@ def _held_out(
 def require_metric(caller: str, metric: Metric) -> str:
     """Return the name of a metric that duality can use."""
     if not isinstance(metric, str) or not METRICS.get(metric, False):
-        known = ", ".join(
-            repr(name) for name, is_metric in METRICS.items() if is_metric
-        )
-        raise InputError(
-            f"{caller} needs a metric known by name, one of {known}; got {metric!r}"
-        )
+        known = ", ".join(repr(name) for name, is_metric in METRICS.items() if is_metric)
+        raise InputError(f"{caller} needs a metric known by name, one of {known}; got {metric!r}")
     return metric
 
 
-def _draw(
-    name: str, source: ArrayLike | Sampler, n: int, rng: np.random.Generator
-) -> FloatArray:
+def _draw(name: str, source: ArrayLike | Sampler, n: int, rng: np.random.Generator) -> FloatArray:
     """Return given points, or n that are drawn from a sampler."""
     if not callable(source):
         return _validate.as_points(name, source)
@@ -251,15 +243,11 @@ def _draw(
     return points
 
 
-def critic_of(
-    result: Result, x: FloatArray, y: FloatArray, critic: str = "mcshane"
-) -> Critic:
+def critic_of(result: Result, x: FloatArray, y: FloatArray, critic: str = "mcshane") -> Critic:
     """Extend the potentials of a proved W1 result between points x and y."""
     problem = result.problem
     if not result.certificate.proves(EXACT_TOL):
-        raise NotCertifiedError(
-            f"no critic without an optimum: {result.message}", result
-        )
+        raise NotCertifiedError(f"no critic without an optimum: {result.message}", result)
     a, b, (f, g) = problem.a, problem.b, result.potentials
     assert isinstance(problem.metric, str)
     sign = 1.0 if critic == "mcshane" else -1.0

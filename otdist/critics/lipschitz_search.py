@@ -86,10 +86,7 @@ def lipschitz_lower(
         moved_u, moved_v = (np.clip(z, low, high) for z in (moved_u, moved_v))
         slopes = _slopes(function, moved_u, moved_v, metric)
         is_better = slopes > best
-        u, v = (
-            np.where(is_better[:, None], new, old)
-            for new, old in ((moved_u, u), (moved_v, v))
-        )
+        u, v = (np.where(is_better[:, None], new, old) for new, old in ((moved_u, u), (moved_v, v)))
         best = np.maximum(best, slopes)
         size *= _SHRINK
     return float(best.max())
@@ -104,25 +101,19 @@ def _moved(
 ) -> tuple[FloatArray, FloatArray]:
     """Move both points of some pairs alike; turn and shorten the others."""
     step = size * width * rng.normal(size=u.shape)
-    turned = (
-        v - u + size * np.abs(v - u).max(axis=1)[:, None] * rng.normal(size=u.shape)
-    )
+    turned = v - u + size * np.abs(v - u).max(axis=1)[:, None] * rng.normal(size=u.shape)
     turned *= rng.uniform(0.3, 1.0, len(u))[:, None]
     is_shift = (rng.random(len(u)) < 0.5)[:, None]
     moved_u = np.where(is_shift, u + step, u)
     return moved_u, np.where(is_shift, v + step, u + turned)
 
 
-def _slopes(
-    function: Function, u: FloatArray, v: FloatArray, metric: str
-) -> FloatArray:
+def _slopes(function: Function, u: FloatArray, v: FloatArray, metric: str) -> FloatArray:
     """Return slopes between pairs, less their rounding; 0 for equal points."""
     values = []
     for z in (u, v):
         value = function(z.copy())
-        values.append(
-            _validate.as_finite_vector("the values of function", value, len(z))
-        )
+        values.append(_validate.as_finite_vector("the values of function", value, len(z)))
     # What rounding of a sum over the coordinates, of values or points, could add.
     largest = max(float(np.abs(each).max()) for each in (*values, u, v))
     rounding = (16 + u.shape[1]) * _EPS * largest

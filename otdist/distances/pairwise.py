@@ -244,9 +244,7 @@ def _calls(
 
     usual = {"metric": "euclidean", "p": 1, "normalize": False}
     options = {
-        name: value
-        for name, value in settings.items()
-        if name not in usual or value != usual[name]
+        name: value for name, value in settings.items() if name not in usual or value != usual[name]
     }
     try:
         inspect.signature(distance).bind(None, None, None, None, **options)

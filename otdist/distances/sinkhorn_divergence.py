@@ -76,9 +76,7 @@ class _Term(NamedTuple):
     slopes: _Slopes | None
 
 
-def divergence(
-    x: Any, y: Any, a: Any, b: Any, options: Options
-) -> tuple[float, Gradients | None]:
+def divergence(x: Any, y: Any, a: Any, b: Any, options: Options) -> tuple[float, Gradients | None]:
     """Return the divergence and, if asked for, its derivatives."""
     first, second = _validated(x, y, a, b, options)
     if first.is_same(second):
@@ -92,14 +90,10 @@ def divergence(
     return value, Gradients(a=found.b, b=found.a, x=found.y, y=found.x, cost=None)
 
 
-def _validated(
-    x: Any, y: Any, a: Any, b: Any, options: Options
-) -> tuple[_Measure, _Measure]:
+def _validated(x: Any, y: Any, a: Any, b: Any, options: Options) -> tuple[_Measure, _Measure]:
     """Return both measures, and raise for any argument that is not usable."""
     is_relaxed = options.reach is not None
-    problem = Problem(
-        x, y, a, b, metric=options.metric, p=options.p, normalize=is_relaxed
-    )
+    problem = Problem(x, y, a, b, metric=options.metric, p=options.p, normalize=is_relaxed)
     if problem.is_bottleneck:
         raise InputError("p=inf has no entropic divergence; use a large finite p")
     as_epsilon(options.epsilon, problem.geometry.largest)
@@ -159,9 +153,7 @@ def _of_both_sides(slopes: _Slopes) -> tuple[FloatArray, FloatArray]:
     return 0.5 * (x + y), 0.5 * (a + b)
 
 
-def _as_gradients(
-    x: FloatArray, a: FloatArray, y: FloatArray, b: FloatArray
-) -> Gradients:
+def _as_gradients(x: FloatArray, a: FloatArray, y: FloatArray, b: FloatArray) -> Gradients:
     return Gradients(a=a, b=b, x=x, y=y, cost=None)
 
 

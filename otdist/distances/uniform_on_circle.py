@@ -72,8 +72,7 @@ def require_arcs(metric: Metric, concave: bool) -> None:
     """Raise for options that have no meaning on a circle."""
     if metric != "euclidean":
         raise InputError(
-            "with period= the distance is the shorter arc; leave metric out, got"
-            f" metric={metric!r}"
+            f"with period= the distance is the shorter arc; leave metric out, got metric={metric!r}"
         )
     if concave:
         raise InputError("concave=True is for the line; it does not go with period=")
@@ -119,9 +118,7 @@ def distances_to_uniform(
         try:
             values[index] = _distance(points[index], weights, length, order, normalize)
         except InputError as error:
-            raise InputError(
-                f"pair {list(index)}: {error}" if lanes else str(error)
-            ) from error
+            raise InputError(f"pair {list(index)}: {error}" if lanes else str(error)) from error
     return values if lanes else float(values)
 
 
@@ -131,9 +128,7 @@ def _along(name: str, values: ArrayLike, axis: int) -> NDArray[Any]:
     return np.moveaxis(array, as_axis(name, axis, array.ndim), -1)
 
 
-def _distance(
-    x: ArrayLike, a: ArrayLike | None, period: float, p: float, normalize: bool
-) -> float:
+def _distance(x: ArrayLike, a: ArrayLike | None, period: float, p: float, normalize: bool) -> float:
     """Return W_p of one measure to the uniform law."""
     points = as_positions("x", x)
     shape = len(points), len(points)

@@ -157,17 +157,11 @@ def wasserstein_distance(
     if isinstance(y, str):
         return distances_to_uniform(x, y, a, b, axis, p, period, normalize)
 
-    def one(
-        x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None
-    ) -> float:
+    def one(x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> float:
         if period is None:
-            problem = Problem(
-                x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave
-            )
+            problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave)
         else:
-            problem = Problem.on_circle(
-                x, y, a, b, period=period, p=p, normalize=normalize
-            )
+            problem = Problem.on_circle(x, y, a, b, period=period, p=p, normalize=normalize)
         result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
         return proved(result).distance
 

@@ -130,9 +130,7 @@ def _near_misses(support: FloatArray, p: FloatArray, q: FloatArray) -> int:
         rounded = support[alone].astype(np.float32).astype(np.float64)
     _, starts, order = _merge(rounded + 0.0)
     first = (p[alone] > 0.0)[order]
-    both = np.logical_or.reduceat(first, starts) & np.logical_or.reduceat(
-        ~first, starts
-    )
+    both = np.logical_or.reduceat(first, starts) & np.logical_or.reduceat(~first, starts)
     return int(np.count_nonzero(both))
 
 

@@ -72,9 +72,7 @@ class Pair(NamedTuple):
         left = *two_product(a, q.mass), *two_product(a, q.mass_low)
         right = *two_product(-b, p.mass), *two_product(-b, p.mass_low)
         # One beside the other, they cancel exactly where the histograms are equal.
-        cross = sum_exactly(
-            [part for both in zip(left, right, strict=True) for part in both]
-        )
+        cross = sum_exactly([part for both in zip(left, right, strict=True) for part in both])
         sums = multiply((p.mass, p.mass_low), (q.mass, q.mass_low))
         return divide(cross, sums)
 

@@ -13,6 +13,14 @@ from numba import njit
 
 from otdist.compiled.simd import product_error
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+fusing_inner = njit(**_INNER, fastmath={"contract"})
+inlined = njit(**_FLAGS, inline="always")
+
 # Masses between these keep all products and their errors in the range of floats.
 _FAR = 2.0**-20  # |p - q|/p: below, the errors of rounding errors matter
 _LEAST, _MOST = 2.0**-300, 2.0**200
@@ -56,7 +64,7 @@ _JS = (
 )
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
+@inlined
 def _two_sum(a: float, b: float) -> tuple[float, float]:
     """Return a + b exactly (Knuth)."""
     high = a + b
@@ -64,7 +72,7 @@ def _two_sum(a: float, b: float) -> tuple[float, float]:
     return high, (a - (high - part)) + (b - part)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
+@inlined
 def _sum(masses: np.ndarray) -> tuple[float, float]:
     """Return the sum as high + low, NaN if a mass is not ordinary."""
     high, low, ordinary = 0.0, 0.0, True
@@ -77,7 +85,7 @@ def _sum(masses: np.ndarray) -> tuple[float, float]:
     return (high if ordinary else np.nan), low
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
+@inlined
 def _sums(
     a: np.ndarray, b: np.ndarray, tolerance: float
 ) -> tuple[bool, float, float, float, float]:
@@ -87,10 +95,8 @@ def _sums(
     return near_one and A * B > 0.0, A, A_low, B, B_low
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
-def _quotient(
-    total: float, low: float, A: float, A_low: float, B: float, B_low: float
-) -> float:
+@inlined
+def _quotient(total: float, low: float, A: float, A_low: float, B: float, B_low: float) -> float:
     """Return (total + low) / ((A + A_low) (B + B_low)), rounded about once."""
     product = A * B
     product_low = product_error(A, B, product) + (A * B_low + A_low * B)
@@ -99,7 +105,7 @@ def _quotient(
     return quotient + rest / product
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
+@inlined
 def _contrast(
     a: float, A: float, A_low: float, b: float, B: float, B_low: float
 ) -> tuple[float, float, float, float, float, float]:
@@ -123,7 +129,7 @@ def _contrast(
     return p, p_low + p_rest, q, q_low + q_rest, high, low
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
+@inlined
 def _log(x: float, table: np.ndarray) -> tuple[float, float]:
     """Return log(x), as `otdist.divergences.double_double.log` does."""
     mantissa, exponent = math.frexp(x)
@@ -141,7 +147,7 @@ def _log(x: float, table: np.ndarray) -> tuple[float, float]:
     return high, low + error
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
+@inlined
 def _ratio(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
     """Return a / b."""
     inverse = 1.0 / b
@@ -149,15 +155,7 @@ def _ratio(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float
     return ratio, (a_low - product_error(ratio, b, a) - ratio * b_low) * inverse
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"contract"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@fusing_inner
 def _polynomial(coefficients: tuple[float, ...], x: float) -> float:
     """Return the value at x of 14 coefficients, the highest power first.
 
@@ -171,14 +169,7 @@ def _polynomial(coefficients: tuple[float, ...], x: float) -> float:
     return even + odd * x
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _kl_term(
     p: float,
     p_low: float,
@@ -208,14 +199,7 @@ def _kl_term(
     return high, error + (low + p_low * log - difference_low)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _js_term(
     p: float,
     p_low: float,
@@ -244,7 +228,7 @@ def _js_term(
     return high, product_error(0.5 * together, logs, high) + 0.5 * low
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, inline="always")
+@inlined
 def _x_log_x(t: float, t_low: float, table: np.ndarray) -> tuple[float, float]:
     """Return x log x of x = 1 + t, 0 at 0."""
     x, error = _two_sum(1.0, t)
@@ -256,7 +240,7 @@ def _x_log_x(t: float, t_low: float, table: np.ndarray) -> tuple[float, float]:
     return high, product_error(x, log, high) + (low * log + (x * log_low + low))
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def kl_lanes(
     p: np.ndarray,
     q: np.ndarray,
@@ -282,16 +266,14 @@ def kl_lanes(
             P, P_low, Q, Q_low, difference, difference_low = _contrast(
                 a[i], A, A_low, b[i], B, B_low
             )
-            term, term_low = _kl_term(
-                P, P_low, Q, Q_low, difference, difference_low, table
-            )
+            term, term_low = _kl_term(P, P_low, Q, Q_low, difference, difference_low, table)
             high, error = _two_sum(high, term)
             low += error + term_low
         value = _quotient(high, low, A, A_low, B, B_low)
         out[lane] = value if finite else np.inf
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def js_lanes(
     p: np.ndarray,
     q: np.ndarray,
@@ -314,9 +296,7 @@ def js_lanes(
             P, P_low, Q, Q_low, difference, difference_low = _contrast(
                 a[i], A, A_low, b[i], B, B_low
             )
-            term, term_low = _js_term(
-                P, P_low, Q, Q_low, difference, difference_low, table
-            )
+            term, term_low = _js_term(P, P_low, Q, Q_low, difference, difference_low, table)
             high, error = _two_sum(high, term)
             low += error + term_low
         value = 0.5 * _quotient(high, low, A, A_low, B, B_low)

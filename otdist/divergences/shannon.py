@@ -85,9 +85,7 @@ def kl_divergence(
     >>> kl_divergence([0.5, 0.5], [1.0, 0.0])
     inf
     """
-    return by_lanes(
-        _kl, p, q, axis, normalize, log_base=log_of_base(base), kernel="kl_lanes"
-    )
+    return by_lanes(_kl, p, q, axis, normalize, log_base=log_of_base(base), kernel="kl_lanes")
 
 
 def js_divergence(
@@ -116,9 +114,7 @@ def js_divergence(
     >>> js_divergence([[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]], base=2)
     array([1., 0.])
     """
-    return by_lanes(
-        _js, p, q, axis, normalize, log_base=log_of_base(base), kernel="js_lanes"
-    )
+    return by_lanes(_js, p, q, axis, normalize, log_base=log_of_base(base), kernel="js_lanes")
 
 
 def js_distance(

@@ -183,9 +183,7 @@ def as_laws(which: str, mean: Any, covariance: Any) -> tuple[FloatArray, FloatAr
         )
     _validate.require_finite(C, matrix)
     largest = np.abs(matrix).max(axis=(-2, -1))
-    bad = (
-        np.abs(matrix - np.swapaxes(matrix, -1, -2)) > 1e-12 * largest[..., None, None]
-    )
+    bad = np.abs(matrix - np.swapaxes(matrix, -1, -2)) > 1e-12 * largest[..., None, None]
     if bad.any():
         raise InputError(
             f"{C} must be symmetric, but differs from its transpose at"

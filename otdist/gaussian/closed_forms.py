@@ -132,9 +132,7 @@ def renyi_divergence(
     return 0.5 * math.fsum([*order * laws.shift**2 / mixed, *logs])
 
 
-def chi2_divergence(
-    m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike
-) -> float:
+def chi2_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
     """Chi-square divergence, the integral of (p1 - p2)**2 / p2: exp(Renyi_2) - 1.
 
     In [0, inf]; inf unless 2 C2 - C1 is positive definite. For arguments and errors
@@ -150,9 +148,7 @@ def chi2_divergence(
     return math.expm1(exponent) if exponent < 709.0 else math.inf
 
 
-def hellinger_distance(
-    m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike
-) -> float:
+def hellinger_distance(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
     r"""Hellinger distance, with the factor 1/2 under the root: a metric, in [0, 1].
 
     .. math:: H^2 = 1 - \frac{\det(C_1)^{1/4} \det(C_2)^{1/4}}{\det(C)^{1/2}}
@@ -170,9 +166,7 @@ def hellinger_distance(
     return math.sqrt(-math.expm1(-0.5 * renyi_divergence(m1, C1, m2, C2, 0.5)))
 
 
-def total_variation(
-    m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike
-) -> float:
+def total_variation(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
     """Total variation distance, in [0, 1]: on the line, or for equal covariances.
 
     For equal covariances ``erf(s / sqrt(8))``, with the Mahalanobis distance s of the
@@ -325,9 +319,7 @@ class _Diagonalised(NamedTuple):
     log_variance: FloatArray
 
 
-def _diagonalised(
-    m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike
-) -> _Diagonalised:
+def _diagonalised(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> _Diagonalised:
     """Validate two laws with densities, and make the second standard."""
     first, second = _law("1", m1, C1), _law("2", m2, C2)
     _same_dimension(first, second)

@@ -56,15 +56,13 @@ def as_tree(parents: Any, lengths: Any) -> Graph:
     steps = as_float64("lengths", lengths)
     if steps.shape != (n,):
         raise InputError(
-            f"lengths must have shape ({n},), of each node's edge to its parent, got"
-            f" {steps.shape}"
+            f"lengths must have shape ({n},), of each node's edge to its parent, got {steps.shape}"
         )
     outside = (above < -1) | (above >= n)
     if outside.any():
         i = int(np.argmax(outside))
         raise InputError(
-            f"parents[{i}] is {above[i]}; it must be a node, 0 to {n - 1}, or -1 for the"
-            " root"
+            f"parents[{i}] is {above[i]}; it must be a node, 0 to {n - 1}, or -1 for the root"
         )
     bad = ~((steps >= 0) & (steps < np.inf))
     if bad.any():

@@ -126,6 +126,4 @@ def lifted(x: FloatArray, turn: IntArray, y: FloatArray, period: float) -> Float
     half = 0.5 * period
     ahead = (half - y) + (x + half)
     behind = (half - x) + (y + half)
-    return np.asarray(
-        np.where(turn == 0, np.abs(x - y), np.where(turn > 0, ahead, behind))
-    )
+    return np.asarray(np.where(turn == 0, np.abs(x - y), np.where(turn > 0, ahead, behind)))

@@ -120,9 +120,7 @@ class Graph:
 
         return np.asarray(dijkstra(self.lengths, indices=nodes))
 
-    def _minimum(
-        self, values: FloatArray, starts: IntArray, ends: IntArray
-    ) -> FloatArray:
+    def _minimum(self, values: FloatArray, starts: IntArray, ends: IntArray) -> FloatArray:
         """Search from one more node, joined to every start by what its value is low.
 
         Lengths are rounded down, and values up, to multiples of a unit in which all

@@ -54,8 +54,7 @@ class Grid:
         """Whether the other is a grid of the same pixels with the same cost."""
         return (
             isinstance(other, Grid)
-            and (self.metric, self.p, self.sides)
-            == (other.metric, other.p, other.sides)
+            and (self.metric, self.p, self.sides) == (other.metric, other.p, other.sides)
             and all(map(np.array_equal, self.axes, other.axes))
         )
 

@@ -91,9 +91,7 @@ def _by_products(
     return by_x + close[0], by_y + close[1]
 
 
-def _products(
-    x: FloatArray, y: FloatArray, weight: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _products(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
     by_x = weight.sum(axis=1)[:, None] * x - weight @ y
     by_y = weight.sum(axis=0)[:, None] * y - weight.T @ x
     return by_x, by_y

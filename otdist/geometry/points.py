@@ -99,8 +99,7 @@ def distance_gradient(difference: FloatArray, metric: Metric) -> FloatArray:
         np.put_along_axis(slope, steepest, sign, axis=1)
         return slope
     raise InputError(
-        f"metric {metric!r} has no known gradient; use 'euclidean', 'cityblock' or"
-        " 'chebyshev'"
+        f"metric {metric!r} has no known gradient; use 'euclidean', 'cityblock' or 'chebyshev'"
     )
 
 

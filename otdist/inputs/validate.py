@@ -74,8 +74,7 @@ def require_finite(name: str, array: FloatArray) -> None:
         where = first_index(~finite)
         value = array[~finite][0]
         raise InputError(
-            f"{name}{where} is {value}; {name} must be finite: drop or impute such"
-            " entries first"
+            f"{name}{where} is {value}; {name} must be finite: drop or impute such entries first"
         )
 
 
@@ -86,8 +85,7 @@ def as_points(name: str, value: Any) -> FloatArray:
         array = array[:, None]
     if array.ndim != 2:
         raise InputError(
-            f"{name} must have shape (n,) for points on the line or (n, d), got"
-            f" {array.shape}"
+            f"{name} must have shape (n,) for points on the line or (n, d), got {array.shape}"
         )
     if array.size == 0:
         raise InputError(
@@ -103,8 +101,7 @@ def as_positions(name: str, value: Any) -> FloatArray:
     array = as_float64(name, value)
     if array.ndim != 1 or array.size == 0:
         raise InputError(
-            f"{name} must have shape (n,), positions on the circle with n >= 1, got"
-            f" {array.shape}"
+            f"{name} must have shape (n,), positions on the circle with n >= 1, got {array.shape}"
         )
     require_finite(name, array)
     return array
@@ -122,8 +119,7 @@ def require_same_space(x: FloatArray, y: FloatArray) -> None:
     """Raise if points x and y have different numbers of coordinates."""
     if x.shape[1] != y.shape[1]:
         raise InputError(
-            "x and y must have the same number of coordinates, got"
-            f" {x.shape[1]} and {y.shape[1]}"
+            f"x and y must have the same number of coordinates, got {x.shape[1]} and {y.shape[1]}"
         )
 
 
@@ -180,8 +176,7 @@ def as_images(
     sides = as_float64("A", A).shape
     if not math.prod(sides) or not sides:
         raise InputError(
-            f"A must be an array of pixels with at least one axis and one pixel, got"
-            f" shape {sides}"
+            f"A must be an array of pixels with at least one axis and one pixel, got shape {sides}"
         )
     first = as_weights("A", A, sides, "pixel")
     second = as_weights("B", B, sides, "pixel of A")
@@ -238,8 +233,7 @@ def as_weights(
     array = as_float64(name, value)
     if array.shape != shape:
         raise InputError(
-            f"{name} must have shape {shape}, one weight for each {of}, got"
-            f" {array.shape}"
+            f"{name} must have shape {shape}, one weight for each {of}, got {array.shape}"
         )
     total = _sum(array)
     is_size = 0 < total < math.inf or (may_be_zero and total == 0)
@@ -307,9 +301,7 @@ def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
     """
     cost = as_float64("cost", value)
     if cost.ndim != 2 or cost.size == 0:
-        raise InputError(
-            f"cost must have shape (n, m) with n, m >= 1, got {cost.shape}"
-        )
+        raise InputError(f"cost must have shape (n, m) with n, m >= 1, got {cost.shape}")
     cost = frozen(cost)
     high, low = _extremes(cost)
     if math.isnan(high):
@@ -369,8 +361,7 @@ def as_order(p: Any, concave: Any = False) -> float:
         raise InputError(f"concave must be True or False, got {concave!r}")
     if concave and not 0 < order < 1:
         raise InputError(
-            f"with concave=True p must be between 0 and 1, got {p}; leave it out for"
-            " p >= 1"
+            f"with concave=True p must be between 0 and 1, got {p}; leave it out for p >= 1"
         )
     if not concave and not order >= 1:
         raise InputError(
@@ -418,8 +409,7 @@ def as_epsilon(epsilon: Any, largest: float) -> float:
     value = as_number("epsilon", epsilon, "a positive number")
     if not 0 < value <= _LARGEST_EPSILON:
         raise InputError(
-            f"epsilon must be a positive number, at most {_LARGEST_EPSILON:g}, got"
-            f" {epsilon!r}"
+            f"epsilon must be a positive number, at most {_LARGEST_EPSILON:g}, got {epsilon!r}"
         )
     floor = 1e-13 * largest
     if value < floor:
@@ -468,6 +458,4 @@ def as_generator(rng: Any, *, apart: bool = False) -> np.random.Generator:
         generator = np.random.default_rng(rng)
         return generator.spawn(1)[0] if apart else generator
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"rng must be a numpy Generator, a seed, or None, got {rng!r}"
-        ) from error
+        raise InputError(f"rng must be a numpy Generator, a seed, or None, got {rng!r}") from error

@@ -313,15 +313,9 @@ class EntropicPlan(LazyPlan):
 
         geometry = self.geometry
         is_named = isinstance(geometry, Points) and isinstance(geometry.metric, str)
-        return (
-            costs_of(geometry)
-            if is_named or isinstance(geometry, Dense | Line)
-            else None
-        )
+        return costs_of(geometry) if is_named or isinstance(geometry, Dense | Line) else None
 
-    def put_back(
-        self, geometry: Geometry, rows: IntArray, columns: IntArray
-    ) -> EntropicPlan:
+    def put_back(self, geometry: Geometry, rows: IntArray, columns: IntArray) -> EntropicPlan:
         """Return the plan of atoms that `rows` and `columns` had put in order."""
 
         def back(values: FloatArray, order: IntArray) -> FloatArray:

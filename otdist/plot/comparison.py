@@ -274,9 +274,7 @@ def _draw_line(
     problem = comparison.exact.problem
     places = np.unique(np.concatenate([x, y]))
     span = float(places[-1] - places[0]) or 1.0
-    places = np.concatenate(
-        [[places[0] - 0.03 * span], places, [places[-1] + 0.03 * span]]
-    )
+    places = np.concatenate([[places[0] - 0.03 * span], places, [places[-1] + 0.03 * span]])
     curves = []
     for points, mass, colour, name in (
         (x, problem.a, BLUE, names[0]),
@@ -287,9 +285,7 @@ def _draw_line(
         curve = total[np.searchsorted(points[order, 0], places, side="right")]
         axes.step(places, curve, where="post", color=colour, lw=1.8, label=_short(name))
         curves.append(curve)
-    axes.fill_between(
-        places, curves[0], curves[1], step="post", color=PALE, label="area: W₁"
-    )
+    axes.fill_between(places, curves[0], curves[1], step="post", color=PALE, label="area: W₁")
     axes.set_xlabel("position")
     axes.set_ylabel("mass up to here")
     axes.set_title("distribution functions", fontsize=11)

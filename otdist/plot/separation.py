@@ -50,9 +50,7 @@ def plot_demo(thetas: ArrayLike, table: Mapping[str, ArrayLike]) -> Figure:
         ("KL", PURPLE, "KL (nats), ∞ off θ = 0"),
     ):
         _draw_with_hole(axes, theta, values[name], colour, label, 0.95 * top)
-    axes.plot(
-        theta, values["W1"], "o-", color=BLUE, lw=2.4, ms=4, label="W₁ (distance)"
-    )
+    axes.plot(theta, values["W1"], "o-", color=BLUE, lw=2.4, ms=4, label="W₁ (distance)")
     _label_zero(axes, theta, values)
     if np.isinf(values["KL"]).any():
         _label_infinity(axes, 0.95 * top)
@@ -112,9 +110,7 @@ def plot_separation(rows: Sequence[Row]) -> Figure:
         if not np.isnan(each).all():
             slopes.plot(middle, np.diff(each) / steps, ".-", color=colour, label=name)
     infinite = np.isinf(kl)
-    values.plot(
-        offset[infinite], np.full(infinite.sum(), 0.95 * top), "^", color=PURPLE
-    )
+    values.plot(offset[infinite], np.full(infinite.sum(), 0.95 * top), "^", color=PURPLE)
     values.set_ylim(-0.05 * top, top)
     if infinite.any():
         _label_infinity(values, 0.95 * top)
@@ -159,9 +155,7 @@ def _draw_lines(axes: Axes, theta: float) -> None:
     tidy(axes)
 
 
-def _label_zero(
-    axes: Axes, theta: FloatArray, values: Mapping[str, FloatArray]
-) -> None:
+def _label_zero(axes: Axes, theta: FloatArray, values: Mapping[str, FloatArray]) -> None:
     """Mark theta = 0 where everything vanishes."""
     at_zero = np.array([value[theta == 0] for value in values.values()])
     if at_zero.size == 0 or at_zero.any():

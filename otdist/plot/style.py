@@ -17,9 +17,7 @@ def new_figure(width: float, height: float) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError(
-            "pictures need matplotlib: pip install 'otdist[plot]'"
-        ) from None
+        raise ImportError("pictures need matplotlib: pip install 'otdist[plot]'") from None
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 

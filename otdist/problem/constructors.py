@@ -224,9 +224,7 @@ class Structured:
         a, b, mass, sides = _validate.as_images(A, B, normalize)
         steps = _validate.as_spacing(spacing, len(sides))
         with np.errstate(over="ignore"):
-            axes = [
-                step * np.arange(side) for step, side in zip(steps, sides, strict=True)
-            ]
+            axes = [step * np.arange(side) for step, side in zip(steps, sides, strict=True)]
         geometry = grid_geometry(axes, metric, order)
         return cls._of(geometry, a, b, metric, order, mass)
 
@@ -294,9 +292,7 @@ class Structured:
         first, second = _validate.as_positions("x", x), _validate.as_positions("y", y)
         geometry = circle_geometry(first, second, length, order)
         of = ("point of x", "point of y")
-        masses_a, masses_b, mass = _validate.as_masses(
-            a, b, geometry.shape, of, normalize
-        )
+        masses_a, masses_b, mass = _validate.as_masses(a, b, geometry.shape, of, normalize)
         return cls._of(geometry, masses_a, masses_b, "arc", order, mass)
 
     @classmethod

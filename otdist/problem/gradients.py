@@ -46,9 +46,7 @@ def _partial_gradients(result: Result, geometry: Extended) -> Gradients:
     return Gradients(a=f, b=g, x=x, y=y, cost=result.plan)
 
 
-def point_gradients(
-    geometry: Geometry, plan: Arcs | LazyPlan
-) -> tuple[FloatArray, FloatArray]:
+def point_gradients(geometry: Geometry, plan: Arcs | LazyPlan) -> tuple[FloatArray, FloatArray]:
     """Return the derivatives (n, d) and (m, d) of the plan's cost in the points."""
     n, m = geometry.shape
     if isinstance(plan, Arcs):

@@ -184,9 +184,7 @@ class Problem(Structured):
         of = ("row of cost", "column of cost")
         if metric is not None:
             of = ("point of x", "point of y")
-        masses_a, masses_b, mass = _validate.as_masses(
-            a, b, geometry.shape, of, normalize
-        )
+        masses_a, masses_b, mass = _validate.as_masses(a, b, geometry.shape, of, normalize)
         require_product(mass, geometry.largest)
         self._set(geometry, masses_a, masses_b, metric, p, mass)
 
@@ -266,9 +264,7 @@ class Problem(Structured):
     def is_assignment(self) -> bool:
         """Whether both sides have n atoms of one mass."""
         n, m = self.shape
-        return n == m and bool(
-            (self.a == self.a[0]).all() and (self.b == self.a[0]).all()
-        )
+        return n == m and bool((self.a == self.a[0]).all() and (self.b == self.a[0]).all())
 
     @property
     def is_symmetric(self) -> bool:
@@ -276,9 +272,7 @@ class Problem(Structured):
         geometry = self.geometry
         if isinstance(geometry, Grid):
             return np.array_equal(self.a, self.b)
-        if isinstance(geometry, Dense) or not isinstance(
-            geometry, Points | Line | Circle
-        ):
+        if isinstance(geometry, Dense) or not isinstance(geometry, Points | Line | Circle):
             return False
         return np.array_equal(geometry.x, geometry.y) and np.array_equal(self.a, self.b)
 
@@ -312,9 +306,7 @@ class Problem(Structured):
         """Return the problem with the same costs from elsewhere."""
         return self._with(geometry, self.a, self.b, self.mass)
 
-    def _with(
-        self, geometry: Geometry, a: FloatArray, b: FloatArray, mass: float
-    ) -> Problem:
+    def _with(self, geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> Problem:
         other = Problem.__new__(Problem)
         other._set(geometry, a, b, self.metric, self.p, mass)
         return other

@@ -29,9 +29,7 @@ def row_blocks(n: int, m: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + height, n)
 
 
-def share_rows(
-    n: int, m: int, work: Callable[[int, int, int], None], n_jobs: int
-) -> None:
+def share_rows(n: int, m: int, work: Callable[[int, int, int], None], n_jobs: int) -> None:
     """Call ``work(part, start, stop)`` for blocks of rows, the parts in threads."""
     height = max(_FEWEST_ROWS, BLOCK_ENTRIES // max(m, 1))
 
@@ -72,9 +70,7 @@ def row_minimum(geometry: Geometry, g: FloatArray) -> FloatArray:
     return f
 
 
-def soft_column_minimum(
-    geometry: Geometry, f: FloatArray, epsilon: float
-) -> FloatArray:
+def soft_column_minimum(geometry: Geometry, f: FloatArray, epsilon: float) -> FloatArray:
     """Return ``-epsilon log sum_i exp((f[i] - c[i, j]) / epsilon)``, shape (m,)."""
     n, m = geometry.shape
     least = _or_zero(geometry.column_minimum(f))

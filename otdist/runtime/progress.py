@@ -12,7 +12,5 @@ def progress_bar(**options: Any) -> Any:
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        raise InputError(
-            "progress=True needs tqdm: pip install 'otdist[progress]'"
-        ) from None
+        raise InputError("progress=True needs tqdm: pip install 'otdist[progress]'") from None
     return tqdm(**options)

@@ -125,9 +125,7 @@ def knn_divergence(x: ArrayLike, y: ArrayLike, k: int = 5) -> Estimate:
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise InputError(f"k must be a positive integer, got {k!r}")
     if min(n, m) < k + 2:
-        raise InputError(
-            f"x and y need at least k + 2 = {k + 2} points, got {n} and {m}"
-        )
+        raise InputError(f"x and y need at least k + 2 = {k + 2} points, got {n} and {m}")
     own, near_own = cKDTree(points_x).query(points_x, k + 2)
     other, near_other = cKDTree(points_y).query(points_x, k + 1)
     _refuse_duplicates(own[:, 1], other[:, 0])
@@ -360,19 +358,14 @@ def _discriminated(
     """Return the chances of held-out points to come from x."""
     train_x, train_y, held_x, held_y = parts
     if classifier is not None and not callable(classifier):
-        raise InputError(
-            f"classifier must be a function of x and y, got {classifier!r}"
-        )
+        raise InputError(f"classifier must be a function of x and y, got {classifier!r}")
     discriminator = (classifier or _logistic)(train_x, train_y)
     if not callable(discriminator):
         raise InputError(
-            "classifier must return a function of points to probabilities, got"
-            f" {discriminator!r}"
+            f"classifier must return a function of points to probabilities, got {discriminator!r}"
         )
     every = np.concatenate([held_x, held_y])
-    chances = _validate.as_vector(
-        "the classifier's result", discriminator(every), len(every)
-    )
+    chances = _validate.as_vector("the classifier's result", discriminator(every), len(every))
     bad = ~((chances >= 0.0) & (chances <= 1.0))
     if bad.any():
         raise InputError(

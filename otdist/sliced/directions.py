@@ -44,9 +44,7 @@ def _frames(n: int, size: int, d: int, generator: np.random.Generator) -> FloatA
     return np.swapaxes(columns, 1, 2)
 
 
-def _sobol(
-    n: int, size: int, d: int, generator: np.random.Generator
-) -> list[FloatArray]:
+def _sobol(n: int, size: int, d: int, generator: np.random.Generator) -> list[FloatArray]:
     """Return n scrambles of Sobol points on the sphere."""
     return [_scramble(size, d, generator) for _ in range(n)]
 

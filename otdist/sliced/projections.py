@@ -439,8 +439,6 @@ def _tries(
     lengths = np.linalg.norm(ways, axis=1, keepdims=True)
     ways /= np.where(lengths > 0, lengths, 1.0)
     angle = reach * np.pi / 2 * _ANGLES
-    turned = (
-        np.cos(angle)[:, None, None] * direction + np.sin(angle)[:, None, None] * ways
-    )
+    turned = np.cos(angle)[:, None, None] * direction + np.sin(angle)[:, None, None] * ways
     turned = np.concatenate([turned.reshape(-1, len(direction)), [axis]])
     return on_sphere(turned)

@@ -75,9 +75,7 @@ FLOWS = ("flow", "tree", "coprime")
 ENTROPIC = ("sinkhorn",)
 
 
-def start_from(
-    geometry: Geometry, warm_start: tuple[FloatArray, FloatArray]
-) -> FloatArray:
+def start_from(geometry: Geometry, warm_start: tuple[FloatArray, FloatArray]) -> FloatArray:
     """Return g of a warm start, made c-concave and balanced.
 
     That keeps good potentials as they are and brings back any others, of whatever
@@ -114,9 +112,7 @@ def fits(problem: Problem, method: str) -> bool:
     geometry = problem.geometry
     if isinstance(geometry, Graph):
         is_whole = geometry.is_whole
-        return is_whole and (
-            method == "flow" or (method == "tree" and geometry.is_tree)
-        )
+        return is_whole and (method == "flow" or (method == "tree" and geometry.is_tree))
     if isinstance(geometry, Grid):
         is_l1 = (geometry.metric, geometry.p) == ("cityblock", 1)
         return method == "flow" and is_l1

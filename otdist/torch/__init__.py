@@ -6,9 +6,7 @@ Imported on demand only: ``import otdist.torch`` needs ``pip install "otdist[tor
 try:
     import torch  # noqa: F401
 except ImportError as error:
-    raise ImportError(
-        'otdist.torch needs PyTorch: pip install "otdist[torch]"'
-    ) from error
+    raise ImportError('otdist.torch needs PyTorch: pip install "otdist[torch]"') from error
 
 from otdist.torch.critics import NetworkCritic, train_critic
 from otdist.torch.losses import sinkhorn_divergence_loss, wasserstein_loss

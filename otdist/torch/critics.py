@@ -253,8 +253,7 @@ def _source(
     points = _validate.as_points(name, given)
     if len(points) < 10:
         raise InputError(
-            f"{name} has {len(points)} points, and training beside held-out data needs"
-            " at least 10"
+            f"{name} has {len(points)} points, and training beside held-out data needs at least 10"
         )
     order = rng.permutation(len(points))
     n_held_out = int(_HELD_OUT * len(points))
@@ -289,9 +288,7 @@ def _fit_plain(
     return in_double(network)
 
 
-def _gradient_penalty(
-    network: nn.Module, x: torch.Tensor, y: torch.Tensor
-) -> torch.Tensor:
+def _gradient_penalty(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the mean of (|gradient| - 1)² at random points of segments from x to y."""
     t = torch.rand(len(x), 1, dtype=x.dtype)
     z = (t * x + (1 - t) * y).requires_grad_()
@@ -309,9 +306,7 @@ def _fit_orthonormal(
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.steps)
     for _ in range(recipe.steps):
-        x, y = (
-            _single((draw(recipe.batch) - centre) / scale) for draw in (draw_x, draw_y)
-        )
+        x, y = (_single((draw(recipe.batch) - centre) / scale) for draw in (draw_x, draw_y))
         _step(optimizer, network(y).mean() - network(x).mean())
         schedule.step()
     return orthonormalised(network, centre, scale)
@@ -327,9 +322,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
     optimizer.step()
 
 
-def _held_out(
-    kind: str, network: nn.Sequential, x: FloatArray, y: FloatArray
-) -> NetworkCritic:
+def _held_out(kind: str, network: nn.Sequential, x: FloatArray, y: FloatArray) -> NetworkCritic:
     """Look at the held-out points, once."""
     sample = Sample.of(x, y, np.ones(len(x)), np.ones(len(y)))
     on_x, on_y = (_values(network, torch.from_numpy(z.copy())) for z in (x, y))

@@ -193,8 +193,7 @@ def _require_tensor(name: str, value: Any) -> None:
         )
     if value.dtype not in _TYPES:
         raise InputError(
-            f"{name} must be float32 or float64, got {value.dtype}; convert it with"
-            f" {name}.float()"
+            f"{name} must be float32 or float64, got {value.dtype}; convert it with {name}.float()"
         )
 
 
@@ -202,9 +201,7 @@ class _Loss(torch.autograd.Function):
     """A value and its slopes, both computed on the way forward."""
 
     @staticmethod
-    def forward(
-        ctx: Any, evaluate: _Evaluate, *measures: torch.Tensor | None
-    ) -> torch.Tensor:
+    def forward(ctx: Any, evaluate: _Evaluate, *measures: torch.Tensor | None) -> torch.Tensor:
         arrays = [None if t is None else t.detach().cpu().numpy() for t in measures]
         value, found = evaluate(*arrays, gradients=any(ctx.needs_input_grad))
         ctx.save_for_backward(*measures)
@@ -222,9 +219,7 @@ class _Loss(torch.autograd.Function):
         slopes: list[torch.Tensor | None] = [None]
         for k, tensor in enumerate(ctx.saved_tensors):
             is_wanted = ctx.needs_input_grad[k + 1]
-            slopes.append(
-                _Slope.apply(upstream, tensor, ctx.slopes[k]) if is_wanted else None
-            )
+            slopes.append(_Slope.apply(upstream, tensor, ctx.slopes[k]) if is_wanted else None)
         return tuple(slopes)
 
 

@@ -26,9 +26,7 @@ class MaxMin(nn.Module):
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Return the sorted pairs; the last axis must have an even length."""
         first, second = z.chunk(2, dim=-1)
-        return torch.cat(
-            [torch.maximum(first, second), torch.minimum(first, second)], dim=-1
-        )
+        return torch.cat([torch.maximum(first, second), torch.minimum(first, second)], dim=-1)
 
 
 #: Activations that are 1-Lipschitz in the Euclidean norm.
@@ -135,9 +133,7 @@ def in_double(network: nn.Sequential) -> nn.Sequential:
     return _copied(network, _weight)
 
 
-def orthonormalised(
-    network: nn.Sequential, centre: FloatArray, scale: float
-) -> nn.Sequential:
+def orthonormalised(network: nn.Sequential, centre: FloatArray, scale: float) -> nn.Sequential:
     """Return ``scale * network((z - centre) / scale)`` in float64, exactly orthonormal.
 
     A weight becomes the nearest with orthonormal rows or columns. As `MaxMin` is
@@ -156,9 +152,7 @@ def _nearest_orthonormal(weight: FloatArray) -> FloatArray:
     return np.asarray(u @ vt)
 
 
-def _copied(
-    network: nn.Sequential, weight_of: Callable[[nn.Module], FloatArray]
-) -> nn.Sequential:
+def _copied(network: nn.Sequential, weight_of: Callable[[nn.Module], FloatArray]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for layer in network:
         if not isinstance(layer, nn.Linear):

@@ -156,8 +156,6 @@ def test_results_of_solvers_are_checked_like_any_other():
     from otdist.plans.plans import Arcs
 
     problem = Problem.from_cost([[1.0, 2.0], [2.0, 5.0]])
-    arcs = Arcs(
-        np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([1, -0.5, -0.5, 1])
-    )
+    arcs = Arcs(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([1, -0.5, -0.5, 1]))
     with pytest.raises(InputError, match="a plan holds masses"):
         certify(problem, arcs, np.zeros(2))

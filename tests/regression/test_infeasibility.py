@@ -17,15 +17,11 @@ INF = math.inf
 def test_parts_whose_masses_agree_up_to_rounding(method):
     """0.1 + 0.2 must go to 0.3: the sums of two parts differ by 6e-17."""
     cost = [[0, INF], [0, INF], [INF, 1], [INF, 2]]
-    result = solve(
-        Problem.from_cost(cost, [0.1, 0.2, 0.3, 0.4], [0.3, 0.7]), method=method
-    )
+    result = solve(Problem.from_cost(cost, [0.1, 0.2, 0.3, 0.4], [0.3, 0.7]), method=method)
     assert result.success
     assert result.value == pytest.approx(1.1, rel=1e-14)
     cost = [[0, INF], [0, INF], [INF, 1]]
-    result = solve(
-        Problem.from_cost(cost, [1 / 6, 1 / 3, 1 / 2], [0.5, 0.5]), method=method
-    )
+    result = solve(Problem.from_cost(cost, [1 / 6, 1 / 3, 1 / 2], [0.5, 0.5]), method=method)
     assert result.success
     assert result.value == pytest.approx(0.5, rel=1e-14)
 

@@ -16,9 +16,7 @@ def test_a_solver_that_loses_mass_is_not_optimal(monkeypatch):
         candidate = honest(problem, options)
         rows, columns, mass = candidate.plan
         plan = type(candidate.plan)(rows, columns, 0.99 * mass)
-        return type(candidate)(
-            plan=plan, f=candidate.f, g=candidate.g, n_iter=1, finished=True
-        )
+        return type(candidate)(plan=plan, f=candidate.f, g=candidate.g, n_iter=1, finished=True)
 
     assert solve(problem).status is Status.OPTIMAL
     monkeypatch.setattr(_solvers, "load", lambda method: loses_mass)

@@ -8,6 +8,12 @@ from numba import njit
 
 from otdist.solvers.circle.kernels.levels import integer_levels, northwest, power
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+
 # Bits of a key that place a point in the range of all, and digits they are sorted by.
 _KEY_BITS = 33
 _DIGIT_BITS = 11
@@ -15,7 +21,7 @@ _DIGIT_BITS = 11
 _MOST_STEPS = 8
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def radix_sort(
     values: np.ndarray,
     keys: np.ndarray,
@@ -65,7 +71,7 @@ def radix_sort(
     return _put_right(order, ordered)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def _put_right(order: np.ndarray, ordered: np.ndarray) -> bool:
     """Sort by insertion what is nearly sorted; False if that takes too many steps."""
     steps = 0
@@ -83,7 +89,7 @@ def _put_right(order: np.ndarray, ordered: np.ndarray) -> bool:
     return True
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def take_rows(values: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
     """Write the entries of each row in the order given for it."""
     for k in range(order.shape[0]):
@@ -91,7 +97,7 @@ def take_rows(values: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
             out[k, i] = values[k, order[k, i]]
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def couple(
     x: np.ndarray,
     y: np.ndarray,
@@ -118,9 +124,7 @@ def couple(
     masses are out of range.
     """
     for k in range(n_arcs.size):
-        unit = integer_levels(
-            a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b
-        )
+        unit = integer_levels(a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b)
         n_arcs[k] = 0
         if unit == 0.0:
             continue
@@ -129,14 +133,7 @@ def couple(
             _potentials(x[which[0, k]], y[which[1, k]], level_a, level_b, p, f[k], g[k])
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _potentials(
     x: np.ndarray,
     y: np.ndarray,

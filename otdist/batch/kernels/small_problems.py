@@ -23,10 +23,15 @@ from otdist.solvers.network_simplex.kernels.small_problem import (
 )
 from otdist.solvers.network_simplex.kernels.spanning_tree import Tree, read_plan
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+reordering_inner = njit(**_INNER, fastmath={"contract", "nsz", "reassoc"})
+
 BLOCK_ROWS = 16  # rows priced at a time
-_BUDGET = (
-    100_000_000  # as in `solvers.network_simplex.search`, which takes what meets it
-)
+_BUDGET = 100_000_000  # as in `solvers.network_simplex.search`, which takes what meets it
 
 
 class Work(NamedTuple):
@@ -55,15 +60,7 @@ class Claims(NamedTuple):
     g: np.ndarray  # (Q, m) float64, potentials of the second measure's atoms
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"reassoc", "contract", "nsz"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@reordering_inner
 def _mean_costs(
     cost: np.ndarray, whole: np.ndarray, of_rows: np.ndarray, of_columns: np.ndarray
 ) -> float:
@@ -87,14 +84,7 @@ def _mean_costs(
     return scale
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _first_plan(
     cost: np.ndarray, whole: np.ndarray, floats: np.ndarray, order: Any, arcs: Any
 ) -> tuple[int, float]:
@@ -133,14 +123,7 @@ def _first_plan(
     return n_arcs, scale
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _plant(tree: Tree, cost: np.ndarray, arcs: Any, n_arcs: int, links: Any) -> None:
     """Make a tree of arcs that carry flow and form no cycle.
 
@@ -199,17 +182,8 @@ def _plant(tree: Tree, cost: np.ndarray, arcs: Any, n_arcs: int, links: Any) -> 
         tree.last[k] = k + tree.size[k] - 1
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _fit(
-    mass: np.ndarray, rows: Any, columns: Any, a: Any, b: Any, factor: np.ndarray
-) -> None:
+@inner
+def _fit(mass: np.ndarray, rows: Any, columns: Any, a: Any, b: Any, factor: np.ndarray) -> None:
     """Scale rows, then columns, to the masses that were rounded to integers."""
     for ends, wanted in ((rows, a), (columns, b)):
         for i in range(wanted.size):
@@ -222,14 +196,7 @@ def _fit(
             mass[k] *= factor[ends[k]]
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _solve(
     cost: np.ndarray,
     a: np.ndarray,
@@ -249,9 +216,7 @@ def _solve(
     n_arcs, scale = _first_plan(cost, whole, work.floats, work.atom[2], work.arcs)
     tree, search = search_in(work.room, n + m + 1, BLOCK_ROWS, potential)
     _plant(tree, cost, work.arcs, n_arcs, work.links)
-    code = run(
-        cost, tree, search, BLOCK_ROWS, 1e-13 * scale, _BUDGET, np.int64(1) << 62
-    )
+    code = run(cost, tree, search, BLOCK_ROWS, 1e-13 * scale, _BUDGET, np.int64(1) << 62)
     claims.code[q] = code
     if code != DONE:
         return
@@ -271,7 +236,7 @@ def _solve(
         g[of_columns[j]] = potential[n + j]
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def solve_histograms(
     cost: np.ndarray,
     a: np.ndarray,
@@ -320,7 +285,7 @@ def solve_histograms(
         _solve(matrix, work.mass[0, :n], work.mass[1, :m], total, work, claims, q)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def solve_clouds(
     points: np.ndarray,
     weights: np.ndarray,

@@ -6,13 +6,18 @@ Used by nothing else, and by no solver. Each has a NumPy twin that tests compare
 import numpy as np
 from numba import njit
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+kernel = njit(**_FLAGS)
+finite_kernel = njit(**_FLAGS, fastmath={"nnan", "nsz"})
+finite_fusing_kernel = njit(**_FLAGS, fastmath={"contract", "nnan", "nsz"})
+
 # Terms below exp(-_DEEP) of the largest count as no more than that.
 _DEEP = 45.0
 # Sums that are looked at together.
 _SCREEN = 64
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"nnan", "nsz"})
+@finite_kernel
 def _smallest_sums(line: np.ndarray, cost: np.ndarray, least: np.ndarray) -> None:
     """Write ``min_i line[i] + cost[i, j]`` for every j."""
     least[:] = np.inf
@@ -25,23 +30,15 @@ def _smallest_sums(line: np.ndarray, cost: np.ndarray, least: np.ndarray) -> Non
                 least[j] = total if total < least[j] else least[j]  # noqa: FURB136
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def smallest_sums(lines: np.ndarray, cost: np.ndarray, least: np.ndarray) -> None:
     """Write ``min_i lines[k, i] + cost[i, j]`` to ``least[k, j]``; inf is legal."""
     for k in range(lines.shape[0]):
         _smallest_sums(lines[k], cost, least[k])
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"nnan", "nsz", "contract"},
-)
-def _add_exponentials(
-    value: float, cost: np.ndarray, least: np.ndarray, sums: np.ndarray
-) -> None:
+@finite_fusing_kernel
+def _add_exponentials(value: float, cost: np.ndarray, least: np.ndarray, sums: np.ndarray) -> None:
     """Add ``exp(least - value - cost)``, right to 2**-44 of it, where that counts.
 
     In arithmetic alone, which the compiler turns into vectors: the 128th power of cosh
@@ -80,10 +77,8 @@ def _add_exponentials(
         sums[j] += y
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def log_sums(
-    lines: np.ndarray, cost: np.ndarray, least: np.ndarray, sums: np.ndarray
-) -> None:
+@kernel
+def log_sums(lines: np.ndarray, cost: np.ndarray, least: np.ndarray, sums: np.ndarray) -> None:
     """Write ``-log sum_i exp(-lines[k, i] - cost[i, j])`` over ``lines[k, j]``.
 
     inf stands for no term, in the cost too, and for a sum of none. `least` and `sums`

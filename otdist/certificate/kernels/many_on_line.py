@@ -18,6 +18,13 @@ from otdist.certificate.kernels.line_and_circle import (
     to_power,
 )
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+reordering_inner = njit(**_INNER, fastmath={"contract", "nsz", "reassoc"})
+
 _EPS = 2.0**-52
 # Part of the mass that is rounding of the weights, for p = inf.
 _SLACK = 1e-12
@@ -36,7 +43,7 @@ class Pair(NamedTuple):
     mass: np.ndarray  # (arcs,) float64
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def line_bounds(
     x: np.ndarray,
     y: np.ndarray,
@@ -86,14 +93,7 @@ def line_bounds(
         _bound(pair, f[k], p, period, sums, sides, best, spare, out[k])
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _bound(
     pair: Pair,
     f: np.ndarray,
@@ -138,14 +138,7 @@ def _bound(
     _bound_sum(pair, f, p, period, off, best, total, out)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _is_sorted(points: np.ndarray) -> bool:
     n_bad = 0
     for i in range(1, points.size):
@@ -153,14 +146,7 @@ def _is_sorted(points: np.ndarray) -> bool:
     return n_bad == 0
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _add_up(pair: Pair, sums: np.ndarray) -> bool:
     """Write the marginals of arcs; False if some are no arcs, or carry no mass.
 
@@ -191,15 +177,7 @@ def _add_up(pair: Pair, sums: np.ndarray) -> bool:
     return True
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"reassoc", "nsz", "contract"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@reordering_inner
 def _error(
     weights: np.ndarray, factor: float, sums: np.ndarray, low: np.ndarray
 ) -> tuple[float, float]:
@@ -213,14 +191,7 @@ def _error(
     return error, total
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _longest_arc(x: np.ndarray, y: np.ndarray, whole: float, period: float) -> float:
     """Return a bound on all arcs: all but the largest gap of positions, or half."""
     i, j, half, gap = 0, 0, 0.5 * period, period - whole
@@ -236,14 +207,7 @@ def _longest_arc(x: np.ndarray, y: np.ndarray, whole: float, period: float) -> f
     return min(whole, half)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _distance(x: float, y: float, period: float) -> float:
     """Return ``|x - y|``, or the shorter arc if there is a period."""
     distance = abs(x - y)
@@ -261,15 +225,7 @@ _BLOCK = 64
 _BLOCK_ROUNDING = 8 * _EPS
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"reassoc", "nsz", "contract"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@reordering_inner
 def _paid(pair: Pair, start: int, stop: int, p: float, period: float) -> float:
     """Return the cost of a block of arcs."""
     total = 0.0
@@ -279,15 +235,7 @@ def _paid(pair: Pair, start: int, stop: int, p: float, period: float) -> float:
     return total
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"reassoc", "nsz", "contract"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@reordering_inner
 def _block(
     weights: np.ndarray, values: np.ndarray, shift: float, off: np.ndarray
 ) -> tuple[float, float, float]:
@@ -305,14 +253,7 @@ def _block(
     return total, size, weighted
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _balance(
     weights: np.ndarray, values: np.ndarray, shift: float, off: np.ndarray
 ) -> tuple[float, float, float]:
@@ -330,14 +271,7 @@ def _balance(
     return total + lost, size, weighted
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _bound_sum(
     pair: Pair,
     f: np.ndarray,
@@ -374,14 +308,7 @@ def _bound_sum(
     out[0], out[1], out[2] = lower, upper, hidden
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _bound_longest(pair: Pair, total: float, out: np.ndarray) -> None:
     """Write bounds of the longest distance, as `certificate.bottleneck` finds them."""
     x, y, slack, upper = pair.x, pair.y, _SLACK * total, 0.0
@@ -395,14 +322,7 @@ def _bound_longest(pair: Pair, total: float, out: np.ndarray) -> None:
     out[0], out[1], out[2] = min(lower, upper), upper, 0.0
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _longest_crossing(
     x: np.ndarray,
     a: np.ndarray,

@@ -7,15 +7,15 @@ checks. Each has a NumPy twin that tests compare it with.
 import numpy as np
 from numba import njit
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+
+@inner
 def _sum_of_products(u: np.ndarray, v: np.ndarray, shift: float) -> tuple[float, float]:
     """Return ``sum u * (v + shift)`` without accumulated rounding, and its size."""
     total = lost = size = 0.0
@@ -30,14 +30,7 @@ def _sum_of_products(u: np.ndarray, v: np.ndarray, shift: float) -> tuple[float,
     return total + lost, size
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _bracket(
     a: np.ndarray,
     b: np.ndarray,
@@ -79,15 +72,7 @@ def _bracket(
     out[2], out[3], out[4] = size + size_a + size_b + size_f, error, weighted
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"nsz", "nnan"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@finite_inner
 def _lower_all(row: np.ndarray, g: float, least: np.ndarray) -> None:
     """Replace each number by ``row[k] - g`` where that is less."""
     for k in range(least.size):
@@ -95,7 +80,7 @@ def _lower_all(row: np.ndarray, g: float, least: np.ndarray) -> None:
         least[k] = slack if slack < least[k] else least[k]  # noqa: FURB136
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def bracket_histograms(
     cost: np.ndarray,
     transposed: np.ndarray,
@@ -190,18 +175,8 @@ def bracket_histograms(
         out[q, 5] = total
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"nsz", "nnan"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _costs_to(
-    x: np.ndarray, y: np.ndarray, j: int, norm: int, p: float, out: np.ndarray
-) -> None:
+@finite_inner
+def _costs_to(x: np.ndarray, y: np.ndarray, j: int, norm: int, p: float, out: np.ndarray) -> None:
     """Write the costs of points x (d, n) and one of y (d, m).
 
     The norm is 1, 2, 0 for the largest coordinate, or 4 for the Euclidean norm squared;
@@ -229,7 +204,7 @@ def _costs_to(
             out[i] = out[i] ** p
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def bracket_clouds(
     points: np.ndarray,
     weights: np.ndarray,
@@ -295,13 +270,11 @@ def bracket_clouds(
                 paid[k] = cost[row[q, k]]
                 k = int(work[5, k])
         arcs = n_arcs[q]
-        _bracket(
-            a, b, f, g, off[:n], off[n : n + m], moved[q, :arcs], paid[:arcs], out[q]
-        )
+        _bracket(a, b, f, g, off[:n], off[n : n + m], moved[q, :arcs], paid[:arcs], out[q])
         out[q, 5] = total
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def triangle_excess(cost: np.ndarray, start: int, stop: int, best: np.ndarray) -> float:
     """Return by how much a way with one stop may be shorter than the arc itself.
 

@@ -7,15 +7,17 @@ checks. Each has a NumPy twin that tests compare it with.
 import numpy as np
 from numba import njit
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+finite_kernel = njit(**_FLAGS, fastmath={"nnan", "nsz"})
+reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})
+inner = njit(**_INNER)
+finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+
+@inner
 def _compensated_sum(u: np.ndarray, v: np.ndarray, shift: float) -> tuple[float, float]:
     """Return ``sum u * (v + shift)`` without accumulated rounding, and its size."""
     total = 0.0
@@ -33,7 +35,7 @@ def _compensated_sum(u: np.ndarray, v: np.ndarray, shift: float) -> tuple[float,
     return total + lost, size
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def dense_bounds(
     cost: np.ndarray,
     a: np.ndarray,
@@ -113,7 +115,7 @@ def dense_bounds(
     return lower, upper, size, error, weighted, violation
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def line_minimum(
     x: np.ndarray,
     f: np.ndarray,
@@ -153,7 +155,7 @@ def line_minimum(
         step //= 2
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def _may_improve(
     x: np.ndarray, i: int, y: np.ndarray, start: int, f: float, least: np.ndarray
 ) -> bool:
@@ -176,15 +178,7 @@ def _may_improve(
     return hits > 0
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"nnan", "nsz"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@finite_inner
 def _costs_of(
     x: np.ndarray,
     i: int,
@@ -223,7 +217,7 @@ def _costs_of(
             out[j] = out[j] ** p
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"nnan", "nsz"})
+@finite_kernel
 def points_minimum(
     x: np.ndarray,
     f: np.ndarray,
@@ -257,13 +251,7 @@ def points_minimum(
                 least[j] = slack if slack < least[j] else least[j]  # noqa: FURB136
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"nsz", "reassoc", "contract"},
-)
+@reordering_kernel
 def point_sums(
     plan: np.ndarray,
     x: np.ndarray,
@@ -302,16 +290,8 @@ def point_sums(
     return n_bad
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"nsz", "reassoc", "contract"},
-)
-def matrix_sums(
-    plan: np.ndarray, costs: np.ndarray, columns: np.ndarray, sums: np.ndarray
-) -> int:
+@reordering_kernel
+def matrix_sums(plan: np.ndarray, costs: np.ndarray, columns: np.ndarray, sums: np.ndarray) -> int:
     """Do the same for rows of a plan and their costs, any but NaN.
 
     The third sums are of absolute terms.
@@ -333,7 +313,7 @@ def matrix_sums(
     return n_bad
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def _cost_of(x: np.ndarray, y: np.ndarray, norm: int, p: float) -> float:
     """Return the cost of two points (d,), as `points_minimum` computes it."""
     total = 0.0
@@ -349,7 +329,7 @@ _TINY = np.float32(1e-15)  # sum of two squares whose powers might underflow
 _SCREEN = 64  # pairs between two looks at a count
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def screened_minimum(
     x: np.ndarray,
     f: np.ndarray,

@@ -3,8 +3,10 @@
 import numpy as np
 from numba import njit
 
+kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+
+@kernel
 def decompose(
     start: np.ndarray,
     heads: np.ndarray,

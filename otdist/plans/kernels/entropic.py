@@ -6,15 +6,15 @@ from numba import njit
 from otdist.compiled.costs import MATRIX, Costs, power_of_distance, slacks_of
 from otdist.compiled.exp2 import soft_points, soft_row
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})
+inner = njit(**_INNER)
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+
+@inner
 def _write_row(
     costs: Costs,
     i: int,
@@ -35,7 +35,7 @@ def _write_row(
         soft_row(row, g, f[i], scale, row)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def entropic_rows(
     costs: Costs,
     start: int,
@@ -61,13 +61,7 @@ def entropic_rows(
             row[j] = r_i * row[j] * s[j] + u_i * v[j]
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"reassoc", "contract", "nsz"},
-)
+@reordering_kernel
 def rounded_sums(
     costs: Costs,
     start: int,

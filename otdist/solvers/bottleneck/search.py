@@ -100,9 +100,7 @@ class Search:
         least = float(kernel.least_leaving(self._lists, labels))
         if least == np.inf:
             potential = np.where(self.near, -np.inf, 0.0)
-            least = kernel.least_leaving_of_all(
-                self.costs, labels, potential, self._row
-            )
+            least = kernel.least_leaving_of_all(self.costs, labels, potential, self._row)
         self.lower = float(least)
 
     def _next_radius(self) -> float:

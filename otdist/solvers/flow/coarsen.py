@@ -31,9 +31,7 @@ def solve(network: Network, limits: Limits) -> Tree:
     # Groups of two or more nodes at least halve their number: one is left in the end.
     while network.n_nodes > 1:
         coarse = coarsened(network, rng)
-        if network.n_nodes > _FEW and _degree(coarse.network) > _SPREAD * _degree(
-            network
-        ):
+        if network.n_nodes > _FEW and _degree(coarse.network) > _SPREAD * _degree(network):
             edges = nearly_optimal(network)
             break
         levels.append((network, coarse))

@@ -75,9 +75,7 @@ def _length_unit(length: FloatArray, largest: float) -> float:
     return math.ldexp(1.0, max(bits, -1022))
 
 
-def _excess(
-    difference: FloatArray, component: IntArray | None
-) -> tuple[IntArray, float]:
+def _excess(difference: FloatArray, component: IntArray | None) -> tuple[IntArray, float]:
     """Return integers that sum up to 0 in every component, and their unit."""
     moved = math.fsum(np.maximum(difference, 0.0).tolist())
     shift = _BITS - math.frexp(moved)[1]

@@ -36,16 +36,12 @@ class Tree(NamedTuple):
 
     basis: flow_tree.Tree
     number: IntArray  # (N,) of each node in the tree
-    edge: (
-        IntArray  # (N,) the edge above each node of the tree, that of the root is none
-    )
+    edge: IntArray  # (N,) the edge above each node of the tree, that of the root is none
     finished: bool
     n_pivots: int
 
 
-def optimise(
-    network: Network, edges: IntArray, limits: Limits, n_pivots: int = 0
-) -> Tree:
+def optimise(network: Network, edges: IntArray, limits: Limits, n_pivots: int = 0) -> Tree:
     """Pivot from a spanning tree, given by its edges, to an optimal one."""
     basis, number = _planted(network, edges)
     tail, head = number[network.tail], number[network.head]
@@ -62,16 +58,12 @@ def optimise(
     n_block = max(10, int(_BLOCK * len(length) ** 0.5))
     budget = max(_CHUNK, 2 * len(length))
     while state == kernel.MORE and cursor[1] < limits.max_pivots:
-        state = kernel.run(
-            tail, head, length, basis, cursor, n_block, budget, limits.max_pivots
-        )
+        state = kernel.run(tail, head, length, basis, cursor, n_block, budget, limits.max_pivots)
         if limits.report is not None:
             limits.report(int(cursor[1]), np.nan)
         if time.monotonic() > limits.deadline:
             break
-    return Tree(
-        basis, number, order[basis.edge[1:]], state == kernel.DONE, int(cursor[1])
-    )
+    return Tree(basis, number, order[basis.edge[1:]], state == kernel.DONE, int(cursor[1]))
 
 
 def answer(network: Network, tree: Tree, scale: Scale) -> tuple[Flow, FloatArray]:

@@ -22,9 +22,7 @@ def allocate(n: int, m: int) -> tuple[kernel.Tree, simplex.Search]:
     parent, thread, back, last, below, atom, node = np.empty((7, size), np.uint32)
     cost, potential = np.empty((2, size))
     flow = np.empty(size, np.int64)
-    basis = kernel.Tree(
-        parent, thread, back, last, below, flow, cost, atom, node, potential
-    )
+    basis = kernel.Tree(parent, thread, back, last, below, flow, cost, atom, node, potential)
     row, column = np.empty((2, BLOCK_ROWS), np.uint32)
     cursor, n_pivots = np.array([0, 0, 0, _step(n)]), np.zeros(1, np.int64)
     return basis, simplex.Search(row, column, np.empty(BLOCK_ROWS), cursor, n_pivots)

@@ -167,18 +167,14 @@ def carried_over(
 ) -> FloatArray:
     """Return ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
     if costs.kind != MATRIX:
-        g, _ = nearest(
-            restricted(costs, rows, columns), f, 0, 1.0, n_jobs, by_column=True
-        )
+        g, _ = nearest(restricted(costs, rows, columns), f, 0, 1.0, n_jobs, by_column=True)
         return g
     g = np.empty(len(columns))
     carry_over(costs.matrix, rows, f, columns, g)
     return g
 
 
-def _in_ranges(
-    work: Callable[[int, int], None], lines: int, size: int, n_jobs: int
-) -> None:
+def _in_ranges(work: Callable[[int, int], None], lines: int, size: int, n_jobs: int) -> None:
     """Do the work for all lines, range by range, on several threads if asked."""
     length = max(1, _RANGE // max(size, 1))
     starts = range(0, lines, length)
@@ -195,9 +191,7 @@ def _in_ranges(
             pass
 
 
-def merged(
-    costs: Costs, rows: Rows, by_row: Found, by_column: Found | None = None
-) -> Rows:
+def merged(costs: Costs, rows: Rows, by_row: Found, by_column: Found | None = None) -> Rows:
     """Return the lists with arcs found by row, and by column, added."""
     n, m = shape_of(costs)
     if by_column is None:

@@ -60,9 +60,7 @@ class CandidateArcs:
         # Rows that had violated arcs when all were priced, until they have none.
         self.active = np.empty(0, np.int64)
 
-    def advance(
-        self, basis: Tree, search: simplex.Search, tolerance: float, limit: int
-    ) -> int:
+    def advance(self, basis: Tree, search: simplex.Search, tolerance: float, limit: int) -> int:
         """Pivot on the candidate arcs."""
         code: int = simplex.run_on_lists(
             self.lists, basis, search, tree.BLOCK_ROWS, tolerance, BUDGET, limit
@@ -81,9 +79,7 @@ class CandidateArcs:
         n, m = lists.shape_of(self.costs)
         f, g = basis.potential[:n], basis.potential[n : n + m]
         width = _MORE if self.costs.kind == MATRIX else _MORE_POINTS
-        least, found = lists.violated(
-            self.costs, f, g, tolerance, width, rows, self.n_jobs
-        )
+        least, found = lists.violated(self.costs, f, g, tolerance, width, rows, self.n_jobs)
         if len(rows) == n:
             # The smallest slacks and g are dual feasible.
             a, b, unit, _ = self.masses
@@ -116,9 +112,7 @@ def search_candidates(
     return begin(arcs, geometry, masses, np.concatenate([f, g]))
 
 
-def potentials(
-    geometry: Geometry, a: FloatArray, b: FloatArray, limits: Limits
-) -> FloatArray:
+def potentials(geometry: Geometry, a: FloatArray, b: FloatArray, limits: Limits) -> FloatArray:
     """Return potentials g (m,) to start from, carried down from coarser problems."""
     m = geometry.shape[1]
     levels = start.hierarchy(geometry, a, b)

@@ -98,9 +98,7 @@ def _solved(
     return Sources(part.x, search.basis.potential[: len(rows)].copy())
 
 
-def _start_from(
-    coarser: Sources | None, axes: tuple[FloatArray, ...], part: Points
-) -> Start:
+def _start_from(coarser: Sources | None, axes: tuple[FloatArray, ...], part: Points) -> Start:
     n, m = part.shape
     if coarser is None:
         return Start(np.zeros(m), _COLD * (part.largest or 1.0))
@@ -111,18 +109,14 @@ def _start_from(
     return Start(np.asarray(g - g.mean()), margin)
 
 
-def least_from(
-    sources: Sources, points: FloatArray, like: Points, n_jobs: int = 1
-) -> FloatArray:
+def least_from(sources: Sources, points: FloatArray, like: Points, n_jobs: int = 1) -> FloatArray:
     """Return ``min_i c(sources[i], point) - f[i]`` for every point (m, d)."""
     pairs = Points(sources.points, points, like.metric, like.p, like.largest)
     n, m = pairs.shape
     if n * m > _ALL_PAIRS:
         order = order_of(sources.points)
         pairs = Points(sources.points[order], points, like.metric, like.p, like.largest)
-        g, _ = lists.nearest(
-            costs_of(pairs), sources.f[order], 0, 1.0, n_jobs, by_column=True
-        )
+        g, _ = lists.nearest(costs_of(pairs), sources.f[order], 0, 1.0, n_jobs, by_column=True)
         return g
     least = np.empty(m)
     least_slacks(costs_of(pairs), sources.f, np.empty(n), least)

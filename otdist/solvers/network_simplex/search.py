@@ -73,9 +73,7 @@ class AllArcs:
     ) -> int:
         """Pivot on all arcs."""
         self.done_at = tolerance
-        code: int = simplex.run(
-            self.cost, basis, search, tree.BLOCK_ROWS, tolerance, BUDGET, limit
-        )
+        code: int = simplex.run(self.cost, basis, search, tree.BLOCK_ROWS, tolerance, BUDGET, limit)
         return code
 
     def extend(self, basis: kernel.Tree, tolerance: float) -> bool:
@@ -124,9 +122,7 @@ def solve_at_once(
     start, room = np.zeros(n + m), _room_for(n, m)
     margin, growth = 2.0, 8.0
     if min(n, m) >= _FEWEST:
-        if not has_forbidden and _coarse_start(
-            cost, a, b, mass, scale, room, start[n:]
-        ):
+        if not has_forbidden and _coarse_start(cost, a, b, mass, scale, room, start[n:]):
             margin = 0.1
         elif needs_groups:
             return None
@@ -234,9 +230,7 @@ def search_all(geometry: Geometry, masses: IntegerMasses, g: FloatArray) -> Sear
     return begin(arcs, geometry, masses, np.concatenate([f, g]))
 
 
-def begin(
-    arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatArray
-) -> Search:
+def begin(arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatArray) -> Search:
     """Return a search that has not begun, from potentials f and g in one array."""
     n, m = geometry.shape
     basis, pivots = tree.allocate(n, m)

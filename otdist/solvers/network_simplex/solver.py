@@ -79,17 +79,13 @@ def _without_common(problem: Problem, options: Options) -> Candidate:
         options = options._replace(warm_start=(f[rest.rows], g[rest.columns]))
     found = _rest_solved(problem, rest, options)
     assert isinstance(found.plan, Arcs)
-    moved = Arcs(
-        rest.rows[found.plan.rows], rest.columns[found.plan.columns], found.plan.mass
-    )
+    moved = Arcs(rest.rows[found.plan.rows], rest.columns[found.plan.columns], found.plan.mass)
     plan = Arcs(*(np.concatenate(pair) for pair in zip(rest.kept, moved, strict=True)))
     f, g = cancellation.potentials(problem, rest, found.f, found.g, options.n_jobs)
     return found._replace(plan=plan, f=f, g=g)
 
 
-def _rest_solved(
-    whole: Problem, rest: cancellation.Rest, options: Options
-) -> Candidate:
+def _rest_solved(whole: Problem, rest: cancellation.Rest, options: Options) -> Candidate:
     """Solve what is left; on pixels from the potentials of pooled images."""
     problem, grid = rest.problem, whole.geometry
     assert problem is not None
@@ -107,9 +103,7 @@ def _rest_solved(
     return _in_order(problem, options, begun)
 
 
-def _in_order(
-    problem: Problem, options: Options, begun: Start | None = None
-) -> Candidate:
+def _in_order(problem: Problem, options: Options, begun: Start | None = None) -> Candidate:
     """Solve on points reordered, so that those of a tile lie together."""
     from otdist.solvers.coarsen import order_of
 
@@ -140,9 +134,7 @@ def _limits(options: Options) -> simplex.Limits:
     )
 
 
-def _in_parts(
-    problem: Problem, options: Options, begun: Start | None = None
-) -> Candidate:
+def _in_parts(problem: Problem, options: Options, begun: Start | None = None) -> Candidate:
     """Solve by column generation, or on all arcs where they are few."""
     geometry = problem.geometry
     masses = quantise(problem.a, problem.b)

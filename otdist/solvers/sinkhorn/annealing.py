@@ -179,17 +179,13 @@ class Anneal:
         limits = self.limits
         return self.n_iter >= limits.max_iter or time.monotonic() > limits.deadline
 
-    def at(
-        self, f: FloatArray, g: FloatArray, epsilon: float, *, is_last: bool = False
-    ) -> State:
+    def at(self, f: FloatArray, g: FloatArray, epsilon: float, *, is_last: bool = False) -> State:
         """Solve at one weight: loosely, or to the tolerance if it is the last."""
         if self.uses_newton and not self.is_fast:
             return self._by_newton(f, g, epsilon, is_last)
         return self._by_iteration(f, g, epsilon, is_last)
 
-    def _by_newton(
-        self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool
-    ) -> State:
+    def _by_newton(self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool) -> State:
         """Alternate passes over all pairs and Newton's method on what they keep."""
         wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
         rough = keep = True
@@ -221,9 +217,7 @@ class Anneal:
             else:
                 g, keep = self._sinkhorn(state), True
 
-    def _by_iteration(
-        self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool
-    ) -> State:
+    def _by_iteration(self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool) -> State:
         """Repeat Sinkhorn's iteration, accelerated; averaged if symmetric."""
         wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
         rough = self._noise(epsilon) <= self.limits.tol

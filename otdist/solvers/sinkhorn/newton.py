@@ -50,9 +50,7 @@ class _Scaled(NamedTuple):
 class Balance:
     """The blocks of a plan, its masses, and Newton's method on them."""
 
-    def __init__(
-        self, blocks: Blocks, a: FloatArray, b: FloatArray, n_jobs: int = 1
-    ) -> None:
+    def __init__(self, blocks: Blocks, a: FloatArray, b: FloatArray, n_jobs: int = 1) -> None:
         self.blocks, self.a, self.b, self.n_jobs = blocks, read_only(a), b, n_jobs
         # Links weaker than this part of a row are in no block. Without any, parts of the
         # plan may be disconnected, and the system singular.

@@ -105,9 +105,7 @@ def default_epsilon(problem: Problem, options: Options) -> float:
     return part * mean if mean > 0 else part * (geometry.largest or 1.0)
 
 
-def _rounded(
-    problem: Problem, state: State, has_forbidden: bool, n_jobs: int
-) -> EntropicPlan:
+def _rounded(problem: Problem, state: State, has_forbidden: bool, n_jobs: int) -> EntropicPlan:
     """Scale rows and columns down to their masses and spread what is missing.
 
     For many pairs the column sums are those of the last pass, which are the plan's but
@@ -116,9 +114,7 @@ def _rounded(
     a, b, epsilon = problem.a, problem.b, state.epsilon
     f, g = state.f + epsilon * np.log(a), state.g + epsilon * np.log(b)
     ones, nothing = np.ones(len(a)), np.zeros(len(a))
-    plan = EntropicPlan(
-        problem.geometry, f, g, epsilon, ones, 0 * b + 1, nothing, 0 * b
-    )
+    plan = EntropicPlan(problem.geometry, f, g, epsilon, ones, 0 * b + 1, nothing, 0 * b)
     columns, room = state.columns, 1e-15 * (10 + problem.geometry.largest / epsilon)
     if len(a) * len(b) <= _FEW_PAIRS:
         columns, room = _marginals(plan, a, n_jobs)[1], 0.0
@@ -132,9 +128,7 @@ def _rounded(
     return replace(plan, u=rest_a, v=rest_b / rest_b.sum())
 
 
-def _marginals(
-    plan: EntropicPlan, a: FloatArray, n_jobs: int
-) -> tuple[FloatArray, FloatArray]:
+def _marginals(plan: EntropicPlan, a: FloatArray, n_jobs: int) -> tuple[FloatArray, FloatArray]:
     """Return row sums, and column sums once rows are scaled down to their masses.
 
     Of a plan in which only the columns have been scaled.

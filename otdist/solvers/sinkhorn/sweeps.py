@@ -24,9 +24,7 @@ _KEPT_ENTRIES = 1 << 26
 _KEPT_FROM = 1 << 28
 # Relative, of sums of entries in single precision.
 _ROUNDING = 3e-7
-_NOWHERE = Pool(
-    np.zeros(1, np.int64), np.empty(0, np.int32), np.empty((0, WIDTH), np.float32)
-)
+_NOWHERE = Pool(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty((0, WIDTH), np.float32))
 
 
 class Part(NamedTuple):
@@ -54,9 +52,7 @@ class Blocks(NamedTuple):
         for rows, pool in self.parts:
             start = pool.start[rows.start : rows.stop + 1]
             values = pool.values[: start[-1]]
-            squares = np.add.accumulate(
-                np.einsum("kj,kj->k", values, values), dtype=np.float64
-            )
+            squares = np.add.accumulate(np.einsum("kj,kj->k", values, values), dtype=np.float64)
             squares = np.diff(np.concatenate([[0.0], squares])[start])
             total += float((1 / np.maximum(squares, 1e-30)).sum())
         return total / len(self.rest_rows)
@@ -87,9 +83,7 @@ class Pairs:
         self.geometry, self.a, self.n_jobs = geometry, read_only(a), n_jobs
         self.n, self.m = geometry.shape
         # Of a product of masses, that of the column.
-        self.log_b = (
-            np.full(self.m, -np.log(self.m)) if b is None else np.log(b / b.sum())
-        )
+        self.log_b = np.full(self.m, -np.log(self.m)) if b is None else np.log(b / b.sum())
         self.costs = costs_of(tabulated(geometry))
         self.n_places = -(-self.m // WIDTH) * WIDTH
         self._single, self._unit = self._singles()
@@ -122,11 +116,7 @@ class Pairs:
         costs, unit = (self._single, self._unit) if single else (self.costs, 1.0)
         low, high = self._single_boxes if single else self._boxes
         starts = BOX * np.arange(low.shape[1])
-        top = (
-            np.maximum.reduceat(g - epsilon * self.log_b, starts)
-            if starts.size
-            else low[0]
-        )
+        top = np.maximum.reduceat(g - epsilon * self.log_b, starts) if starts.size else low[0]
         boxes, g = Boxes(low, high, top / unit), g / unit
         rows = Rows(self.a, f / unit, np.zeros(self.n))
         keeps = level is not None and self.keeps_blocks
@@ -160,9 +150,7 @@ class Pairs:
         share(go, len(self._parts), self.n_jobs)
         total = columns.sum(axis=0)
         kept = keeps and not any(is_full)
-        blocks = (
-            self._blocks(pools, rows.rest, total, level) if kept and level else None
-        )
+        blocks = self._blocks(pools, rows.rest, total, level) if kept and level else None
         return Pass(rows.f * unit, total, blocks)
 
     def _singles(self) -> tuple[Costs, float]:
@@ -183,9 +171,7 @@ class Pairs:
     def _scratch(self, single: bool, g: FloatArray) -> list[Buffers]:
         """Return buffers for every thread."""
         kind = np.float32 if single else np.float64
-        of_columns = (
-            np.zeros(self.m, kind) if self.costs.kind == MATRIX else g.astype(kind)
-        )
+        of_columns = np.zeros(self.m, kind) if self.costs.kind == MATRIX else g.astype(kind)
         found = []
         for _ in range(max(1, self.n_jobs)):
             row = np.zeros(self.n_places, kind)
@@ -226,9 +212,7 @@ class Pairs:
             np.empty(self.n),
         )
         for rows, pool in parts:
-            scaled_columns(
-                pool, rows.start, ones, self.a[rows], rest[rows], sums[rows], kept
-            )
+            scaled_columns(pool, rows.start, ones, self.a[rows], rest[rows], sums[rows], kept)
         # Blocks are in single precision: a difference below its rounding is none.
         left = np.maximum(columns - kept[: self.m] - _ROUNDING * columns, 0.0)
         n_kept = sum(int(pool.start[rows.stop]) for rows, pool in parts)

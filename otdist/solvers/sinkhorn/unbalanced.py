@@ -99,9 +99,7 @@ class Relaxed:
         """Move f to the optimum for g, measure what is left, and find the next g."""
         rho, damping = self.rho, self.rho / (self.rho + epsilon)
         if self.back is None:
-            free = _transform(
-                self.there, g / damping, self.log_a, g, self.log_a, epsilon
-            )
+            free = _transform(self.there, g / damping, self.log_a, g, self.log_a, epsilon)
             moved = 0.5 * (g + damping * free)
             return self._state(g, g, moved, (g - free) / epsilon + g / rho, epsilon)
         free = _transform(self.there, f / damping, self.log_a, g, self.log_b, epsilon)

@@ -8,6 +8,12 @@ from numba import njit
 
 from otdist.solvers.circle.kernels.levels import integer_levels, power
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+
 # Parts of a range that are weighed at a time, on the way to a median: 2**10.
 _PART_BITS = 10
 PARTS = 1 << _PART_BITS
@@ -18,7 +24,7 @@ _NEAR_BITS = 10
 _HALVE_EVERY = 8
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def couple_around(
     x: np.ndarray,
     y: np.ndarray,
@@ -45,9 +51,7 @@ def couple_around(
     """
     for k in range(n_arcs.size):
         points_x, points_y = x[which[0, k]], y[which[1, k]]
-        unit = integer_levels(
-            a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b
-        )
+        unit = integer_levels(a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b)
         n_arcs[k] = 0
         if unit == 0.0:
             continue
@@ -68,7 +72,7 @@ def couple_around(
         )
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def couple_levels(
     x: np.ndarray,
     y: np.ndarray,
@@ -96,14 +100,7 @@ def couple_levels(
     return _shifted(level_a, level_b, shift, unit, rows, columns, mass)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _median_shift(
     x: np.ndarray,
     y: np.ndarray,
@@ -135,17 +132,8 @@ def _median_shift(
     return -_weighted_median(ahead, length, half, bins)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _weighted_median(
-    values: np.ndarray, weights: np.ndarray, half: float, bins: np.ndarray
-) -> int:
+@inner
+def _weighted_median(values: np.ndarray, weights: np.ndarray, half: float, bins: np.ndarray) -> int:
     """Return the least value with `half` of the weight at or below it.
 
     The range of values is parted, and that part again which holds the median.
@@ -179,14 +167,7 @@ def _weighted_median(
     return low
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _convex_shift(
     x: np.ndarray,
     y: np.ndarray,
@@ -210,14 +191,7 @@ def _convex_shift(
     return _root(x, y, level_a, level_b, p, period, low, high, 1, 0)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _root(
     x: np.ndarray,
     y: np.ndarray,
@@ -270,14 +244,7 @@ def _root(
     return high
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _slope_at(
     x: np.ndarray,
     y: np.ndarray,
@@ -320,14 +287,7 @@ def _slope_at(
     return slope + lost, down, up
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _rise(x: np.ndarray, i: int, turn: int, y: float, p: float, period: float) -> float:
     """Return what the cost of y, moved on by turns, rises by from x[i] to the next x."""
     if i + 1 < x.size:
@@ -337,14 +297,7 @@ def _rise(x: np.ndarray, i: int, turn: int, y: float, p: float, period: float) -
     return after - _cost(x[i], -turn, y, p, period)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _cost(x: float, turn: int, y: float, p: float, period: float) -> float:
     """Return ``|x + turn * period - y| ** p``, positions within half a period of 0."""
     half = 0.5 * period
@@ -359,14 +312,7 @@ def _cost(x: float, turn: int, y: float, p: float, period: float) -> float:
     return power(distance, p)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _close(
     x: np.ndarray,
     y: np.ndarray,
@@ -421,14 +367,7 @@ def _close(
         value = new
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _shifted(
     level_a: np.ndarray,
     level_b: np.ndarray,

@@ -5,20 +5,18 @@ import math
 import numpy as np
 from numba import njit
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+inner = njit(**_INNER)
+
 # The total mass in integer units stays below 2**61, so that no sum overflows.
 _TOTAL_BITS = 61
 # Whole powers up to this one are products.
 _MOST_FACTORS = 8.0
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def integer_levels(
     a: np.ndarray,
     b: np.ndarray,
@@ -63,14 +61,7 @@ def integer_levels(
     return math.ldexp(1.0, -shift)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _round_up(mass: np.ndarray, scale: float, whole: np.ndarray) -> tuple[int, int]:
     """Write masses times `scale` as integers, no positive one as 0.
 
@@ -87,14 +78,7 @@ def _round_up(mass: np.ndarray, scale: float, whole: np.ndarray) -> tuple[int, i
     return total, where
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def northwest(
     level_a: np.ndarray,
     level_b: np.ndarray,
@@ -116,14 +100,7 @@ def northwest(
     return k
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def power(distance: float, p: float) -> float:
     """Return ``distance ** p``, by products where p is a small whole number."""
     if p == 1.0:

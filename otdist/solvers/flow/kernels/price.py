@@ -11,18 +11,17 @@ from numba import njit
 
 from otdist.solvers.flow.kernels.spanning_tree import Tree, pivot
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+
 DONE = 0  # along no edge do potentials fall by more than its length
 MORE = 1  # the work budget of this call is used up
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _worst(
     tail: np.ndarray,
     head: np.ndarray,
@@ -40,7 +39,7 @@ def _worst(
     return worst, least
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def run(
     tail: np.ndarray,
     head: np.ndarray,

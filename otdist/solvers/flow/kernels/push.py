@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+
 
 class Arcs(NamedTuple):
     """Every edge out of either end, by nodes."""
@@ -30,7 +32,7 @@ class Queue(NamedTuple):
     cursor: np.ndarray  # (N,) int64, the arc that a node looks at next
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def flatten(arcs: Arcs, potential: np.ndarray, queue: Queue) -> None:
     """Lower potentials until they fall along no arc by more than its length."""
     n = potential.size
@@ -56,7 +58,7 @@ def flatten(arcs: Arcs, potential: np.ndarray, queue: Queue) -> None:
                     count += 1
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def push(
     arcs: Arcs,
     potential: np.ndarray,

@@ -19,6 +19,12 @@ from numba import njit
 
 from otdist.compiled.thread_order import replace_last
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+
 
 class Tree(NamedTuple):
     """A rooted spanning tree of N nodes with flow and potentials.
@@ -39,7 +45,7 @@ class Tree(NamedTuple):
     potential: np.ndarray  # (N,) int64
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def hang(tree: Tree, length: np.ndarray, excess: np.ndarray) -> None:
     """Fill in a tree whose nodes are numbered in preorder, given parents and edges.
 
@@ -70,10 +76,8 @@ def hang(tree: Tree, length: np.ndarray, excess: np.ndarray) -> None:
             tree.potential[k] = above - length[tree.edge[k]]
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def preorder(
-    order: np.ndarray, parent: np.ndarray, number: np.ndarray, size: np.ndarray
-) -> None:
+@kernel
+def preorder(order: np.ndarray, parent: np.ndarray, number: np.ndarray, size: np.ndarray) -> None:
     """Deal out numbers subtree by subtree, given an order in which parents come first.
 
     `size` is room: of subtrees, then where the next child of each node begins.
@@ -91,14 +95,7 @@ def preorder(
         size[node] = number[node] + 1
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _shift(tree: Tree, first: Any, last: Any, count: Any, step: Any) -> None:
     """Add `step` to the potentials of `count` nodes in a row, from both ends.
 
@@ -114,17 +111,8 @@ def _shift(tree: Tree, first: Any, last: Any, count: Any, step: Any) -> None:
         potential[first] += step
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _rehang(
-    tree: Tree, lower: Any, out: Any, upper: Any, edge: Any, flow: Any, up: bool
-) -> None:
+@inner
+def _rehang(tree: Tree, lower: Any, out: Any, upper: Any, edge: Any, flow: Any, up: bool) -> None:
     """Cut the subtree of `out` and hang it by its node `lower` under `upper`.
 
     The path lower .. out is turned around, with the edges and flows on it. In the new
@@ -177,14 +165,7 @@ def _rehang(
     replace_last(tree, upper, upper, tail)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def pivot(tree: Tree, u: Any, v: Any, edge: Any, excess: Any) -> Any:
     """Bring an edge into the tree, from u to v, which fall by `excess` too much.
 

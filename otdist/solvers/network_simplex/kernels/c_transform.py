@@ -5,11 +5,11 @@ from numba import njit
 
 from otdist.compiled.costs import Costs, minimum, point_slacks
 
+kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
-def least_slacks(
-    costs: Costs, f: np.ndarray, slacks: np.ndarray, least: np.ndarray
-) -> None:
+
+@kernel
+def least_slacks(costs: Costs, f: np.ndarray, slacks: np.ndarray, least: np.ndarray) -> None:
     """Write ``min_i c[i, j] - f[i]`` for every j; `slacks` (n,) is scratch."""
     for j in range(least.size):
         point = costs.y[:, j]

@@ -7,6 +7,12 @@ from numba import njit
 
 from otdist.compiled.costs import Costs, Found, cost_of
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+
 
 class Rows(NamedTuple):
     """Candidate arcs by row."""
@@ -27,14 +33,7 @@ class Lists(NamedTuple):
     column_cost: np.ndarray  # (k,) float64
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _gather(
     costs: Costs,
     rows: Rows,
@@ -71,7 +70,7 @@ def _gather(
             fill[i] += 1
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def merge(
     costs: Costs,
     rows: Rows,
@@ -101,7 +100,7 @@ def merge(
     return n_arcs
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def turn(
     rows: Rows,
     fill: np.ndarray,

@@ -14,22 +14,20 @@ from numba import njit
 from otdist.compiled.costs import Costs, Found, minimum, n_below, slacks_of
 from otdist.compiled.simd import smaller
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
+
 _CHUNK = 32  # values between two looks at a count
 _TRIES = 6  # halvings of a threshold's range before it is taken as it is
 _STRIP = 128  # columns of a matrix that are read together
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _threshold(
-    slacks: np.ndarray, least: float, step: float, most: float, width: int
-) -> float:
+@inner
+def _threshold(slacks: np.ndarray, least: float, step: float, most: float, width: int) -> float:
     """Return a step above the minimum that about `width` slacks stay below.
 
     It is at most twice `most`: a line may have fewer arcs that are not forbidden.
@@ -49,14 +47,7 @@ def _threshold(
     return step
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _keep_below(values: np.ndarray, level: float, begin: int, found: np.ndarray) -> int:
     """Write where values are below the level, from `begin` on and around.
 
@@ -80,15 +71,7 @@ def _keep_below(values: np.ndarray, level: float, begin: int, found: np.ndarray)
     return n_found
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"nnan", "nsz"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@finite_inner
 def _group_minima(slacks: np.ndarray, minima: np.ndarray) -> None:
     """Write the least slack of each group: k, k + G, k + 2 G, … for group k of G."""
     size = minima.size
@@ -100,15 +83,7 @@ def _group_minima(slacks: np.ndarray, minima: np.ndarray) -> None:
             minima[k] = smaller(part[k], minima[k])
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"nnan", "nsz"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@finite_inner
 def _strip_minima(strip: np.ndarray, f: np.ndarray, minima: np.ndarray) -> None:
     """Do the same for some columns of a matrix at a time; minima is (G, columns).
 
@@ -125,14 +100,7 @@ def _strip_minima(strip: np.ndarray, f: np.ndarray, minima: np.ndarray) -> None:
             group = 0
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _members_below(
     costs: np.ndarray,
     potential: np.ndarray,
@@ -152,14 +120,7 @@ def _members_below(
     return n_found
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def keep_best(
     end: np.ndarray, values: np.ndarray, least: float, step: float, out: np.ndarray
 ) -> int:
@@ -205,7 +166,7 @@ def scratch_for(size: int, width: int) -> Scratch:
     )
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def nearest(
     costs: Costs,
     by_column: bool,
@@ -252,9 +213,7 @@ def nearest(
         # Twice, since a row and a column are two types.
         if by_column:
             column_costs = costs.matrix[:, line]
-            n = _members_below(
-                column_costs, potential, kept, n_groups, level, end, values
-            )
+            n = _members_below(column_costs, potential, kept, n_groups, level, end, values)
         else:
             row = costs.matrix[line]
             n = _members_below(row, potential, kept, n_groups, level, end, values)

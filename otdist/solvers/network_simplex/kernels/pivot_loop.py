@@ -15,6 +15,14 @@ from numba import njit
 from otdist.compiled.simd import least_difference, smaller
 from otdist.solvers.network_simplex.kernels.spanning_tree import Tree, pivot, renumber
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
+inlined = njit(**_FLAGS, inline="always")
+
 DONE = 0  # no arc has a negative reduced cost
 MORE = 1  # the work budget of this call is used up
 
@@ -34,7 +42,7 @@ class Search(NamedTuple):
     n_pivots: np.ndarray  # (1,) int64
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def _is_noise(reduced_cost: float, f: float, g: float) -> bool:
     """Whether a reduced cost, ``(cost - g) - f``, may be negative by rounding only.
 
@@ -44,14 +52,7 @@ def _is_noise(reduced_cost: float, f: float, g: float) -> bool:
     return reduced_cost >= -_NOISE * (abs(f) + abs(g))
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _collect(
     cost: np.ndarray,
     tree: Tree,
@@ -86,17 +87,8 @@ def _collect(
     return n_priced
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _take_best(
-    tree: Tree, search: Search, tolerance: float
-) -> tuple[bool, Any, Any, float, float]:
+@inner
+def _take_best(tree: Tree, search: Search, tolerance: float) -> tuple[bool, Any, Any, float, float]:
     """Take the most violating candidate off the list, and those no longer violating.
 
     Returns whether there is one, its source and sink, cost and reduced cost.
@@ -125,7 +117,7 @@ def _take_best(
     return is_found, i, j, cost, best_cost
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def _move_candidate(search: Search, source: int, target: int) -> None:
     """Fill the place of a candidate that goes with the last one."""
     search.row[target] = search.row[source]
@@ -133,7 +125,7 @@ def _move_candidate(search: Search, source: int, target: int) -> None:
     search.cost[target] = search.cost[source]
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def _pivot_on_candidates(
     tree: Tree,
     search: Search,
@@ -153,7 +145,7 @@ def _pivot_on_candidates(
     return budget
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def run(
     cost: np.ndarray,
     tree: Tree,
@@ -179,15 +171,7 @@ def run(
     return MORE
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-    fastmath={"nnan", "nsz"},
-)
+@finite_inner
 def _list_minimum(cost: np.ndarray, other: np.ndarray, potential: np.ndarray) -> float:
     """Return the smallest ``cost[k] - potential[other[k]]``, inf if there is none."""
     least = np.inf
@@ -196,17 +180,8 @@ def _list_minimum(cost: np.ndarray, other: np.ndarray, potential: np.ndarray) ->
     return least
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _best_of_list(
-    cost: np.ndarray, other: np.ndarray, potential: np.ndarray, least: float
-) -> int:
+@inner
+def _best_of_list(cost: np.ndarray, other: np.ndarray, potential: np.ndarray, least: float) -> int:
     """Return the first k that attains the minimum."""
     k = 0
     while cost[k] - potential[other[k]] > least:
@@ -214,14 +189,7 @@ def _best_of_list(
     return k
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _collect_from_lists(
     lists: Any, tree: Tree, search: Search, n_block: int, tolerance: float
 ) -> int:
@@ -270,7 +238,7 @@ def _collect_from_lists(
     return n_priced
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def run_on_lists(
     lists: Any,
     tree: Tree,

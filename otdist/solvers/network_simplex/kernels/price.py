@@ -8,10 +8,12 @@ from numba import njit
 
 from otdist.compiled.costs import Costs, Found, minimum, slacks_of
 
+kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+
 _NOISE = 2.0**-49  # rounding of a reduced cost, as a part of the two potentials
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def violations(
     costs: Costs,
     rows: np.ndarray,

@@ -25,6 +25,13 @@ from otdist.solvers.network_simplex.kernels.spanning_tree import (
     set_artificial_costs,
 )
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+inlined = njit(**_FLAGS, inline="always")
+
 # As in `plans.integer_masses`, where they are explained.
 _TOTAL_BITS = 61
 _EXACT_BITS = 50
@@ -34,10 +41,8 @@ _SPREAD = 0.3
 _LOOSE = 0.05  # tolerance of coarse problems, beside the costs between groups
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
-def quantise(
-    a: np.ndarray, b: np.ndarray, total: float, whole: np.ndarray
-) -> tuple[float, bool]:
+@inlined
+def quantise(a: np.ndarray, b: np.ndarray, total: float, whole: np.ndarray) -> tuple[float, bool]:
     """Write masses that sum to `total` as integers, as `plans.integer_masses.quantise` does.
 
     `whole` (n + m,) receives them. Returns the unit, and whether they are exact.
@@ -86,7 +91,7 @@ class Room(NamedTuple):
     floats: np.ndarray  # (2, n + m + 1 + n_block) float64
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def search_in(room: Room, size: int, n_block: int, potential: np.ndarray) -> Any:
     """Return a tree of so many nodes, and its search, in parts of the arrays given."""
     ids, integers, floats = room
@@ -105,20 +110,11 @@ def search_in(room: Room, size: int, n_block: int, potential: np.ndarray) -> Any
     cursor, n_pivots = integers[2, :4], integers[2, 4:5]
     cursor[0] = cursor[1] = cursor[2] = n_pivots[0] = 0
     cursor[3] = 1
-    search = Search(
-        ids[7, :n_block], ids[8, :n_block], floats[1, :n_block], cursor, n_pivots
-    )
+    search = Search(ids[7, :n_block], ids[8, :n_block], floats[1, :n_block], cursor, n_pivots)
     return tree, search
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _search(
     cost: np.ndarray,
     masses: np.ndarray,
@@ -163,7 +159,7 @@ def _search(
         tolerance = rounding
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def _rounding(potential: np.ndarray) -> float:
     """Return what rounding may make of a reduced cost."""
     largest = 0.0
@@ -172,17 +168,8 @@ def _rounding(potential: np.ndarray) -> float:
     return 8 * 2.0**-52 * largest
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _coordinates(
-    cost: np.ndarray, first: int, scale: float, x: np.ndarray, y: np.ndarray
-) -> None:
+@inner
+def _coordinates(cost: np.ndarray, first: int, scale: float, x: np.ndarray, y: np.ndarray) -> None:
     """Write the costs to some columns as coordinates of the rows, and so of columns.
 
     They are at most 1, so that squares neither over- nor underflow.
@@ -211,7 +198,7 @@ class Scratch(NamedTuple):
     matrix: np.ndarray  # (G, G) float64
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def coarse_start(
     cost: np.ndarray,
     a: np.ndarray,
@@ -294,7 +281,7 @@ def coarse_start(
     return True
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def solve_small(
     cost: np.ndarray,
     a: np.ndarray,

@@ -22,6 +22,13 @@ from numba import njit
 
 from otdist.compiled.thread_order import replace_last
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+inlined = njit(**_FLAGS, inline="always")
+
 
 class Tree(NamedTuple):
     """A rooted spanning tree with flow and potentials; N = n + m + 1 nodes.
@@ -47,7 +54,7 @@ class Tree(NamedTuple):
     potential: np.ndarray  # (N,) float64, of each atom
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def hang_on_root(
     tree: Tree, a: np.ndarray, b: np.ndarray, start: np.ndarray, margin: float
 ) -> None:
@@ -71,7 +78,7 @@ def hang_on_root(
     tree.cost[0] = tree.potential[size - 1] = 0.0
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def refresh(tree: Tree) -> None:
     """Recompute all potentials from the tree, so that rounding does not build up."""
     atom, potential = tree.atom, tree.potential
@@ -83,7 +90,7 @@ def refresh(tree: Tree) -> None:
         node = tree.thread[node]
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def set_artificial_costs(
     tree: Tree, n: int, start: np.ndarray, of_sources: float, of_sinks: float
 ) -> None:
@@ -95,7 +102,7 @@ def set_artificial_costs(
     refresh(tree)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
+@inlined
 def artificial_flow(tree: Tree, n: int) -> int:
     """Return the mass that leaves its source by an artificial arc."""
     flow = 0
@@ -105,10 +112,8 @@ def artificial_flow(tree: Tree, n: int) -> int:
     return flow
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always", _nrt=False)
-def read_plan(
-    tree: Tree, n: int, rows: np.ndarray, columns: np.ndarray, flow: np.ndarray
-) -> int:
+@inlined
+def read_plan(tree: Tree, n: int, rows: np.ndarray, columns: np.ndarray, flow: np.ndarray) -> int:
     """Write the arcs with flow between atoms, and return how many there are."""
     n_arcs = 0
     for k in range(tree.parent.size - 1):
@@ -122,7 +127,7 @@ def read_plan(
     return n_arcs
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def renumber(tree: Tree) -> None:
     """Give the nodes new numbers, in the order of the thread."""
     size = tree.parent.size
@@ -162,14 +167,7 @@ def renumber(tree: Tree) -> None:
         tree.node[tree.atom[k]] = k
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _shift(tree: Tree, n: int, node: Any, length: Any, step: float) -> None:
     """Add `step` to f, and take it from g, on `length` nodes in a row."""
     for _ in range(length):
@@ -178,17 +176,8 @@ def _shift(tree: Tree, n: int, node: Any, length: Any, step: float) -> None:
         node = tree.thread[node]
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _rehang(
-    tree: Tree, lower: int, out: int, upper: int, flow: Any, cost: float
-) -> None:
+@inner
+def _rehang(tree: Tree, lower: int, out: int, upper: int, flow: Any, cost: float) -> None:
     """Cut the subtree of `out` and hang it by its node `lower` under `upper`.
 
     The path lower .. out is turned around, with flow and costs on it. In the new
@@ -237,14 +226,7 @@ def _rehang(
     replace_last(tree, upper, upper, tail)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def pivot(tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float) -> Any:
     """Bring the arc from source i to sink j, given as atoms, into the tree.
 

@@ -25,6 +25,12 @@ from otdist.compiled.costs import (
 from otdist.compiled.kd_tree import TILE
 from otdist.solvers.network_simplex.kernels.nearest import keep_best
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+
 _NOISE = 2.0**-49  # rounding of a reduced cost, as a part of the two potentials
 _TRIES = 64  # lengths of a step
 _PARTS = 4  # of a tile, each of which may have a violated arc
@@ -64,17 +70,8 @@ def scratch_for(n_tiles: int, width: int) -> Scratch:
     )
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _write_euclidean(
-    point: np.ndarray, tiles: Tiles, power: float, scratch: Scratch
-) -> None:
+@inner
+def _write_euclidean(point: np.ndarray, tiles: Tiles, power: float, scratch: Scratch) -> None:
     """Write the cost to the centres, a power of the distance, and how slopes differ."""
     bounds, factor, off = scratch.bounds, scratch.factor, scratch.off
     off[:] = 0.0
@@ -100,17 +97,8 @@ def _write_euclidean(
             off[t] += difference * difference
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _write_other(
-    point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch
-) -> None:
+@inner
+def _write_other(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch) -> None:
     """Do the same for the other metrics."""
     for t in range(scratch.off.size):
         distance, farthest = 0.0, 0
@@ -133,17 +121,8 @@ def _write_other(
         scratch.off[t] = total
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
-def _write_bounds(
-    point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch
-) -> None:
+@inner
+def _write_bounds(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch) -> None:
     """Write what no slack of a point in the tile is below."""
     if kind in (EUCLIDEAN, SQUARED):
         power = p if kind == EUCLIDEAN else 2.0 * p
@@ -157,14 +136,7 @@ def _write_bounds(
         bounds[t] = bounds[t] - fall - tiles.top[t] - rounding
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _may_violate(
     point: np.ndarray, others: np.ndarray, start: int, f: float, g: np.ndarray
 ) -> bool:
@@ -186,14 +158,7 @@ def _may_violate(
     return hits > 0
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _least_of(
     point: np.ndarray,
     others: np.ndarray,
@@ -214,14 +179,7 @@ def _least_of(
     return least
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _collect(
     point: np.ndarray,
     others: np.ndarray,
@@ -281,7 +239,7 @@ def _collect(
     return least, step, n_found
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def nearest(
     costs: Costs,
     by_column: bool,
@@ -306,9 +264,7 @@ def nearest(
             point, others = costs.x[:, line], costs.y
         _write_bounds(point, tiles, costs.kind, costs.p, scratch)
         for _ in range(_TRIES):
-            smallest, step, n = _collect(
-                point, others, costs, potential, scratch, step, shortest
-            )
+            smallest, step, n = _collect(point, others, costs, potential, scratch, step, shortest)
             n_near = 0
             for k in range(n):
                 n_near += scratch.values[k] < smallest + step
@@ -325,7 +281,7 @@ def nearest(
             step = max(0.8 * step, shortest) if n_near > width else step
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def violations(
     costs: Costs,
     rows: np.ndarray,

@@ -5,11 +5,15 @@ from numba import njit
 
 from otdist.compiled.simd import smaller
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+kernel = njit(**_FLAGS)
+finite_kernel = njit(**_FLAGS, fastmath={"nnan", "nsz"})
+
 # Terms below exp(-_DEEP) of the largest do not change a sum.
 _DEEP = 45.0
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"nnan", "nsz"})
+@finite_kernel
 def _log_sum(line: np.ndarray, cost: np.ndarray) -> float:
     """Return ``log sum_i exp(line[i] - cost[i])``; some line[i] must be finite."""
     least = np.inf
@@ -23,7 +27,7 @@ def _log_sum(line: np.ndarray, cost: np.ndarray) -> float:
     return np.log(total) - least
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def log_sums_at(
     lines: np.ndarray,
     cost: np.ndarray,

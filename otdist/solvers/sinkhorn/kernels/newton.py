@@ -12,8 +12,12 @@ from numba import njit
 from otdist.compiled.exp2 import WIDTH, block_add, block_dot
 from otdist.solvers.sinkhorn.kernels.sweep import Pool
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+kernel = njit(**_FLAGS)
+fusing_kernel = njit(**_FLAGS, fastmath={"contract"})
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+
+@kernel
 def scaled_columns(
     pool: Pool,
     first: int,
@@ -31,7 +35,7 @@ def scaled_columns(
         block_add(pool.place, pool.values, begin, end, mass[i] / found, y)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def there_and_back(
     pool: Pool, first: int, x: np.ndarray, weight: np.ndarray, y: np.ndarray
 ) -> None:
@@ -42,7 +46,7 @@ def there_and_back(
         block_add(pool.place, pool.values, begin, end, weight[i] * found, y)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False, fastmath={"contract"})
+@fusing_kernel
 def diagonal(
     pool: Pool,
     first: int,

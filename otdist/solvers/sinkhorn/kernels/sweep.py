@@ -16,6 +16,13 @@ from otdist.compiled.costs import MATRIX, Costs, power_of_distance, slacks_of
 from otdist.compiled.exp2 import WIDTH, keep_blocks, soft_points, soft_row
 from otdist.compiled.simd import least_difference, smaller
 
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+fusing_inner = njit(**_INNER, fastmath={"contract"})
+
 #: Columns of a box.
 BOX = 64
 # Rows whose columns are summed in single precision before they go to doubles.
@@ -80,28 +87,13 @@ def _plain_flush(total: np.ndarray, columns: np.ndarray) -> None:
     total[:] = 0.0
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    fastmath={"contract"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@fusing_inner
 def _loop_add(weight: float, row: np.ndarray, total: np.ndarray) -> None:
     for j in range(total.size):
         total[j] += weight * row[j]
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _loop_flush(total: np.ndarray, columns: np.ndarray) -> None:
     for j in range(columns.size):
         columns[j] += total[j]
@@ -113,14 +105,7 @@ _add: Any = _plain_add if _jit_is_off else _loop_add
 _flush: Any = _plain_flush if _jit_is_off else _loop_flush
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _find_runs(
     costs: Costs,
     i: int,
@@ -166,14 +151,7 @@ def _find_runs(
     return n_runs
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _entries(
     costs: Costs,
     i: int,
@@ -196,9 +174,7 @@ def _entries(
             start, stop = buffers.runs[k, 0], buffers.runs[k, 1]
             row[done:start] = 0.0
             part, potentials = row[start:stop], buffers.g[start:stop]
-            total += soft_points(
-                x, i, y, start, is_root, potentials, numbers[0], numbers[1], part
-            )
+            total += soft_points(x, i, y, start, is_root, potentials, numbers[0], numbers[1], part)
             done = stop
         row[done:] = 0.0
         return total
@@ -206,14 +182,7 @@ def _entries(
     return soft_row(row, buffers.g, numbers[0], numbers[1], row)
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _least_slack(costs: Costs, i: int, g: np.ndarray, buffers: Buffers) -> float:
     """Return ``min_j c[i, j] - g[j]``: from there on no entry overflows."""
     if costs.kind == MATRIX:
@@ -226,14 +195,7 @@ def _least_slack(costs: Costs, i: int, g: np.ndarray, buffers: Buffers) -> float
     return least
 
 
-@njit(
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-    _nrt=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
+@inner
 def _row(
     costs: Costs,
     i: int,
@@ -267,7 +229,7 @@ def _row(
     return f, found, n_runs
 
 
-@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+@kernel
 def sweep(
     costs: Costs,
     start: int,
@@ -295,9 +257,7 @@ def sweep(
         mass, before = rows.mass[i], max(i - 1, start)
         # Rows that follow each other are neighbours, if points are in order.
         guess = rows.f[before] + np.log2(mass / rows.mass[before]) / scale
-        f, found, n_runs = _row(
-            costs, i, g, guess, rows.f[i], scale, mass, boxes, buffers
-        )
+        f, found, n_runs = _row(costs, i, g, guess, rows.f[i], scale, mass, boxes, buffers)
         factor = mass / found
         rows.f[i] = f + np.log2(factor) / scale
         row = buffers.row[: g.size]
