@@ -545,7 +545,7 @@ def test_scikit_learn_takes_precomputed_matrices():
 
 def test_the_example_takes_digits(capsys, tmp_path):
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    example = Path(__file__).resolve().parents[1] / "examples" / "digits.py"
+    example = Path(__file__).resolve().parents[2] / "examples" / "digits.py"
     out = tmp_path / "digits.npy"
     main = runpy.run_path(str(example))["main"]
     main(["--images", "30" if JIT_OFF else "60", "--out", str(out)])

@@ -368,7 +368,7 @@ def test_one_seed_gives_one_critic_and_leaves_torch_alone():
 @slow
 def test_the_example_trains_measures_and_draws(tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="it draws a picture")
-    example = Path(__file__).resolve().parents[1] / "examples" / "train_generator.py"
+    example = Path(__file__).resolve().parents[2] / "examples" / "train_generator.py"
     main = runpy.run_path(str(example))["main"]
     values = main(["--quick", "--out", str(tmp_path / "picture.png")])
     assert len(values) == 6
