@@ -6,9 +6,12 @@ import math
 from fractions import Fraction
 
 import numpy as np
+import oracles
+import pytest
+from oracles import scale_of
 from scipy.spatial.distance import cdist
 
-from otdist import Status
+from otdist import Status, solve
 
 EPS = float(np.finfo(float).eps)
 
@@ -52,12 +55,6 @@ def plan_of(result):
     return np.asarray(result.plan.toarray())
 
 
-def scale_of(cost):
-    """Return the largest finite cost in absolute value."""
-    finite = cost[np.isfinite(cost)]
-    return float(np.abs(finite).max()) if finite.size else 0.0
-
-
 def assert_coupling(plan, problem, tol=1e-12):
     """Check that a dense plan is >= 0 with marginals a and b, to tol * mass."""
     mass = math.fsum(problem.a)
@@ -68,7 +65,11 @@ def assert_coupling(plan, problem, tol=1e-12):
 
 
 def assert_proved(result, tol=1e-9):
-    """Check optimality from scratch: both feasibilities, the gap, the record of it."""
+    """Prove a result optimal from its problem alone, in NumPy; return its value.
+
+    The plan is a coupling that pays the value. The potentials are feasible, and those of
+    the rows with their c-transform pay the same: weak duality.
+    """
     assert result.status is Status.OPTIMAL, result.message
     assert result.success
     problem, plan, cost = result.problem, plan_of(result), cost_of(result.problem)
@@ -80,7 +81,7 @@ def assert_proved(result, tol=1e-9):
         assert math.isclose(result.value, cost[used].max(), rel_tol=4 * EPS)
         assert result.lower <= result.value
         assert result.gap <= tol * abs(result.value)
-        return
+        return result.value
     value = math.fsum(plan[used] * cost[used])
     mass, scale = math.fsum(problem.a), scale_of(cost)
     f, g = result.potentials
@@ -93,7 +94,41 @@ def assert_proved(result, tol=1e-9):
     assert excess <= slack, f"dual infeasible by {excess}"
     dual = math.fsum(np.concatenate([problem.a * f, problem.b * g]))
     assert value - dual <= tol * abs(value) + slack * mass, f"gap {value - dual}"
+    lower, rounding = lower_bound(problem, plan, cost, f, g)
+    rounding += 8 * EPS * math.fsum(np.abs(plan[used] * cost[used]))
+    assert rounding <= 1e-12 * scale * mass, "rounding hides too much"
+    gap = value - lower
+    assert -rounding <= gap <= max(tol * abs(value), rounding), f"gap {gap}"
     _assert_recorded(result, value, excess, scale * mass, slack)
+    return result.value
+
+
+def lower_bound(problem, plan, cost, f, g):
+    """Return the dual value of f and its c-transform, and how far rounding reaches.
+
+    Potentials held in float64 and their sums are rounded, and so are the marginals of
+    the plan that the value belongs to.
+    """
+    a, b = problem.a, problem.b
+    held = float(a @ np.abs(f) + b @ np.abs(g))
+    # Potentials are defined up to a constant; the balanced choice rounds least.
+    shift = (math.fsum(a * f) - math.fsum(b * g)) / (2 * math.fsum(a))
+    rows, columns = a > 0, b > 0
+    f = (f - shift)[rows]
+    best = (cost[np.ix_(rows, columns)] - f[:, None]).min(axis=0)
+    terms = np.concatenate([a[rows] * f, b[columns] * best])
+    lower = math.fsum(terms)
+    if cost.min() >= 0:
+        lower = max(lower, 0.0)  # by potentials that are zero
+    rounding = 8 * EPS * math.fsum(np.abs(terms)) + 4 * EPS * held
+    rounding += float(np.abs(f) @ np.abs(plan.sum(axis=1) - a)[rows])
+    rounding += float(np.abs(best) @ np.abs(plan.sum(axis=0) - b)[columns])
+    return lower, rounding
+
+
+def prove(problem):
+    """Solve a problem by the network simplex method and return the proved value."""
+    return assert_proved(solve(problem, method="network_simplex"))
 
 
 def _assert_recorded(result, value, excess, size, slack):
@@ -143,3 +178,40 @@ def assert_brackets(result, truth):
         )
     else:
         assert certificate.upper > 0
+
+
+def assert_agrees_with_highs(value, problem):
+    """Compare to 1e-12; float64 masses and sums move it by a few units of scale."""
+    cost = cost_of(problem)
+    truth = oracles.highs_bound(cost, problem.a, problem.b)
+    slack = 1e-12 * abs(truth) + 8 * EPS * scale_of(cost) * problem.mass
+    assert abs(value - truth) <= slack, f"{value!r} is not HiGHS's {truth!r}"
+
+
+def assert_exact(value, problem, truth=None, *, exact_masses=False):
+    """Compare with rational arithmetic to 1e-12.
+
+    Masses of float64 have sums that differ by rounding, and a plan cannot have
+    both: the value may be off by that at the largest cost. Exact masses, counts or
+    uniform ones, have no such excuse.
+    """
+    cost = cost_of(problem)
+    if truth is None:
+        truth = oracles.exact(cost, problem.a, problem.b)
+    slack = 1e-12 * abs(float(truth))
+    if not exact_masses:
+        slack += 4 * EPS * scale_of(cost) * problem.mass
+    error = abs(Fraction(value) - truth)
+    assert error <= slack, f"{value!r} is not the exact {float(truth)!r}"
+
+
+def assert_same_plan(first, second):
+    """Compare the arcs and their masses, to the last bit."""
+    first, second = first.plan, second.plan
+    assert np.array_equal(first.row, second.row)
+    assert np.array_equal(first.col, second.col)
+    assert np.array_equal(first.data, second.data)
+
+
+def same(value):
+    return pytest.approx(value, rel=1e-12, abs=0)

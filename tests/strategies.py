@@ -224,3 +224,8 @@ _FAMILIES = (
 def known_problems(draw):
     """A problem and its exact value, from seven families."""
     return draw(st.sampled_from(_FAMILIES))(draw)
+
+
+def random_weights(rng, n):
+    weights = rng.random(n) + 0.01
+    return weights / math.fsum(weights)

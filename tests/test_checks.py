@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import oracles
 import pytest
-from checks import assert_brackets, assert_coupling, assert_proved, plan_of
+from checks import (
+    assert_agrees_with_highs,
+    assert_brackets,
+    assert_coupling,
+    assert_exact,
+    assert_proved,
+    plan_of,
+)
+from scipy.sparse import coo_array
+from strategies import random_weights
 
-from otdist import Certificate, Problem, Status, solve
+from otdist import Certificate, Problem, Status, certify, solve
 from otdist.plans.plans import Arcs
 
 
@@ -147,3 +157,94 @@ def test_the_exact_oracle_agrees_with_the_others():
 def test_the_exact_oracle_knows_infeasible_problems():
     assert oracles.exact([[0, np.inf], [1, np.inf]], [1, 1], [1, 1]) is None
     assert oracles.exact([[0, np.inf], [1, 2]], [1, 1], [1, 1]) == 2
+
+
+@pytest.fixture
+def weighted_result():
+    rng = np.random.default_rng(1)
+    problem = Problem.from_cost(
+        rng.random((6, 7)) + 0.1, random_weights(rng, 6), random_weights(rng, 7)
+    )
+    return solve(problem, method="network_simplex")
+
+
+def with_record(result, plan):
+    """Return the result with another plan, and the record that would go with it."""
+    problem = result.problem
+    certificate = certify(problem, plan, *result.potentials)
+    plan = coo_array(plan)
+    arcs = type(result.coupling)(plan.row, plan.col, plan.data)
+    return replace(result, coupling=arcs, certificate=certificate)
+
+
+def _moved_round(plan, amount):
+    """Return the plan with mass moved round four arcs: the marginals stay right."""
+    (i, j), (k, m) = np.argwhere(plan > 0)[[0, -1]]
+    assert i != k
+    assert j != m
+    amount = min(amount, plan[i, j] / 2, plan[k, m] / 2)
+    moved = plan.copy()
+    moved[[i, k], [j, m]] -= amount
+    moved[[i, k], [m, j]] += amount
+    return moved
+
+
+def test_the_proof_fails_on_mass_moved_wrongly(weighted_result):
+    assert_proved(weighted_result)
+    plan = weighted_result.plan.toarray()
+    for wrong, message in (
+        (_moved_round(plan, 1e-3), "gap"),
+        (np.outer(weighted_result.problem.a, weighted_result.problem.b), "gap"),
+        (np.roll(plan, 1, axis=0), "row sums"),
+        (plan * (1 - 1e-9), "row sums"),
+        (np.where(plan == plan[plan > 0].min(), 0.0, plan), "row sums"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            assert_proved(with_record(weighted_result, wrong))
+        certificate = certify(weighted_result.problem, wrong, *weighted_result.potentials)
+        assert not certificate.proves(1e-9) or certificate.marginal_error > 1e-10
+    arcs = weighted_result.coupling
+    for i in range(len(arcs.mass)):
+        mass = arcs.mass.copy()
+        mass[i] *= -1
+        with pytest.raises(AssertionError, match="negative mass"):
+            assert_proved(replace(weighted_result, coupling=arcs._replace(mass=mass)))
+
+
+def test_the_proof_fails_on_wrong_potentials(weighted_result):
+    f, g = weighted_result.potentials
+    for i in range(len(f)):
+        wrong = f.copy()
+        wrong[i] += 1e-6
+        with pytest.raises(AssertionError, match="infeasible"):
+            assert_proved(replace(weighted_result, potentials=(wrong, g)))
+        wrong[i] -= 2e-2
+        # Feasible, but worth less; unless the atom's potential is not unique.
+        with pytest.raises(AssertionError, match="gap"):
+            assert_proved(replace(weighted_result, potentials=(wrong, g - 1.0)))
+    assert_proved(replace(weighted_result, potentials=(f + 0.5, g - 0.5)))
+    with pytest.raises(AssertionError, match="potential g"):
+        assert_proved(replace(weighted_result, potentials=(f, np.full_like(g, -math.inf))))
+
+
+def test_the_proof_fails_on_a_wrong_record_or_a_forbidden_arc(weighted_result):
+    for name, change in (("upper", 1e-9), ("upper", -1e-9)):
+        certificate = replace(weighted_result.certificate, **{name: weighted_result.value + change})
+        with pytest.raises(AssertionError, match="not the plan's cost"):
+            assert_proved(replace(weighted_result, certificate=certificate))
+    with pytest.raises(AssertionError, match="stopped"):
+        assert_proved(replace(weighted_result, status=Status.MAX_ITER, message="stopped"))
+    arc = weighted_result.plan.row[0], weighted_result.plan.col[0]
+    cost = np.array(weighted_result.problem.geometry.cost)
+    cost[arc] = math.inf
+    forbidden = Problem.from_cost(cost, weighted_result.problem.a, weighted_result.problem.b)
+    with pytest.raises(AssertionError, match="forbidden"):
+        assert_proved(replace(weighted_result, problem=forbidden))
+
+
+@pytest.mark.parametrize("factor", [1 - 1e-11, 1 + 1e-11])
+def test_comparisons_fail_on_a_value_that_is_slightly_off(weighted_result, factor):
+    for compare in (assert_exact, assert_agrees_with_highs):
+        compare(weighted_result.value, weighted_result.problem)
+        with pytest.raises(AssertionError, match="is not"):
+            compare(factor * weighted_result.value, weighted_result.problem)

@@ -12,7 +12,6 @@ from checks import assert_proved, cost_of
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
-from proof import proved
 from strategies import weights
 
 from otdist import InputError, Problem, Status, certify, solve, wasserstein_distance
@@ -180,7 +179,7 @@ def test_larger_problems_are_those_of_the_network_simplex_method(p, kind):
     problem = Problem.on_circle(x, y, a, b, p=p)
     result = solve(problem)
     assert result.method == "circle"
-    proved(result)
+    assert_proved(result)
     other = solve(problem, method="network_simplex")
     assert result.value == pytest.approx(other.value, rel=1e-12)
     assert wasserstein_distance(x, y, a, b, p=p, period=1.0) == pytest.approx(

@@ -10,9 +10,9 @@ import strategies
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
-from proof import random_weights
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
+from strategies import random_weights
 
 from otdist import (
     InfeasibleError,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from checks import assert_proved
 from hypothesis import given
 from hypothesis import strategies as st
-from proof import proved
 
 from otdist import Problem, solve
 from otdist.solvers.network_simplex import cancel_common_mass as cancellation
@@ -34,13 +34,13 @@ def overlapping(seed, metric="euclidean", p=1.0):
 def value_without(problem):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cancellation, "cancel", lambda _: None)
-        return proved(solve(problem, method="network_simplex"))
+        return assert_proved(solve(problem, method="network_simplex"))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["euclidean", "cityblock", "chebyshev"]))
 def test_the_value_is_the_same(seed, metric):
     problem = overlapping(seed, metric)
-    value = proved(solve(problem, method="network_simplex"))
+    value = assert_proved(solve(problem, method="network_simplex"))
     assert value == pytest.approx(value_without(problem), rel=1e-12)
 
 
@@ -71,7 +71,7 @@ def test_nothing_is_cancelled_where_the_cost_is_no_metric(monkeypatch):
 
     monkeypatch.setattr(cancellation, "cancel", refuse)
     problem = overlapping(1, p=2.0)
-    proved(solve(problem, method="network_simplex"))
+    assert_proved(solve(problem, method="network_simplex"))
     with pytest.raises(AssertionError, match="no metric"):
         solve(overlapping(1), method="network_simplex")
 
@@ -91,7 +91,7 @@ def test_identical_clouds_are_at_distance_zero():
     x, a = rng.random((30, 3)), rng.random(30)
     order = rng.permutation(30)
     result = solve(Problem(x, x[order], a, a[order]), method="network_simplex")
-    assert proved(result) == 0.0
+    assert assert_proved(result) == 0.0
     assert result.n_iter == 0
 
 
@@ -100,13 +100,13 @@ def test_next_to_nothing_besides_is_not_worth_another_problem():
     problem = Problem(x, x, [1, 1, 1e-12], [1, 1 + 1e-12, 0])
     part, _, _ = problem.support()
     assert cancellation.cancel(part) is None
-    assert proved(solve(problem, method="network_simplex")) == pytest.approx(1e-12)
+    assert assert_proved(solve(problem, method="network_simplex")) == pytest.approx(1e-12)
 
 
 def test_early_stops_and_warm_starts():
     problem = overlapping(7)
     whole = solve(problem, method="network_simplex")
-    assert proved(solve(problem, warm_start=whole, method="network_simplex")) == (
+    assert assert_proved(solve(problem, warm_start=whole, method="network_simplex")) == (
         pytest.approx(whole.value)
     )
     stopped = solve(problem, max_iter=3, method="network_simplex")

@@ -13,17 +13,17 @@ from fractions import Fraction
 import numpy as np
 import oracles
 import pytest
-from conftest import JIT_OFF
-from proof import (
+from checks import (
     assert_agrees_with_highs,
     assert_exact,
+    assert_proved,
     assert_same_plan,
     prove,
-    proved,
-    random_weights,
     same,
 )
+from conftest import JIT_OFF
 from scipy.optimize import linear_sum_assignment
+from strategies import random_weights
 
 from otdist import InfeasibleError, Problem, emd, solve, wasserstein_distance
 
@@ -54,11 +54,11 @@ def test_costs_times_a_power_of_two_change_the_value_only(n, m, masses):
     a, b = _two_weights(rng, n, m) if masses == "float" else (None, None)
     cost = rng.random((n, m))
     first = solve(Problem.from_cost(cost, a, b), method="network_simplex")
-    proved(first)
+    assert_proved(first)
     for k in (-900, -333, -1, 1, 40, 900):
         problem = Problem.from_cost(np.ldexp(cost, k), a, b)
         result = solve(problem, method="network_simplex")
-        assert proved(result) == math.ldexp(first.value, k)
+        assert assert_proved(result) == math.ldexp(first.value, k)
         assert_same_plan(result, first)
 
 
@@ -79,12 +79,12 @@ def test_points_times_a_power_of_two_change_the_value_only(n, m, metric, p, expo
     rng = np.random.default_rng([3, n])
     x, y, (a, b) = rng.random((n, 2)), rng.random((m, 2)), _two_weights(rng, n, m)
     first = solve(Problem(x, y, a, b, metric=metric, p=p), method="network_simplex")
-    proved(first)
+    assert_proved(first)
     degree = 2 if metric == "sqeuclidean" else p
     for k in exponents:
         far = Problem(np.ldexp(x, k), np.ldexp(y, k), a, b, metric=metric, p=p)
         result = solve(far, method="network_simplex")
-        assert proved(result) == math.ldexp(first.value, degree * k)
+        assert assert_proved(result) == math.ldexp(first.value, degree * k)
         assert_same_plan(result, first)
 
 
@@ -98,7 +98,7 @@ def test_an_offset_of_the_points_changes_nothing_but_their_rounding(n, m, d, p):
     near = wasserstein_distance(x, y, a, b, p=p)
     assert near**p == pytest.approx(prove(Problem(x, y, a, b, p=p)), rel=1e-14)
     far = solve(Problem(x + 1e7, y + 1e7, a, b, p=p), method="network_simplex")
-    proved(far)
+    assert_proved(far)
     assert abs(far.distance - near) <= math.sqrt(d) * np.spacing(1e7) + 1e-13
     # Taking the offset away again is exact, so that all differences are the same.
     back = prove(Problem((x + 1e7) - 1e7, (y + 1e7) - 1e7, a, b, p=p))
@@ -127,7 +127,7 @@ def test_costs_over_eighteen_decades_are_proved_in_rational_arithmetic(n):
     rng = np.random.default_rng([6, n])
     cost = 10.0 ** rng.uniform(-6, 12, (n, n))
     result = solve(Problem.from_cost(cost), method="network_simplex")
-    proved(result)
+    assert_proved(result)
     assert result.value == same(oracles.by_assignment(cost))
     assert sorted(result.plan.row) == sorted(result.plan.col) == list(range(n))
     upper = sum(Fraction(cost[arc]) for arc in zip(*result.plan.coords, strict=True))

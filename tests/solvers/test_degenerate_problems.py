@@ -11,18 +11,18 @@ import math
 import numpy as np
 import oracles
 import pytest
-from checks import cost_of
-from conftest import JIT_OFF
-from proof import (
+from checks import (
     EPS,
     assert_agrees_with_highs,
     assert_exact,
+    assert_proved,
     assert_same_plan,
+    cost_of,
     prove,
-    proved,
-    random_weights,
     same,
 )
+from conftest import JIT_OFF
+from strategies import random_weights
 
 from otdist import Problem, solve
 
@@ -78,7 +78,7 @@ def test_weights_over_fourteen_decades(n, m):
         Problem(x, y, a, b, p=2, normalize=True),
     ):
         result = run(problem)
-        proved(result)
+        assert_proved(result)
         assert_every_atom(result)
         if n * m < 50:
             assert_exact(result.value, problem)
@@ -123,7 +123,7 @@ def test_atoms_without_mass_are_as_if_they_were_not_there(n, m):
         ),
     ):
         result, other = run(whole), run(part)
-        assert proved(result) == proved(other)
+        assert assert_proved(result) == assert_proved(other)
         assert (result.plan.toarray()[np.ix_(i, j)] == other.plan.toarray()).all()
         assert_agrees_with_highs(other.value, part)
 
@@ -149,7 +149,7 @@ def test_one_atom_on_a_side_leaves_no_choice(k, masses):
         (Problem(y, np.full((1, 3), 0.5), b, a), length),
     ):
         result = run(problem)
-        proved(result)
+        assert_proved(result)
         assert_every_atom(result)
         size = math.fsum(np.abs(b * lengths))
         assert abs(result.value - math.fsum(b * lengths)) <= 1e-14 * size
@@ -281,7 +281,7 @@ def test_identical_clouds_are_at_distance_zero_exactly(n, m, metric, p):
         for a in (None, random_weights(rng, n + m), wide_weights(rng, n + m), zeros):
             b = None if a is None else a[order]
             result = run(Problem(x, x[order], a, b, metric=metric, p=p))
-            proved(result)
+            assert_proved(result)
             assert result.value == result.distance == 0.0
 
 
@@ -321,7 +321,7 @@ def test_one_far_atom_of_little_mass_is_proved_too(far, p):
     problem = Problem(x, y, a, b, p=p)
     result = run(problem)
     assert_exact(result.value, problem, exact_masses=True)
-    proved(result)
+    assert_proved(result)
 
 
 @pytest.mark.parametrize("far", [1e3, 1e6, 1e12])
@@ -392,7 +392,7 @@ def test_types_and_memory_layouts_change_nothing(layout):
         lambda cost, x, y, a, b: Problem(x, y, a, b, metric="cityblock", p=2),
     ):
         expected, result = run(make(*plain)), run(make(*odd))
-        assert proved(expected) == proved(result)
+        assert assert_proved(expected) == assert_proved(result)
         assert_same_plan(expected, result)
     for array, copy in zip(odd, before, strict=True):
         assert np.array_equal(array, copy), "an input was changed"

@@ -8,11 +8,10 @@ import tracemalloc
 import numpy as np
 import oracles
 import pytest
-from checks import assert_brackets, assert_proved, cost_of
+from checks import assert_agrees_with_highs, assert_brackets, assert_proved, cost_of
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
-from proof import assert_agrees_with_highs, proved
 from scipy.spatial.distance import cdist
 
 from otdist import Problem, Status, certify, solve
@@ -127,7 +126,7 @@ def test_random_images_are_solved_exactly(images, metric):
     problem = Problem.on_grid(*images, metric=metric)
     result = solve(problem)
     assert_proved(result)
-    assert_agrees_with_highs(proved(result), problem)
+    assert_agrees_with_highs(assert_proved(result), problem)
 
 
 @given(pairs(), st.sampled_from(METRICS))
@@ -164,7 +163,7 @@ def test_pot_agrees(family, metric):
     A, B = IMAGES[family](16)
     A, B = A / A.sum(), B / B.sum()
     problem = Problem.on_grid(A, B, metric=metric)
-    value = proved(solve(problem))
+    value = assert_proved(solve(problem))
     assert value == same(oracles.by_pot(cost_of(problem), problem.a, problem.b), 1e-9)
 
 
@@ -243,7 +242,7 @@ def test_degenerate_images(name, size):
     problem = Problem.on_grid(A, B)
     result = solve(problem)
     assert_proved(result)
-    assert_agrees_with_highs(proved(result), problem)
+    assert_agrees_with_highs(assert_proved(result), problem)
 
 
 def test_equal_images_cost_nothing():
@@ -341,7 +340,7 @@ def test_other_powers_are_points(metric, p):
     A, B = noise(5)
     problem = Problem.on_grid(A, B, metric=metric, p=p)
     assert type(problem.geometry) is Points
-    assert_agrees_with_highs(proved(solve(problem)), problem)
+    assert_agrees_with_highs(assert_proved(solve(problem)), problem)
 
 
 @given(pairs([(4, 4), (2, 3, 2)]))

@@ -12,8 +12,10 @@ from functools import cache
 import numpy as np
 import oracles
 import pytest
+from checks import assert_exact, assert_proved, same
 from conftest import JIT_OFF
-from proof import assert_exact, highs_bound, proved, random_weights, same
+from oracles import highs_bound
+from strategies import random_weights
 
 from otdist import InfeasibleError, Problem, solve
 from otdist.solvers.network_simplex import column_generation as columns
@@ -86,7 +88,7 @@ def test_small_problems_against_rational_arithmetic(costs, masses, engine):
                 with pytest.raises(InfeasibleError):
                     solve(problem, method="network_simplex")
                 continue
-            value = proved(solve(problem, method="network_simplex"))
+            value = assert_proved(solve(problem, method="network_simplex"))
             assert_exact(value, problem, truth, exact_masses=masses in EXACT_MASSES)
         except AssertionError as error:
             error.add_note(f"small({costs!r}, {masses!r}, {k}) on engine {engine!r}")
@@ -127,7 +129,7 @@ def test_medium_problems_against_highs(costs, masses, engine):
     for k in range(N_MEDIUM):
         problem, bound = medium(costs, masses, k)
         try:
-            value = proved(solve(problem, method="network_simplex"))
+            value = assert_proved(solve(problem, method="network_simplex"))
             assert value == same(bound)
         except AssertionError as error:
             error.add_note(f"medium({costs!r}, {masses!r}, {k}) on engine {engine!r}")
