@@ -108,6 +108,9 @@ TO_REWRITE = frozenset(
     }
 )
 
+#: Files that pages name before they are there.
+TO_COME = {"geometry/metrics.py", "problem/bracket.py", "runtime/kernel_cache.py"}
+
 
 def faults(text):
     """Return the refused phrases in a text, each with the advice."""
@@ -165,6 +168,11 @@ def faults_of_file(path):
     return faults_of_module(source)
 
 
+def files_named(source):
+    """Return the files of the package or the repository that a page names by their path."""
+    return set(re.findall(r"`((?:\w+/)+\w+\.py)`", prose_of_page(source)))
+
+
 def name_of(path):
     return path.relative_to(PACKAGE.parent if path.suffix == ".py" else ROOT).as_posix()
 
@@ -176,6 +184,21 @@ def test_prose_is_plain(path):
         assert found, f"take {name_of(path)} off the list TO_REWRITE"
     else:
         assert found == []
+
+
+def missing(names):
+    return {name for name in names if not ((PACKAGE / name).exists() or (ROOT / name).exists())}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_pages_name_files_that_exist(path):
+    assert missing(files_named(path.read_text(encoding="utf-8")) - TO_COME) == set()
+
+
+def test_the_check_of_named_files_finds_a_missing_one():
+    assert missing(files_named("See `geometry/nowhere.py` and `pipeline.py`.")) != set()
+    assert missing(files_named("See `geometry/line.py`, `tests/test_prose.py`.")) == set()
+    assert missing(TO_COME) == TO_COME, "take what is there off the list TO_COME"
 
 
 def test_files_to_be_rewritten_exist():
