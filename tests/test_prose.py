@@ -1,0 +1,257 @@
+"""Phrases that pages, docstrings, comments and messages avoid, and words to use instead."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import otdist
+
+PACKAGE = Path(otdist.__file__).parent
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+#: Pattern and advice. Patterns see text on one line, without code.
+PHRASES = {
+    r"(?i)\blaws?\b": "distribution(s)",
+    r"(?i)\bpictures?\b": "figure or plot",
+    r"(?i)\bmass(es)? of (a|an|each|every|one|its|the) (point|atom|pixel|sample)s?\b": "weight(s)",
+    r"(?i)\bwhoever\b": "name the person or the code",
+    r"(?i)\bnobody else": "name the only user",
+    r"(?i)\bwhom\b": "name the callback or the person",
+    r"\bis none\b": "say the valid values",
+    r"(?i)\breturns? the same\b": "name the result",
+    r"(?i)\b(do|does) the same\b": "name the action",
+    r"\bThe same,": "name the subject",
+    r"(?i), whatever (it|they|the)\b": "for any …, independently of …",
+    r"(?i)\bof which\b": "split the sentence",
+    r"(?i)\bwhat (it|they|he|she) (is|are) of\b": "name the thing",
+    r"(?i)\bcosts from elsewhere\b": "another representation of the costs",
+    r"(?i)\bhow steep a function\b": "Lipschitz constants",
+}
+#: Terms of the field that contain a word refused above.
+TERMS = r"(?i)\b(laws? of large numbers|cosine law|law of cosines|law of total \w+|power laws?)\b"
+
+#: Files to be rewritten. New files do not join them; the list ends empty.
+TO_REWRITE = frozenset(
+    {
+        "README.md",
+        "otdist/batch/pack.py",
+        "otdist/batch/solve.py",
+        "otdist/certificate/c_transform.py",
+        "otdist/certificate/edge_slopes.py",
+        "otdist/certificate/kernels/many_on_line.py",
+        "otdist/certificate/kernels/one_problem.py",
+        "otdist/certificate/many_on_line.py",
+        "otdist/certificate/many_pairs.py",
+        "otdist/certificate/marginals.py",
+        "otdist/certificate/upper_bound.py",
+        "otdist/cli/main.py",
+        "otdist/cli/read.py",
+        "otdist/comparison/table.py",
+        "otdist/compiled/costs.py",
+        "otdist/compiled/exp2.py",
+        "otdist/critics/interval.py",
+        "otdist/critics/kr_dual.py",
+        "otdist/datasets/__init__.py",
+        "otdist/datasets/families.py",
+        "otdist/datasets/funnel_rays.py",
+        "otdist/distances/pairwise.py",
+        "otdist/distances/sinkhorn_divergence.py",
+        "otdist/distances/uniform_on_circle.py",
+        "otdist/distances/wasserstein.py",
+        "otdist/divergences/align.py",
+        "otdist/divergences/batched.py",
+        "otdist/divergences/double_double.py",
+        "otdist/gaussian/__init__.py",
+        "otdist/gaussian/bures.py",
+        "otdist/gaussian/closed_forms.py",
+        "otdist/geometry/circle.py",
+        "otdist/geometry/grid_metric.py",
+        "otdist/geometry/line.py",
+        "otdist/geometry/point_gradients.py",
+        "otdist/inputs/validate.py",
+        "otdist/plans/plans.py",
+        "otdist/plot/__init__.py",
+        "otdist/plot/comparison.py",
+        "otdist/plot/separation.py",
+        "otdist/plot/style.py",
+        "otdist/problem/constructors.py",
+        "otdist/problem/problem.py",
+        "otdist/problem/result.py",
+        "otdist/runtime/blocks.py",
+        "otdist/samples/__init__.py",
+        "otdist/samples/estimates.py",
+        "otdist/solvers/bottleneck/kernels.py",
+        "otdist/solvers/bottleneck/search.py",
+        "otdist/solvers/circle/kernels/cut.py",
+        "otdist/solvers/flow/kernels/push.py",
+        "otdist/solvers/flow/lattice.py",
+        "otdist/solvers/flow/network.py",
+        "otdist/solvers/flow/simplex.py",
+        "otdist/solvers/network_simplex/cancel_common_mass.py",
+        "otdist/solvers/network_simplex/kernels/nearest.py",
+        "otdist/solvers/network_simplex/kernels/pivot_loop.py",
+        "otdist/solvers/network_simplex/kernels/tiles.py",
+        "otdist/solvers/network_simplex/search.py",
+        "otdist/solvers/sinkhorn/annealing.py",
+        "otdist/solvers/sinkhorn/sweeps.py",
+        "otdist/torch/critics.py",
+        "otdist/torch/losses.py",
+        "otdist/torch/networks.py",
+    }
+)
+
+#: Files that pages name before they are there.
+TO_COME = {"geometry/metrics.py", "problem/bracket.py", "runtime/kernel_cache.py"}
+
+
+def faults(text):
+    """Return the refused phrases in a text, each with the advice."""
+    text = re.sub(r"(`+).*?\1", "", " ".join(text.split()))
+    text = re.sub(TERMS, "", text)
+    return [
+        f"{found[0]!r}: {advice}"
+        for pattern, advice in PHRASES.items()
+        for found in re.finditer(pattern, text)
+    ]
+
+
+def prose_of_page(source):
+    """Return a page without its blocks of code."""
+    return re.sub(r"^( *)```.*?^\1```$", "", source, flags=re.DOTALL | re.MULTILINE)
+
+
+def strings_of(node):
+    """Yield the strings in a tree; those joined by the compiler or in an f-string are one."""
+    if isinstance(node, ast.JoinedStr):
+        yield "".join(str(getattr(part, "value", "")) * is_text(part) for part in node.values)
+    elif is_text(node):
+        yield node.value
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from strings_of(child)
+
+
+def is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def comments_of(source):
+    """Yield the comments of a module; those on lines in a row are one text."""
+    text, last = "", 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            if token.start[0] != last + 1:
+                yield text
+                text = ""
+            text += token.string.lstrip("#: ") + " "
+            last = token.start[0]
+    yield text
+
+
+def faults_of_module(source):
+    texts = [*strings_of(ast.parse(source)), *comments_of(source)]
+    return [fault for text in texts for fault in faults(text)]
+
+
+def faults_of_file(path):
+    source = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return faults(prose_of_page(source))
+    return faults_of_module(source)
+
+
+def files_named(source):
+    """Return the files of the package or the repository that a page names by their path."""
+    return set(re.findall(r"`((?:\w+/)+\w+\.py)`", prose_of_page(source)))
+
+
+def name_of(path):
+    return path.relative_to(PACKAGE.parent if path.suffix == ".py" else ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", PAGES + MODULES, ids=name_of)
+def test_prose_is_plain(path):
+    found = faults_of_file(path)
+    if name_of(path) in TO_REWRITE:
+        assert found, f"take {name_of(path)} off the list TO_REWRITE"
+    else:
+        assert found == []
+
+
+def missing(names):
+    return {name for name in names if not ((PACKAGE / name).exists() or (ROOT / name).exists())}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_pages_name_files_that_exist(path):
+    assert missing(files_named(path.read_text(encoding="utf-8")) - TO_COME) == set()
+
+
+def test_the_check_of_named_files_finds_a_missing_one():
+    assert missing(files_named("See `geometry/nowhere.py` and `pipeline.py`.")) != set()
+    assert missing(files_named("See `geometry/line.py`, `tests/test_prose.py`.")) == set()
+    assert missing(TO_COME) == TO_COME, "take what is there off the list TO_COME"
+
+
+def test_files_to_be_rewritten_exist():
+    assert set(map(name_of, PAGES + MODULES)) >= TO_REWRITE
+
+
+@pytest.mark.parametrize(
+    "sentence, word",
+    [
+        ("Two laws are compared.", "laws"),
+        ("A picture is drawn.", "picture"),
+        ("The masses of the\n    points are summed.", "masses of the points"),
+        ("A copy for whoever asks.", "whoever"),
+        ("It is used by nobody else's code.", "nobody else"),
+        ("The callback, whom to tell.", "whom"),
+        ("A number of workers that is none.", "is none"),
+        ("Return the same\nproblem.", "Return the same"),
+        ("Do the same for columns.", "Do the same"),
+        ("The same, for columns.", "The same,"),
+        ("It holds, whatever the plan.", ", whatever the"),
+        ("Two plans, one of which is best.", "of which"),
+        ("A block, and what it is of.", "what it is of"),
+        ("The problem with the same costs from elsewhere.", "costs from elsewhere"),
+        ("How steep a function is.", "How steep a function"),
+    ],
+)
+def test_the_check_finds_planted_phrases(sentence, word):
+    assert [word in fault for fault in faults(sentence)] == [True]
+    half, rest = sentence[: len(sentence) // 2], sentence[len(sentence) // 2 :]
+    lines = sentence.split("\n")
+    for source in (
+        f'"""{sentence}"""\n',
+        f"def f(x):\n    raise ValueError(f{half!r} f{rest!r} f'{{x}}')\n",
+        "x = 1\n#: " + "\n#: ".join(lines) + "\n",
+        "x = 1  # " + " ".join(lines) + "\n",
+    ):
+        assert [word in fault for fault in faults_of_module(source)] == [True], source
+    assert faults(prose_of_page(f"# Title\n\n```python\nx = 1\n```\n\n{sentence}\n")) != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "By the law of large numbers and the cosine law it holds.",
+        "The value is None, or the same as before.",
+        "Call `law(x)` or ``law(y)`` once for each figure.",
+        "A lawful flaw, whatever happens.",
+    ],
+)
+def test_the_check_accepts_terms_and_code(text):
+    assert faults(text) == []
+
+
+def test_code_is_not_prose():
+    assert faults_of_module("law = picture(whoever)\n") == []
+    assert faults(prose_of_page("One.\n\n```\nlaw\n```\n\nTwo.\n")) == []
