@@ -8,15 +8,14 @@ its kernels: costs are read from the problem, in blocks, with NumPy.
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from otdist.certificate.bottleneck import certify_bottleneck
+from otdist.certificate.checkers import checker_of
 from otdist.certificate.lower_bound import Dual, lower_bound, other_lower_bound
 from otdist.certificate.marginals import grid_sums, scaled_sums
 from otdist.certificate.partial import outer_arcs, outer_potential
@@ -29,8 +28,6 @@ from otdist.certificate.upper_bound import (
     upper_from_sums,
 )
 from otdist.errors import InputError
-from otdist.geometry.matrix import Dense
-from otdist.geometry.outside import Extended
 from otdist.inputs.validate import (
     as_float64,
     as_jobs,
@@ -43,8 +40,6 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import Certificate
 from otdist.typing import ArrayLike, FloatArray, Function
 
-# Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
-_COMPILED_ENTRIES = 1 << 27
 _EPS = float(np.finfo(float).eps)
 
 
@@ -112,7 +107,7 @@ def certify(
     if not isinstance(problem, Problem):
         raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
     n_jobs = as_jobs(n_jobs)
-    if isinstance(problem.geometry, Extended):
+    if problem.is_partial:
         plan, f, g = _with_outside(problem, plan, f, g)
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
@@ -207,41 +202,14 @@ def _small_bounds(
     It is for the small matrices, where NumPy's calls cost more than the sums. Bad
     masses and potentials are among what it leaves to others.
     """
-    matrix = problem.geometry
-    if not isinstance(matrix, Dense) or matrix.cost.size > _COMPILED_ENTRIES:
+    bounds = checker_of(problem.geometry).at_once(problem, arcs, f, g)
+    if bounds is None:
         return None
-    n, m = matrix.cost.shape
-    best, work = np.empty(m), np.empty(n + m + len(arcs.mass))
-    f, g = _plain(f), best if g is None else _plain(g)
-    lower, upper, terms, error, weighted, violation = _kernel()(
-        matrix.cost,
-        problem.a,
-        problem.b,
-        f,
-        g,
-        *arcs,
-        best,
-        work,
-    )
+    lower, upper, terms, error, weighted, violation = bounds
     hidden = 2 * _EPS * terms + weighted
     if not is_rounding(problem, error) or hidden > _most_hidden(problem):
         return None
     return _bracket(lower, upper, error, violation, hidden)
-
-
-def _plain(potential: FloatArray) -> FloatArray:
-    """Return an array as kernels are compiled for: others would compile them anew."""
-    return potential if potential.flags.carray else potential.copy()
-
-
-@functools.cache
-def _kernel() -> Callable[..., tuple[float, float, float, float, float, float]]:
-    """Return the compiled pass; to import it in every call takes time."""
-    from otdist.certificate.kernels.one_problem import dense_bounds
-
-    kernel: Callable[..., tuple[float, float, float, float, float, float]]
-    kernel = dense_bounds
-    return kernel
 
 
 def _bracket(

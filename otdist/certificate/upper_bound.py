@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from otdist.certificate.edge_slopes import flow_sums, roundings
-from otdist.certificate.marginals import Sums
-from otdist.certificate.rounding import coupling_tolerance
-from otdist.geometry.circle import Circle
-from otdist.geometry.line import Line
+from otdist.certificate.checkers import checker_of
+from otdist.certificate.rounding import coupling_tolerance, total
+from otdist.errors import InputError
 from otdist.plans.plans import Arcs, Flow
-from otdist.problem.problem import Problem
 from otdist.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist.certificate.marginals import Sums
+    from otdist.problem.problem import Problem
 
 # Marginals known less well than this are repaired, whatever their rounding.
 _LARGEST_BLUR = 1e-9
@@ -43,13 +44,13 @@ def upper_from_arcs(problem: Problem, arcs: Arcs) -> Primal:
     cost = problem.geometry.pairs(rows, columns)
     if _is_coupling(problem, off_a, off_b):
         terms = _times(mass, cost)
-        size = roundings(problem.geometry) * float(np.abs(terms).sum())
+        size = problem.geometry.facts.roundings * float(np.abs(terms).sum())
         return Primal(total(terms), off_a, off_b, size, True)
     mass = mass * _shrink(problem.a, problem.a + off_a)[rows]
     mass = mass * _shrink(problem.b, _sums(columns, mass, m))[columns]
     terms = _times(mass, cost)
     rest = _rest_cost(problem, _sums(rows, mass, n), _sums(columns, mass, m))
-    size = roundings(problem.geometry) * (float(np.abs(terms).sum()) + abs(rest))
+    size = problem.geometry.facts.roundings * (float(np.abs(terms).sum()) + abs(rest))
     return Primal(total(terms) + rest, off_a, off_b, size, False)
 
 
@@ -65,12 +66,42 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     return Primal(total(terms) + rest, off, nothing, size + rest, False)
 
 
+def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray]:
+    """Return what a flow's divergence has beyond a - b (N,), and its edges' lengths.
+
+    Divergences are sums of whole numbers. Lengths come from the problem, not from the
+    flow.
+    """
+    _require_flow(problem, flow)
+    out: IntArray = np.zeros(flow.n_nodes, np.int64)
+    np.add.at(out, flow.tails, flow.units)
+    np.subtract.at(out, flow.heads, flow.units)
+    off = out * flow.unit - (problem.a - problem.b)
+    return off, checker_of(problem.geometry).lengths(flow.tails, flow.heads)
+
+
+def _require_flow(problem: Problem, flow: Flow) -> None:
+    """Raise for what is no flow, or where a flow is no plan."""
+    facts = problem.geometry.facts
+    if not (facts.is_metric and facts.same_atoms):
+        raise InputError(
+            "plan is a Flow, which costs what a coupling does on graphs and grids with a"
+            " metric and p=1 only; pass a coupling"
+        )
+    ends = np.concatenate([flow.tails, flow.heads])
+    if not ((ends >= 0) & (ends < flow.n_nodes)).all() or (flow.units < 0).any():
+        raise InputError("plan is a Flow with negative amounts, or nodes that are none")
+    through = np.bincount(ends, np.tile(flow.units, 2), flow.n_nodes)
+    if through.max() >= 2.0**63:
+        raise InputError("plan is a Flow with more units at a node than 64 bits hold")
+
+
 def upper_from_sums(
     problem: Problem,
     sums: Callable[[FloatArray | None, FloatArray | None], Sums],
     relative: float = 0.0,
 ) -> Primal:
-    """Do the same for a plan of which sums are known: by rows and columns, and of cost.
+    """Return the cost of a plan that is known by its sums, repaired if need be.
 
     `sums` takes scales of rows and columns; `relative` is the rounding of the entries.
     """
@@ -117,8 +148,9 @@ def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> floa
     if not rest_a.any() or not rest_b.any():
         return 0.0
     rows, columns = np.flatnonzero(rest_a), np.flatnonzero(rest_b)
-    if isinstance(problem.geometry, Line | Circle):
-        by_x, by_y = problem.geometry.by_x, problem.geometry.by_y
+    order = problem.geometry.facts.order
+    if order is not None:
+        by_x, by_y = order
         rows, columns = by_x[rest_a[by_x] > 0], by_y[rest_b[by_y] > 0]
     level_a, level_b = np.cumsum(rest_a[rows]), np.cumsum(rest_b[columns])
     mass = float(max(level_a[-1], level_b[-1]))
@@ -136,13 +168,6 @@ def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
     factor = np.ones(len(wanted))
     factor[too_much] = wanted[too_much] / got[too_much]
     return factor
-
-
-def total(terms: FloatArray) -> float:
-    """Sum exactly, or in extended precision where there are many terms."""
-    if len(terms) <= 2000:
-        return math.fsum(terms)
-    return float(np.sum(terms, dtype=np.longdouble))
 
 
 def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:

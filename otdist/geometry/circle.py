@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from otdist.geometry.line import monotone_minimum
-from otdist.geometry.points import power
-from otdist.runtime import blocks
+from otdist.geometry.metrics import power
+from otdist.geometry.monge import monotone_minimum
+from otdist.geometry.protocol import Facts, Geometry
 from otdist.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Circle:
+class Circle(Geometry):
     """Positions x (n,) and y (m,) on a circle, with cost ``arc ** p``, p >= 1.
 
     Positions are in ``[-period / 2, period / 2]``; `by_x` and `by_y` sort them.
@@ -29,7 +29,7 @@ class Circle:
 
     @classmethod
     def of(cls, x: FloatArray, y: FloatArray, period: float, p: float) -> Circle:
-        """Sort the positions once, for whoever asks later."""
+        """Return the geometry, with the orders that sort its positions."""
         by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
         ordered = np.sort(np.concatenate([x[by_x], y[by_y]]), kind="stable")
         with np.errstate(over="ignore"):
@@ -41,6 +41,11 @@ class Circle:
         """Numbers of atoms (n, m)."""
         return len(self.x), len(self.y)
 
+    @property
+    def facts(self) -> Facts:
+        """What may be relied on: some optimal coupling keeps the order of the circle."""
+        return Facts(order=(self.by_x, self.by_y), has_positions=True)
+
     def rows(self, start: int, stop: int) -> FloatArray:
         """Compute the costs of a block of rows."""
         return power(arc(self.x[start:stop, None], self.y, self.period), self.p)
@@ -49,9 +54,13 @@ class Circle:
         """Compute the costs of the listed pairs."""
         return power(arc(self.x[rows], self.y[columns], self.period), self.p)
 
-    def dense(self) -> FloatArray:
-        """Compute the whole matrix; `InputError` if it cannot fit in memory."""
-        return blocks.dense(self)
+    def has_equal_sides(self) -> bool:
+        """Whether x and y are the same positions in the same order."""
+        return np.array_equal(self.x, self.y)
+
+    def transposed(self) -> Circle:
+        """Return the geometry with x and y exchanged."""
+        return Circle.of(self.y, self.x, self.period, self.p)
 
     def restrict(self, rows: IntArray, columns: IntArray) -> Circle:
         """Return the geometry of the listed positions."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from otdist.geometry.points import power
-from otdist.runtime import blocks
+from otdist.geometry.metrics import power
+from otdist.geometry.monge import monotone_minimum
+from otdist.geometry.points import Points
+from otdist.geometry.protocol import Facts, Geometry
 from otdist.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist.compiled.costs import Costs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class Line(Geometry):
     """Numbers x (n,) and y (m,) with cost ``|x - y| ** p``, p >= 1 and finite.
 
     `by_x` and `by_y` sort them; everything on the line starts from there.
@@ -28,7 +33,7 @@ class Line:
 
     @classmethod
     def of(cls, x: FloatArray, y: FloatArray, p: float, largest: float) -> Line:
-        """Sort the points once, for whoever asks later."""
+        """Return the geometry, with the orders that sort its points."""
         by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
         return cls(x, y, by_x, by_y, p, largest)
 
@@ -36,6 +41,17 @@ class Line:
     def shape(self) -> tuple[int, int]:
         """Numbers of atoms (n, m)."""
         return len(self.x), len(self.y)
+
+    @property
+    def facts(self) -> Facts:
+        """What may be relied on: the sorted coupling is optimal."""
+        return Facts(
+            is_metric=self.p == 1,
+            order=(self.by_x, self.by_y),
+            is_line=True,
+            is_compiled=True,
+            has_positions=True,
+        )
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Compute the costs of a block of rows."""
@@ -45,9 +61,23 @@ class Line:
         """Compute the costs of the listed pairs."""
         return power(np.abs(self.x[rows] - self.y[columns]), self.p)
 
-    def dense(self) -> FloatArray:
-        """Compute the whole matrix; `InputError` if it cannot fit in memory."""
-        return blocks.dense(self)
+    def tabulated(self) -> Line:
+        """Return the geometry itself: its costs are fast to compute."""
+        return self
+
+    def costs(self) -> Costs:
+        """Return the points as kernels of solvers read them."""
+        from otdist.compiled.costs import EUCLIDEAN, from_points
+
+        return from_points(self.x[None], self.y[None], EUCLIDEAN, self.p)
+
+    def as_points(self) -> Points:
+        """Return points with one coordinate; this metric takes no squares."""
+        return Points(self.x[:, None], self.y[:, None], "cityblock", self.p, self.largest)
+
+    def has_equal_sides(self) -> bool:
+        """Whether x and y are the same numbers in the same order."""
+        return np.array_equal(self.x, self.y)
 
     def restrict(self, rows: IntArray, columns: IntArray) -> Line:
         """Return the geometry of the listed points."""
@@ -69,9 +99,11 @@ class Line:
 
     def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
         """Return the gradient (k, 1) of the costs in the first point."""
-        difference = self.x[rows] - self.y[columns]
-        slope = self.p * np.abs(difference) ** (self.p - 1) * np.sign(difference)
-        return slope[:, None]
+        return self.as_points().derivative(rows, columns)
+
+    def slopes(self, start: int, stop: int, mass: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return `Geometry.slopes`, as for points with one coordinate."""
+        return self.as_points().slopes(start, stop, mass)
 
 
 def _minimum(x: FloatArray, f: FloatArray, y: FloatArray, p: float) -> FloatArray:
@@ -94,46 +126,3 @@ def _lipschitz_minimum(x: FloatArray, f: FloatArray, y: FloatArray) -> FloatArra
     from_right = np.minimum.accumulate((x - f)[::-1])[::-1]
     from_right = np.concatenate([from_right, [np.inf]])
     return np.minimum(from_left[n_left] + y, from_right[n_left] - y)
-
-
-def monotone_minimum(
-    cost: Callable[[IntArray, IntArray], FloatArray], f: FloatArray, m: int
-) -> FloatArray:
-    """Return ``min_i cost(i, j) - f[i]`` for all j < m, of costs with a Monge matrix.
-
-    Divide and conquer over j: the minimising i never falls as j grows. The cost of
-    sorted points is a Monge matrix when p >= 1, and subtracting f from its rows leaves
-    it one (Aggarwal et al., 1987). One level halves the step between the j that are
-    done, and scans O(n + m) pairs.
-    """
-    n = len(f)
-    g = np.empty(m)
-    best = np.empty(m, dtype=np.int64)
-    step = 1 << max(m - 1, 0).bit_length()
-    while step >= 1:
-        j = np.arange(step - 1, m, 2 * step)
-        if len(j):
-            low = np.where(j - step >= 0, best[np.maximum(j - step, 0)], 0)
-            high = np.where(j + step < m, best[np.minimum(j + step, m - 1)], n - 1)
-            g[j], best[j] = _scan(cost, f, j, low, high)
-        step //= 2
-    return g
-
-
-def _scan(
-    cost: Callable[[IntArray, IntArray], FloatArray],
-    f: FloatArray,
-    columns: IntArray,
-    low: IntArray,
-    high: IntArray,
-) -> tuple[FloatArray, IntArray]:
-    """Return minimum and first minimiser over ``low <= i <= high`` of each column."""
-    length = high - low + 1
-    begin = np.cumsum(length) - length
-    owner = np.repeat(np.arange(len(columns)), length)
-    i = np.arange(int(length.sum())) + (low - begin)[owner]
-    slack = cost(i, columns[owner]) - f[i]
-    minimum = np.minimum.reduceat(slack, begin)
-    hits = np.flatnonzero(slack == minimum[owner])
-    first = hits[np.searchsorted(owner[hits], np.arange(len(columns)))]
-    return minimum, i[first]

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.geometry.grid_separable import Grid
-from otdist.geometry.line import Line
-from otdist.geometry.matrix import Dense
-from otdist.geometry.points import Points
 from otdist.geometry.protocol import Geometry
 from otdist.runtime.blocks import require_memory, row_blocks
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from otdist.compiled.costs import Costs
+    from otdist.geometry.grid_separable import Grid
 
 
 class Arcs(NamedTuple):
@@ -297,7 +294,7 @@ class EntropicPlan(LazyPlan):
         return np.zeros(self.shape[1])
 
     def _rows_of_any(self, start: int, stop: int) -> FloatArray:
-        """Do the same for a metric that is a function."""
+        """Return the rows where kernels do not know the costs, as of a metric that is a function."""
         exponent = self.f[start:stop, None] + self.g - self.geometry.rows(start, stop)
         exponent /= self.epsilon
         block: FloatArray = np.exp(exponent, out=exponent)
@@ -308,12 +305,8 @@ class EntropicPlan(LazyPlan):
 
     @functools.cached_property
     def _costs(self) -> Costs | None:
-        """Costs as kernels read them, without making a matrix."""
-        from otdist.geometry.compiled_costs import costs_of
-
-        geometry = self.geometry
-        is_named = isinstance(geometry, Points) and isinstance(geometry.metric, str)
-        return costs_of(geometry) if is_named or isinstance(geometry, Dense | Line) else None
+        """Costs as kernels read them; None where a matrix would have to be made."""
+        return self.geometry.costs() if self.geometry.facts.is_compiled else None
 
     def put_back(self, geometry: Geometry, rows: IntArray, columns: IntArray) -> EntropicPlan:
         """Return the plan of atoms that `rows` and `columns` had put in order."""

@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from otdist.geometry.matrix import Dense
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, fitted
 from otdist.plans.plans import Arcs
@@ -118,7 +117,7 @@ def solve_at_once(
     """
     n, m = geometry.shape
     cost, scale = geometry.dense(), geometry.largest or 1.0
-    has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
+    has_forbidden = geometry.facts.has_forbidden
     start, room = np.zeros(n + m), _room_for(n, m)
     margin, growth = 2.0, 8.0
     if min(n, m) >= _FEWEST:

@@ -9,7 +9,6 @@ import numpy as np
 
 from otdist.compiled.costs import EUCLIDEAN, MATRIX, SQUARED, Costs
 from otdist.compiled.exp2 import WIDTH
-from otdist.geometry.compiled_costs import costs_of, tabulated
 from otdist.geometry.protocol import Geometry
 from otdist.runtime.blocks import N_PARTS, share
 from otdist.solvers.sinkhorn.kernels.newton import scaled_columns
@@ -84,7 +83,7 @@ class Pairs:
         self.n, self.m = geometry.shape
         # Of a product of masses, that of the column.
         self.log_b = np.full(self.m, -np.log(self.m)) if b is None else np.log(b / b.sum())
-        self.costs = costs_of(tabulated(geometry))
+        self.costs = geometry.tabulated().costs()
         self.n_places = -(-self.m // WIDTH) * WIDTH
         self._single, self._unit = self._singles()
         self._boxes = _corners(self.costs)
