@@ -150,7 +150,7 @@ def values(metric):
             result = solve(problem)
             assert result.status == "optimal", result
             yield result.value
-    result = solve(problems[0], method="sinkhorn", epsilon=0.5)
+    result = solve(problems[0], method="sinkhorn", epsilon=0.5, tol=1e-12)
     yield from (result.lower, result.upper, kr_dual(x, y, metric=metric, critic="mcshane").value)
     gradients = solve(problems[0]).gradients()
     yield float(np.abs(gradients.x).sum())
