@@ -50,8 +50,9 @@ def of_points(points: Points, f: FloatArray, n_jobs: int) -> FloatArray:
     return points_minimum(points, norm_of(metric.name), f, n_jobs)
 
 
-def of_grid(grid: Grid, f: FloatArray) -> FloatArray:
+def of_grid(grid: Grid, f: FloatArray, n_jobs: int = 1) -> FloatArray:
     """Return ``min_i c[i, j] - f[i]`` of pixels, one axis after the other."""
+    del n_jobs
     if grid.shape[0] * max(grid.sides) < COMPILED_PAIRS:
         return grid.column_minimum(f)
     from otdist.certificate.kernels.grid import smallest_sums
@@ -64,8 +65,9 @@ def of_grid(grid: Grid, f: FloatArray) -> FloatArray:
     return grid.along_axes(-f, step)
 
 
-def of_line(line: Line, f: FloatArray) -> FloatArray:
+def of_line(line: Line, f: FloatArray, n_jobs: int = 1) -> FloatArray:
     """Return ``min_i |x[i] - y[j]| ** p - f[i]``."""
+    del n_jobs
     if sum(line.shape) < _COMPILED_LINE:
         return line.column_minimum(f)
     from otdist.certificate.kernels.one_problem import line_minimum
@@ -77,8 +79,9 @@ def of_line(line: Line, f: FloatArray) -> FloatArray:
     return best
 
 
-def of_circle(circle: Circle, f: FloatArray) -> FloatArray:
+def of_circle(circle: Circle, f: FloatArray, n_jobs: int = 1) -> FloatArray:
     """Return ``min_i arc(x[i], y[j]) ** p - f[i]``."""
+    del n_jobs
     if sum(circle.shape) < _COMPILED_CIRCLE:
         return circle.column_minimum(f)
     from otdist.certificate.kernels.line_and_circle import circle_minimum

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -59,18 +59,29 @@ class PairwiseChecker(Generic[G_co]):
         The ground cost.
     """
 
+    #: A compiled c-transform of the geometry, a potential and a number of threads; without
+    #: one the geometry's own is used.
+    transform: Callable[[Any, FloatArray, int], FloatArray] | None = None
+    #: A bound on ``|f(x) - f(y)| / d(x, y)``, where neighbours tell one.
+    slope: Callable[[Any, FloatArray], float] | None = None
+    #: Whether c-transforms are rounded in units of the costs too: they compare sums of
+    #: coordinates, rely on the order of atoms, or add up costs.
+    is_rounded_as_costs = False
+
     def __init__(self, geometry: G_co) -> None:
         self.geometry = geometry
 
     def column_minimum(self, f: FloatArray, n_jobs: int) -> FloatArray:
         """Return the c-transform of f, ``g[j] = min_i c[i, j] - f[i]``."""
-        del n_jobs
-        return self.geometry.column_minimum(f)
+        if self.transform is None:
+            return self.geometry.column_minimum(f)
+        return self.transform(self.geometry, f, n_jobs)
 
     def row_minimum(self, g: FloatArray, n_jobs: int) -> FloatArray:
         """Return the c-transform of g, ``f[i] = min_j c[i, j] - g[j]``."""
-        del n_jobs
-        return self.geometry.row_minimum(g)
+        if self.transform is None:
+            return self.geometry.row_minimum(g)
+        return self.transform(self.geometry.transposed(), g, n_jobs)
 
     def feasible(
         self, problem: Problem, f: FloatArray, g: FloatArray | None, n_jobs: int, *, is_flow: bool
@@ -107,8 +118,9 @@ class PairwiseChecker(Generic[G_co]):
 
     def steepness(self, f: FloatArray) -> float:
         """Return a bound on ``|f(x) - f(y)| / d(x, y)``; inf where none is known."""
-        del f
-        return math.inf
+        if self.slope is None or not np.isfinite(f).all():
+            return math.inf
+        return self.slope(self.geometry, f)
 
     def rounded_size(
         self, problem: Problem, f: FloatArray, g: FloatArray, *, by_row: bool
@@ -117,7 +129,8 @@ class PairwiseChecker(Generic[G_co]):
 
         The c-transform is f if `by_row`, else g.
         """
-        return float(problem.a @ np.abs(f)) if by_row else float(problem.b @ np.abs(g))
+        size = float(problem.a @ np.abs(f)) if by_row else float(problem.b @ np.abs(g))
+        return size + self.is_rounded_as_costs * problem.mass * self.geometry.largest
 
     def lengths(self, tails: IntArray, heads: IntArray) -> FloatArray:
         """Return what it costs at most to move mass along the edges of a flow."""
@@ -181,13 +194,7 @@ class MatrixChecker(PairwiseChecker[Dense]):
 class PointsChecker(PairwiseChecker[Points]):
     """Computes costs from coordinates in compiled passes."""
 
-    def column_minimum(self, f: FloatArray, n_jobs: int) -> FloatArray:
-        """Return the c-transform of f."""
-        return c_transform.of_points(self.geometry, f, n_jobs)
-
-    def row_minimum(self, g: FloatArray, n_jobs: int) -> FloatArray:
-        """Return the c-transform of g."""
-        return c_transform.of_points(self.geometry.transposed(), g, n_jobs)
+    transform = staticmethod(c_transform.of_points)
 
     def add_up(self, start: int, block: FloatArray, columns: FloatArray, sums: FloatArray) -> bool:
         """Add up rows of a plan, compiled for many pairs and a metric known by name."""
@@ -211,6 +218,7 @@ class PixelsChecker(PointsChecker):
     """Counts only what one image has more than the other; see `image_w1`."""
 
     geometry: Pixels
+    slope = staticmethod(edge_slopes.on_pixels)
 
     def feasible(
         self, problem: Problem, f: FloatArray, g: FloatArray | None, n_jobs: int, *, is_flow: bool
@@ -232,10 +240,6 @@ class PixelsChecker(PointsChecker):
         g = image_w1.slope_one(problem, f, g, n_jobs, turned=True)
         return -g, g
 
-    def steepness(self, f: FloatArray) -> float:
-        """Return a bound on the slope, from steps between pixels."""
-        return edge_slopes.on_pixels(self.geometry, f)
-
     def rounded_size(
         self, problem: Problem, f: FloatArray, g: FloatArray, *, by_row: bool
     ) -> float:
@@ -245,71 +249,38 @@ class PixelsChecker(PointsChecker):
         return size + problem.mass * self.geometry.largest
 
 
-class OrderedChecker(PairwiseChecker[G_co]):
-    """Compares sums of coordinates, or relies on the order of atoms, on line and circle."""
-
-    def rounded_size(
-        self, problem: Problem, f: FloatArray, g: FloatArray, *, by_row: bool
-    ) -> float:
-        """Return the size of the c-transform and of the largest cost."""
-        size = super().rounded_size(problem, f, g, by_row=by_row)
-        return size + problem.mass * self.geometry.largest
-
-
-class LineChecker(OrderedChecker[Line]):
+class LineChecker(PairwiseChecker[Line]):
     """Sweeps over sorted numbers."""
 
-    def column_minimum(self, f: FloatArray, n_jobs: int) -> FloatArray:
-        """Return the c-transform of f."""
-        del n_jobs
-        return c_transform.of_line(self.geometry, f)
+    transform = staticmethod(c_transform.of_line)
+    is_rounded_as_costs = True
 
 
-class CircleChecker(OrderedChecker[Circle]):
+class CircleChecker(PairwiseChecker[Circle]):
     """Sweeps over sorted positions."""
 
-    def column_minimum(self, f: FloatArray, n_jobs: int) -> FloatArray:
-        """Return the c-transform of f."""
-        del n_jobs
-        return c_transform.of_circle(self.geometry, f)
-
-    def row_minimum(self, g: FloatArray, n_jobs: int) -> FloatArray:
-        """Return the c-transform of g."""
-        del n_jobs
-        return c_transform.of_circle(self.geometry.transposed(), g)
+    transform = staticmethod(c_transform.of_circle)
+    is_rounded_as_costs = True
 
 
 class GridChecker(PairwiseChecker[Grid]):
     """Goes through one axis after the other."""
 
-    def column_minimum(self, f: FloatArray, n_jobs: int) -> FloatArray:
-        """Return the c-transform of f."""
-        del n_jobs
-        return c_transform.of_grid(self.geometry, f)
-
-    def row_minimum(self, g: FloatArray, n_jobs: int) -> FloatArray:
-        """Return the c-transform of g: the cost is symmetric."""
-        return self.column_minimum(g, n_jobs)
-
-    def steepness(self, f: FloatArray) -> float:
-        """Return the slope along the axes, for a sum of distances."""
-        return edge_slopes.on_grid(self.geometry, f)
+    transform = staticmethod(c_transform.of_grid)
+    slope = staticmethod(edge_slopes.on_grid)
+    is_rounded_as_costs = True
 
     def rounded_size(
         self, problem: Problem, f: FloatArray, g: FloatArray, *, by_row: bool
     ) -> float:
         """Return the size of all steps: each axis adds its cost to what those before left."""
-        size = super().rounded_size(problem, f, g, by_row=by_row)
-        largest = problem.mass * self.geometry.largest
-        return len(self.geometry.axes) * (size + largest)
+        return len(self.geometry.axes) * super().rounded_size(problem, f, g, by_row=by_row)
 
 
 class GraphChecker(PairwiseChecker[Graph]):
     """Looks at edges."""
 
-    def steepness(self, f: FloatArray) -> float:
-        """Return the slope along the edges."""
-        return edge_slopes.on_graph(self.geometry, f)
+    slope = staticmethod(edge_slopes.on_graph)
 
     def lengths(self, tails: IntArray, heads: IntArray) -> FloatArray:
         """Return the lengths of edges, and distances where there is none."""

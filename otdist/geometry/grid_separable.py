@@ -129,6 +129,10 @@ class Grid(Geometry):
         """Return ``min_j c[i, j] - g[j]``: the cost is symmetric."""
         return self.column_minimum(g)
 
+    def transposed(self) -> Grid:
+        """Return the grid itself: the cost is symmetric."""
+        return self
+
     def _smallest_sums(self, lines: FloatArray, k: int) -> FloatArray:
         """Return ``min_i lines[:, i] + c[i, j]``."""
         least = np.full(lines.shape, np.inf)

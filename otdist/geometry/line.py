@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otdist.geometry.metrics import power
-from otdist.geometry.monge import monotone_minimum
 from otdist.geometry.points import Points
-from otdist.geometry.protocol import Facts, Geometry
+from otdist.geometry.protocol import Facts
+from otdist.geometry.sorted import Sorted, monotone_minimum
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -18,29 +18,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line(Geometry):
-    """Numbers x (n,) and y (m,) with cost ``|x - y| ** p``, p >= 1 and finite.
-
-    `by_x` and `by_y` sort them; everything on the line starts from there.
-    """
-
-    x: FloatArray
-    y: FloatArray
-    by_x: IntArray
-    by_y: IntArray
-    p: float
-    largest: float
+class Line(Sorted):
+    """Numbers x (n,) and y (m,) with cost ``|x - y| ** p``, p >= 1 and finite."""
 
     @classmethod
     def of(cls, x: FloatArray, y: FloatArray, p: float, largest: float) -> Line:
         """Return the geometry, with the orders that sort its points."""
         by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
         return cls(x, y, by_x, by_y, p, largest)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Numbers of atoms (n, m)."""
-        return len(self.x), len(self.y)
 
     @property
     def facts(self) -> Facts:
@@ -75,27 +60,9 @@ class Line(Geometry):
         """Return points with one coordinate; this metric takes no squares."""
         return Points(self.x[:, None], self.y[:, None], "cityblock", self.p, self.largest)
 
-    def has_equal_sides(self) -> bool:
-        """Whether x and y are the same numbers in the same order."""
-        return np.array_equal(self.x, self.y)
-
     def restrict(self, rows: IntArray, columns: IntArray) -> Line:
         """Return the geometry of the listed points."""
         return Line.of(self.x[rows], self.y[columns], self.p, self.largest)
-
-    def column_minimum(self, f: FloatArray) -> FloatArray:
-        """Return ``min_i |x[i] - y[j]| ** p - f[i]`` in O((n + m) log n)."""
-        g = np.empty(len(self.y))
-        x, y = self.x[self.by_x], self.y[self.by_y]
-        g[self.by_y] = _minimum(x, f[self.by_x], y, self.p)
-        return g
-
-    def row_minimum(self, g: FloatArray) -> FloatArray:
-        """Return ``min_j |x[i] - y[j]| ** p - g[j]`` in O((n + m) log m)."""
-        f = np.empty(len(self.x))
-        x, y = self.x[self.by_x], self.y[self.by_y]
-        f[self.by_x] = _minimum(y, g[self.by_y], x, self.p)
-        return f
 
     def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
         """Return the gradient (k, 1) of the costs in the first point."""
@@ -105,12 +72,10 @@ class Line(Geometry):
         """Return `Geometry.slopes`, as for points with one coordinate."""
         return self.as_points().slopes(start, stop, mass)
 
-
-def _minimum(x: FloatArray, f: FloatArray, y: FloatArray, p: float) -> FloatArray:
-    """Return ``min_i |x[i] - y[j]| ** p - f[i]`` for every j, x and y sorted."""
-    if p == 1:
-        return _lipschitz_minimum(x, f, y)
-    return monotone_minimum(lambda i, j: np.abs(x[i] - y[j]) ** p, f, len(y))
+    def _minimum(self, x: FloatArray, f: FloatArray, y: FloatArray) -> FloatArray:
+        if self.p == 1:
+            return _lipschitz_minimum(x, f, y)
+        return monotone_minimum(lambda i, j: np.abs(x[i] - y[j]) ** self.p, f, len(y))
 
 
 def _lipschitz_minimum(x: FloatArray, f: FloatArray, y: FloatArray) -> FloatArray:

@@ -88,7 +88,13 @@ class Geometry(ABC):
 
     def dense(self) -> FloatArray:
         """Return the whole read-only matrix; `InputError` if it cannot fit in memory."""
-        return blocks.dense(self)
+        n, m = self.shape
+        blocks.require_memory(n, m)
+        cost = np.empty((n, m))
+        for start, stop in blocks.row_blocks(n, m):
+            cost[start:stop] = self.rows(start, stop)
+        cost.flags.writeable = False
+        return cost
 
     def tabulated(self) -> Geometry:
         """Return the geometry to solve on: the matrix, where costs are slow to compute."""
@@ -129,19 +135,27 @@ class Geometry(ABC):
 
     def column_minimum(self, f: FloatArray) -> FloatArray:
         """Return the c-transform of f, ``g[j] = min_i c[i, j] - f[i]``."""
-        return blocks.column_minimum(self, f)
+        n, m = self.shape
+        g = np.full(m, np.inf)
+        for start, stop in blocks.row_blocks(n, m):
+            slack = self.rows(start, stop) - f[start:stop, None]
+            np.minimum(g, slack.min(axis=0), out=g)
+        return g
 
     def row_minimum(self, g: FloatArray) -> FloatArray:
         """Return the c-transform of g, ``f[i] = min_j c[i, j] - g[j]``."""
-        return blocks.row_minimum(self, g)
+        n, m = self.shape
+        f = np.empty(n)
+        for start, stop in blocks.row_blocks(n, m):
+            f[start:stop] = (self.rows(start, stop) - g).min(axis=1)
+        return f
 
     def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
         """Return the gradient (k, d) of the listed costs in ``x[rows]``."""
         del rows, columns
         raise InputError(
-            f"the costs of the problem are those of a {self.label}, without points to"
-            " differentiate by; use the gradients in a, b and cost, or build the problem"
-            " with Problem(x, y, …)"
+            f"a problem on a {self.label} has no coordinates to differentiate by; use the"
+            " gradients in a, b and cost, or make it of points with Problem(x, y, …)"
         )
 
     def slopes(self, start: int, stop: int, mass: FloatArray) -> tuple[FloatArray, FloatArray]:

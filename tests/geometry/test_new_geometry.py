@@ -91,5 +91,5 @@ def test_what_a_geometry_has_by_default():
     assert geometry.edges() is geometry.as_points() is None
     assert not geometry.facts.is_metric
     assert not geometry.has_equal_sides()
-    with pytest.raises(InputError, match="without points to differentiate by"):
+    with pytest.raises(InputError, match="no coordinates to differentiate by"):
         geometry.derivative(rows, rows)

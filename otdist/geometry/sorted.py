@@ -1,12 +1,56 @@
-"""Minima over the rows of a Monge matrix, found without looking at all entries."""
+"""Atoms that can be sorted, and minima over all pairs by looking at few of them."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
+from otdist.geometry.protocol import Geometry
 from otdist.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sorted(Geometry):
+    """Numbers x (n,) and y (m,) that `by_x` and `by_y` sort, with c-transforms by sweeps."""
+
+    x: FloatArray
+    y: FloatArray
+    by_x: IntArray
+    by_y: IntArray
+    p: float
+    largest: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of atoms (n, m)."""
+        return len(self.x), len(self.y)
+
+    def has_equal_sides(self) -> bool:
+        """Whether x and y are the same numbers in the same order."""
+        return np.array_equal(self.x, self.y)
+
+    def transposed(self) -> Self:
+        """Return the geometry with x and y exchanged."""
+        return replace(self, x=self.y, y=self.x, by_x=self.by_y, by_y=self.by_x)
+
+    def column_minimum(self, f: FloatArray) -> FloatArray:
+        """Return ``min_i c[i, j] - f[i]`` in O((n + m) log n)."""
+        g = np.empty(len(self.y))
+        x, y = self.x[self.by_x], self.y[self.by_y]
+        g[self.by_y] = self._minimum(x, f[self.by_x], y)
+        return g
+
+    def row_minimum(self, g: FloatArray) -> FloatArray:
+        """Return ``min_j c[i, j] - g[j]`` in O((n + m) log m)."""
+        return self.transposed().column_minimum(g)
+
+    @abstractmethod
+    def _minimum(self, x: FloatArray, f: FloatArray, y: FloatArray) -> FloatArray:
+        """Return ``min_i c(x[i], y[j]) - f[i]`` for every j, x and y sorted."""
 
 
 def monotone_minimum(
