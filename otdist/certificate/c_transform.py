@@ -1,7 +1,7 @@
 """Compiled c-transforms, for many points: the certificate's own.
 
-Nothing here comes from a solver or its kernels. Each compiled pass has a NumPy twin, the
-method of the geometry, which takes over below a size and which tests compare it with.
+Nothing here comes from a solver or its kernels. Below a size the methods of
+the geometry take over, in NumPy; tests compare both.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _EUCLIDEAN, _SQUARED = 2, 4
 
 
 def norm_of(metric: str) -> int:
-    """Return what the compiled passes call a metric; `InputError` for one they do not know."""
+    """Return the code of a metric; `InputError` if the compiled passes do not compute it."""
     from otdist.certificate.kernels.one_problem import METRIC_CODES
 
     return code_of(metric, METRIC_CODES, "the kernels of the certificate")

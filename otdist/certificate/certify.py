@@ -1,4 +1,4 @@
-"""Prove how far a plan and potentials are from optimal, trusting nobody.
+"""Prove how far a plan and potentials are from optimal, whatever made them.
 
 Weak duality does all the work. Any coupling costs at least the optimum, and for
 any f the pair (f, g) with ``g[j] = min_i c[i, j] - f[i]`` is dual feasible, so
@@ -51,7 +51,7 @@ def certify(
     *,
     n_jobs: int = 1,
 ) -> Certificate:
-    """Bound the optimal value of a problem by anybody's plan and potentials.
+    """Bound the optimal value of a problem from a plan and potentials.
 
     Parameters
     ----------
@@ -63,10 +63,11 @@ def certify(
         scaled down to fit and the rest is coupled in order.
     f : array_like (n,) or callable
         Potential of the first measure, cost units, or a function of points (n, d),
-        such as a critic. Any finite numbers will do: `lower` is what they prove.
+        such as a critic. Any finite numbers are allowed and prove some `lower`.
     g : array_like (m,) or callable, optional
-        The same of the second (minus a critic), for `dual_violation`; where f leaves a
-        gap, `lower` is the better one of what f and what g prove.
+        Potential of the second measure (minus a critic). It is needed for
+        `dual_violation`; where f leaves a gap, `lower` is the larger of the bounds that f
+        and g prove.
     n_jobs : int, default 1
         Threads for many points; -1 for one on each processor. The result does not
         depend on it.
@@ -134,7 +135,7 @@ def certify(
     leaves_gap = primal.value - dual.value > 2 * _EPS * dual.size
     if g is not None and not is_flow and leaves_gap:
         dual = other_lower_bound(problem, f, g, dual, n_jobs)
-    hidden, most = _hidden(dual, primal), _most_hidden(problem)
+    hidden, most = _rounding_error(dual, primal), _most_rounding(problem)
     if most < hidden < math.inf:
         zero = lower_bound(problem, np.zeros(n), None, n_jobs)
         dual = dual._replace(value=max(dual.value - hidden, zero.value))
@@ -180,8 +181,8 @@ def _with_outside(
     return plan, outer_potential(f, problem), None
 
 
-def _hidden(dual: Dual, primal: Primal) -> float:
-    """Return what a dual value may be off by: its rounding, and that of marginals."""
+def _rounding_error(dual: Dual, primal: Primal) -> float:
+    """Return how far a dual value may be off by its own rounding and that of marginals."""
     hidden = 2 * _EPS * dual.size
     if primal.is_coupling:
         hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
@@ -189,8 +190,8 @@ def _hidden(dual: Dual, primal: Primal) -> float:
     return hidden
 
 
-def _most_hidden(problem: Problem) -> float:
-    """Return what rounding may hide of a gap: potentials may be larger than all costs."""
+def _most_rounding(problem: Problem) -> float:
+    """Return how much of a gap rounding may hide: potentials may be larger than all costs."""
     return LARGEST_ROUNDING * problem.mass * problem.geometry.largest
 
 
@@ -200,14 +201,14 @@ def _small_bounds(
     """Do everything in one compiled pass; None where that pass does not apply.
 
     It is for the small matrices, where NumPy's calls cost more than the sums. Bad
-    masses and potentials are among what it leaves to others.
+    masses and potentials are left to the other checks.
     """
     bounds = checker_of(problem.geometry).at_once(problem, arcs, f, g)
     if bounds is None:
         return None
     lower, upper, terms, error, weighted, violation = bounds
     hidden = 2 * _EPS * terms + weighted
-    if not is_rounding(problem, error) or hidden > _most_hidden(problem):
+    if not is_rounding(problem, error) or hidden > _most_rounding(problem):
         return None
     return _bracket(lower, upper, error, violation, hidden)
 

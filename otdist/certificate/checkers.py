@@ -1,8 +1,8 @@
-"""What a certificate asks about a ground cost, and who answers for which geometry.
+"""How the certificate reads each kind of ground cost.
 
-`PairwiseChecker` answers for any geometry, from its rows and pairs: a new one is certified
-on the day it is born. A checker of its own answers faster, or reads off potentials what a
-geometry lets it. Nothing here comes from a solver or its kernels.
+`PairwiseChecker` works for any geometry, from its rows and pairs: a new geometry needs no
+checker. A checker of its own is faster, or finds better potentials. Nothing here comes
+from a solver or its kernels.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Pair(NamedTuple):
 
 
 class PairwiseChecker(Generic[G_co]):
-    """Answers from rows and pairs of the costs, in NumPy.
+    """Reads rows and pairs of the costs, in NumPy.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class PairwiseChecker(Generic[G_co]):
     def feasible(
         self, problem: Problem, f: FloatArray, g: FloatArray | None, n_jobs: int, *, is_flow: bool
     ) -> Pair:
-        """Return a feasible pair made of f; `is_flow` says what plan f came with."""
+        """Return a feasible pair made of f; `is_flow` says whether f came with a flow."""
         slope = self.steepness(f)
         if slope <= edge_slopes.STEEP:
             return self._of_slope(f, g, slope)
@@ -133,7 +133,7 @@ class PairwiseChecker(Generic[G_co]):
         return size + self.is_rounded_as_costs * problem.mass * self.geometry.largest
 
     def lengths(self, tails: IntArray, heads: IntArray) -> FloatArray:
-        """Return what it costs at most to move mass along the edges of a flow."""
+        """Return upper bounds of the costs along the edges of a flow."""
         return self.geometry.pairs(tails, heads)
 
     def add_up(self, start: int, block: FloatArray, columns: FloatArray, sums: FloatArray) -> bool:
@@ -273,7 +273,7 @@ class GridChecker(PairwiseChecker[Grid]):
     def rounded_size(
         self, problem: Problem, f: FloatArray, g: FloatArray, *, by_row: bool
     ) -> float:
-        """Return the size of all steps: each axis adds its cost to what those before left."""
+        """Return the size of all steps: each axis adds its cost to the sums of those before."""
         return len(self.geometry.axes) * super().rounded_size(problem, f, g, by_row=by_row)
 
 
@@ -314,7 +314,7 @@ CHECKERS: dict[type[Geometry], Callable[..., PairwiseChecker[Geometry]]] = {
 
 
 def checker_of(geometry: Geometry) -> PairwiseChecker[Geometry]:
-    """Return who answers for a geometry; by all pairs where nothing else is known."""
+    """Return the checker of a geometry."""
     return CHECKERS.get(type(geometry), PairwiseChecker)(geometry)
 
 

@@ -3,8 +3,8 @@
 Let S be the pixels with ``a > b``, T those with ``a < b``, f any numbers on S, and
 ``h(y) = min c(i, y) - f[i]`` over i in S. As the least of functions of slope 1 h has
 slope 1: ``h(y) - h(x) <= c(x, y)`` for all pixels, so the pair -h, h is feasible for
-all of them and proves ``sum (b - a) h``. That is no worse than what f and its
-c-transform prove: on S ``-h >= f``, on T both are h, and elsewhere nothing is counted.
+all of them and proves ``sum (b - a) h``. That is no worse than the bound of f and its
+c-transform: on S ``-h >= f``, on T both are h, and elsewhere nothing is counted.
 So as many pairs as |S| times N have to be looked at, of N times N.
 
 Used by the certificate only, and shares nothing with any solver.
@@ -38,8 +38,8 @@ def slope_one(
 ) -> FloatArray:
     """Return h (N,); 0 where the images are equal.
 
-    Where T is the smaller set, minus the same function made of g on T, if g is given.
-    With `turned` the larger set is taken.
+    h is made of f on S. If g is given and T is the smaller set, it is minus the function
+    made of g on T; with `turned` the larger set is taken.
     """
     grid = cast("Pixels", problem.geometry)
     more = np.flatnonzero(problem.a > problem.b)
@@ -71,8 +71,8 @@ def violation_of(
 ) -> float:
     """Return the largest ``f[i] + g[j] - c[i, j]``, 0 if none is positive.
 
-    What f has above -h, and g above h, adds up to no less. Only where that is more
-    than rounding all pairs are looked at.
+    The largest excess of f over -h plus that of g over h is no less. All pairs are looked
+    at only where this sum is more than rounding.
     """
     most = max(float(np.max(f + h)), 0.0) + max(float(np.max(g - h)), 0.0)
     size = problem.geometry.largest + float(np.abs(h).max())

@@ -1,4 +1,4 @@
-"""Lower bounds of the optimum: what potentials prove, once they are feasible."""
+"""Lower bounds of the optimum: dual values of feasible potentials."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def bracket(
     *,
     tol: float,
 ) -> Brackets:
-    """Bound the optimal values of pairs of measures by claims of anybody.
+    """Bound the optimal values of pairs of measures from claimed plans and potentials.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def _judged(
 def triangle_excess(cost: FloatArray) -> float:
     """Return by how much a symmetric matrix breaks the triangle inequality.
 
-    O(n³) time. 0 for a metric, up to rounding; inf for what is none.
+    O(n³) time. 0 for a metric, up to rounding; inf for a matrix with NaN or negative entries.
     """
     from otdist.certificate.kernels import many_pairs as kernel
 

@@ -68,7 +68,7 @@ def scaled_sums(
 def grid_sums(
     plan: GridPlan,
 ) -> tuple[Callable[[FloatArray | None, FloatArray | None], Sums], float]:
-    """Return a function that sums the plan, scaled, and to what part it knows entries."""
+    """Return a function that sums the scaled plan, and the relative error of the entries."""
     _require_factors(plan)
     return partial(_scaled_sums, plan), _entry_rounding(plan)
 
@@ -98,7 +98,7 @@ def _scaled_sums(plan: GridPlan, scale_a: FloatArray | None, scale_b: FloatArray
 
 
 def _entry_rounding(plan: GridPlan) -> float:
-    """Return to what part the sums know the plan's entries.
+    """Return the relative error of the plan's entries in the sums.
 
     An exponential is as exact as its exponent: that is a sum of logarithms of the
     factors, and is rounded in units of the largest of them in every pass.

@@ -11,7 +11,7 @@ from otdist.typing import FloatArray
 # A plan is a coupling if its marginals are off by no more than this of the mass:
 # sums of float64 are not exact. Beyond, it is repaired before it counts.
 _COUPLING = 1e-13
-# The same for each atom: masses are rounded to 2**-61 of the total by the solvers.
+# As much is allowed for each atom: masses are rounded to 2**-61 of the total by the solvers.
 _ATOM = 2.0**-60
 #: Rounding may hide no more of a gap than this part of the largest cost of all mass.
 LARGEST_ROUNDING = 1e-12

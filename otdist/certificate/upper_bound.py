@@ -1,4 +1,4 @@
-"""Upper bounds of the optimum: what a plan costs, once it is a coupling."""
+"""Upper bounds of the optimum: costs of plans, repaired to couplings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONG_SUM = 1000
 
 
 class Primal(NamedTuple):
-    """The cost of a coupling, and what the plan as given missed of the marginals."""
+    """The cost of a coupling, and how far the marginals of the given plan were off."""
 
     value: float
     off_a: FloatArray
@@ -55,7 +55,7 @@ def upper_from_arcs(problem: Problem, arcs: Arcs) -> Primal:
 
 
 def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
-    """Return the cost of a flow, and of what its divergence leaves to move."""
+    """Return the cost of a flow, and of moving the mass that its divergence leaves."""
     off, lengths = flow_sums(problem, flow)
     terms, nothing = _times(flow.amounts, lengths), np.zeros(len(off))
     size = float(terms.sum())
@@ -67,7 +67,7 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
 
 
 def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray]:
-    """Return what a flow's divergence has beyond a - b (N,), and its edges' lengths.
+    """Return how far a flow's divergence exceeds a - b (N,), and its edges' lengths.
 
     Divergences are sums of whole numbers. Lengths come from the problem, not from the
     flow.
@@ -81,7 +81,7 @@ def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray]:
 
 
 def _require_flow(problem: Problem, flow: Flow) -> None:
-    """Raise for what is no flow, or where a flow is no plan."""
+    """Raise for an invalid flow, and where a flow is no plan."""
     facts = problem.geometry.facts
     if not (facts.is_metric and facts.same_atoms):
         raise InputError(
@@ -138,7 +138,7 @@ def is_rounding(problem: Problem, error: float) -> bool:
 
 
 def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> float:
-    """Return the cost of moving what is missing, coupled in order; O(n + m).
+    """Return the cost of moving the missing mass, coupled in order; O(n + m).
 
     Any coupling of the two rests makes an upper bound. On the line the order is
     that of the points, elsewhere that of the atoms.
@@ -174,7 +174,7 @@ def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
     """Add up masses by index; an empty plan sums to 0.0, not to integers.
 
     Of many masses, parts that are multiples of 2**-52 of the total, and add up exactly,
-    go apart from what is left of each: equal masses would all round the same way.
+    are summed apart from the remainders: equal masses would all round in one direction.
     """
     if len(mass) < _LONG_SUM:
         return np.bincount(index, mass, size).astype(np.float64, copy=False)

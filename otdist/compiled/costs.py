@@ -69,7 +69,7 @@ def restricted(costs: Costs, rows: np.ndarray, columns: np.ndarray) -> Costs:
 
 def read_only(values: np.ndarray) -> np.ndarray:
     """Return a contiguous read-only array: kernels are compiled for this one type."""
-    values = np.ascontiguousarray(values, dtype=np.float64).view()
+    values = np.ascontiguousarray(values).view()
     values.flags.writeable = False
     return values
 

@@ -77,7 +77,7 @@ def grid_geometry(axes: list[FloatArray], metric: Metric, p: float) -> Geometry:
         return point_geometry(points, points, metric, p)
     assert record is not None
     corners = np.array([[axis[0] for axis in axes], [axis[-1] for axis in axes]])
-    # The same checks as for points; the farthest pixels are opposite corners.
+    # Checked as points are: the farthest pixels are opposite corners.
     largest = point_geometry(corners, corners, metric, p).largest
     frozen = tuple(map(_validate.frozen, axes))
     if is_separable:

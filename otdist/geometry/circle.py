@@ -32,7 +32,7 @@ class Circle(Sorted):
 
     @property
     def facts(self) -> Facts:
-        """What may be relied on: some optimal coupling keeps the order of the circle."""
+        """Facts: some optimal coupling keeps the order of the circle."""
         return Facts(order=(self.by_x, self.by_y), has_positions=True)
 
     def rows(self, start: int, stop: int) -> FloatArray:

@@ -62,7 +62,7 @@ class Graph(Geometry):
 
     @property
     def facts(self) -> Facts:
-        """What may be relied on: distances are sums over the edges of a path."""
+        """Facts: distances are sums over the edges of a path."""
         return Facts(
             is_metric=True,
             has_forbidden=bool(self.component.max() > 0),
@@ -118,10 +118,10 @@ class Graph(Geometry):
         return np.asarray(dijkstra(self.lengths, indices=nodes))
 
     def _minimum(self, values: FloatArray, starts: IntArray, ends: IntArray) -> FloatArray:
-        """Search from one more node, joined to every start by what its value is low.
+        """Search from one more node, joined to every start by how far its value is below the top.
 
         Lengths are rounded down, and values up, to multiples of a unit in which all
-        sums are exact: what comes out is feasible, not just up to rounding.
+        sums are exact: the result is feasible, not just up to rounding.
         """
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import dijkstra

@@ -36,7 +36,7 @@ class Pixels(Points):
 
     @property
     def facts(self) -> Facts:
-        """What may be relied on: both sides are all pixels."""
+        """Facts: both sides are all pixels."""
         return Facts(is_metric=True, same_atoms=True, is_compiled=True, has_positions=True)
 
     @property

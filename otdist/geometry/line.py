@@ -29,7 +29,7 @@ class Line(Sorted):
 
     @property
     def facts(self) -> Facts:
-        """What may be relied on: the sorted coupling is optimal."""
+        """Facts: the sorted coupling is optimal."""
         return Facts(
             is_metric=self.p == 1,
             order=(self.by_x, self.by_y),

@@ -25,9 +25,9 @@ class NamedMetric:
     Attributes
     ----------
     name : str
-        What callers pass as ``metric``.
+        The value of ``metric`` in public functions.
     code : int
-        What all kernels call it.
+        Its number in all kernels.
     add : callable
         ``add(total, part)`` takes the differences of one coordinate into the totals of
         those before, in place; `part` may be overwritten.

@@ -42,7 +42,7 @@ class Extended(Geometry):
 
     @property
     def facts(self) -> Facts:
-        """What may be relied on: whether some pair of atoms proper is forbidden."""
+        """Facts: whether some pair of atoms proper is forbidden."""
         return Facts(has_forbidden=self.base.facts.has_forbidden)
 
     def rows(self, start: int, stop: int) -> FloatArray:
@@ -88,5 +88,5 @@ class Extended(Geometry):
         return np.append(np.minimum(inner, self.price - potential[-1]), of_outside)
 
     def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
-        """Raise: what is outside has no place."""
+        """Raise: an atom outside has no coordinates."""
         raise InputError("the atoms outside have no place to differentiate by")

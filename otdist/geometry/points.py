@@ -14,7 +14,7 @@ import numpy as np
 
 from otdist.errors import InputError
 from otdist.geometry.metrics import NAMED, NamedMetric, code_of, known, named, names_of, power
-from otdist.geometry.protocol import Facts, Geometry
+from otdist.geometry.protocol import Dense, Facts, Geometry
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray, Metric
 
@@ -49,7 +49,7 @@ class Points(Geometry):
 
     @property
     def facts(self) -> Facts:
-        """What may be relied on; of a function of two points nothing is known."""
+        """Facts: of a function of two points nothing is known."""
         metric = named(self.metric)
         return Facts(
             is_metric=metric is not None and metric.is_metric and self.p == 1,
@@ -80,8 +80,6 @@ class Points(Geometry):
         is_tiled = metric is None or metric.is_tiled
         if self.x.shape[1] < _MATRIX_FROM and is_tiled and self.p >= 1:
             return self
-        from otdist.geometry.protocol import Dense
-
         return Dense(_matrix_of(self), self.largest)
 
     def costs(self) -> Costs:
@@ -230,7 +228,7 @@ def _euclidean(points: Points) -> FloatArray:
 
 
 def kernel_code(metric: str) -> int:
-    """Return what the kernels call a metric; `InputError` if they do not compute it."""
+    """Return the code of a metric; `InputError` if the solvers' kernels do not compute it."""
     from otdist.compiled.costs import METRIC_CODES
 
     return code_of(metric, METRIC_CODES, "the kernels of the solvers")
@@ -261,7 +259,7 @@ def cost_matrix(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Float
 def _costs(x: FloatArray, y: FloatArray, metric: NamedMetric, p: float) -> FloatArray:
     """Return costs of points (d, …) that broadcast, for blocks and pairs alike.
 
-    One code for both, so that a pair costs the same to the last bit either way.
+    A pair costs the same to the last bit whether it is computed alone or in a block.
     """
     total = np.zeros(np.broadcast_shapes(x.shape[1:], y.shape[1:]))
     part = np.empty_like(total)

@@ -1,4 +1,4 @@
-"""Where costs come from: what all geometries answer, and the simplest one, a matrix.
+"""The interface of all geometries, and the simplest one: a matrix.
 
 A geometry knows the cost of moving one unit of mass from atom i to atom j. It holds no
 weights, validates nothing and decides nothing. Solvers and certificates ask it for
@@ -48,7 +48,7 @@ class Facts(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """Pairs of atoms between which mass can go on; paths of them cost what pairs do."""
+    """Pairs of atoms whose shortest paths are as long as the costs."""
 
     tails: IntArray
     heads: IntArray
@@ -59,7 +59,7 @@ class Geometry(ABC):
     """A ground cost ``c[i, j]``; a subclass says its shape, `largest`, rows and pairs."""
 
     __slots__ = ()
-    #: What a problem's ``repr`` calls the costs.
+    #: Name of the costs in the ``repr`` of a problem.
     label: ClassVar[str] = "geometry"
 
     @property
@@ -83,7 +83,7 @@ class Geometry(ABC):
 
     @property
     def facts(self) -> Facts:
-        """What may be relied on; nothing, unless a geometry says more."""
+        """Facts: nothing, unless a geometry says more."""
         return Facts()
 
     def dense(self) -> FloatArray:
@@ -107,9 +107,10 @@ class Geometry(ABC):
         return from_matrix(self.dense())
 
     def edges(self, reach: int = 1) -> Edges | None:
-        """Return edges whose shortest paths cost what pairs do; None where none are known.
+        """Return edges whose shortest paths are as long as the costs; None where none are known.
 
-        On pixels with the Euclidean metric they do so up to a part that falls with `reach`.
+        For pixels with the Euclidean metric paths are longer, by a part that falls with
+        `reach`.
         """
         del reach
         return None
@@ -180,7 +181,7 @@ class Geometry(ABC):
         self, start: int, stop: int, rows: IntArray, columns: IntArray, mass: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Return `slopes` for the listed arcs, whose `rows` are counted from `start`."""
-        # Costs depend on x - y: what a pair does to y is minus what it does to x.
+        # Costs depend on x - y, so the gradient in y is minus that in x.
         slope = mass[:, None] * self.derivative(rows + start, columns)
         by_x = np.zeros((stop - start, slope.shape[1]))
         by_y = np.zeros((self.shape[1], slope.shape[1]))
@@ -217,7 +218,7 @@ class Dense(Geometry):
 
     @property
     def facts(self) -> Facts:
-        """What may be relied on: kernels read the matrix."""
+        """Facts: kernels read the matrix."""
         return Facts(has_forbidden=self.has_forbidden, is_compiled=True)
 
     def rows(self, start: int, stop: int) -> FloatArray:

@@ -30,7 +30,7 @@ class Arcs(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flow:
-    """Mass that moves along edges, or by steps: what leaves a node must go on or stay.
+    """Mass that moves along edges: mass that reaches a node goes on or stays there.
 
     Any flow whose divergence is a - b costs, in a metric, at least as much as a coupling
     that it can be split into, and an optimal one as much as an optimal coupling.
@@ -40,7 +40,7 @@ class Flow:
     tails, heads : ndarray (k,) int64
         Where each edge begins and ends.
     units : ndarray (k,) int64
-        What moves along it, > 0, in multiples of `unit`.
+        Mass along each edge, > 0, in multiples of `unit`.
     unit : float
         A unit, in mass. Whole numbers keep divergences exact.
     n_nodes : int
@@ -60,7 +60,7 @@ class Flow:
 
     @property
     def amounts(self) -> FloatArray:
-        """What moves along each edge (k,), in mass."""
+        """Mass along each edge (k,)."""
         return np.asarray(self.units * self.unit)
 
     def matrix(self) -> Any:
@@ -70,7 +70,7 @@ class Flow:
         return coo_array((self.amounts, (self.tails, self.heads)), shape=self.shape)
 
     def arcs(self, a: FloatArray, b: FloatArray) -> Arcs:
-        """Split the flow into a coupling of a and b; what both have in common stays.
+        """Split the flow into a coupling of a and b; mass common to both stays.
 
         Takes time in proportion to the edges, and to the paths that share them.
         """
@@ -193,7 +193,7 @@ class TransposedPlan:
 
 
 def _factor(values: Any, n: int) -> FloatArray:
-    """Return what a plan is multiplied by: n numbers, or rows of them."""
+    """Return the factor of a product: n numbers, or n rows of them."""
     array = np.asarray(values, dtype=float)
     if array.ndim not in (1, 2) or len(array) != n:
         raise InputError(
@@ -208,7 +208,7 @@ class EntropicPlan(LazyPlan):
     """An entropic plan rounded to exact marginals, in O(n + m) memory.
 
     Entry (i, j) is ``r[i] * exp((f[i] + g[j] - c[i, j]) / epsilon) * s[j] + u[i] *
-    v[j]``: r and s scale down what is too much, u and v bring in what is missing
+    v[j]``: r and s scale down heavy rows and columns, u and v add the missing mass
     (Altschuler, Weed, Rigollet, 2017). The factors are kept apart from the
     potentials, so that the exponentials round alike whenever they are computed.
     """
@@ -258,7 +258,7 @@ class EntropicPlan(LazyPlan):
         columns: FloatArray,
         scratch: FloatArray,
     ) -> None:
-        """Write sums of the rows from `start` on; add what `mass` leaves to columns.
+        """Write sums of the rows from `start` on; add the scaled rows to columns.
 
         Of a plan in which only the columns have been scaled: rows that are too heavy
         are scaled down. `scratch` takes a row.

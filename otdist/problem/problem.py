@@ -129,7 +129,7 @@ class Problem(Structured):
             Whether the cost of all mass counts, or the largest cost that some mass
             pays (the bottleneck). Its distance is its value.
         price, mass : float, optional
-            What mass that is not moved costs, or how much is moved: see `partial`.
+            Cost of a unit of mass that is not moved, or the mass to move: see `partial`.
         normalize : bool, default False
             Divide each side's masses by their sum first.
 
@@ -192,7 +192,7 @@ class Problem(Structured):
         p: float,
         mass: float,
     ) -> Self:
-        """Return the problem with these fields; a and b are nobody else's."""
+        """Return the problem with these fields; a and b are not shared with a caller."""
         require_product(mass, geometry.largest)
         problem = cls.__new__(cls)
         problem._set(geometry, a, b, metric, p, mass)
@@ -207,7 +207,7 @@ class Problem(Structured):
         p: float,
         mass: float,
     ) -> None:
-        """Fill in the fields; a and b are nobody else's."""
+        """Fill in the fields; a and b are not shared with a caller."""
         a.setflags(write=False)
         b.setflags(write=False)
         for name, value in (
@@ -290,7 +290,7 @@ class Problem(Structured):
         return self._with(part, a, b, mass)
 
     def on(self, geometry: Geometry) -> Problem:
-        """Return the problem with the same costs from elsewhere."""
+        """Return this problem with another representation of the same costs."""
         return self._with(geometry, self.a, self.b, self.mass)
 
     def _with(self, geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> Problem:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, fitted
 from otdist.plans.plans import Arcs
@@ -131,15 +132,6 @@ def solve_at_once(
     return solve_from(cost, a, b, mass, scale, start, margin, growth, max_pivots, room)
 
 
-def _read_only(array: FloatArray) -> FloatArray:
-    """Return an array as kernels are compiled for: others would compile them anew."""
-    if not array.flags.writeable:
-        return array
-    view = array.view()
-    view.setflags(write=False)
-    return view
-
-
 def _room_for(n: int, m: int) -> small.Room:
     width = n + m + 1 + tree.BLOCK_ROWS
     return small.Room(
@@ -170,9 +162,9 @@ def solve_from(
     arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
     potential = np.empty(n + m + 1)
     code, n_arcs, n_pivots, is_exact = small.solve_small(
-        _read_only(cost),
-        _read_only(a),
-        _read_only(b),
+        read_only(cost),
+        read_only(a),
+        read_only(b),
         mass,
         scale,
         margin,

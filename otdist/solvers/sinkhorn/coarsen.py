@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.problem.problem import Problem
 from otdist.solvers.coarsen import hierarchy, kd_ordered
@@ -91,6 +92,4 @@ def _turned(geometry: Geometry) -> Geometry:
     turned = geometry.transposed()
     if turned.as_points() is not None:
         return turned
-    matrix = np.ascontiguousarray(turned.dense())
-    matrix.flags.writeable = False
-    return Dense(matrix, turned.largest)
+    return Dense(read_only(turned.dense()), turned.largest)
