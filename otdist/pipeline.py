@@ -17,7 +17,7 @@ from otdist.geometry.circle import Circle
 from otdist.geometry.graph import Graph
 from otdist.geometry.grid_metric import Pixels
 from otdist.geometry.grid_separable import Grid
-from otdist.geometry.matrix import Dense
+from otdist.geometry.protocol import Dense
 from otdist.inputs.validate import (
     as_epsilon,
     as_finite_vector,

@@ -19,7 +19,7 @@ KERNELS = [
     if {"compiled", "kernels"} & {path.stem, *path.relative_to(PACKAGE).parts}
 ]
 MAX_LINES = 700
-LONGEST_CHAIN = 21
+LONGEST_CHAIN = 18
 MAX_FUNCTION = 60
 
 #: A folder may import from its own storey and from those below. The two wings of the
@@ -211,6 +211,71 @@ def test_only_the_problem_and_the_entry_points_validate():
         assert not (below and "inputs" in users), path
 
 
+# ------------------------------------------------------------------------- geometries
+
+#: The only files outside of geometry/ that may ask for the class of a geometry: the
+#: registry of solvers, and the table of the certificate's checkers.
+MAY_ASK = {"solvers.registry", "certificate.checkers"}
+#: Files that still do.
+STILL_ASK = {
+    "pipeline",
+    "certificate.partial",
+    "problem.gradients",
+    "problem.problem",
+    "problem.result",
+}
+
+
+def geometries():
+    """Return the names of all geometries, the base among them."""
+    known, found = {"Geometry"}, set()
+    while found != known:
+        found = set(known)
+        for path in (PACKAGE / "geometry").glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef) and known & names_in(ast.Tuple(node.bases)):
+                    known.add(node.name)
+    return known
+
+
+def questions_of_class(source):
+    """Return the lines that ask whether something is of the class of a geometry."""
+    asked = {"isinstance", "issubclass"}
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in asked:
+            if names_in(node.args[1]) & geometries():
+                lines.append(node.lineno)
+        elif isinstance(node, ast.Compare) and "type(" in ast.unparse(node):
+            lines += [node.lineno] if names_in(node) & geometries() else []
+    return lines
+
+
+def test_nobody_asks_a_geometry_for_its_class():
+    askers = {
+        name_of(path)
+        for path in FILES
+        if path.parent.name != "geometry" and questions_of_class(path.read_text())
+    }
+    assert askers - MAY_ASK == STILL_ASK
+
+
+def test_the_check_of_classes_finds_planted_questions():
+    assert {"Geometry", "Dense", "Points", "Pixels", "Line", "Circle"} < geometries()
+    assert {"Grid", "Graph", "Extended"} < geometries()
+    for planted in (
+        "isinstance(problem.geometry, Line)",
+        "isinstance(geometry, Dense | Graph)",
+        "isinstance(x, (int, Pixels))",
+        "issubclass(type(geometry), points.Points)",
+        "type(geometry) is Grid",
+        "type(geometry) in (Circle, Extended)",
+    ):
+        assert questions_of_class(planted) == [1], planted
+    for harmless in ("isinstance(x, np.ndarray)", "geometry.facts.is_line", "type(x) is int"):
+        assert questions_of_class(harmless) == [], harmless
+
+
 # --------------------------------------------------------------------------- kernels
 
 
@@ -238,6 +303,7 @@ def kernel_faults(source):
 
 def names_in(node):
     words = {word.id for word in ast.walk(node) if isinstance(word, ast.Name)}
+    words |= {word.attr for word in ast.walk(node) if isinstance(word, ast.Attribute)}
     return words | {word.value for word in ast.walk(node) if isinstance(word, ast.Constant)}
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from otdist.certificate.many_pairs import triangle_excess
 from otdist.errors import InputError, warn
 from otdist.geometry.build import point_geometry, require_metric, require_product
+from otdist.geometry.metrics import known
 from otdist.geometry.packed import Clouds, Family, Histograms
-from otdist.geometry.points import METRICS, cost_matrix
+from otdist.geometry.points import cost_matrix
 from otdist.inputs import validate as _validate
 from otdist.inputs.validate import Weights
 from otdist.typing import ArrayLike, FloatArray, Metric
@@ -195,7 +196,7 @@ def _metric_of(
     if p != 1:
         return False, 0.0
     if isinstance(metric, str):
-        return METRICS[metric], (bins.shape[1] + 4) * _EPS * largest
+        return known(metric).is_metric, (bins.shape[1] + 4) * _EPS * largest
     return _looks_metric(matrix, largest)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from otdist.batch.kernels import small_problems as kernel
-from otdist.geometry.compiled_costs import KINDS
 from otdist.geometry.packed import Clouds, Family
+from otdist.geometry.points import kernel_code
 from otdist.solvers.network_simplex.kernels.small_problem import Room
 from otdist.typing import IntArray
 
@@ -66,7 +66,7 @@ def solve_pairs(
             family.d,
             first,
             second + family.offset,
-            KINDS[family.metric],
+            kernel_code(family.metric),
             family.p,
             work,
             claims,

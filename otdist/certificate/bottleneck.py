@@ -5,16 +5,19 @@ Mass below 1e-12 of the total is rounding of the weights and is not counted.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 
-from otdist.certificate.c_transform import column_minimum
+from otdist.certificate.checkers import checker_of
 from otdist.geometry.line import Line
-from otdist.geometry.matrix import Dense
 from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Problem
 from otdist.problem.result import Certificate
 from otdist.typing import FloatArray
+
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
 
 # Mass that is not counted, as a part of the total, in the upper and the lower bound.
 _ROUNDING = 1e-12
@@ -36,8 +39,9 @@ def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int)
     upper = _longest(problem.geometry.pairs(rows, columns), mass, slack)
     if marginal_error > slack:
         upper = max(upper, _longest_of_all(problem.geometry))
-    if isinstance(problem.geometry, Line):
-        x, y = problem.geometry.x, problem.geometry.y
+    if problem.is_line:
+        line = cast("Line", problem.geometry)
+        x, y = line.x, line.y
         lower = max(
             _longest_crossing(x, problem.a, y, problem.b, slack),
             _longest_crossing(y, problem.b, x, problem.a, slack),
@@ -55,7 +59,7 @@ def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int)
 
 def _longest_of_all(geometry: Geometry) -> float:
     """Return a bound for mass that may go anywhere."""
-    if isinstance(geometry, Dense) and geometry.has_forbidden:
+    if geometry.facts.has_forbidden:
         return np.inf
     return geometry.largest
 
@@ -81,7 +85,7 @@ def _least_radius(problem: Problem, crowded: np.ndarray, n_jobs: int) -> float:
     if not problem.a[carries].sum() > slack:
         carries = problem.a > 0
     start = np.where(carries, 0.0, -np.inf)
-    distance = column_minimum(problem.geometry, start, n_jobs)
+    distance = checker_of(problem.geometry).column_minimum(start, n_jobs)
     by_distance = np.argsort(distance)
     room = np.cumsum(problem.b[by_distance])
     wanted = problem.a[carries].sum() - slack

@@ -1,20 +1,23 @@
-"""The c-transform, as certificates compute it: compiled where there are many pairs.
+"""Compiled c-transforms, for many points: the certificate's own.
 
-Nothing here comes from a solver or its kernels. Each compiled pass has a NumPy twin,
-the method of the geometry, that tests compare it with.
+Nothing here comes from a solver or its kernels. Below a size the methods of
+the geometry take over, in NumPy; tests compare both.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from otdist.geometry.circle import Circle
-from otdist.geometry.grid_separable import Grid
-from otdist.geometry.line import Line
-from otdist.geometry.outside import Extended
-from otdist.geometry.points import Points
-from otdist.geometry.protocol import Geometry
+from otdist.geometry.metrics import code_of, named
 from otdist.typing import FloatArray
+
+if TYPE_CHECKING:
+    from otdist.geometry.circle import Circle
+    from otdist.geometry.grid_separable import Grid
+    from otdist.geometry.line import Line
+    from otdist.geometry.points import Points
 
 # Sizes at which a compiled pass takes over: NumPy is as fast on fewer points.
 _COMPILED_LINE = 20_000
@@ -26,32 +29,32 @@ _SCREENED_FROM = 24
 _LINES = 512
 # Columns whose minima are found together.
 _TILE = 256
-# The same where few pairs count.
+# Columns whose minima are found together where few pairs count.
 _SMALL_TILE = 128
-# How the compiled passes call the metrics.
-NORMS = {"euclidean": 2, "sqeuclidean": 4, "cityblock": 1, "chebyshev": 0}
+# Norms whose squares a product of matrices has: Euclidean distances and their squares.
+_EUCLIDEAN, _SQUARED = 2, 4
 
 
-def column_minimum(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray:
-    """Return the c-transform of f; compiled for many points."""
-    n, m = geometry.shape
-    if isinstance(geometry, Extended):
-        inner = column_minimum(geometry.base, f[:-1], n_jobs)
-        return geometry.with_outside(inner, f)
-    if isinstance(geometry, Line) and n + m >= _COMPILED_LINE:
-        return _line_minimum(geometry, f)
-    if isinstance(geometry, Circle) and n + m >= _COMPILED_CIRCLE:
-        return _circle_minimum(geometry, f)
-    if isinstance(geometry, Points) and n * m >= COMPILED_PAIRS:
-        metric = geometry.metric
-        if isinstance(metric, str):
-            return points_minimum(geometry, NORMS[metric], f, n_jobs)
-    if isinstance(geometry, Grid) and n * max(geometry.sides) >= COMPILED_PAIRS:
-        return _grid_minimum(geometry, f)
-    return geometry.column_minimum(f)
+def norm_of(metric: str) -> int:
+    """Return the code of a metric; `InputError` if the compiled passes do not compute it."""
+    from otdist.certificate.kernels.one_problem import METRIC_CODES
+
+    return code_of(metric, METRIC_CODES, "the kernels of the certificate")
 
 
-def _grid_minimum(grid: Grid, f: FloatArray) -> FloatArray:
+def of_points(points: Points, f: FloatArray, n_jobs: int) -> FloatArray:
+    """Return ``min_i c[i, j] - f[i]`` of points."""
+    metric, (n, m) = named(points.metric), points.shape
+    if metric is None or n * m < COMPILED_PAIRS:
+        return points.column_minimum(f)
+    return points_minimum(points, norm_of(metric.name), f, n_jobs)
+
+
+def of_grid(grid: Grid, f: FloatArray, n_jobs: int = 1) -> FloatArray:
+    """Return ``min_i c[i, j] - f[i]`` of pixels, one axis after the other."""
+    del n_jobs
+    if grid.shape[0] * max(grid.sides) < COMPILED_PAIRS:
+        return grid.column_minimum(f)
     from otdist.certificate.kernels.grid import smallest_sums
 
     def step(lines: FloatArray, k: int) -> FloatArray:
@@ -62,7 +65,11 @@ def _grid_minimum(grid: Grid, f: FloatArray) -> FloatArray:
     return grid.along_axes(-f, step)
 
 
-def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
+def of_line(line: Line, f: FloatArray, n_jobs: int = 1) -> FloatArray:
+    """Return ``min_i |x[i] - y[j]| ** p - f[i]``."""
+    del n_jobs
+    if sum(line.shape) < _COMPILED_LINE:
+        return line.column_minimum(f)
     from otdist.certificate.kernels.one_problem import line_minimum
 
     x, y = line.x[line.by_x], line.y[line.by_y]
@@ -72,7 +79,11 @@ def _line_minimum(line: Line, f: FloatArray) -> FloatArray:
     return best
 
 
-def _circle_minimum(circle: Circle, f: FloatArray) -> FloatArray:
+def of_circle(circle: Circle, f: FloatArray, n_jobs: int = 1) -> FloatArray:
+    """Return ``min_i arc(x[i], y[j]) ** p - f[i]``."""
+    del n_jobs
+    if sum(circle.shape) < _COMPILED_CIRCLE:
+        return circle.column_minimum(f)
     from otdist.certificate.kernels.line_and_circle import circle_minimum
 
     x, y = circle.x[circle.by_x], circle.y[circle.by_y]
@@ -85,7 +96,7 @@ def _circle_minimum(circle: Circle, f: FloatArray) -> FloatArray:
 
 def points_minimum(points: Points, norm: int, f: FloatArray, n_jobs: int) -> FloatArray:
     """Sweep over all pairs, in ranges of columns that threads share."""
-    if points.x.shape[1] >= _SCREENED_FROM and norm in (2, 4):
+    if points.x.shape[1] >= _SCREENED_FROM and norm in (_EUCLIDEAN, _SQUARED):
         screened = _screened_minimum(points, norm, f)
         if screened is not None:
             return screened
@@ -97,10 +108,10 @@ def points_minimum(points: Points, norm: int, f: FloatArray, n_jobs: int) -> Flo
 def minimum_near(
     points: Points, norm: int, f: FloatArray, claimed: FloatArray, n_jobs: int
 ) -> FloatArray:
-    """Do the same, sooner where the claimed minima are right, whatever they are.
+    """Return `points_minimum`, sooner where most of the claimed minima are right.
 
-    From a little above the claims only pairs that are below count. Minima that were
-    not found so are larger, and are found as others are.
+    The search begins a little above each claim, so that only pairs below it count. A
+    minimum that is not found so is larger than the claim, and is searched anew.
     """
     above = 2.0**-48 * (points.largest + np.abs(claimed))
     best = claimed + above
@@ -141,37 +152,21 @@ def _lower(
         list(pool.map(sweep, starts))
 
 
-def row_minimum(geometry: Geometry, g: FloatArray, n_jobs: int) -> FloatArray:
-    """Return the c-transform of g, ``f[i] = min_j c[i, j] - g[j]``."""
-    if isinstance(geometry, Circle):
-        around = Circle.of(geometry.y, geometry.x, geometry.period, geometry.p)
-        return column_minimum(around, g, n_jobs)
-    if isinstance(geometry, Extended):
-        inner = row_minimum(geometry.base, g[:-1], n_jobs)
-        return geometry.with_outside(inner, g)
-    if isinstance(geometry, Points):
-        x, y = geometry.y, geometry.x
-        turned = Points(x, y, geometry.metric, geometry.p, geometry.largest)
-        return column_minimum(turned, g, n_jobs)
-    if isinstance(geometry, Grid):
-        return column_minimum(geometry, g, n_jobs)
-    return geometry.row_minimum(g)
-
-
 def _screened_minimum(points: Points, norm: int, f: FloatArray) -> FloatArray | None:
-    """Do the same for many coordinates: single precision finds the pairs to look at.
+    """Return `points_minimum` for many coordinates; single precision screens the pairs.
 
     ``|x|² + |y|² - 2 x y`` is off by no more than a known part of its terms (Higham,
     *Accuracy and Stability of Numerical Algorithms*, 2002, 3.1). Pairs that this part
     cannot rule out, and pairs that are close beside their terms, are computed from
-    differences of coordinates in double precision. None where that part is too large, or single precision could overflow.
+    differences of coordinates in double precision. None where that part is too large,
+    or single precision could overflow.
     """
     from otdist.certificate.kernels.one_problem import screened_minimum
 
     d = points.x.shape[1]
     # Of a square that is not close: products of d terms, sums and rounded coordinates.
     part = 20 * (d + 16) * 2.0**-24
-    power = points.p if norm == 4 else points.p / 2
+    power = points.p if norm == _SQUARED else points.p / 2
     if not (power <= 2 and (1 + part) ** power < 1.5):
         return None
     relative = (1 + part) ** power - 1 + 2.0**-20

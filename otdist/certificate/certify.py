@@ -1,4 +1,4 @@
-"""Prove how far a plan and potentials are from optimal, trusting nobody.
+"""Prove how far a plan and potentials are from optimal, whatever made them.
 
 Weak duality does all the work. Any coupling costs at least the optimum, and for
 any f the pair (f, g) with ``g[j] = min_i c[i, j] - f[i]`` is dual feasible, so
@@ -8,15 +8,14 @@ its kernels: costs are read from the problem, in blocks, with NumPy.
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from otdist.certificate.bottleneck import certify_bottleneck
+from otdist.certificate.checkers import checker_of
 from otdist.certificate.lower_bound import Dual, lower_bound, other_lower_bound
 from otdist.certificate.marginals import grid_sums, scaled_sums
 from otdist.certificate.partial import outer_arcs, outer_potential
@@ -29,8 +28,6 @@ from otdist.certificate.upper_bound import (
     upper_from_sums,
 )
 from otdist.errors import InputError
-from otdist.geometry.matrix import Dense
-from otdist.geometry.outside import Extended
 from otdist.inputs.validate import (
     as_float64,
     as_jobs,
@@ -43,8 +40,6 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import Certificate
 from otdist.typing import ArrayLike, FloatArray, Function
 
-# Size up to which a compiled pass is used: NumPy is as fast on larger matrices.
-_COMPILED_ENTRIES = 1 << 27
 _EPS = float(np.finfo(float).eps)
 
 
@@ -56,7 +51,7 @@ def certify(
     *,
     n_jobs: int = 1,
 ) -> Certificate:
-    """Bound the optimal value of a problem by anybody's plan and potentials.
+    """Bound the optimal value of a problem from a plan and potentials.
 
     Parameters
     ----------
@@ -68,10 +63,11 @@ def certify(
         scaled down to fit and the rest is coupled in order.
     f : array_like (n,) or callable
         Potential of the first measure, cost units, or a function of points (n, d),
-        such as a critic. Any finite numbers will do: `lower` is what they prove.
+        such as a critic. Any finite numbers are allowed and prove some `lower`.
     g : array_like (m,) or callable, optional
-        The same of the second (minus a critic), for `dual_violation`; where f leaves a
-        gap, `lower` is the better one of what f and what g prove.
+        Potential of the second measure (minus a critic). It is needed for
+        `dual_violation`; where f leaves a gap, `lower` is the larger of the bounds that f
+        and g prove.
     n_jobs : int, default 1
         Threads for many points; -1 for one on each processor. The result does not
         depend on it.
@@ -112,7 +108,7 @@ def certify(
     if not isinstance(problem, Problem):
         raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
     n_jobs = as_jobs(n_jobs)
-    if isinstance(problem.geometry, Extended):
+    if problem.is_partial:
         plan, f, g = _with_outside(problem, plan, f, g)
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
@@ -139,7 +135,7 @@ def certify(
     leaves_gap = primal.value - dual.value > 2 * _EPS * dual.size
     if g is not None and not is_flow and leaves_gap:
         dual = other_lower_bound(problem, f, g, dual, n_jobs)
-    hidden, most = _hidden(dual, primal), _most_hidden(problem)
+    hidden, most = _rounding_error(dual, primal), _most_rounding(problem)
     if most < hidden < math.inf:
         zero = lower_bound(problem, np.zeros(n), None, n_jobs)
         dual = dual._replace(value=max(dual.value - hidden, zero.value))
@@ -185,8 +181,8 @@ def _with_outside(
     return plan, outer_potential(f, problem), None
 
 
-def _hidden(dual: Dual, primal: Primal) -> float:
-    """Return what a dual value may be off by: its rounding, and that of marginals."""
+def _rounding_error(dual: Dual, primal: Primal) -> float:
+    """Return how far a dual value may be off by its own rounding and that of marginals."""
     hidden = 2 * _EPS * dual.size
     if primal.is_coupling:
         hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
@@ -194,8 +190,8 @@ def _hidden(dual: Dual, primal: Primal) -> float:
     return hidden
 
 
-def _most_hidden(problem: Problem) -> float:
-    """Return what rounding may hide of a gap: potentials may be larger than all costs."""
+def _most_rounding(problem: Problem) -> float:
+    """Return how much of a gap rounding may hide: potentials may be larger than all costs."""
     return LARGEST_ROUNDING * problem.mass * problem.geometry.largest
 
 
@@ -205,43 +201,16 @@ def _small_bounds(
     """Do everything in one compiled pass; None where that pass does not apply.
 
     It is for the small matrices, where NumPy's calls cost more than the sums. Bad
-    masses and potentials are among what it leaves to others.
+    masses and potentials are left to the other checks.
     """
-    matrix = problem.geometry
-    if not isinstance(matrix, Dense) or matrix.cost.size > _COMPILED_ENTRIES:
+    bounds = checker_of(problem.geometry).at_once(problem, arcs, f, g)
+    if bounds is None:
         return None
-    n, m = matrix.cost.shape
-    best, work = np.empty(m), np.empty(n + m + len(arcs.mass))
-    f, g = _plain(f), best if g is None else _plain(g)
-    lower, upper, terms, error, weighted, violation = _kernel()(
-        matrix.cost,
-        problem.a,
-        problem.b,
-        f,
-        g,
-        *arcs,
-        best,
-        work,
-    )
+    lower, upper, terms, error, weighted, violation = bounds
     hidden = 2 * _EPS * terms + weighted
-    if not is_rounding(problem, error) or hidden > _most_hidden(problem):
+    if not is_rounding(problem, error) or hidden > _most_rounding(problem):
         return None
     return _bracket(lower, upper, error, violation, hidden)
-
-
-def _plain(potential: FloatArray) -> FloatArray:
-    """Return an array as kernels are compiled for: others would compile them anew."""
-    return potential if potential.flags.carray else potential.copy()
-
-
-@functools.cache
-def _kernel() -> Callable[..., tuple[float, float, float, float, float, float]]:
-    """Return the compiled pass; to import it in every call takes time."""
-    from otdist.certificate.kernels.one_problem import dense_bounds
-
-    kernel: Callable[..., tuple[float, float, float, float, float, float]]
-    kernel = dense_bounds
-    return kernel
 
 
 def _bracket(

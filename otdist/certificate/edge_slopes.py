@@ -1,4 +1,4 @@
-"""How steep a function is, beside a metric of which neighbours tell everything.
+"""Lipschitz constants of potentials, checked along the edges of a graph or grid.
 
 A function that changes between neighbours by no more than their distance is 1-Lipschitz
 where the shortest paths go from neighbour to neighbour: then f and -f are feasible
@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from otdist.errors import InputError
-from otdist.geometry.graph import Graph
-from otdist.geometry.grid_metric import Pixels
-from otdist.geometry.grid_separable import Grid
-from otdist.geometry.protocol import Geometry
-from otdist.plans.plans import Flow
-from otdist.problem.problem import Problem
 from otdist.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist.geometry.graph import Graph
+    from otdist.geometry.grid_metric import Pixels
+    from otdist.geometry.grid_separable import Grid
 
 # Steps of the plane are tried up to this length, and while they help.
 _LONGEST_STEP = 32
@@ -31,44 +30,28 @@ _PATIENCE = 3
 STEEP = 1 + 1e-9
 
 
-def slope_to_trust(problem: Problem, f: FloatArray, *, is_flow: bool) -> float | None:
-    """Return how steep f is, if f and -f, less by that factor, are to be the bound.
-
-    Pixels are looked at for flows only: for other plans transforms bound more tightly.
-    """
-    is_pixels = isinstance(problem.geometry, Pixels)
-    if not problem.is_metric or (is_pixels and not is_flow):
-        return None
-    slope = steepness(problem.geometry, f)
-    return slope if slope <= STEEP or is_pixels else None
-
-
-def roundings(geometry: Geometry) -> int:
-    """Return how often a cost may be rounded: on a graph it sums the edges of a path."""
-    return geometry.n_nodes if isinstance(geometry, Graph) else 1
-
-
-def steepness(geometry: Geometry, f: FloatArray) -> float:
-    """Return a bound on ``|f(x) - f(y)| / d(x, y)``; inf where none is known.
-
-    O(edges) time, for pixels O(N) for each direction that is looked at.
-    """
-    if not np.isfinite(f).all():
+def on_graph(graph: Graph, f: FloatArray) -> float:
+    """Return the slope of f over the edges of a graph; inf where f is not on all nodes."""
+    if not graph.is_whole:
         return math.inf
-    if isinstance(geometry, Graph):
-        return _on_graph(geometry, f) if geometry.is_whole else math.inf
-    if isinstance(geometry, Grid) and (geometry.metric, geometry.p) == ("cityblock", 1):
-        return _along_axes(geometry.axes, f)
-    if isinstance(geometry, Pixels) and geometry.metric == "chebyshev":
-        return _of_king(geometry.axes, f)
-    if isinstance(geometry, Pixels) and geometry.metric == "euclidean":
-        return _in_plane(geometry.axes, f) if len(geometry.axes) == 2 else math.inf
-    return math.inf
-
-
-def _on_graph(graph: Graph, f: FloatArray) -> float:
     tails, heads, lengths = graph.edges()
     return _steepest(f[tails] - f[heads], lengths)
+
+
+def on_grid(grid: Grid, f: FloatArray) -> float:
+    """Return the slope of f along the axes; inf where paths along them do not tell."""
+    if (grid.metric, grid.p) != ("cityblock", 1):
+        return math.inf
+    return _along_axes(grid.axes, f)
+
+
+def on_pixels(pixels: Pixels, f: FloatArray) -> float:
+    """Return a bound on the slope of f; O(N) time for each direction that is looked at."""
+    if pixels.metric == "chebyshev":
+        return _of_king(pixels.axes, f)
+    if pixels.metric == "euclidean" and len(pixels.axes) == 2:
+        return _in_plane(pixels.axes, f)
+    return math.inf
 
 
 def _along_axes(axes: tuple[FloatArray, ...], f: FloatArray) -> float:
@@ -139,52 +122,18 @@ def _steepest(change: FloatArray, length: FloatArray | float) -> float:
     return float(np.where(change > 0, slope, 0.0).max())
 
 
-def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray]:
-    """Return what a flow's divergence has beyond a - b (N,), and its edges' lengths.
-
-    Divergences are sums of whole numbers. Lengths are distances of the problem, whatever
-    the flow's maker took them for.
-    """
-    _require_flow(problem, flow)
-    out: IntArray = np.zeros(flow.n_nodes, np.int64)
-    np.add.at(out, flow.tails, flow.units)
-    np.subtract.at(out, flow.heads, flow.units)
-    off = out * flow.unit - (problem.a - problem.b)
-    return off, _lengths(problem.geometry, flow)
-
-
-def _require_flow(problem: Problem, flow: Flow) -> None:
-    """Raise for what is no flow, or where a flow is no plan."""
-    geometry = problem.geometry
-    has_nodes = isinstance(geometry, Grid | Pixels)
-    has_nodes = has_nodes or (isinstance(geometry, Graph) and geometry.is_whole)
-    if not (problem.is_metric and has_nodes):
-        raise InputError(
-            "plan is a Flow, which costs what a coupling does on graphs and grids with a"
-            " metric and p=1 only; pass a coupling"
-        )
-    ends = np.concatenate([flow.tails, flow.heads])
-    if not ((ends >= 0) & (ends < flow.n_nodes)).all() or (flow.units < 0).any():
-        raise InputError("plan is a Flow with negative amounts, or nodes that are none")
-    through = np.bincount(ends, np.tile(flow.units, 2), flow.n_nodes)
-    if through.max() >= 2.0**63:
-        raise InputError("plan is a Flow with more units at a node than 64 bits hold")
-
-
-def _lengths(geometry: Geometry, flow: Flow) -> FloatArray:
-    """Return the distances from tails to heads; on a graph those of the edges."""
-    if not isinstance(geometry, Graph):
-        return geometry.pairs(flow.tails, flow.heads)
-    matrix, n = geometry.lengths, geometry.n_nodes
+def lengths(graph: Graph, tails: IntArray, heads: IntArray) -> FloatArray:
+    """Return the lengths of edges (k,); distances for pairs that no edge joins."""
+    matrix, n = graph.lengths, graph.n_nodes
     starts = np.repeat(np.arange(n), np.diff(matrix.indptr))
     stored = starts * n + matrix.indices
-    wanted = flow.tails * n + flow.heads
+    wanted = tails * n + heads
     place = np.minimum(np.searchsorted(stored, wanted), max(len(stored) - 1, 0))
-    lengths = np.full(len(wanted), np.inf)
+    found = np.full(len(wanted), np.inf)
     if len(stored):
         is_edge = stored[place] == wanted
-        lengths[is_edge] = matrix.data[place][is_edge]
-    missing = np.flatnonzero(np.isinf(lengths))
+        found[is_edge] = matrix.data[place][is_edge]
+    missing = np.flatnonzero(np.isinf(found))
     if len(missing):
-        lengths[missing] = geometry.pairs(flow.tails[missing], flow.heads[missing])
-    return lengths
+        found[missing] = graph.pairs(tails[missing], heads[missing])
+    return found

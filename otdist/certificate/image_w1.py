@@ -3,8 +3,8 @@
 Let S be the pixels with ``a > b``, T those with ``a < b``, f any numbers on S, and
 ``h(y) = min c(i, y) - f[i]`` over i in S. As the least of functions of slope 1 h has
 slope 1: ``h(y) - h(x) <= c(x, y)`` for all pixels, so the pair -h, h is feasible for
-all of them and proves ``sum (b - a) h``. That is no worse than what f and its
-c-transform prove: on S ``-h >= f``, on T both are h, and elsewhere nothing is counted.
+all of them and proves ``sum (b - a) h``. That is no worse than the bound of f and its
+c-transform: on S ``-h >= f``, on T both are h, and elsewhere nothing is counted.
 So as many pairs as |S| times N have to be looked at, of N times N.
 
 Used by the certificate only, and shares nothing with any solver.
@@ -12,13 +12,16 @@ Used by the certificate only, and shares nothing with any solver.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 
-from otdist.certificate.c_transform import NORMS, column_minimum, minimum_near
-from otdist.geometry.grid_metric import Pixels
-from otdist.geometry.points import Points
-from otdist.problem.problem import Problem
+from otdist.certificate.c_transform import minimum_near, norm_of, of_points
 from otdist.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist.geometry.grid_metric import Pixels
+    from otdist.problem.problem import Problem
 
 # The solver of pixels has loaded the compiler: a compiled pass pays from here on.
 _COMPILED_PAIRS = 1 << 14
@@ -35,11 +38,10 @@ def slope_one(
 ) -> FloatArray:
     """Return h (N,); 0 where the images are equal.
 
-    Where T is the smaller set, minus the same function made of g on T, if g is given.
-    With `turned` the larger set is taken.
+    h is made of f on S. If g is given and T is the smaller set, it is minus the function
+    made of g on T; with `turned` the larger set is taken.
     """
-    grid = problem.geometry
-    assert isinstance(grid, Pixels)
+    grid = cast("Pixels", problem.geometry)
     more = np.flatnonzero(problem.a > problem.b)
     less = np.flatnonzero(problem.a < problem.b)
     if len(more) == 0 or len(less) == 0:
@@ -58,11 +60,10 @@ def _least(
     n_jobs: int,
 ) -> FloatArray:
     """Return ``min_i c(i, y) - potential[i]`` for all pixels y, claimed or not."""
-    pairs = Points(grid.x[sources], grid.y, grid.metric, grid.p, grid.largest)
+    pairs = grid.restrict(sources, np.arange(len(grid.y)))
     if len(sources) * len(grid.y) < _COMPILED_PAIRS:
-        return column_minimum(pairs, potential, n_jobs)
-    assert isinstance(grid.metric, str)
-    return minimum_near(pairs, NORMS[grid.metric], potential, claimed, n_jobs)
+        return pairs.column_minimum(potential)
+    return minimum_near(pairs, norm_of(str(grid.metric)), potential, claimed, n_jobs)
 
 
 def violation_of(
@@ -70,12 +71,12 @@ def violation_of(
 ) -> float:
     """Return the largest ``f[i] + g[j] - c[i, j]``, 0 if none is positive.
 
-    What f has above -h, and g above h, adds up to no less. Only where that is more
-    than rounding all pairs are looked at.
+    The largest excess of f over -h plus that of g over h is no less. All pairs are looked
+    at only where this sum is more than rounding.
     """
     most = max(float(np.max(f + h)), 0.0) + max(float(np.max(g - h)), 0.0)
     size = problem.geometry.largest + float(np.abs(h).max())
     if most <= 4 * _EPS * size:
         return most
-    best = column_minimum(problem.geometry, f, n_jobs)
+    best = of_points(cast("Pixels", problem.geometry), f, n_jobs)
     return max(float(np.max(g - best)), 0.0)

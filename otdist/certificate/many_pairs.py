@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from otdist.certificate.c_transform import norm_of
 from otdist.certificate.rounding import LARGEST_ROUNDING, coupling_tolerance
 from otdist.geometry.packed import Clouds, Family
 from otdist.typing import FloatArray, IntArray, NDArray
 
 _EPS = float(np.finfo(float).eps)
-# How the kernel calls the metrics.
-_NORMS = {"cityblock": 1, "euclidean": 2, "chebyshev": 0, "sqeuclidean": 4}
 # Entries of a matrix looked at in one call of the kernel: some 50 ms.
 _ROWS = 64
 
@@ -41,7 +40,7 @@ def bracket(
     *,
     tol: float,
 ) -> Brackets:
-    """Bound the optimal values of pairs of measures by claims of anybody.
+    """Bound the optimal values of pairs of measures from claimed plans and potentials.
 
     Parameters
     ----------
@@ -77,7 +76,7 @@ def bracket(
             family.d,
             first,
             second + family.offset,
-            _NORMS[family.metric],
+            norm_of(family.metric),
             family.p,
             n_arcs,
             row,
@@ -132,7 +131,7 @@ def _judged(
 def triangle_excess(cost: FloatArray) -> float:
     """Return by how much a symmetric matrix breaks the triangle inequality.
 
-    O(n³) time. 0 for a metric, up to rounding; inf for what is none.
+    O(n³) time. 0 for a metric, up to rounding; inf for a matrix with NaN or negative entries.
     """
     from otdist.certificate.kernels import many_pairs as kernel
 

@@ -15,11 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.certificate.c_transform import COMPILED_PAIRS, NORMS
+from otdist.certificate.checkers import checker_of
 from otdist.errors import InputError
 from otdist.geometry.grid_separable import Grid
-from otdist.geometry.matrix import Dense
-from otdist.geometry.points import Points
 from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import GridPlan
 from otdist.runtime.blocks import N_PARTS, share_rows
@@ -28,8 +26,6 @@ from otdist.typing import FloatArray
 _EPS = float(np.finfo(float).eps)
 # To this part the compiled pass knows an exponential.
 _EXPONENTIAL = 2.0**-44
-# Columns that the compiled pass looks at together.
-_TILE = 512
 
 
 class Sums(NamedTuple):
@@ -52,7 +48,7 @@ def scaled_sums(
     n, m = geometry.shape
     rows, columns = np.empty(n), np.zeros((N_PARTS, m))
     costs, sizes = np.empty(n), np.empty(n)
-    add_up = _compiled_sums(geometry) or partial(_add_up, geometry)
+    checker = checker_of(geometry)
 
     def add(part: int, start: int, stop: int) -> None:
         block = plan_rows(start, stop)
@@ -61,7 +57,7 @@ def scaled_sums(
         if scale_b is not None:
             block = block * scale_b
         found = np.empty((3, stop - start))
-        if add_up(start, block, columns[part], found):
+        if checker.add_up(start, block, columns[part], found):
             _refuse(start, stop, float(block.min()))
         rows[start:stop], costs[start:stop], sizes[start:stop] = found
 
@@ -69,73 +65,10 @@ def scaled_sums(
     return Sums(rows, columns.sum(axis=0), math.fsum(costs), math.fsum(sizes))
 
 
-def _add_up(
-    geometry: Geometry,
-    start: int,
-    block: FloatArray,
-    columns: FloatArray,
-    sums: FloatArray,
-) -> bool:
-    """Add rows to the columns, write their sums; return whether some are no masses."""
-    columns += block.sum(axis=0)
-    costs = geometry.rows(start, start + len(block))
-    # 0 * inf: a forbidden arc that carries nothing costs nothing.
-    costs = np.where((block == 0) & np.isinf(costs), 0.0, costs)
-    sums[0] = block.sum(axis=1)
-    sums[1] = np.einsum("ij,ij->i", block, costs)
-    sums[2] = np.einsum("ij,ij->i", block, np.abs(costs))
-    return not bool((block >= 0).all())
-
-
-def _compiled_sums(
-    geometry: Geometry,
-) -> Callable[[int, FloatArray, FloatArray, FloatArray], int] | None:
-    """Return the same for many pairs, compiled; None for costs without a kernel."""
-    n, m = geometry.shape
-    if n * m < COMPILED_PAIRS:
-        return None
-    if isinstance(geometry, Dense):
-        return partial(_matrix_sums, geometry.cost)
-    if isinstance(geometry, Points) and isinstance(geometry.metric, str):
-        x, y = np.ascontiguousarray(geometry.x.T), np.ascontiguousarray(geometry.y.T)
-        return partial(_point_sums, x, y, NORMS[geometry.metric], geometry.p)
-    return None
-
-
-def _matrix_sums(
-    costs: FloatArray,
-    start: int,
-    block: FloatArray,
-    columns: FloatArray,
-    sums: FloatArray,
-) -> int:
-    from otdist.certificate.kernels.one_problem import matrix_sums
-
-    n_bad: int = matrix_sums(block, costs[start : start + len(block)], columns, sums)
-    return n_bad
-
-
-def _point_sums(
-    x: FloatArray,
-    y: FloatArray,
-    norm: int,
-    p: float,
-    start: int,
-    block: FloatArray,
-    columns: FloatArray,
-    sums: FloatArray,
-) -> int:
-    from otdist.certificate.kernels.one_problem import point_sums
-
-    scratch = np.empty(_TILE)
-    n_bad: int = point_sums(block, x, y, norm, p, start, scratch, columns, sums)
-    return n_bad
-
-
 def grid_sums(
     plan: GridPlan,
 ) -> tuple[Callable[[FloatArray | None, FloatArray | None], Sums], float]:
-    """Return a function that sums the plan, scaled, and to what part it knows entries."""
+    """Return a function that sums the scaled plan, and the relative error of the entries."""
     _require_factors(plan)
     return partial(_scaled_sums, plan), _entry_rounding(plan)
 
@@ -165,7 +98,7 @@ def _scaled_sums(plan: GridPlan, scale_a: FloatArray | None, scale_b: FloatArray
 
 
 def _entry_rounding(plan: GridPlan) -> float:
-    """Return to what part the sums know the plan's entries.
+    """Return the relative error of the plan's entries in the sums.
 
     An exponential is as exact as its exponent: that is a sum of logarithms of the
     factors, and is rounded in units of the largest of them in every pass.

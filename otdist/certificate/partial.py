@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.certificate.c_transform import column_minimum
+from otdist.certificate.checkers import checker_of
 from otdist.geometry.outside import Extended
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
@@ -48,7 +48,7 @@ def outer_potential(f: FloatArray, problem: Problem) -> FloatArray:
     assert isinstance(geometry, Extended)
     if geometry.price > 0:
         return np.append(f, 0.0)
-    best = column_minimum(geometry.base, f, 1)
+    best = checker_of(geometry.base).column_minimum(f, 1)
     by_cost = np.argsort(best)
     moved = np.cumsum(problem.b[:-1][by_cost])
     # All of the columns but what outside gives.

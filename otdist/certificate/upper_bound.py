@@ -1,21 +1,22 @@
-"""Upper bounds of the optimum: what a plan costs, once it is a coupling."""
+"""Upper bounds of the optimum: costs of plans, repaired to couplings."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from otdist.certificate.edge_slopes import flow_sums, roundings
-from otdist.certificate.marginals import Sums
-from otdist.certificate.rounding import coupling_tolerance
-from otdist.geometry.circle import Circle
-from otdist.geometry.line import Line
+from otdist.certificate.checkers import checker_of
+from otdist.certificate.rounding import coupling_tolerance, total
+from otdist.errors import InputError
 from otdist.plans.plans import Arcs, Flow
-from otdist.problem.problem import Problem
 from otdist.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist.certificate.marginals import Sums
+    from otdist.problem.problem import Problem
 
 # Marginals known less well than this are repaired, whatever their rounding.
 _LARGEST_BLUR = 1e-9
@@ -24,7 +25,7 @@ _LONG_SUM = 1000
 
 
 class Primal(NamedTuple):
-    """The cost of a coupling, and what the plan as given missed of the marginals."""
+    """The cost of a coupling, and how far the marginals of the given plan were off."""
 
     value: float
     off_a: FloatArray
@@ -43,18 +44,18 @@ def upper_from_arcs(problem: Problem, arcs: Arcs) -> Primal:
     cost = problem.geometry.pairs(rows, columns)
     if _is_coupling(problem, off_a, off_b):
         terms = _times(mass, cost)
-        size = roundings(problem.geometry) * float(np.abs(terms).sum())
+        size = problem.geometry.facts.roundings * float(np.abs(terms).sum())
         return Primal(total(terms), off_a, off_b, size, True)
     mass = mass * _shrink(problem.a, problem.a + off_a)[rows]
     mass = mass * _shrink(problem.b, _sums(columns, mass, m))[columns]
     terms = _times(mass, cost)
     rest = _rest_cost(problem, _sums(rows, mass, n), _sums(columns, mass, m))
-    size = roundings(problem.geometry) * (float(np.abs(terms).sum()) + abs(rest))
+    size = problem.geometry.facts.roundings * (float(np.abs(terms).sum()) + abs(rest))
     return Primal(total(terms) + rest, off_a, off_b, size, False)
 
 
 def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
-    """Return the cost of a flow, and of what its divergence leaves to move."""
+    """Return the cost of a flow, and of moving the mass that its divergence leaves."""
     off, lengths = flow_sums(problem, flow)
     terms, nothing = _times(flow.amounts, lengths), np.zeros(len(off))
     size = float(terms.sum())
@@ -65,12 +66,42 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     return Primal(total(terms) + rest, off, nothing, size + rest, False)
 
 
+def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray]:
+    """Return how far a flow's divergence exceeds a - b (N,), and its edges' lengths.
+
+    Divergences are sums of whole numbers. Lengths come from the problem, not from the
+    flow.
+    """
+    _require_flow(problem, flow)
+    out: IntArray = np.zeros(flow.n_nodes, np.int64)
+    np.add.at(out, flow.tails, flow.units)
+    np.subtract.at(out, flow.heads, flow.units)
+    off = out * flow.unit - (problem.a - problem.b)
+    return off, checker_of(problem.geometry).lengths(flow.tails, flow.heads)
+
+
+def _require_flow(problem: Problem, flow: Flow) -> None:
+    """Raise for an invalid flow, and where a flow is no plan."""
+    facts = problem.geometry.facts
+    if not (facts.is_metric and facts.same_atoms):
+        raise InputError(
+            "plan is a Flow, which costs what a coupling does on graphs and grids with a"
+            " metric and p=1 only; pass a coupling"
+        )
+    ends = np.concatenate([flow.tails, flow.heads])
+    if not ((ends >= 0) & (ends < flow.n_nodes)).all() or (flow.units < 0).any():
+        raise InputError("plan is a Flow with negative amounts, or nodes that are none")
+    through = np.bincount(ends, np.tile(flow.units, 2), flow.n_nodes)
+    if through.max() >= 2.0**63:
+        raise InputError("plan is a Flow with more units at a node than 64 bits hold")
+
+
 def upper_from_sums(
     problem: Problem,
     sums: Callable[[FloatArray | None, FloatArray | None], Sums],
     relative: float = 0.0,
 ) -> Primal:
-    """Do the same for a plan of which sums are known: by rows and columns, and of cost.
+    """Return the cost of a plan that is known by its sums, repaired if need be.
 
     `sums` takes scales of rows and columns; `relative` is the rounding of the entries.
     """
@@ -107,7 +138,7 @@ def is_rounding(problem: Problem, error: float) -> bool:
 
 
 def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> float:
-    """Return the cost of moving what is missing, coupled in order; O(n + m).
+    """Return the cost of moving the missing mass, coupled in order; O(n + m).
 
     Any coupling of the two rests makes an upper bound. On the line the order is
     that of the points, elsewhere that of the atoms.
@@ -117,8 +148,9 @@ def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> floa
     if not rest_a.any() or not rest_b.any():
         return 0.0
     rows, columns = np.flatnonzero(rest_a), np.flatnonzero(rest_b)
-    if isinstance(problem.geometry, Line | Circle):
-        by_x, by_y = problem.geometry.by_x, problem.geometry.by_y
+    order = problem.geometry.facts.order
+    if order is not None:
+        by_x, by_y = order
         rows, columns = by_x[rest_a[by_x] > 0], by_y[rest_b[by_y] > 0]
     level_a, level_b = np.cumsum(rest_a[rows]), np.cumsum(rest_b[columns])
     mass = float(max(level_a[-1], level_b[-1]))
@@ -138,18 +170,11 @@ def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
     return factor
 
 
-def total(terms: FloatArray) -> float:
-    """Sum exactly, or in extended precision where there are many terms."""
-    if len(terms) <= 2000:
-        return math.fsum(terms)
-    return float(np.sum(terms, dtype=np.longdouble))
-
-
 def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
     """Add up masses by index; an empty plan sums to 0.0, not to integers.
 
     Of many masses, parts that are multiples of 2**-52 of the total, and add up exactly,
-    go apart from what is left of each: equal masses would all round the same way.
+    are summed apart from the remainders: equal masses would all round in one direction.
     """
     if len(mass) < _LONG_SUM:
         return np.bincount(index, mass, size).astype(np.float64, copy=False)

@@ -19,7 +19,7 @@ from otdist.divergences.shannon import (
     total_variation,
 )
 from otdist.errors import InputError
-from otdist.geometry.points import METRICS
+from otdist.geometry.metrics import known
 from otdist.inputs import validate as _validate
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
@@ -212,7 +212,7 @@ def _dual_rows(exact: Result, x: FloatArray, y: FloatArray, metric: Metric) -> l
     if not isinstance(metric, str):
         return []
     if exact.status is not Status.OPTIMAL or not exact.problem.is_metric:
-        base = metric if METRICS[metric] else "euclidean"
+        base = metric if known(metric).is_metric else "euclidean"
         exact = solve(Problem(x, y, exact.problem.a, exact.problem.b, metric=base))
     if exact.status is not Status.OPTIMAL:
         return []

@@ -20,12 +20,14 @@ inner = njit(**_INNER)
 finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
 fusing_inner = njit(**_INNER, fastmath={"contract", "nsz"})
 
-# Where costs come from; all but the first compute ``metric ** p`` from points.
-MATRIX = 0
-EUCLIDEAN = 1
-SQUARED = 2
-CITYBLOCK = 3
-CHEBYSHEV = 4
+# Where costs come from: a matrix, or a metric of points, whose codes are those of
+# `geometry.metrics`. A code that is not listed must not reach a kernel.
+MATRIX = -1
+EUCLIDEAN = 2
+SQUARED = 4
+CITYBLOCK = 1
+CHEBYSHEV = 0
+METRIC_CODES = (EUCLIDEAN, SQUARED, CITYBLOCK, CHEBYSHEV)
 
 
 class Costs(NamedTuple):
@@ -36,6 +38,43 @@ class Costs(NamedTuple):
     y: np.ndarray  # (d, m) float64
     kind: int
     p: float
+
+
+def from_points(x: np.ndarray, y: np.ndarray, kind: int, p: float) -> Costs:
+    """Return the cost ``metric(x, y) ** p`` of points x (d, n) and y (d, m)."""
+    return Costs(_NO_MATRIX, read_only(x), read_only(y), kind, p)
+
+
+def from_matrix(matrix: np.ndarray) -> Costs:
+    """Return the costs of a read-only matrix (n, m)."""
+    n, m = matrix.shape
+    return Costs(matrix, read_only(np.empty((0, n))), read_only(np.empty((0, m))), MATRIX, 1.0)
+
+
+def rows_of(costs: Costs, start: int, stop: int) -> np.ndarray:
+    """Return the costs of a block of rows."""
+    if costs.kind == MATRIX:
+        return costs.matrix[start:stop]
+    m = costs.y.shape[1]
+    block = np.empty((stop - start, m))
+    fill_rows(costs, start, np.zeros(m), block)
+    return block
+
+
+def restricted(costs: Costs, rows: np.ndarray, columns: np.ndarray) -> Costs:
+    """Return the coordinates of the listed points only."""
+    x, y = read_only(costs.x[:, rows]), read_only(costs.y[:, columns])
+    return costs._replace(x=x, y=y)
+
+
+def read_only(values: np.ndarray) -> np.ndarray:
+    """Return a contiguous read-only array: kernels are compiled for this one type."""
+    values = np.ascontiguousarray(values).view()
+    values.flags.writeable = False
+    return values
+
+
+_NO_MATRIX = read_only(np.empty((0, 0)))
 
 
 class Found(NamedTuple):

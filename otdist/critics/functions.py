@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist.geometry.metrics import known
 from otdist.geometry.points import Points, distance_gradient
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
@@ -58,20 +59,7 @@ def steepest(moment: FloatArray, metric: str) -> FloatArray:
 
     The product with the difference of two means is then that difference's norm.
     """
-    if metric == "cityblock":
-        return np.asarray(np.sign(moment))
-    slope = np.zeros_like(moment)
-    if metric == "chebyshev":
-        largest = np.abs(moment).argmax()
-        slope[largest] = np.sign(moment[largest])
-        return slope
-    largest = np.abs(moment).max()
-    if largest == 0:
-        return slope
-    slope = np.asarray(moment / largest)
-    # Rounding must not make it longer than 1.
-    shortened = slope / (np.sqrt(slope @ slope) * (1 + (len(moment) + 4) * _EPS))
-    return np.asarray(shortened)
+    return known(metric).steepest(moment)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

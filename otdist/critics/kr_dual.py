@@ -12,7 +12,7 @@ from otdist.critics.functions import Potential
 from otdist.critics.sample import Sample
 from otdist.critics.select import ALL, EUCLIDEAN, FAMILIES, Candidate, choose, split
 from otdist.errors import InputError, NotCertifiedError
-from otdist.geometry.points import METRICS
+from otdist.geometry.metrics import true_metric
 from otdist.inputs import validate as _validate
 from otdist.pipeline import EXACT_TOL, solve
 from otdist.problem.problem import Problem
@@ -222,10 +222,7 @@ def _held_out(candidates: tuple[Candidate, ...], test: Sample, metric: str, mass
 
 def require_metric(caller: str, metric: Metric) -> str:
     """Return the name of a metric that duality can use."""
-    if not isinstance(metric, str) or not METRICS.get(metric, False):
-        known = ", ".join(repr(name) for name, is_metric in METRICS.items() if is_metric)
-        raise InputError(f"{caller} needs a metric known by name, one of {known}; got {metric!r}")
-    return metric
+    return true_metric(caller, metric).name
 
 
 def _draw(name: str, source: ArrayLike | Sampler, n: int, rng: np.random.Generator) -> FloatArray:

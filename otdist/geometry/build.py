@@ -10,10 +10,10 @@ import numpy as np
 from otdist.errors import InputError
 from otdist.geometry.circle import Circle, reduced
 from otdist.geometry.grid_metric import Pixels, pixels_of
-from otdist.geometry.grid_separable import SEPARABLE, Grid
+from otdist.geometry.grid_separable import Grid
 from otdist.geometry.line import Line
-from otdist.geometry.line_concave import Concave
-from otdist.geometry.points import METRICS, Points, largest_cost
+from otdist.geometry.metrics import known, named
+from otdist.geometry.points import Points, largest_cost
 from otdist.geometry.protocol import Geometry
 from otdist.inputs import validate as _validate
 from otdist.typing import FloatArray, Metric
@@ -22,12 +22,7 @@ from otdist.typing import FloatArray, Metric
 def require_metric(metric: Any, p: float) -> None:
     """Raise if the metric is unknown or does not go with the order."""
     if isinstance(metric, str):
-        if metric not in METRICS:
-            known = ", ".join(repr(name) for name in METRICS)
-            raise InputError(
-                f"metric {metric!r} is unknown; known metrics are {known}, or pass a"
-                " function of two points"
-            )
+        known(metric)
     elif not callable(metric):
         raise InputError(f"metric must be a name or a function, got {metric!r}")
     if metric == "sqeuclidean" and p != 1:
@@ -66,26 +61,27 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
             " by it"
         )
     if on_line:
-        line_x, line_y = _validate.frozen(x[:, 0]), _validate.frozen(y[:, 0])
         if p < 1:
-            return Concave(line_x, line_y, p, largest)
-        return Line.of(line_x, line_y, p, largest)
+            return Points(x, y, "cityblock", p, largest)
+        return Line.of(_validate.frozen(x[:, 0]), _validate.frozen(y[:, 0]), p, largest)
     return Points(x, y, metric, p, largest)
 
 
 def grid_geometry(axes: list[FloatArray], metric: Metric, p: float) -> Geometry:
     """Keep the axes apart, where the cost is a sum over several; else list pixels."""
-    is_separable = (metric, p) in SEPARABLE
-    if len(axes) == 1 or not (is_separable or (metric in METRICS and p == 1)):
+    record = named(metric)
+    is_separable = record is not None and p in record.separable_at
+    is_simple = record is not None and record.is_metric and record.is_tiled and p == 1
+    if len(axes) == 1 or not (is_separable or is_simple):
         points = _validate.frozen(pixels_of(tuple(axes)))
         return point_geometry(points, points, metric, p)
-    assert isinstance(metric, str)
+    assert record is not None
     corners = np.array([[axis[0] for axis in axes], [axis[-1] for axis in axes]])
-    # The same checks as for points; the farthest pixels are opposite corners.
+    # Checked as points are: the farthest pixels are opposite corners.
     largest = point_geometry(corners, corners, metric, p).largest
     frozen = tuple(map(_validate.frozen, axes))
     if is_separable:
-        return Grid(frozen, metric, p, largest)
+        return Grid(frozen, record.name, p, largest)
     return Pixels.of(frozen, metric, largest)
 
 

@@ -1,4 +1,4 @@
-"""Read a graph, or a tree of parents, or say what is wrong with it."""
+"""Read a graph, or a tree of parents, or raise an error that names the fault."""
 
 from __future__ import annotations
 

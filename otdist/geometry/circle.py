@@ -6,40 +6,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from otdist.geometry.line import monotone_minimum
-from otdist.geometry.points import power
-from otdist.runtime import blocks
+from otdist.geometry.metrics import power
+from otdist.geometry.protocol import Facts
+from otdist.geometry.sorted import Sorted, monotone_minimum
 from otdist.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Circle:
+class Circle(Sorted):
     """Positions x (n,) and y (m,) on a circle, with cost ``arc ** p``, p >= 1.
 
-    Positions are in ``[-period / 2, period / 2]``; `by_x` and `by_y` sort them.
+    Positions are in ``[-period / 2, period / 2]``.
     """
 
-    x: FloatArray
-    y: FloatArray
-    by_x: IntArray
-    by_y: IntArray
     period: float
-    p: float
-    largest: float
 
     @classmethod
     def of(cls, x: FloatArray, y: FloatArray, period: float, p: float) -> Circle:
-        """Sort the positions once, for whoever asks later."""
+        """Return the geometry, with the orders that sort its positions."""
         by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
         ordered = np.sort(np.concatenate([x[by_x], y[by_y]]), kind="stable")
         with np.errstate(over="ignore"):
             largest = float(np.float64(_longest_arc(ordered, period)) ** p)
-        return cls(x, y, by_x, by_y, period, p, largest)
+        return cls(x, y, by_x, by_y, p, largest, period)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Numbers of atoms (n, m)."""
-        return len(self.x), len(self.y)
+    def facts(self) -> Facts:
+        """Facts: some optimal coupling keeps the order of the circle."""
+        return Facts(order=(self.by_x, self.by_y), has_positions=True)
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Compute the costs of a block of rows."""
@@ -49,27 +43,9 @@ class Circle:
         """Compute the costs of the listed pairs."""
         return power(arc(self.x[rows], self.y[columns], self.period), self.p)
 
-    def dense(self) -> FloatArray:
-        """Compute the whole matrix; `InputError` if it cannot fit in memory."""
-        return blocks.dense(self)
-
     def restrict(self, rows: IntArray, columns: IntArray) -> Circle:
         """Return the geometry of the listed positions."""
         return Circle.of(self.x[rows], self.y[columns], self.period, self.p)
-
-    def column_minimum(self, f: FloatArray) -> FloatArray:
-        """Return ``min_i c[i, j] - f[i]`` in O((n + m) log n)."""
-        g = np.empty(len(self.y))
-        x, y = self.x[self.by_x], self.y[self.by_y]
-        g[self.by_y] = self._minimum(x, f[self.by_x], y)
-        return g
-
-    def row_minimum(self, g: FloatArray) -> FloatArray:
-        """Return ``min_j c[i, j] - g[j]`` in O((n + m) log m)."""
-        f = np.empty(len(self.x))
-        x, y = self.x[self.by_x], self.y[self.by_y]
-        f[self.by_x] = self._minimum(y, g[self.by_y], x)
-        return f
 
     def _minimum(self, x: FloatArray, f: FloatArray, y: FloatArray) -> FloatArray:
         """Unroll x to three turns: the shorter arc is the least of three distances."""

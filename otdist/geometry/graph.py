@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from otdist.errors import InputError
-from otdist.geometry.matrix import Dense
+from otdist.geometry.protocol import Edges, Facts, Geometry
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Graph:
+class Graph(Geometry):
     """Nodes of an undirected graph on both sides; a path costs the sum of its edges.
 
     Attributes
@@ -30,6 +29,8 @@ class Graph:
     largest : float
         A bound on every finite distance.
     """
+
+    label: ClassVar[str] = "graph"
 
     lengths: Any
     sources: IntArray
@@ -59,12 +60,24 @@ class Graph:
         n = self.n_nodes
         return bool(self.lengths.nnz == 2 * (n - 1) and self.component.max() == 0)
 
-    def edges(self) -> tuple[IntArray, IntArray, FloatArray]:
-        """Return tails, heads and lengths of the edges, each in one direction."""
+    @property
+    def facts(self) -> Facts:
+        """Facts: distances are sums over the edges of a path."""
+        return Facts(
+            is_metric=True,
+            has_forbidden=bool(self.component.max() > 0),
+            same_atoms=self.is_whole,
+            roundings=self.n_nodes,
+            component=self.component,
+        )
+
+    def edges(self, reach: int = 1) -> Edges:
+        """Return the edges of the graph, each in one direction."""
+        del reach
         start, heads = self.lengths.indptr, self.lengths.indices
         tails = np.repeat(np.arange(self.n_nodes), np.diff(start))
         once = tails < heads
-        return tails[once], heads[once].astype(np.int64), self.lengths.data[once]
+        return Edges(tails[once], heads[once].astype(np.int64), self.lengths.data[once])
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Compute the distances from a block of sources, by Dijkstra's algorithm."""
@@ -86,15 +99,6 @@ class Graph:
             distances[part] = block[at[part] - start, others[part]]
         return distances
 
-    def dense(self) -> FloatArray:
-        """Compute the whole matrix; `InputError` if it cannot fit in memory."""
-        return blocks.dense(self)
-
-    def tabulated(self) -> Dense:
-        """Return the matrix as a geometry of its own, whose rows take no search."""
-        matrix = self.dense()
-        return Dense(matrix, self.largest, bool(np.isinf(matrix).any()))
-
     def restrict(self, rows: IntArray, columns: IntArray) -> Graph:
         """Return the geometry of the listed atoms, on the same graph."""
         sources, sinks = self.sources[rows], self.sinks[columns]
@@ -108,23 +112,16 @@ class Graph:
         """Return ``min_j d[i, j] - g[j]``."""
         return self._minimum(g, self.sinks, self.sources)
 
-    def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
-        """Raise: nodes have no coordinates to differentiate by."""
-        raise InputError(
-            "the problem is on a graph, whose nodes have no coordinates to differentiate"
-            " by; use the gradients in a and b"
-        )
-
     def _from(self, nodes: IntArray) -> FloatArray:
         from scipy.sparse.csgraph import dijkstra
 
         return np.asarray(dijkstra(self.lengths, indices=nodes))
 
     def _minimum(self, values: FloatArray, starts: IntArray, ends: IntArray) -> FloatArray:
-        """Search from one more node, joined to every start by what its value is low.
+        """Search from one more node, joined to every start by how far its value is below the top.
 
         Lengths are rounded down, and values up, to multiples of a unit in which all
-        sums are exact: what comes out is feasible, not just up to rounding.
+        sums are exact: the result is feasible, not just up to rounding.
         """
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import dijkstra

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from otdist.geometry.lattice import coprime_offsets, king_offsets, lattice
 from otdist.geometry.points import Points
+from otdist.geometry.protocol import Edges, Facts
 from otdist.typing import FloatArray, Metric
 
 
@@ -14,8 +16,8 @@ from otdist.typing import FloatArray, Metric
 class Pixels(Points):
     """All pixels on both sides, in C order, with cost ``metric(x, y)``, a metric.
 
-    They are points, and whoever knows points can use them. Beyond that, x and y are
-    one array, no two pixels are at one place, and neighbours are known.
+    They can be used as any points can. Beyond that, x and y are one array, no two pixels
+    are at one place, and neighbours are known.
 
     Attributes
     ----------
@@ -31,6 +33,27 @@ class Pixels(Points):
         points = pixels_of(axes)
         points.setflags(write=False)
         return cls(points, points, metric, 1.0, largest, axes)
+
+    @property
+    def facts(self) -> Facts:
+        """Facts: both sides are all pixels."""
+        return Facts(is_metric=True, same_atoms=True, is_compiled=True, has_positions=True)
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Distance of neighbours along each axis; 1 for an axis of one pixel."""
+        return tuple(float(axis[1]) if len(axis) > 1 else 1.0 for axis in self.axes)
+
+    def edges(self, reach: int = 1) -> Edges | None:
+        """Return the steps of a king for L∞ and one spacing, coprime steps in the plane."""
+        if self.metric == "chebyshev" and len({float(a[1]) for a in self.axes if len(a) > 1}) <= 1:
+            offsets = king_offsets(len(self.axes))
+        elif self.metric == "euclidean" and len(self.axes) == 2:
+            offsets = coprime_offsets(reach)
+        else:
+            return None
+        tails, heads = lattice(self.axes, offsets)
+        return Edges(tails, heads, self.pairs(tails, heads))
 
 
 def pixels_of(axes: tuple[FloatArray, ...]) -> FloatArray:

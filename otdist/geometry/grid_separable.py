@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from otdist.geometry.lattice import lattice, unit_offsets
+from otdist.geometry.metrics import known
 from otdist.geometry.points import Points, cost_matrix
+from otdist.geometry.protocol import Edges, Facts, Geometry
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
 
-#: Metric and order of the costs that are sums over the axes.
-SEPARABLE = {("cityblock", 1.0), ("euclidean", 2.0), ("sqeuclidean", 1.0)}
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grid:
+class Grid(Geometry):
     """All pixels on both sides, in C order, with cost ``metric(x, y) ** p``.
 
     Attributes
@@ -29,7 +29,7 @@ class Grid:
     axes : tuple of ndarray
         Coordinates along each axis, read-only.
     metric, p
-        One of `SEPARABLE`.
+        A metric and an order at which it is separable (`NamedMetric`).
     largest : float
         The cost from corner to corner.
     """
@@ -49,6 +49,24 @@ class Grid:
         """Numbers of atoms (N, N)."""
         n = math.prod(self.sides)
         return n, n
+
+    @property
+    def facts(self) -> Facts:
+        """Facts: sums and minima over all pairs go along the axes."""
+        return Facts(
+            is_metric=known(self.metric).is_metric and self.p == 1,
+            same_atoms=True,
+            is_separable=True,
+            has_positions=True,
+        )
+
+    def edges(self, reach: int = 1) -> Edges | None:
+        """Return the steps along the axes, for a sum of distances."""
+        del reach
+        if (self.metric, self.p) != ("cityblock", 1):
+            return None
+        tails, heads = lattice(self.axes, unit_offsets(len(self.axes)))
+        return Edges(tails, heads, self.pairs(tails, heads))
 
     def equals(self, other: object) -> bool:
         """Whether the other is a grid of the same pixels with the same cost."""
@@ -92,10 +110,6 @@ class Grid:
         each = np.arange(len(rows))
         return self.restrict(rows, columns).pairs(each, each)
 
-    def dense(self) -> FloatArray:
-        """Compute the whole matrix; `InputError` if it cannot fit in memory."""
-        return blocks.dense(self)
-
     def restrict(self, rows: IntArray, columns: IntArray) -> Points:
         """Return the listed pixels as points."""
         x, y = self.points(rows), self.points(columns)
@@ -115,6 +129,10 @@ class Grid:
         """Return ``min_j c[i, j] - g[j]``: the cost is symmetric."""
         return self.column_minimum(g)
 
+    def transposed(self) -> Grid:
+        """Return the grid itself: the cost is symmetric."""
+        return self
+
     def _smallest_sums(self, lines: FloatArray, k: int) -> FloatArray:
         """Return ``min_i lines[:, i] + c[i, j]``."""
         least = np.full(lines.shape, np.inf)
@@ -131,3 +149,8 @@ class Grid:
         """Return the gradient of the costs in the first pixel's position."""
         each = np.arange(len(rows))
         return self.restrict(rows, columns).derivative(each, each)
+
+    def slopes(self, start: int, stop: int, mass: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return `Geometry.slopes`, as for points."""
+        pixels = np.arange(self.shape[0])
+        return self.restrict(pixels[start:stop], pixels).slopes(0, stop - start, mass)

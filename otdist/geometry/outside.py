@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.geometry.matrix import Dense
-from otdist.geometry.protocol import Geometry
-from otdist.runtime import blocks
+from otdist.geometry.protocol import Dense, Facts, Geometry
 from otdist.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Extended:
+class Extended(Geometry):
     """The costs of a geometry (n, m), and those of an atom outside, the last of a side.
 
     Attributes
@@ -43,9 +41,9 @@ class Extended:
         return max(self.base.largest, self.price, self.idle)
 
     @property
-    def has_forbidden(self) -> bool:
-        """Whether some pair of atoms proper is forbidden."""
-        return isinstance(self.base, Dense) and self.base.has_forbidden
+    def facts(self) -> Facts:
+        """Facts: whether some pair of atoms proper is forbidden."""
+        return Facts(has_forbidden=self.base.facts.has_forbidden)
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Return the costs of a block of rows."""
@@ -66,14 +64,6 @@ class Extended:
         cost[(rows == n) & (columns == m)] = self.idle
         return cost
 
-    def dense(self) -> FloatArray:
-        """Return the whole matrix; `InputError` if it cannot fit in memory."""
-        return blocks.dense(self)
-
-    def tabulated(self) -> Dense:
-        """Return the matrix as a geometry."""
-        return Dense(self.dense(), self.largest, self.has_forbidden)
-
     def restrict(self, rows: IntArray, columns: IntArray) -> Dense:
         """Return the matrix of the listed atoms."""
         n, m = self.base.shape
@@ -82,7 +72,7 @@ class Extended:
         part[inside] = self.base.restrict(rows[rows < n], columns[columns < m]).dense()
         part[np.ix_(rows == n, columns == m)] = self.idle
         part.flags.writeable = False
-        return Dense(part, self.largest, self.has_forbidden)
+        return Dense(part, self.largest, self.facts.has_forbidden)
 
     def column_minimum(self, f: FloatArray) -> FloatArray:
         """Return ``min_i c[i, j] - f[i]``."""
@@ -98,5 +88,5 @@ class Extended:
         return np.append(np.minimum(inner, self.price - potential[-1]), of_outside)
 
     def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
-        """Raise: what is outside has no place."""
+        """Raise: an atom outside has no coordinates."""
         raise InputError("the atoms outside have no place to differentiate by")

@@ -8,25 +8,32 @@ the origin compared with the distance between them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from otdist.errors import InputError
+from otdist.geometry.metrics import NAMED, NamedMetric, code_of, known, named, names_of, power
+from otdist.geometry.protocol import Dense, Facts, Geometry
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray, Metric
 
-#: The metrics known by name; the value says whether it is one (triangle
-#: inequality), which decides what duality may assume.
-METRICS = {
-    "euclidean": True,
-    "cityblock": True,
-    "chebyshev": True,
-    "sqeuclidean": False,
-}
+if TYPE_CHECKING:
+    from otdist.compiled.costs import Costs
+
+# Coordinates from which on a matrix is better than computing pairs anew.
+_MATRIX_FROM = 24
+# Below this part of their sizes, squares of distances are computed from differences.
+_CLOSE = 0.05
+# Rows of such a matrix computed at a time; with fewer BLAS is slower.
+_ROWS = 512
+# Pairs closer than this part of the points' size are summed by their differences:
+# products of matrices lose the digits that the two points share.
+_NEAR = 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Points:
+class Points(Geometry):
     """Points x (n, d) and y (m, d) with cost ``metric(x, y) ** p``."""
 
     x: FloatArray
@@ -40,67 +47,199 @@ class Points:
         """Numbers of atoms (n, m)."""
         return len(self.x), len(self.y)
 
+    @property
+    def facts(self) -> Facts:
+        """Facts: of a function of two points nothing is known."""
+        metric = named(self.metric)
+        return Facts(
+            is_metric=metric is not None and metric.is_metric and self.p == 1,
+            is_compiled=metric is not None,
+            has_positions=True,
+        )
+
     def rows(self, start: int, stop: int) -> FloatArray:
         """Compute the costs of a block of rows."""
         return cost_matrix(self.x[start:stop], self.y, self.metric, self.p)
 
     def pairs(self, rows: IntArray, columns: IntArray) -> FloatArray:
         """Compute the costs of the listed pairs."""
-        if not isinstance(self.metric, str):
-            distance = self.metric
-            pairs = zip(rows, columns, strict=True)
-            values = (distance(self.x[i], self.y[j]) for i, j in pairs)
-            return power(np.fromiter(values, float, len(rows)), self.p)
-        return _costs(self.x[rows].T, self.y[columns].T, self.metric, self.p)
+        metric = named(self.metric)
+        if metric is not None:
+            return _costs(self.x[rows].T, self.y[columns].T, metric, self.p)
+        assert callable(self.metric)
+        points = zip(self.x[rows], self.y[columns], strict=True)
+        values = (self.metric(x, y) for x, y in points)
+        return power(np.fromiter(values, float, len(rows)), self.p)
 
-    def dense(self) -> FloatArray:
-        """Compute the whole matrix; `InputError` if it cannot fit in memory."""
-        return blocks.dense(self)
+    def tabulated(self) -> Geometry:
+        """Return the matrix for many coordinates, and where tiles of points are no use.
+
+        Tiles rely on convex costs, p >= 1.
+        """
+        metric = named(self.metric)
+        is_tiled = metric is None or metric.is_tiled
+        if self.x.shape[1] < _MATRIX_FROM and is_tiled and self.p >= 1:
+            return self
+        return Dense(_matrix_of(self), self.largest)
+
+    def costs(self) -> Costs:
+        """Return the coordinates, or the matrix where the metric is a function."""
+        from otdist.compiled.costs import from_matrix, from_points
+
+        metric = named(self.metric)
+        if metric is None:
+            return from_matrix(self.dense())
+        return from_points(self.x.T, self.y.T, kernel_code(metric.name), self.p)
+
+    def as_points(self) -> Points:
+        """Return the geometry itself."""
+        return self
 
     def restrict(self, rows: IntArray, columns: IntArray) -> Points:
         """Return the geometry of the listed points."""
         return Points(self.x[rows], self.y[columns], self.metric, self.p, self.largest)
 
-    def column_minimum(self, f: FloatArray) -> FloatArray:
-        """Return ``min_i c[i, j] - f[i]``."""
-        return blocks.column_minimum(self, f)
+    def transposed(self) -> Points:
+        """Return the geometry with x and y exchanged."""
+        return Points(self.y, self.x, self.metric, self.p, self.largest)
 
-    def row_minimum(self, g: FloatArray) -> FloatArray:
-        """Return ``min_j c[i, j] - g[j]``."""
-        return blocks.row_minimum(self, g)
+    def has_equal_sides(self) -> bool:
+        """Whether x and y are the same points in the same order."""
+        return self.x is self.y or np.array_equal(self.x, self.y)
 
     def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
         """Return the gradient of the costs in the first point of each pair."""
-        difference = self.x[rows] - self.y[columns]
-        if self.metric == "sqeuclidean":
-            return 2 * difference
-        slope = distance_gradient(difference, self.metric)
+        slope = distance_gradient(self.x[rows] - self.y[columns], self.metric)
         if self.p == 1:
             return slope
         distance = self.pairs(rows, columns) ** (1 / self.p)
+        # The gradient at equal points is 0, also where the power has a cusp.
+        distance[distance == 0] = 1.0
         return self.p * distance[:, None] ** (self.p - 1) * slope
+
+    def slopes(self, start: int, stop: int, mass: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return `Geometry.slopes`, for whole blocks at once where the metric is known."""
+        x = self.x[start:stop]
+        if self.metric in ("euclidean", "sqeuclidean"):
+            return self._slopes_by_products(start, stop, mass)
+        if self.metric in ("cityblock", "chebyshev") and self.p >= 1:
+            return _slopes_by_coordinates(x, self.y, known(str(self.metric)), self.p, mass)
+        return Geometry.slopes(self, start, stop, mass)
+
+    def _slopes_by_products(
+        self, start: int, stop: int, mass: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Sum ``weight * (x - y)`` by products of matrices: slopes are along the lines."""
+        # From the middle, so that an offset common to all points costs no digits.
+        middle = self.y.mean(axis=0)
+        x, y = self.x[start:stop] - middle, self.y - middle
+        if self.p == 2 or self.metric == "sqeuclidean":
+            return _products(x, y, 2 * mass)
+        distance = cost_matrix(x, y, "euclidean", 1)
+        near = distance <= _NEAR * max(np.abs(x).max(), np.abs(y).max())
+        distance[near] = 1.0
+        weight = self.p * distance ** (self.p - 2) * mass
+        weight[near] = 0.0
+        rows, columns = np.nonzero(near)
+        close = self.arc_slopes(start, stop, rows, columns, mass[rows, columns])
+        by_x, by_y = _products(x, y, weight)
+        return by_x + close[0], by_y + close[1]
+
+
+def _products(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    by_x = weight.sum(axis=1)[:, None] * x - weight @ y
+    by_y = weight.sum(axis=0)[:, None] * y - weight.T @ x
+    return by_x, by_y
+
+
+def _slopes_by_coordinates(
+    x: FloatArray, y: FloatArray, metric: NamedMetric, p: float, mass: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Sum the signs of the differences: of all coordinates, or of the largest one."""
+    weight = mass
+    if p != 1:
+        weight = p * cost_matrix(x, y, metric.name, p - 1) * mass
+    steepest = _steepest(x, y) if metric.name == "chebyshev" else None
+    by_x, by_y = np.empty_like(x), np.empty_like(y)
+    for k in range(x.shape[1]):
+        part = np.sign(x[:, k, None] - y[:, k])
+        part *= weight
+        if steepest is not None:
+            part[steepest != k] = 0.0
+        by_x[:, k], by_y[:, k] = part.sum(axis=1), -part.sum(axis=0)
+    return by_x, by_y
+
+
+def _steepest(x: FloatArray, y: FloatArray) -> IntArray:
+    """Return the coordinate (k, m) in which the points are farthest apart."""
+    steepest = np.zeros((len(x), len(y)), dtype=np.int64)
+    largest = np.zeros(steepest.shape)
+    for k in range(x.shape[1]):
+        size = np.abs(x[:, k, None] - y[:, k])
+        steepest[size > largest] = k
+        np.maximum(largest, size, out=largest)
+    return steepest
+
+
+def _matrix_of(points: Points) -> FloatArray:
+    """Return the matrix (n, m) of the costs of points, read-only."""
+    n, m = points.shape
+    if points.metric in ("euclidean", "sqeuclidean") and points.p >= 1:
+        return _euclidean(points)
+    from otdist.compiled import costs as kernel
+
+    costs = points.costs()
+    if costs.kind == kernel.MATRIX:
+        return costs.matrix
+    blocks.require_memory(n, m)
+    matrix, nothing = np.empty((n, m)), np.zeros(m)
+    for start in range(0, n, _ROWS):
+        kernel.fill_rows(costs, start, nothing, matrix[start : start + _ROWS])
+    return kernel.read_only(matrix)
+
+
+def _euclidean(points: Points) -> FloatArray:
+    """Return Euclidean costs, from products of matrices where they have the digits."""
+    from otdist.compiled.costs import read_only
+    from otdist.compiled.products import from_products
+
+    n, m = points.shape
+    blocks.require_memory(n, m)
+    matrix = np.empty((n, m))
+    # From the middle, so that an offset common to all points costs no digits.
+    middle = 0.5 * points.x.mean(axis=0) + 0.5 * points.y.mean(axis=0)
+    x, y = points.x - middle, points.y - middle
+    size_x, size_y = (x * x).sum(axis=1), (y * y).sum(axis=1)
+    is_squared = points.metric == "sqeuclidean"
+    for start in range(0, n, _ROWS):
+        rows = slice(start, start + _ROWS)
+        part = np.matmul(x[rows], y.T, out=matrix[rows])
+        from_products(
+            points.x[rows],
+            points.y,
+            size_x[rows],
+            size_y,
+            is_squared,
+            points.p,
+            _CLOSE,
+            part,
+        )
+    return read_only(matrix)
+
+
+def kernel_code(metric: str) -> int:
+    """Return the code of a metric; `InputError` if the solvers' kernels do not compute it."""
+    from otdist.compiled.costs import METRIC_CODES
+
+    return code_of(metric, METRIC_CODES, "the kernels of the solvers")
 
 
 def distance_gradient(difference: FloatArray, metric: Metric) -> FloatArray:
-    """Return the gradient (k, d) of ``metric(x, y)`` in x, given ``x - y``.
-
-    Where the distance has a kink the subgradient with the smallest entries is
-    taken: 0 for equal points.
-    """
-    if metric == "euclidean":
-        length = np.sqrt(np.einsum("kd,kd->k", difference, difference))
-        return difference / np.where(length > 0, length, 1.0)[:, None]
-    if metric == "cityblock":
-        return np.sign(difference)
-    if metric == "chebyshev":
-        steepest = np.abs(difference).argmax(axis=1)[:, None]
-        slope = np.zeros_like(difference)
-        sign = np.sign(np.take_along_axis(difference, steepest, axis=1))
-        np.put_along_axis(slope, steepest, sign, axis=1)
-        return slope
-    raise InputError(
-        f"metric {metric!r} has no known gradient; use 'euclidean', 'cityblock' or 'chebyshev'"
-    )
+    """Return the gradient (k, d) of ``metric(x, y)`` in x, given ``x - y``."""
+    record = named(metric)
+    if record is None:
+        raise InputError(f"metric {metric!r} has no known gradient; use {names_of(NAMED.values())}")
+    return record.gradient(difference)
 
 
 def cost_matrix(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> FloatArray:
@@ -109,37 +248,27 @@ def cost_matrix(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Float
     Meant for blocks that fit the cache. In plain NumPy, since the first use of
     SciPy's cdist loads for longer than a small problem takes to solve.
     """
-    if not isinstance(metric, str):
+    record = named(metric)
+    if record is None:
         from scipy.spatial.distance import cdist
 
         return power(np.asarray(cdist(x, y, metric)), p)
-    return _costs(x.T[:, :, None], y.T[:, None, :], metric, p)
+    return _costs(x.T[:, :, None], y.T[:, None, :], record, p)
 
 
-def _costs(x: FloatArray, y: FloatArray, metric: str, p: float) -> FloatArray:
+def _costs(x: FloatArray, y: FloatArray, metric: NamedMetric, p: float) -> FloatArray:
     """Return costs of points (d, …) that broadcast, for blocks and pairs alike.
 
-    One code for both, so that a pair costs the same to the last bit either way.
+    A pair costs the same to the last bit whether it is computed alone or in a block.
     """
     total = np.zeros(np.broadcast_shapes(x.shape[1:], y.shape[1:]))
     part = np.empty_like(total)
     for x_k, y_k in zip(x, y, strict=True):
-        np.subtract(x_k, y_k, out=part)
-        if metric == "chebyshev":
-            np.maximum(total, np.abs(part, out=part), out=total)
-        elif metric == "cityblock":
-            total += np.abs(part, out=part)
-        else:
-            total += np.multiply(part, part, out=part)
-    if metric == "euclidean":
+        metric.add(total, np.subtract(x_k, y_k, out=part))
+    if metric.is_root:
         # The square is exact where its root would round.
         return total if p == 2 else power(np.sqrt(total, out=total), p)
     return power(total, p)
-
-
-def power(distance: FloatArray, p: float) -> FloatArray:
-    """Return ``distance ** p``, leaving the array alone for p = 1."""
-    return distance if p == 1 else np.asarray(distance**p)
 
 
 def largest_cost(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> float:

@@ -30,7 +30,7 @@ def quantise(a: FloatArray, b: FloatArray) -> IntegerMasses:
 
     Exact for two uniform measures and wherever the masses have a common binary
     unit (counts, 0.25, …). Otherwise every mass is rounded to 2**-61 of the
-    total and the largest one takes what is then missing, less than the
+    total and the largest one takes the difference of the sums, less than the
     rounding of a float64 sum.
     """
     if _is_constant(a) and _is_constant(b):
@@ -82,7 +82,7 @@ def fitted(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
 
 
 def completed(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
-    """Scale down what is too much and couple what is missing from the corner."""
+    """Scale down rows and columns that are too heavy; couple the missing mass in order."""
     rows, columns, mass = arcs
     mass = mass * shrink(a, _sums(rows, mass, len(a)))[rows]
     mass = mass * shrink(b, _sums(columns, mass, len(b)))[columns]
@@ -105,9 +105,9 @@ def completed(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
 
 
 def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
-    """Add up masses by index: multiples of a unit, exactly, and what is left of each.
+    """Add up masses by index: multiples of a unit, exactly, and the remainders.
 
-    Sums of many equal masses would all round the same way.
+    In plain sums of many equal masses all roundings go in one direction.
     """
     shift = math.ldexp(1.5, math.frexp(float(mass.sum()))[1])
     high = (mass + shift) - shift

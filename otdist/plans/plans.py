@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.geometry.grid_separable import Grid
-from otdist.geometry.line import Line
-from otdist.geometry.matrix import Dense
-from otdist.geometry.points import Points
 from otdist.geometry.protocol import Geometry
 from otdist.runtime.blocks import require_memory, row_blocks
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from otdist.compiled.costs import Costs
+    from otdist.geometry.grid_separable import Grid
 
 
 class Arcs(NamedTuple):
@@ -33,7 +30,7 @@ class Arcs(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flow:
-    """Mass that moves along edges, or by steps: what leaves a node must go on or stay.
+    """Mass that moves along edges: mass that reaches a node goes on or stays there.
 
     Any flow whose divergence is a - b costs, in a metric, at least as much as a coupling
     that it can be split into, and an optimal one as much as an optimal coupling.
@@ -43,7 +40,7 @@ class Flow:
     tails, heads : ndarray (k,) int64
         Where each edge begins and ends.
     units : ndarray (k,) int64
-        What moves along it, > 0, in multiples of `unit`.
+        Mass along each edge, > 0, in multiples of `unit`.
     unit : float
         A unit, in mass. Whole numbers keep divergences exact.
     n_nodes : int
@@ -63,7 +60,7 @@ class Flow:
 
     @property
     def amounts(self) -> FloatArray:
-        """What moves along each edge (k,), in mass."""
+        """Mass along each edge (k,)."""
         return np.asarray(self.units * self.unit)
 
     def matrix(self) -> Any:
@@ -73,7 +70,7 @@ class Flow:
         return coo_array((self.amounts, (self.tails, self.heads)), shape=self.shape)
 
     def arcs(self, a: FloatArray, b: FloatArray) -> Arcs:
-        """Split the flow into a coupling of a and b; what both have in common stays.
+        """Split the flow into a coupling of a and b; mass common to both stays.
 
         Takes time in proportion to the edges, and to the paths that share them.
         """
@@ -196,7 +193,7 @@ class TransposedPlan:
 
 
 def _factor(values: Any, n: int) -> FloatArray:
-    """Return what a plan is multiplied by: n numbers, or rows of them."""
+    """Return the factor of a product: n numbers, or n rows of them."""
     array = np.asarray(values, dtype=float)
     if array.ndim not in (1, 2) or len(array) != n:
         raise InputError(
@@ -211,7 +208,7 @@ class EntropicPlan(LazyPlan):
     """An entropic plan rounded to exact marginals, in O(n + m) memory.
 
     Entry (i, j) is ``r[i] * exp((f[i] + g[j] - c[i, j]) / epsilon) * s[j] + u[i] *
-    v[j]``: r and s scale down what is too much, u and v bring in what is missing
+    v[j]``: r and s scale down heavy rows and columns, u and v add the missing mass
     (Altschuler, Weed, Rigollet, 2017). The factors are kept apart from the
     potentials, so that the exponentials round alike whenever they are computed.
     """
@@ -261,7 +258,7 @@ class EntropicPlan(LazyPlan):
         columns: FloatArray,
         scratch: FloatArray,
     ) -> None:
-        """Write sums of the rows from `start` on; add what `mass` leaves to columns.
+        """Write sums of the rows from `start` on; add the scaled rows to columns.
 
         Of a plan in which only the columns have been scaled: rows that are too heavy
         are scaled down. `scratch` takes a row.
@@ -297,7 +294,7 @@ class EntropicPlan(LazyPlan):
         return np.zeros(self.shape[1])
 
     def _rows_of_any(self, start: int, stop: int) -> FloatArray:
-        """Do the same for a metric that is a function."""
+        """Return the rows where kernels do not know the costs, as of a metric that is a function."""
         exponent = self.f[start:stop, None] + self.g - self.geometry.rows(start, stop)
         exponent /= self.epsilon
         block: FloatArray = np.exp(exponent, out=exponent)
@@ -308,12 +305,8 @@ class EntropicPlan(LazyPlan):
 
     @functools.cached_property
     def _costs(self) -> Costs | None:
-        """Costs as kernels read them, without making a matrix."""
-        from otdist.geometry.compiled_costs import costs_of
-
-        geometry = self.geometry
-        is_named = isinstance(geometry, Points) and isinstance(geometry.metric, str)
-        return costs_of(geometry) if is_named or isinstance(geometry, Dense | Line) else None
+        """Costs as kernels read them; None where a matrix would have to be made."""
+        return self.geometry.costs() if self.geometry.facts.is_compiled else None
 
     def put_back(self, geometry: Geometry, rows: IntArray, columns: IntArray) -> EntropicPlan:
         """Return the plan of atoms that `rows` and `columns` had put in order."""

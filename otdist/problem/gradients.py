@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.geometry.graph import Graph
-from otdist.geometry.matrix import Dense
 from otdist.geometry.outside import Extended
-from otdist.geometry.point_gradients import arc_slopes, slopes
 from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import Arcs, Flow, LazyPlan
 from otdist.problem.partial import inner_arcs
@@ -31,7 +28,7 @@ def gradients(result: Result) -> Gradients:
         return _partial_gradients(result, problem.geometry)
     f, g = _mass_gradients(result)
     x = y = None
-    if not isinstance(problem.geometry, Dense | Graph):
+    if problem.geometry.facts.has_positions:
         x, y = point_gradients(problem.geometry, arcs_of(result))
     return Gradients(a=f - f.mean(), b=g - g.mean(), x=x, y=y, cost=result.plan)
 
@@ -40,7 +37,7 @@ def _partial_gradients(result: Result, geometry: Extended) -> Gradients:
     """Return those of a partial problem, whose masses change one by one."""
     assert isinstance(result.coupling, Arcs)
     x = y = None
-    if not isinstance(geometry.base, Dense):
+    if geometry.base.facts.has_positions:
         x, y = point_gradients(geometry.base, inner_arcs(result.coupling, geometry))
     f, g = result.potentials
     return Gradients(a=f, b=g, x=x, y=y, cost=result.plan)
@@ -50,10 +47,10 @@ def point_gradients(geometry: Geometry, plan: Arcs | LazyPlan) -> tuple[FloatArr
     """Return the derivatives (n, d) and (m, d) of the plan's cost in the points."""
     n, m = geometry.shape
     if isinstance(plan, Arcs):
-        return arc_slopes(geometry, 0, n, *plan)
+        return geometry.arc_slopes(0, n, *plan)
     by_x, by_y = [], np.zeros(1)
     for start, stop in row_blocks(n, m):
-        of_x, of_y = slopes(geometry, start, stop, plan.rows(start, stop))
+        of_x, of_y = geometry.slopes(start, stop, plan.rows(start, stop))
         by_x.append(of_x)
         by_y = by_y + of_y
     return np.concatenate(by_x), by_y

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.geometry.line import Line
 from otdist.geometry.outside import Extended
-from otdist.geometry.points import Points
 from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import Arcs
 from otdist.typing import FloatArray
@@ -26,7 +24,8 @@ def with_price(
     of_a, of_b = float(a.sum()), float(b.sum())
     # Two measures without mass would make a problem without any.
     spare = 0.0 if of_a + of_b > 0 else 1.0
-    extended = Extended(_without_order(geometry), price, 0.0)
+    # Nothing is known of an order with outside: points on the line are points.
+    extended = Extended(geometry.as_points() or geometry, price, 0.0)
     return extended, np.append(a, of_b + spare), np.append(b, of_a + spare)
 
 
@@ -35,16 +34,8 @@ def with_mass(
 ) -> tuple[Extended, FloatArray, FloatArray]:
     """Return costs and masses where all but `left_a` and `left_b` is moved."""
     idle = 2 * geometry.largest or 1.0
-    extended = Extended(_without_order(geometry), 0.0, idle)
+    extended = Extended(geometry.as_points() or geometry, 0.0, idle)
     return extended, np.append(a, left_b), np.append(b, left_a)
-
-
-def _without_order(geometry: Geometry) -> Geometry:
-    """Return points on the line as points: nothing is known of an order with outside."""
-    if not isinstance(geometry, Line):
-        return geometry
-    x, y = geometry.x[:, None], geometry.y[:, None]
-    return Points(x, y, "cityblock", geometry.p, geometry.largest)
 
 
 def inner_arcs(arcs: Arcs, geometry: Extended) -> Arcs:

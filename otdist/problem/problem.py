@@ -10,14 +10,8 @@ import numpy as np
 
 from otdist.errors import InputError, warn
 from otdist.geometry.build import point_geometry, require_metric, require_product
-from otdist.geometry.circle import Circle
-from otdist.geometry.graph import Graph
-from otdist.geometry.grid_separable import Grid
-from otdist.geometry.line import Line
-from otdist.geometry.matrix import Dense
 from otdist.geometry.outside import Extended
-from otdist.geometry.points import METRICS, Points
-from otdist.geometry.protocol import Geometry
+from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
 from otdist.problem.constructors import Structured
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
@@ -135,7 +129,7 @@ class Problem(Structured):
             Whether the cost of all mass counts, or the largest cost that some mass
             pays (the bottleneck). Its distance is its value.
         price, mass : float, optional
-            What mass that is not moved costs, or how much is moved: see `partial`.
+            Cost of a unit of mass that is not moved, or the mass to move: see `partial`.
         normalize : bool, default False
             Divide each side's masses by their sum first.
 
@@ -198,7 +192,7 @@ class Problem(Structured):
         p: float,
         mass: float,
     ) -> Self:
-        """Return the problem with these fields; a and b are nobody else's."""
+        """Return the problem with these fields; a and b are not shared with a caller."""
         require_product(mass, geometry.largest)
         problem = cls.__new__(cls)
         problem._set(geometry, a, b, metric, p, mass)
@@ -213,7 +207,7 @@ class Problem(Structured):
         p: float,
         mass: float,
     ) -> None:
-        """Fill in the fields; a and b are nobody else's."""
+        """Fill in the fields; a and b are not shared with a caller."""
         a.setflags(write=False)
         b.setflags(write=False)
         for name, value in (
@@ -228,8 +222,8 @@ class Problem(Structured):
 
     def __repr__(self) -> str:
         n, m = (size - self.is_partial for size in self.shape)
-        kind = "cost matrix" if self.metric is None else f"{self.metric}, p={self.p:g}"
-        kind = "graph" if isinstance(self.geometry, Graph) else kind
+        kind = f"{self.metric}, p={self.p:g}"
+        kind = self.geometry.label if self.metric is None else kind
         how = ", partial" if self.is_partial else f", mass {self.mass:.6g}"
         return f"Problem({n} by {m}, {kind}{how})"
 
@@ -241,7 +235,7 @@ class Problem(Structured):
     @property
     def is_line(self) -> bool:
         """Whether the atoms are numbers and the cost is ``|x - y| ** p``."""
-        return isinstance(self.geometry, Line)
+        return self.geometry.facts.is_line
 
     @property
     def is_bottleneck(self) -> bool:
@@ -256,9 +250,7 @@ class Problem(Structured):
     @property
     def is_metric(self) -> bool:
         """Whether the cost is a true metric, as Kantorovich-Rubinstein needs."""
-        known = isinstance(self.metric, str) and METRICS.get(self.metric, False)
-        is_known = known and self.p == 1 and not self.is_partial
-        return is_known or isinstance(self.geometry, Graph)
+        return self.geometry.facts.is_metric and not self.is_bottleneck
 
     @property
     def is_assignment(self) -> bool:
@@ -269,12 +261,7 @@ class Problem(Structured):
     @property
     def is_symmetric(self) -> bool:
         """Whether both sides are the same points with the same masses."""
-        geometry = self.geometry
-        if isinstance(geometry, Grid):
-            return np.array_equal(self.a, self.b)
-        if isinstance(geometry, Dense) or not isinstance(geometry, Points | Line | Circle):
-            return False
-        return np.array_equal(geometry.x, geometry.y) and np.array_equal(self.a, self.b)
+        return self.geometry.has_equal_sides() and np.array_equal(self.a, self.b)
 
     def support(self) -> tuple[Problem, IntArray, IntArray]:
         """Return the problem on the atoms that carry mass, and their indices.
@@ -283,7 +270,7 @@ class Problem(Structured):
         """
         n, m = len(self.a), len(self.b)
         all_carry = np.count_nonzero(self.a) == n and np.count_nonzero(self.b) == m
-        if all_carry and not isinstance(self.geometry, Grid):
+        if all_carry and not self.geometry.facts.is_separable:
             return self, np.arange(n), np.arange(m)
         rows, columns = np.flatnonzero(self.a), np.flatnonzero(self.b)
         return self.restrict(rows, columns), rows, columns
@@ -303,7 +290,7 @@ class Problem(Structured):
         return self._with(part, a, b, mass)
 
     def on(self, geometry: Geometry) -> Problem:
-        """Return the problem with the same costs from elsewhere."""
+        """Return this problem with another representation of the same costs."""
         return self._with(geometry, self.a, self.b, self.mass)
 
     def _with(self, geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> Problem:

@@ -51,25 +51,6 @@ def share(work: Callable[[int], None], n_parts: int, n_jobs: int) -> None:
         list(pool.map(work, range(n_parts)))
 
 
-def column_minimum(geometry: Geometry, f: FloatArray) -> FloatArray:
-    """Return ``min_i c[i, j] - f[i]``, shape (m,), in O(n + m) memory."""
-    n, m = geometry.shape
-    g = np.full(m, np.inf)
-    for start, stop in row_blocks(n, m):
-        slack = geometry.rows(start, stop) - f[start:stop, None]
-        np.minimum(g, slack.min(axis=0), out=g)
-    return g
-
-
-def row_minimum(geometry: Geometry, g: FloatArray) -> FloatArray:
-    """Return ``min_j c[i, j] - g[j]``, shape (n,), in O(n + m) memory."""
-    n, m = geometry.shape
-    f = np.empty(n)
-    for start, stop in row_blocks(n, m):
-        f[start:stop] = (geometry.rows(start, stop) - g).min(axis=1)
-    return f
-
-
 def soft_column_minimum(geometry: Geometry, f: FloatArray, epsilon: float) -> FloatArray:
     """Return ``-epsilon log sum_i exp((f[i] - c[i, j]) / epsilon)``, shape (m,)."""
     n, m = geometry.shape
@@ -97,17 +78,6 @@ def soft_row_minimum(geometry: Geometry, g: FloatArray, epsilon: float) -> Float
 def _or_zero(least: FloatArray) -> FloatArray:
     """Return 0 for atoms without any allowed arc, whose soft minimum is inf as well."""
     return np.where(np.isfinite(least), least, 0.0)
-
-
-def dense(geometry: Geometry) -> FloatArray:
-    """Return the matrix of all costs, read-only, after asking if it fits."""
-    n, m = geometry.shape
-    require_memory(n, m)
-    cost = np.empty((n, m))
-    for start, stop in row_blocks(n, m):
-        cost[start:stop] = geometry.rows(start, stop)
-    cost.flags.writeable = False
-    return cost
 
 
 def require_memory(n: int, m: int) -> None:

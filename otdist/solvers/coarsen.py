@@ -15,8 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist.compiled.kd_tree import TILE, central, kd_order, spread
-from otdist.geometry.matrix import Dense
-from otdist.geometry.points import Points
 from otdist.geometry.protocol import Geometry
 from otdist.typing import FloatArray, IntArray
 
@@ -46,7 +44,7 @@ def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
     if 1 << depth < _COARSEST // 4:
         return []
     x, test_x = _coordinates(geometry)
-    y, test_y = _coordinates(transposed(geometry))
+    y, test_y = _coordinates(geometry.transposed())
     order_x, order_y = np.arange(n), np.arange(m)
     kd_order(x, depth, order_x)
     kd_order(y, depth, order_y)
@@ -85,8 +83,9 @@ def kd_ordered(points: FloatArray) -> IntArray:
 
 def _coordinates(geometry: Geometry) -> tuple[FloatArray, FloatArray]:
     """Return coordinates (d, n) of the sources, and others to test groups by."""
-    if isinstance(geometry, Points):
-        x = _scaled(geometry.x.T)
+    points = geometry.as_points()
+    if points is not None:
+        x = _scaled(points.x.T)
         return x, x
     cost = geometry.dense()
     m = cost.shape[1]
@@ -101,14 +100,6 @@ def _scaled(x: FloatArray) -> FloatArray:
     """Return coordinates of at most 1, whose squares neither over- nor underflow."""
     exponent = int(np.frexp(np.abs(x).max())[1])
     return np.ascontiguousarray(np.ldexp(x, -exponent))
-
-
-def transposed(geometry: Geometry) -> Geometry:
-    """Return the geometry with sources and sinks exchanged."""
-    if isinstance(geometry, Points):
-        x, y = geometry.y, geometry.x
-        return Points(x, y, geometry.metric, geometry.p, geometry.largest)
-    return Dense(geometry.dense().T, geometry.largest)
 
 
 def _grouped(

@@ -9,6 +9,8 @@ costs of sorted points form a Monge matrix, they are feasible (Hoffman, 1963).
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from otdist.geometry.line import Line
@@ -23,8 +25,7 @@ from otdist.typing import FloatArray
 def run(problem: Problem, options: Options) -> Candidate:
     """Merge the sorted supports; O((n + m) log(n + m)) time, O(n + m) memory."""
     del options
-    line = problem.geometry
-    assert isinstance(line, Line)
+    line = cast("Line", problem.geometry)
     by_x, by_y = line.by_x, line.by_y
     masses = quantise(problem.a[by_x], problem.b[by_y])
     rows, columns, flow = northwest(masses.a, masses.b)

@@ -16,7 +16,7 @@ from strategies import weights
 
 from otdist import InputError, Problem, Status, certify, solve, wasserstein_distance
 from otdist.batch import on_line as along
-from otdist.certificate.c_transform import column_minimum, row_minimum
+from otdist.certificate.checkers import checker_of
 from otdist.certificate.many_on_line import LineBounds
 from otdist.geometry.circle import Circle, reduced
 from otdist.solvers.circle.kernels import cut as kernel
@@ -368,14 +368,14 @@ def test_compiled_transforms_are_those_of_the_matrix(p, monkeypatch):
         for spread in (0.0, 0.1, 3.0):
             f, g = spread * rng.standard_normal(n), spread * rng.standard_normal(m)
             by_column, by_row = (cost - f[:, None]).min(0), (cost - g).min(1)
-            for found in (column_minimum(circle, f, 1), circle.column_minimum(f)):
+            for found in (checker_of(circle).column_minimum(f, 1), circle.column_minimum(f)):
                 np.testing.assert_allclose(found, by_column, atol=4e-15)
-            for found in (row_minimum(circle, g, 1), circle.row_minimum(g)):
+            for found in (checker_of(circle).row_minimum(g, 1), circle.row_minimum(g)):
                 np.testing.assert_allclose(found, by_row, atol=4e-15)
         f[0] = -np.inf
         if n > 1:
             wanted = (cost - f[:, None])[1:].min(0)
-            np.testing.assert_allclose(column_minimum(circle, f, 1), wanted, atol=4e-15)
+            np.testing.assert_allclose(checker_of(circle).column_minimum(f, 1), wanted, atol=4e-15)
 
 
 def one_pair(rng, p):

@@ -14,7 +14,6 @@ from scipy.special import logsumexp
 from test_divergence import differences, measures
 
 from otdist import InputError, Problem, solve
-from otdist.geometry.point_gradients import arc_slopes, slopes
 from otdist.runtime import blocks
 
 METRICS = ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]
@@ -163,8 +162,8 @@ def test_sums_of_slopes_are_those_of_all_arcs(data):
         start, stop = 0, n
     part = mass[start:stop]
     rows, columns = np.nonzero(part)
-    found = slopes(geometry, start, stop, part)
-    twin = arc_slopes(geometry, start, stop, rows, columns, part[rows, columns])
+    found = geometry.slopes(start, stop, part)
+    twin = geometry.arc_slopes(start, stop, rows, columns, part[rows, columns])
     size = p * geometry.largest
     size /= max(np.ptp(np.concatenate([x, y]), axis=0).max(), 1e-300)
     for one, other in zip(found, twin, strict=True):
@@ -173,7 +172,7 @@ def test_sums_of_slopes_are_those_of_all_arcs(data):
 
 def test_of_two_largest_coordinates_the_first_counts():
     geometry = Problem([[1.0, 2, 3]], [[0.0, 3, 4]], metric="chebyshev").geometry
-    by_x, by_y = slopes(geometry, 0, 1, np.ones((1, 1)))
+    by_x, by_y = geometry.slopes(0, 1, np.ones((1, 1)))
     assert by_x.tolist() == [[1.0, 0, 0]]
     assert by_y.tolist() == [[-1.0, 0, 0]]
 
@@ -184,7 +183,7 @@ def test_near_pairs_keep_their_digits(p):
     x = np.array([[1.0, 2], [-3, 5]])
     y = x + np.array([[3e-9, -4e-9], [4e-9, 3e-9]])
     geometry = Problem(x, y, p=p).geometry
-    by_x, by_y = slopes(geometry, 0, 2, np.eye(2))
+    by_x, by_y = geometry.slopes(0, 2, np.eye(2))
     difference = x - y
     length = np.linalg.norm(difference, axis=1)[:, None]
     expected = p * length ** (p - 2) * difference

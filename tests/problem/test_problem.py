@@ -21,8 +21,8 @@ from otdist import (
     wasserstein_distance,
 )
 from otdist.geometry.line import Line
-from otdist.geometry.matrix import Dense
 from otdist.geometry.points import Points
+from otdist.geometry.protocol import Dense
 from otdist.inputs import validate as _validate
 from otdist.runtime import blocks
 

@@ -8,8 +8,8 @@ from conftest import JIT_OFF
 
 from otdist import Problem, solve
 from otdist.certificate import c_transform as _transform
+from otdist.certificate.checkers import checker_of
 from otdist.certificate.kernels import one_problem as certificate
-from otdist.geometry.compiled_costs import tabulated
 from otdist.solvers import coarsen as start
 from otdist.solvers.network_simplex import candidate_lists as lists
 from otdist.solvers.network_simplex import column_generation as columns
@@ -93,7 +93,7 @@ def test_the_compiled_check_of_a_line_agrees_with_numpy(p, monkeypatch):
     x, y, _, _ = clouds(20, d=1)
     geometry = Problem(x[:, 0], y[:, 0], p=p).geometry
     f = np.random.default_rng(21).random(len(x))
-    compiled = _transform.column_minimum(geometry, f, 1)
+    compiled = checker_of(geometry).column_minimum(f, 1)
     assert np.abs(compiled - geometry.column_minimum(f)).max() <= 1e-14
 
 
@@ -175,7 +175,7 @@ def test_many_coordinates_are_screened_without_a_loss(metric, p):
     for seed in range(4 if JIT_OFF else 30):
         x, y, rng = far_and_near(seed)
         geometry = Problem(x, y, metric=metric, p=p).geometry
-        matrix, expected = tabulated(geometry).dense(), geometry.dense()
+        matrix, expected = geometry.tabulated().dense(), geometry.dense()
         assert np.abs(matrix - expected).max() <= 1e-13 * expected.max()
         assert (matrix[expected == 0] == 0).all()
         apart = expected > 0
@@ -183,7 +183,7 @@ def test_many_coordinates_are_screened_without_a_loss(metric, p):
         f = rng.standard_normal(len(x)) * geometry.largest * 10.0 ** rng.uniform(-6, 1)
         f[rng.random(len(x)) < 0.2] = -np.inf
         f[0] = 0.0
-        got = _transform.column_minimum(geometry, f, 1)
+        got = checker_of(geometry).column_minimum(f, 1)
         size = np.abs(f[np.isfinite(f)]).max() + geometry.largest
         assert np.abs(got - geometry.column_minimum(f)).max() <= 4e-16 * size
 
@@ -212,7 +212,7 @@ def test_the_compiled_check_of_points_agrees_with_numpy(metric, p):
     x, y, _, _ = clouds(14, d=3)
     problem = Problem(x, y, metric=metric, p=p)
     f = np.random.default_rng(15).random(len(x))
-    compiled = _transform.column_minimum(problem.geometry, f, 2)
+    compiled = checker_of(problem.geometry).column_minimum(f, 2)
     expected = problem.geometry.column_minimum(f)
     assert np.abs(compiled - expected).max() <= 1e-14
 

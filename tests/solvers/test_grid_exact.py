@@ -479,7 +479,7 @@ def test_claims_only_save_time(metric, off):
     wanted = points.column_minimum(f)
     for some in (rng.random(300) < 0.5, np.ones(300, bool)):
         claimed = wanted + off * some
-        norm = transform.NORMS[metric]
+        norm = transform.norm_of(metric)
         found = transform.minimum_near(points, norm, f, claimed, 1)
         assert found == pytest.approx(wanted, rel=1e-14, abs=1e-14)
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import InputError, Problem, Status, certify, solve
-from otdist.certificate.edge_slopes import steepness
+from otdist.certificate.checkers import checker_of
 from otdist.geometry.grid_metric import Pixels
+from otdist.geometry.lattice import coprime_offsets, detour
 from otdist.plans.plans import Flow
-from otdist.solvers.flow.lattice import coprime_offsets, detour
 
 METRICS = ("cityblock", "chebyshev")
 SIDES = [(5, 4), (1, 6), (4, 1), (1, 1), (2, 3, 4), (3, 1, 1, 2)]
@@ -246,13 +246,13 @@ def test_steepness_is_never_too_small(sides, metric):
     np.fill_diagonal(cost, np.inf)
     for f in functions:
         truth = float((np.abs(f[:, None] - f) / cost).max())
-        found = steepness(problem.geometry, f)
+        found = checker_of(problem.geometry).steepness(f)
         assert found >= truth * (1 - 1e-14)
         if metric != "euclidean":
             assert found == pytest.approx(truth, rel=1e-13)
         elif len(sides) == 2:
             assert found <= 1.09 * truth or max(spacing) != min(spacing)
-    assert steepness(problem.geometry, np.full(len(cost), np.nan)) == math.inf
+    assert checker_of(problem.geometry).steepness(np.full(len(cost), np.nan)) == math.inf
 
 
 def test_steepness_where_neighbours_do_not_tell():
@@ -263,7 +263,7 @@ def test_steepness_where_neighbours_do_not_tell():
         {"metric": "chebyshev", "spacing": (1, 2)},
     ):
         problem = Problem.on_grid(A, B, **options)
-        assert steepness(problem.geometry, f) == math.inf
+        assert checker_of(problem.geometry).steepness(f) == math.inf
 
 
 @pytest.mark.parametrize("metric", ["euclidean", *METRICS])

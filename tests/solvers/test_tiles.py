@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from otdist import Problem
 from otdist.compiled.costs import Found
 from otdist.compiled.kd_tree import TILE
-from otdist.geometry.compiled_costs import costs_of
 from otdist.geometry.points import Points
 from otdist.solvers.coarsen import order_of
 from otdist.solvers.network_simplex import candidate_lists as lists
@@ -73,7 +72,7 @@ def shape_of(rng):
 
 def assert_nearest(geometry, cost, g, width, *, by_column=False):
     """The least slacks, and the arcs below some level: no fewer than half of a width."""
-    costs = costs_of(geometry)
+    costs = geometry.costs()
     slacks = cost.T - g if by_column else cost - g
     least, found = lists.nearest(costs, g, width, geometry.largest, 1, by_column=by_column)
     scale = np.abs(g).max() + geometry.largest
@@ -121,9 +120,7 @@ def test_nearest_arcs_where_there_is_little_room(case):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "scratch_for", tight)
-        least, found = lists.nearest(
-            costs_of(geometry), g, 10, geometry.largest, 1, by_column=False
-        )
+        least, found = lists.nearest(geometry.costs(), g, 10, geometry.largest, 1, by_column=False)
     scale = np.abs(g).max() + geometry.largest
     assert least == pytest.approx((cost - g).min(axis=1), abs=1e-14 * scale)
     for i in range(len(cost)):
@@ -162,7 +159,7 @@ def test_violated_arcs_of_tiles(case):
     f[rng.random(n) < 0.3] += 0.1 * geometry.largest
     tolerance = 1e-12 * (geometry.largest + np.abs(f).max() + np.abs(g).max())
     rows = np.flatnonzero(rng.random(n) < 0.8)
-    least, found = lists.violated(costs_of(geometry), f, g, tolerance, 4, rows, 1)
+    least, found = lists.violated(geometry.costs(), f, g, tolerance, 4, rows, 1)
     reduced = cost - f[:, None] - g
     for i in rows:
         smallest = float((cost[i] - g).min())
@@ -184,7 +181,7 @@ def test_violated_arcs_of_tiles(case):
 def test_lists_are_merged_as_sets_are(seed):
     rng = np.random.default_rng(seed)
     n, m, width = rng.integers(1, 9, 3)
-    costs = costs_of(Problem.from_cost(rng.random((n, m))).geometry)
+    costs = Problem.from_cost(rng.random((n, m))).geometry.costs()
 
     def found(lines, ends):
         number = rng.integers(0, min(width, ends) + 1, lines)
@@ -219,14 +216,14 @@ def test_nearest_arcs_of_a_matrix(seed):
     cost[np.arange(n), rng.integers(0, m, n)] = 1.0
     geometry = Problem.from_cost(cost).geometry
     g = rng.normal(size=m)
-    least, found = lists.nearest(costs_of(geometry), g, 8, 4.0, 1, by_column=False)
+    least, found = lists.nearest(geometry.costs(), g, 8, 4.0, 1, by_column=False)
     assert (least == (cost - g).min(axis=1)).all()
     for i in range(n):
         end = found.end[i, : found.number[i]]
         assert np.isfinite(cost[i, end]).all()
         assert len(set(end.tolist())) == len(end) >= 1
     f = least
-    best, found = lists.nearest(costs_of(geometry), f, 8, 4.0, 1, by_column=True)
+    best, found = lists.nearest(geometry.costs(), f, 8, 4.0, 1, by_column=True)
     assert (best == (cost.T - f).min(axis=1)).all()
     for j in range(m):
         end = found.end[j, : found.number[j]]

@@ -16,6 +16,9 @@ reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})
 inner = njit(**_INNER)
 finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
 
+#: Codes of the metrics whose costs are computed here.
+METRIC_CODES = (0, 1, 2, 4)
+
 
 @inner
 def _compensated_sum(u: np.ndarray, v: np.ndarray, shift: float) -> tuple[float, float]:

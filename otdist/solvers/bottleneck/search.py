@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.geometry.compiled_costs import costs_of, tabulated
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses
 from otdist.plans.plans import Arcs
@@ -37,7 +36,7 @@ class Search:
 
     def __init__(self, geometry: Geometry, masses: IntegerMasses) -> None:
         n, m = geometry.shape
-        self.costs = costs_of(tabulated(geometry))
+        self.costs = geometry.tabulated().costs()
         self.masses = masses
         self.allowed = int(_ROUNDING * float(masses.a.sum()))
         #: Rows that do not fit into the columns nearer than `lower`, and those columns.

@@ -11,6 +11,8 @@ may be those of either side, and a mixture of both closes the circle.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from otdist.geometry.circle import Circle
@@ -25,8 +27,7 @@ from otdist.solvers.registry import Options
 def run(problem: Problem, options: Options) -> Candidate:
     """Shift, then merge; O((n + m) log(n + m)) time and O(n + m) memory."""
     del options
-    circle = problem.geometry
-    assert isinstance(circle, Circle)
+    circle = cast("Circle", problem.geometry)
     (n, m), by_x, by_y = circle.shape, circle.by_x, circle.by_y
     masses = quantise(problem.a[by_x], problem.b[by_y])
     rows, columns, ahead = np.empty((3, n + m), np.int64)

@@ -8,12 +8,14 @@ is at least W1, and more by no more than the longest detour: 1.3 % for steps up 
 
 from __future__ import annotations
 
+from typing import cast
+
 from otdist.errors import InputError
 from otdist.geometry.grid_metric import Pixels
+from otdist.geometry.lattice import detour
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.solvers.flow import coarsen as start
-from otdist.solvers.flow.lattice import coprime_offsets, detour, lattice
 from otdist.solvers.flow.network import network_of
 from otdist.solvers.flow.simplex import Limits, answer
 from otdist.solvers.registry import Options
@@ -24,17 +26,15 @@ _LONGEST = 24
 
 def run(problem: Problem, options: Options) -> Candidate:
     """Solve with the shortest steps that promise `tol`; O(N reach**2) memory."""
-    pixels = problem.geometry
-    assert isinstance(pixels, Pixels)
-    spacing = tuple(float(axis[1]) if len(axis) > 1 else 1.0 for axis in pixels.axes)
-    reach = _reach((spacing[0], spacing[1]), options.tol)
-    tails, heads = lattice(pixels.axes, coprime_offsets(reach))
-    edges = tails, heads, pixels.pairs(tails, heads)
+    height, width = cast("Pixels", problem.geometry).spacing
+    reach = _reach((height, width), options.tol)
+    edges = problem.geometry.edges(reach)
+    assert edges is not None, "the registry asks for edges"
     network, scale = network_of(problem, edges)
     limits = Limits(options.max_iter, options.deadline, options.report)
     tree = start.solve(network, limits)
     flow, f = answer(network, tree, scale)
-    f /= detour(reach, (spacing[0], spacing[1]))
+    f /= detour(reach, (height, width))
     return Candidate(flow, f, -f, tree.n_pivots, tree.finished)
 
 

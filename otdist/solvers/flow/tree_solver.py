@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.geometry.graph import Graph
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.solvers.flow.network import network_of
@@ -18,9 +17,9 @@ from otdist.solvers.registry import Options
 
 def run(problem: Problem, options: Options) -> Candidate:
     """Hang the tree up and add up what is below; O(n) time and memory."""
-    geometry = problem.geometry
-    assert isinstance(geometry, Graph)
-    network, scale = network_of(problem, geometry.edges())
+    edges = problem.geometry.edges()
+    assert edges is not None, "the registry asks for edges"
+    network, scale = network_of(problem, edges)
     every = np.arange(len(network.tail))
     limits = Limits(options.max_iter, options.deadline, options.report)
     tree = optimise(network, every, limits)

@@ -7,11 +7,10 @@ Transportation*, 2003, 1.2). What is left has fewer atoms, of two images half of
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from otdist.geometry.grid_metric import Pixels
 from otdist.geometry.points import Points
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
@@ -36,9 +35,8 @@ def cancel(problem: Problem) -> Rest | None:
 
     Points that occur more than once on a side are left alone.
     """
-    geometry = problem.geometry
-    assert isinstance(geometry, Points)
-    if isinstance(geometry, Pixels):
+    geometry = cast("Points", problem.geometry)
+    if geometry.facts.same_atoms:
         both = np.flatnonzero(np.minimum(problem.a, problem.b))
         return _without(problem, both, both) or _nothing(problem)
     x, y = geometry.x, geometry.y
@@ -92,9 +90,8 @@ def potentials(
     They are one function and its negative, whose slope is nowhere more than 1: the
     least ``cost - f`` over the rows that were left. Mass that stays costs 0 and earns 0.
     """
-    geometry = problem.geometry
-    assert isinstance(geometry, Points)
-    if isinstance(geometry, Pixels):
+    geometry = cast("Points", problem.geometry)
+    if geometry.facts.same_atoms:
         return _of_pixels(geometry, rest, f, g, n_jobs)
     sources = Sources(geometry.x[rest.rows], f)
     of_x = least_from(sources, geometry.x, geometry, n_jobs)
@@ -102,7 +99,7 @@ def potentials(
 
 
 def _of_pixels(
-    grid: Pixels, rest: Rest, f: FloatArray, g: FloatArray, n_jobs: int
+    grid: Points, rest: Rest, f: FloatArray, g: FloatArray, n_jobs: int
 ) -> tuple[FloatArray, FloatArray]:
     """Do the same for pixels, of which none is in both lists.
 

@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from otdist.compiled.costs import MATRIX, Costs, Found, carry_over
+from otdist.compiled.costs import MATRIX, Costs, Found, carry_over, restricted
 from otdist.compiled.kd_tree import TILE
-from otdist.geometry.compiled_costs import restricted
 from otdist.solvers.network_simplex.kernels import nearest as near
 from otdist.solvers.network_simplex.kernels import price as pricing
 from otdist.solvers.network_simplex.kernels import tiles as tiled

@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 
 from otdist.compiled.costs import MATRIX, Costs
-from otdist.geometry.compiled_costs import costs_of
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, quantise
 from otdist.solvers import coarsen as start
@@ -100,7 +99,7 @@ def search_candidates(
 ) -> Search:
     """Begin on the arcs that are nearly tight for g and its c-transforms."""
     n, m = geometry.shape
-    costs = costs_of(geometry)
+    costs = geometry.costs()
     scale = geometry.largest or 1.0
     part = 1.0 if costs.kind == MATRIX else _POINTS_WIDTH
     width, height = round(_ROW_WIDTH * part), round(_COLUMN_WIDTH * part)
@@ -116,7 +115,7 @@ def potentials(geometry: Geometry, a: FloatArray, b: FloatArray, limits: Limits)
     """Return potentials g (m,) to start from, carried down from coarser problems."""
     m = geometry.shape[1]
     levels = start.hierarchy(geometry, a, b)
-    costs = costs_of(geometry)
+    costs = geometry.costs()
     finer = [level.columns for level in levels[1:]] + [np.arange(m)]
     g = np.zeros(len(levels[0].columns)) if levels else np.zeros(m)
     for k, level in enumerate(levels):

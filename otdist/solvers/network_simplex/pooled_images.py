@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist.compiled.costs import fill_rows
-from otdist.geometry.compiled_costs import costs_of
 from otdist.geometry.grid_metric import Pixels, pixels_of
 from otdist.geometry.points import Points
 from otdist.plans.integer_masses import quantise
@@ -116,10 +115,10 @@ def least_from(sources: Sources, points: FloatArray, like: Points, n_jobs: int =
     if n * m > _ALL_PAIRS:
         order = order_of(sources.points)
         pairs = Points(sources.points[order], points, like.metric, like.p, like.largest)
-        g, _ = lists.nearest(costs_of(pairs), sources.f[order], 0, 1.0, n_jobs, by_column=True)
+        g, _ = lists.nearest(pairs.costs(), sources.f[order], 0, 1.0, n_jobs, by_column=True)
         return g
     least = np.empty(m)
-    least_slacks(costs_of(pairs), sources.f, np.empty(n), least)
+    least_slacks(pairs.costs(), sources.f, np.empty(n), least)
     return least
 
 
@@ -135,7 +134,7 @@ def solve_small(
     potentials = np.empty(n + m)
     potentials[n:] = begun.g
     cost = _matrix_room(n, m)
-    fill_rows(costs_of(part), 0, np.zeros(m), cost)
+    fill_rows(part.costs(), 0, np.zeros(m), cost)
     found = solve_from(
         cost,
         a[order],

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from otdist.geometry.matrix import Dense
+from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, fitted
 from otdist.plans.plans import Arcs
@@ -118,7 +118,7 @@ def solve_at_once(
     """
     n, m = geometry.shape
     cost, scale = geometry.dense(), geometry.largest or 1.0
-    has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
+    has_forbidden = geometry.facts.has_forbidden
     start, room = np.zeros(n + m), _room_for(n, m)
     margin, growth = 2.0, 8.0
     if min(n, m) >= _FEWEST:
@@ -130,15 +130,6 @@ def solve_at_once(
             margin, growth = 0.01, 4.0
     margin *= scale
     return solve_from(cost, a, b, mass, scale, start, margin, growth, max_pivots, room)
-
-
-def _read_only(array: FloatArray) -> FloatArray:
-    """Return an array as kernels are compiled for: others would compile them anew."""
-    if not array.flags.writeable:
-        return array
-    view = array.view()
-    view.setflags(write=False)
-    return view
 
 
 def _room_for(n: int, m: int) -> small.Room:
@@ -171,9 +162,9 @@ def solve_from(
     arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
     potential = np.empty(n + m + 1)
     code, n_arcs, n_pivots, is_exact = small.solve_small(
-        _read_only(cost),
-        _read_only(a),
-        _read_only(b),
+        read_only(cost),
+        read_only(a),
+        read_only(b),
         mass,
         scale,
         margin,

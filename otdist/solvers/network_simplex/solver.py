@@ -6,13 +6,11 @@ through column generation from potentials of a coarser problem; see `solvers.net
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from otdist.geometry.compiled_costs import tabulated
 from otdist.geometry.grid_metric import Pixels
-from otdist.geometry.matrix import Dense
 from otdist.geometry.points import Points
 from otdist.plans.integer_masses import IntegerMasses, fitted, quantise
 from otdist.plans.plans import Arcs
@@ -40,13 +38,15 @@ _EPS = float(np.finfo(float).eps)
 
 def run(problem: Problem, options: Options) -> Candidate:
     """Solve the linear program exactly; O(n + m) memory beyond the input."""
-    if (geometry := tabulated(problem.geometry)) is not problem.geometry:
+    geometry = problem.geometry.tabulated()
+    geometry = geometry.as_points() or geometry
+    if geometry is not problem.geometry:
         problem = problem.on(geometry)
     n, m = geometry.shape
-    if isinstance(geometry, Pixels):
+    if geometry.facts.same_atoms:
         return _without_common(problem, options)
-    needs_groups = n * m > _SMALL
-    is_medium = isinstance(geometry, Dense) and n * m <= _MEDIUM
+    needs_groups, is_points = n * m > _SMALL, geometry.as_points() is not None
+    is_medium = not is_points and n * m <= _MEDIUM
     at_once = not needs_groups or (is_medium and options.deadline == np.inf)
     if at_once and options.warm_start is None and options.report is None:
         found = simplex.solve_at_once(
@@ -59,7 +59,7 @@ def run(problem: Problem, options: Options) -> Candidate:
         )
         if found is not None:
             return Candidate(*found, finished=True)
-    if isinstance(geometry, Points) and n * m > _SMALL:
+    if is_points and n * m > _SMALL:
         return _without_common(problem, options)
     return _in_parts(problem, options)
 
@@ -87,14 +87,13 @@ def _without_common(problem: Problem, options: Options) -> Candidate:
 
 def _rest_solved(whole: Problem, rest: cancellation.Rest, options: Options) -> Candidate:
     """Solve what is left; on pixels from the potentials of pooled images."""
-    problem, grid = rest.problem, whole.geometry
+    problem = rest.problem
     assert problem is not None
-    if not isinstance(grid, Pixels) or options.warm_start is not None:
+    if not whole.geometry.facts.same_atoms or options.warm_start is not None:
         return _in_order(problem, options)
     from otdist.solvers.network_simplex import pooled_images as pooling
 
-    part = problem.geometry
-    assert isinstance(part, Points)
+    part, grid = cast("Points", problem.geometry), cast("Pixels", whole.geometry)
     begun = pooling.start(grid, whole.a - whole.b, part, _limits(options))
     if options.report is None:
         found = pooling.solve_small(part, problem.a, problem.b, begun, options.max_iter)
@@ -107,8 +106,7 @@ def _in_order(problem: Problem, options: Options, begun: Start | None = None) ->
     """Solve on points reordered, so that those of a tile lie together."""
     from otdist.solvers.coarsen import order_of
 
-    geometry = problem.geometry
-    assert isinstance(geometry, Points)
+    geometry = cast("Points", problem.geometry)
     rows, columns = order_of(geometry.x), order_of(geometry.y)
     if options.warm_start is not None:
         f, g = options.warm_start
@@ -159,7 +157,7 @@ def _begun(
     """Begin a search, from potentials g or the best that can be found soon."""
     geometry = problem.geometry
     n, m = geometry.shape
-    is_narrow = min(n, m) < _NARROW and isinstance(geometry, Dense)
+    is_narrow = min(n, m) < _NARROW and geometry.as_points() is None
     if is_narrow or n * m <= _SMALL:
         return simplex.search_all(geometry, masses, np.zeros(m) if g is None else g)
     # Imported here, since a small problem would take longer to import than solve.

@@ -11,12 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.geometry.line import Line
-from otdist.geometry.matrix import Dense
-from otdist.geometry.points import Points
-from otdist.geometry.protocol import Geometry
+from otdist.compiled.costs import read_only
+from otdist.geometry.protocol import Dense, Geometry
 from otdist.problem.problem import Problem
-from otdist.solvers.coarsen import hierarchy, kd_ordered, transposed
+from otdist.solvers.coarsen import hierarchy, kd_ordered
 from otdist.solvers.sinkhorn.annealing import Anneal, Limits
 from otdist.solvers.sinkhorn.sweeps import Pairs
 from otdist.typing import FloatArray, IntArray
@@ -41,12 +39,11 @@ def in_order(problem: Problem) -> tuple[IntArray, IntArray] | None:
     The larger entries of the plan then lie in blocks.
     """
     n, m = problem.shape
-    geometry = problem.geometry
-    if n * m < _COARSE_FROM or not isinstance(geometry, Points | Line):
+    points = problem.geometry.as_points()
+    if n * m < _COARSE_FROM or points is None:
         return None
-    if isinstance(geometry, Line):
-        return geometry.by_x, geometry.by_y
-    return kd_ordered(geometry.x), kd_ordered(geometry.y)
+    order = problem.geometry.facts.order
+    return order or (kd_ordered(points.x), kd_ordered(points.y))
 
 
 def begin(problem: Problem, target: float, limits: Limits, n_jobs: int) -> Start | None:
@@ -54,7 +51,7 @@ def begin(problem: Problem, target: float, limits: Limits, n_jobs: int) -> Start
     n, m = problem.shape
     if n * m < _COARSE_FROM or problem.is_symmetric:
         return None
-    problem = problem.on(_as_points(problem.geometry))
+    problem = problem.on(problem.geometry.as_points() or problem.geometry)
     geometry, start = problem.geometry, None
     before = None
     for level in hierarchy(geometry, problem.a, problem.b):
@@ -92,17 +89,7 @@ def _carried(
 
 def _turned(geometry: Geometry) -> Geometry:
     """Return the geometry with sources and sinks exchanged, a matrix row by row."""
-    turned = transposed(geometry)
-    if not isinstance(turned, Dense):
+    turned = geometry.transposed()
+    if turned.as_points() is not None:
         return turned
-    matrix = np.ascontiguousarray(turned.cost)
-    matrix.flags.writeable = False
-    return Dense(matrix, turned.largest)
-
-
-def _as_points(geometry: Geometry) -> Geometry:
-    """Return points of one coordinate for a line."""
-    if not isinstance(geometry, Line):
-        return geometry
-    x, y = geometry.x[:, None], geometry.y[:, None]
-    return Points(x, y, "cityblock", geometry.p, geometry.largest)
+    return Dense(read_only(turned.dense()), turned.largest)

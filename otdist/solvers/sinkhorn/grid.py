@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -264,5 +264,4 @@ def default_epsilon(problem: Problem, options: Options) -> float:
 
 
 def _grid_of(problem: Problem) -> Grid:
-    assert isinstance(problem.geometry, Grid)
-    return problem.geometry
+    return cast("Grid", problem.geometry)

@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from otdist.compiled.costs import read_only
 from otdist.compiled.exp2 import WIDTH
 from otdist.solvers.sinkhorn.kernels.newton import (
     diagonal,
     scaled_columns,
     there_and_back,
 )
-from otdist.solvers.sinkhorn.sweeps import Blocks, read_only
+from otdist.solvers.sinkhorn.sweeps import Blocks
 from otdist.typing import FloatArray
 
 # No column is scaled by more than exp of this in one step.

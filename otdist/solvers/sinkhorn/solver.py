@@ -13,9 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from otdist.geometry.compiled_costs import costs_of, rows_of
-from otdist.geometry.grid_separable import Grid
-from otdist.geometry.matrix import Dense
+from otdist.compiled.costs import rows_of
 from otdist.plans.integer_masses import shrink
 from otdist.plans.plans import EntropicPlan
 from otdist.problem.problem import Problem
@@ -36,7 +34,7 @@ _FEW_PAIRS = 1 << 22
 
 def run(problem: Problem, options: Options) -> Candidate:
     """Iterate until the marginal error is at most ``tol * mass``."""
-    if isinstance(problem.geometry, Grid):
+    if problem.geometry.facts.is_separable:
         return run_on_grid(problem, options)
     order = in_order(problem)
     if order is None:
@@ -55,7 +53,7 @@ def run(problem: Problem, options: Options) -> Candidate:
 
 def _run(problem: Problem, options: Options) -> Candidate:
     geometry, a, b = problem.geometry, problem.a, problem.b
-    has_forbidden = isinstance(geometry, Dense) and geometry.has_forbidden
+    has_forbidden = geometry.facts.has_forbidden
     # Spreading what is missing would use forbidden arcs: iterate until nothing is.
     tol = min(options.tol, _COUPLING) if has_forbidden else options.tol
     target = options.epsilon or default_epsilon(problem, options)
@@ -92,7 +90,7 @@ def default_epsilon(problem: Problem, options: Options) -> float:
     """Return a part of the mean absolute cost under the product measure: 1 %, or less."""
     geometry, a, b = problem.geometry, problem.a, problem.b
     n, m = geometry.shape
-    costs, totals = costs_of(geometry), np.zeros(N_PARTS)
+    costs, totals = geometry.costs(), np.zeros(N_PARTS)
 
     def add(part: int, start: int, stop: int) -> None:
         block = rows_of(costs, start, stop)

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.compiled.costs import EUCLIDEAN, MATRIX, SQUARED, Costs
+from otdist.compiled.costs import EUCLIDEAN, MATRIX, SQUARED, Costs, read_only
 from otdist.compiled.exp2 import WIDTH
-from otdist.geometry.compiled_costs import costs_of, tabulated
 from otdist.geometry.protocol import Geometry
 from otdist.runtime.blocks import N_PARTS, share
 from otdist.solvers.sinkhorn.kernels.newton import scaled_columns
@@ -84,7 +83,7 @@ class Pairs:
         self.n, self.m = geometry.shape
         # Of a product of masses, that of the column.
         self.log_b = np.full(self.m, -np.log(self.m)) if b is None else np.log(b / b.sum())
-        self.costs = costs_of(tabulated(geometry))
+        self.costs = geometry.tabulated().costs()
         self.n_places = -(-self.m // WIDTH) * WIDTH
         self._single, self._unit = self._singles()
         self._boxes = _corners(self.costs)
@@ -239,19 +238,10 @@ def _corners(costs: Costs) -> tuple[FloatArray, FloatArray]:
     return low.astype(np.float64), high.astype(np.float64)
 
 
-def read_only(values: FloatArray) -> FloatArray:
-    """Return a view as kernels are compiled for: others would compile them anew."""
-    view = values.view()
-    view.flags.writeable = False
-    return view
-
-
 def _parts(n: int) -> list[slice]:
     ends = np.linspace(0, n, min(n, N_PARTS) + 1).astype(int).tolist()
     return [slice(start, stop) for start, stop in itertools.pairwise(ends)]
 
 
 def _single(values: FloatArray) -> np.ndarray:
-    single = values.astype(np.float32)
-    single.flags.writeable = False
-    return single
+    return read_only(values.astype(np.float32))

@@ -5,7 +5,7 @@ import pytest
 
 from otdist import InputError, Problem, certify
 from otdist.certificate.marginals import scaled_sums
-from otdist.geometry.matrix import Dense
+from otdist.geometry.protocol import Dense
 from otdist.plans.plans import EntropicPlan
 from otdist.solvers.sinkhorn.solver import _marginals
 
@@ -59,7 +59,7 @@ def test_rows_that_are_too_heavy_are_scaled_down(name):
 @pytest.mark.parametrize("name", problems())
 @pytest.mark.parametrize("scales", [False, True])
 def test_the_certificate_sums_what_is_there(name, scales, monkeypatch):
-    monkeypatch.setattr("otdist.certificate.marginals.COMPILED_PAIRS", 0)
+    monkeypatch.setattr("otdist.certificate.c_transform.COMPILED_PAIRS", 0)
     problem = problems()[name]
     geometry, plan = problem.geometry, entropic_plan(problem)
     costs = geometry.dense()
@@ -80,7 +80,7 @@ def test_the_certificate_sums_what_is_there(name, scales, monkeypatch):
 @pytest.mark.parametrize("name", ["euclidean", "signed"])
 @pytest.mark.parametrize("bad", [-1.0, np.nan])
 def test_entries_that_are_no_masses_are_refused(name, bad, monkeypatch):
-    monkeypatch.setattr("otdist.certificate.marginals.COMPILED_PAIRS", 0)
+    monkeypatch.setattr("otdist.certificate.c_transform.COMPILED_PAIRS", 0)
     problem = problems()[name]
 
     class Wrong:

@@ -1,4 +1,4 @@
-"""Steps from pixel to pixel, of which the paths of a flow are made."""
+"""Steps from pixel to pixel: the edges of a flow on a grid."""
 
 from __future__ import annotations
 
