@@ -87,7 +87,7 @@ def test_the_proof_fails_on_a_wrong_record_or_a_forbidden_arc(result):
         with pytest.raises(AssertionError, match="another value"):
             proved(replace(result, certificate=certificate))
     with pytest.raises(AssertionError, match="stopped"):
-        proved(replace(result, status=Status.MAX_ITER, message="stopped"))
+        proved(replace(result, status=Status.MAX_ITER, outcome="stopped"))
     arc = result.plan.row[0], result.plan.col[0]
     cost = np.array(result.problem.geometry.cost)
     cost[arc] = math.inf

@@ -10,7 +10,7 @@ import numpy as np
 from otdist.certificate.c_transform import column_minimum, row_minimum
 from otdist.certificate.edge_slopes import STEEP, slope_to_trust
 from otdist.certificate.image_w1 import slope_one, violation_of
-from otdist.certificate.upper_bound import total
+from otdist.certificate.rounding import total
 from otdist.geometry.circle import Circle
 from otdist.geometry.grid_metric import Pixels
 from otdist.geometry.grid_separable import Grid

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
+from otdist.typing import FloatArray
+
 # A plan is a coupling if its marginals are off by no more than this of the mass:
 # sums of float64 are not exact. Beyond, it is repaired before it counts.
 _COUPLING = 1e-13
@@ -14,3 +20,10 @@ LARGEST_ROUNDING = 1e-12
 def coupling_tolerance(n_atoms: int) -> float:
     """Return how far marginals of a coupling may be off, as a part of the mass."""
     return max(_COUPLING, _ATOM * n_atoms)
+
+
+def total(terms: FloatArray) -> float:
+    """Sum exactly, or in extended precision where there are many terms."""
+    if len(terms) <= 2000:
+        return math.fsum(terms)
+    return float(np.sum(terms, dtype=np.longdouble))

@@ -10,7 +10,7 @@ import numpy as np
 
 from otdist.certificate.edge_slopes import flow_sums, roundings
 from otdist.certificate.marginals import Sums
-from otdist.certificate.rounding import coupling_tolerance
+from otdist.certificate.rounding import coupling_tolerance, total
 from otdist.geometry.circle import Circle
 from otdist.geometry.line import Line
 from otdist.plans.plans import Arcs, Flow
@@ -136,13 +136,6 @@ def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
     factor = np.ones(len(wanted))
     factor[too_much] = wanted[too_much] / got[too_much]
     return factor
-
-
-def total(terms: FloatArray) -> float:
-    """Sum exactly, or in extended precision where there are many terms."""
-    if len(terms) <= 2000:
-        return math.fsum(terms)
-    return float(np.sum(terms, dtype=np.longdouble))
 
 
 def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:

@@ -384,12 +384,17 @@ def test_more_bad_input():
     with pytest.raises(InputError, match="same number of coordinates"):
         Problem.partial(X, [1.0, 2.0], price=1)
     for options in ({"p": INF}, {"normalize": True}):
-        with pytest.raises(InputError, match="price and mass are for masses as they"):
+        with pytest.raises(
+            InputError, match=r"p=inf needs all mass to be moved|for weights as they are"
+        ):
             Problem.from_cost([[1.0]], price=1, **options)
     problem = Problem.partial(X, Y, price=1)
     assert repr(problem) == "Problem(2 by 1, euclidean, p=1, partial)"
     for method in ("sinkhorn", "line", "bottleneck"):
-        with pytest.raises(InputError, match="a partial problem needs method="):
+        with pytest.raises(
+            InputError,
+            match=r"method=.* needs .*methods for Problem.*partial.: method=.network_simplex. or .highs.",
+        ):
             solve(problem, method=method)
     with pytest.raises(InputError, match=r"warm_start\[0\] must have shape \(2,\)"):
         solve(problem, warm_start=([1.0], [1.0]))

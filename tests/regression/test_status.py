@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from otdist import Problem, Status, solve
-from otdist.solvers import registry as _solvers
+from otdist.solvers import registry
 
 
 def test_a_solver_that_loses_mass_is_not_optimal(monkeypatch):
     problem = Problem(np.arange(5.0), np.arange(5.0) + 1)
-    honest = _solvers.load("line")
+    line = registry.named("line")
+    honest = line.load()
 
     def loses_mass(problem, options):
         candidate = honest(problem, options)
         rows, columns, mass = candidate.plan
         plan = type(candidate.plan)(rows, columns, 0.99 * mass)
-        return type(candidate)(plan=plan, f=candidate.f, g=candidate.g, n_iter=1, finished=True)
+        return type(candidate)(plan=plan, f=candidate.f, g=candidate.g, n_iter=1)
 
     assert solve(problem).status is Status.OPTIMAL
-    monkeypatch.setattr(_solvers, "load", lambda method: loses_mass)
+    monkeypatch.setattr(registry.Solver, "load", lambda solver: loses_mass)
     assert solve(problem).status is Status.NOT_PROVED

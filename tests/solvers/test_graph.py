@@ -298,7 +298,7 @@ def test_stopped_early_the_bracket_holds(monkeypatch):
     truth = solve(problem).value
     for options in ({"max_iter": 3}, {"time_limit": 0}):
         result = solve(problem, **options)
-        assert (result.status, result.success) == (Status.MAX_ITER, False)
+        assert (result.status, result.success) == (next(iter(options)), False)
         assert result.lower <= truth <= result.upper
         assert result.upper < 3 * truth
         assert "raise" in result.message

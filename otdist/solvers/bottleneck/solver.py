@@ -53,6 +53,6 @@ def run(problem: Problem, options: Options) -> Candidate:
         f=search.crowded.astype(np.float64),
         g=-search.near.astype(np.float64),
         n_iter=n_iter,
-        finished=finished,
+        ended=options.ended(n_iter, finished=finished),
         stranded=np.flatnonzero(search.crowded) if search.is_infeasible else None,
     )

@@ -35,7 +35,8 @@ def run(problem: Problem, options: Options) -> Candidate:
     tree = start.solve(network, limits)
     flow, f = answer(network, tree, scale)
     f /= detour(reach, (spacing[0], spacing[1]))
-    return Candidate(flow, f, -f, tree.n_pivots, tree.finished)
+    ended = options.ended(tree.n_pivots, finished=tree.finished)
+    return Candidate(flow, f, -f, tree.n_pivots, ended)
 
 
 def _reach(spacing: tuple[float, float], tol: float) -> int:

@@ -61,7 +61,7 @@ def optimise(network: Network, edges: IntArray, limits: Limits, n_pivots: int = 
         state = kernel.run(tail, head, length, basis, cursor, n_block, budget, limits.max_pivots)
         if limits.report is not None:
             limits.report(int(cursor[1]), np.nan)
-        if time.monotonic() > limits.deadline:
+        if time.monotonic() >= limits.deadline:
             break
     return Tree(basis, number, order[basis.edge[1:]], state == kernel.DONE, int(cursor[1]))
 

@@ -28,7 +28,8 @@ def run(problem: Problem, options: Options) -> Candidate:
     limits = Limits(options.max_iter, options.deadline, options.report)
     tree = start.solve(network, limits)
     flow, f = answer(network, tree, scale)
-    return Candidate(flow, f, -f, tree.n_pivots, tree.finished)
+    ended = options.ended(tree.n_pivots, finished=tree.finished)
+    return Candidate(flow, f, -f, tree.n_pivots, ended)
 
 
 def _edges(problem: Problem) -> tuple[IntArray, IntArray, FloatArray]:

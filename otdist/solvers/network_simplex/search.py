@@ -12,6 +12,7 @@ from otdist.geometry.matrix import Dense
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, fitted
 from otdist.plans.plans import Arcs
+from otdist.problem.result import Ended
 from otdist.solvers.network_simplex import basis as tree
 from otdist.solvers.network_simplex.kernels import pivot_loop as simplex
 from otdist.solvers.network_simplex.kernels import small_problem as small
@@ -252,8 +253,8 @@ def optimise(
     limits: Limits,
     *,
     negligible: int = 0,
-) -> bool:
-    """Pivot from artificial arcs to the optimum; False if a limit came first.
+) -> Ended:
+    """Pivot from artificial arcs to the optimum, or to a limit.
 
     Artificial arcs cost a margin more than the potentials of the start. When no arc
     is violated and artificial flow is left, the margin was too small, or forbidden
@@ -278,8 +279,10 @@ def optimise(
         levels = (margin, margin) if has_artificial else (0.0, 2 * margin)
         kernel.set_artificial_costs(basis, n, start, *levels)
         if code == simplex.MORE:
-            if n_pivots >= limits.max_pivots or time.monotonic() > limits.deadline:
-                return False
+            if n_pivots >= limits.max_pivots:
+                return Ended.ITERATIONS
+            if time.monotonic() >= limits.deadline:
+                return Ended.TIME
             continue
         if not has_artificial:
             rounding = _ROUNDING * float(np.abs(basis.potential).max())
@@ -287,10 +290,10 @@ def optimise(
                 tolerance = rounding
         if arcs.extend(basis, tolerance):
             if limits.tol > _EXACT and _relative_gap(search) <= limits.tol:
-                return True
+                return Ended.FINISHED
             continue
         if not has_artificial or margin > 4 * (n + m) * largest:
-            return True
+            return Ended.FINISHED
         margin *= 8
         kernel.set_artificial_costs(basis, n, start, margin, margin)
 

@@ -17,7 +17,7 @@ from otdist.geometry.points import Points
 from otdist.plans.integer_masses import IntegerMasses, fitted, quantise
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
-from otdist.problem.result import Candidate
+from otdist.problem.result import Candidate, Ended
 from otdist.solvers.network_simplex import basis as tree
 from otdist.solvers.network_simplex import search as simplex
 from otdist.solvers.registry import Options, start_from
@@ -58,7 +58,7 @@ def run(problem: Problem, options: Options) -> Candidate:
             needs_groups=needs_groups,
         )
         if found is not None:
-            return Candidate(*found, finished=True)
+            return Candidate(*found)
     if isinstance(geometry, Points) and n * m > _SMALL:
         return _without_common(problem, options)
     return _in_parts(problem, options)
@@ -73,7 +73,7 @@ def _without_common(problem: Problem, options: Options) -> Candidate:
         return _in_order(problem, options)
     n, m = problem.shape
     if rest.problem is None:
-        return Candidate(rest.kept, np.zeros(n), np.zeros(m), 0, finished=True)
+        return Candidate(rest.kept, np.zeros(n), np.zeros(m), 0)
     if options.warm_start is not None:
         f, g = options.warm_start
         options = options._replace(warm_start=(f[rest.rows], g[rest.columns]))
@@ -99,7 +99,7 @@ def _rest_solved(whole: Problem, rest: cancellation.Rest, options: Options) -> C
     if options.report is None:
         found = pooling.solve_small(part, problem.a, problem.b, begun, options.max_iter)
         if found is not None:
-            return Candidate(*found, finished=True)
+            return Candidate(*found)
     return _in_order(problem, options, begun)
 
 
@@ -145,7 +145,7 @@ def _in_parts(problem: Problem, options: Options, begun: Start | None = None) ->
         margin *= _WARM_MARGIN / 2
     search = _begun(problem, masses, g, limits)
     candidate = _searched(problem, search, margin, limits)
-    if candidate.finished and simplex.hides_digits(search):
+    if candidate.ended is Ended.FINISHED and simplex.hides_digits(search):
         return _searched_near(problem, search, limits) or candidate
     return candidate
 
@@ -188,7 +188,8 @@ def _searched_near(
     limits = limits._replace(max_pivots=min(limits.max_pivots, n_pivots))
     again = _begun(problem, masses, g, limits)._replace(scale=paid)
     candidate = _searched(problem, again, 2 * paid, limits)
-    return candidate if candidate.finished and candidate.stranded is None else None
+    has_answer = candidate.ended is Ended.FINISHED and candidate.stranded is None
+    return candidate if has_answer else None
 
 
 def _searched(
@@ -200,7 +201,8 @@ def _searched(
     rounding = int(16 * _EPS * float(search.masses.a.sum()))
     negligible = 0
     while True:
-        finished = simplex.optimise(search, margin, limits, negligible=negligible)
+        ended = simplex.optimise(search, margin, limits, negligible=negligible)
+        finished = ended is Ended.FINISHED
         left = tree.artificial_flow(basis, n)
         if not finished or left in (0, negligible) or left > rounding:
             break
@@ -209,19 +211,19 @@ def _searched(
         negligible = left
     is_stranded = finished and left > negligible
     rows = tree.stranded_rows(basis, n) if is_stranded else None
-    return _claim(problem, search, finished=finished, stranded=rows)
+    return _claim(problem, search, ended, rows)
 
 
 def _claim(
     problem: Problem,
     search: simplex.Search,
-    *,
-    finished: bool,
-    stranded: IntArray | None = None,
+    ended: Ended,
+    stranded: IntArray | None,
 ) -> Candidate:
     """Read plan and potentials off the tree."""
     basis, masses = search.basis, search.masses
     n, m = problem.shape
+    finished = ended is Ended.FINISHED
     plan = tree.plan_of(basis, masses, (n, m), keep_artificial=not finished)
     if not masses.is_exact and finished and stranded is None:
         plan = fitted(plan, problem.a, problem.b)
@@ -230,6 +232,6 @@ def _claim(
         f=basis.potential[:n].copy(),
         g=basis.potential[n : n + m].copy(),
         n_iter=int(search.pivots.n_pivots[0]),
-        finished=finished,
+        ended=ended,
         stranded=stranded,
     )

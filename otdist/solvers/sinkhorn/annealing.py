@@ -177,7 +177,7 @@ class Anneal:
     def is_out(self) -> bool:
         """Whether a limit on iterations or time is met."""
         limits = self.limits
-        return self.n_iter >= limits.max_iter or time.monotonic() > limits.deadline
+        return self.n_iter >= limits.max_iter or time.monotonic() >= limits.deadline
 
     def at(self, f: FloatArray, g: FloatArray, epsilon: float, *, is_last: bool = False) -> State:
         """Solve at one weight: loosely, or to the tolerance if it is the last."""

@@ -65,6 +65,7 @@ def run_on_grid(problem: Problem, options: Options) -> Candidate:
     for state in levels(problem, target, options):
         last = state
     has_ended = last.epsilon == target
+    ended = options.ended(last.n_iter, finished=last.converged and has_ended)
     f, g = last.f + last.epsilon * np.log(problem.mass), last.g
     # Row sums are exact, so the dual objective has no further term.
     value = float(problem.a @ f + problem.b @ g) if has_ended else float("nan")
@@ -73,7 +74,7 @@ def run_on_grid(problem: Problem, options: Options) -> Candidate:
         f=f,
         g=g,
         n_iter=last.n_iter,
-        finished=last.converged and has_ended,
+        ended=ended,
         regularized_value=value,
     )
 
@@ -144,7 +145,7 @@ def _level(
 
 def _is_out(n_iter: int, options: Options) -> bool:
     """Whether a limit on iterations or time is met."""
-    return n_iter >= options.max_iter or time.monotonic() > options.deadline
+    return n_iter >= options.max_iter or time.monotonic() >= options.deadline
 
 
 def _error(mass: FloatArray, step: FloatArray, epsilon: float) -> float:

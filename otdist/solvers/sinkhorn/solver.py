@@ -74,6 +74,7 @@ def _run(problem: Problem, options: Options) -> Candidate:
         f, epsilon = anneal.least(start.g, start.epsilon)
         g = start.g
     state = anneal.run(f, g, epsilon, target)
+    ended = options.ended(anneal.n_iter, finished=state.finished)
     plan = _rounded(problem, state, has_forbidden, options.n_jobs)
     f, g = state.f + state.epsilon * np.log(problem.mass), state.g
     # Row sums are exact, so the dual objective has no further term.
@@ -83,7 +84,7 @@ def _run(problem: Problem, options: Options) -> Candidate:
         f=f,
         g=g,
         n_iter=anneal.n_iter,
-        finished=state.finished,
+        ended=ended,
         regularized_value=value,
     )
 

@@ -277,7 +277,7 @@ def test_any_epsilon_converges_or_says_why_not():
             assert math.isfinite(result.regularized_value) or not result.success
             assert all(np.isfinite(u).all() for u in result.potentials)
             assert_brackets(result, truth)
-            assert result.success or "stopped at" in result.message
+            assert result.success or result.status in (Status.MAX_ITER, Status.NOT_PROVED)
             assert result.value > 0
 
 
@@ -411,7 +411,7 @@ def test_a_bracket_that_cannot_be_had_says_so():
     x, y, a, b = clouds(20, 20)
     result = solve(Problem(x, y, a, b), method="sinkhorn", tol=0.0, max_iter=300)
     assert not result.success or result.relative_gap == 0
-    assert "use an exact method" in result.message or result.status is Status.OPTIMAL
+    assert "use method='network_simplex'" in result.message or result.status is Status.OPTIMAL
     assert result.lower <= result.value
 
 
@@ -437,7 +437,7 @@ def test_limits_on_time_and_iterations_are_kept():
     x, y, a, b = clouds(60, 60)
     problem = Problem(x, y, a, b)
     result = solve(problem, method="sinkhorn", epsilon=0.001, time_limit=0.0)
-    assert result.status is Status.MAX_ITER
+    assert result.status is Status.TIME_LIMIT
     assert result.n_iter == 0
     assert_brackets(result, solve(problem).value)
     counts = []
