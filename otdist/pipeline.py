@@ -249,7 +249,7 @@ def _run(
     claim = solver.load()(part, options)
     if claim.stranded is not None:
         _raise_stranded(claim.stranded, rows, problem)
-    if not solver.takes_empty_atoms(whole):
+    if part is not whole or solver.kind is Kind.ENTROPIC:
         claim = _on_all_atoms(claim, whole, part, rows, columns)
     g = None if solver.kind is Kind.ENTROPIC else claim.g
     return claim, certify(whole, claim.plan, claim.f, g, n_jobs=options.n_jobs)
@@ -424,23 +424,19 @@ def _on_all_atoms(
 
     Their potentials are c-transforms, so that they violate nothing.
     """
-    if part is problem:
-        return claim
     n, m = problem.shape
     plan = claim.plan
     if isinstance(plan, Arcs):
         plan = Arcs(rows[plan.rows], columns[plan.columns], plan.mass)
-    elif isinstance(plan, EntropicPlan):
+    elif isinstance(plan, EntropicPlan) and part is not problem:
         plan = EmbeddedPlan(plan, rows, columns, (n, m))
-    nothing = 0.0 if problem.is_bottleneck else -np.inf
-    f, g = np.full(n, nothing), np.full(m, nothing)
+    f, g = np.zeros(n), np.zeros(m)
     f[rows], g[columns] = claim.f, claim.g
-    if not problem.is_bottleneck:
-        empty_rows, empty_columns = problem.a == 0, problem.b == 0
-        if empty_columns.any():
-            g[empty_columns] = _finite(problem.geometry.column_minimum(f)[empty_columns])
-        if empty_rows.any():
-            f[empty_rows] = _finite(problem.geometry.row_minimum(g)[empty_rows])
+    empty_rows, empty_columns = problem.a == 0, problem.b == 0
+    if not problem.is_bottleneck and (empty_rows.any() or empty_columns.any()):
+        f[empty_rows] = g[empty_columns] = -np.inf
+        g[empty_columns] = _finite(problem.geometry.column_minimum(f)[empty_columns])
+        f[empty_rows] = _finite(problem.geometry.row_minimum(g)[empty_rows])
     return claim._replace(plan=plan, f=f, g=g)
 
 

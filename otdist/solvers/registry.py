@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,24 +35,26 @@ _NO_LIMIT = 2**62
 class Options(NamedTuple):
     """The options of one run; a solver reads those that its record names."""
 
-    tol: float
-    max_iter: int
-    epsilon: float | None
-    warm_start: tuple[FloatArray, FloatArray] | None
+    tol: float = EXACT_TOL
+    max_iter: int = _NO_LIMIT
+    epsilon: float | None = None
+    warm_start: tuple[FloatArray, FloatArray] | None = None
     #: Takes the iteration count and, where one is known, the relative gap.
-    report: Callable[[int, float], None] | None
+    report: Callable[[int, float], None] | None = None
     n_jobs: int = 1
-    deadline: float = float("inf")
+    deadline: float = math.inf
     #: The relative gap that an entropic method without epsilon should come near.
     gap: float | None = None
 
-    def ended(self, n_iter: int, *, finished: bool) -> Ended:
-        """Return how a run ended that stops by its own rule, at a limit, or stalls."""
-        if finished:
-            return Ended.FINISHED
+    def limit_met(self, n_iter: int) -> Ended | None:
+        """Return the limit that is met, None if there is none."""
         if n_iter >= self.max_iter:
             return Ended.ITERATIONS
-        return Ended.TIME if time.monotonic() >= self.deadline else Ended.STALLED
+        return Ended.TIME if time.monotonic() >= self.deadline else None
+
+    def ended(self, n_iter: int, *, finished: bool) -> Ended:
+        """Return how a run ended that stops by its own rule, at a limit, or stalls."""
+        return Ended.FINISHED if finished else self.limit_met(n_iter) or Ended.STALLED
 
 
 class Kind(Enum):
@@ -65,51 +68,26 @@ class Kind(Enum):
     """CONVERGED by its own marginal error, at a given epsilon."""
 
 
-def _never(_: Problem) -> bool:
-    return False
-
-
-def _always(_: Problem) -> bool:
-    return True
-
-
 @dataclass(frozen=True, kw_only=True)
 class Solver:
-    """A method of `solve`.
-
-    Attributes
-    ----------
-    name : str
-        The `method` word.
-    run : str
-        Entry point, ``"module:function"``.
-    accepts : callable
-        Whether it can solve a problem.
-    requires : str
-        End of the sentence "method='…' needs …", for problems that it refuses.
-    kind : Kind
-    tol : float
-        Default tolerance.
-    max_iter : int
-        Default limit of iterations.
-    options : frozenset of str
-        Options of `solve` that it knows, beside those of all methods: `tol`, `n_jobs`
-        and `progress`. Any other one is an `InputError`.
-    takes_empty_atoms : callable
-        Whether it gives potentials to all atoms of a problem, those of weight 0 too.
-    is_automatic : bool
-        Whether ``method="auto"`` may choose it.
-    """
+    """A method of `solve`: the word, the entry point, and facts about both."""
 
     name: str
+    #: The entry point, ``"module:function"``.
     run: str
+    #: Whether it can solve a problem.
     accepts: Callable[[Problem], bool]
+    #: The end of "method='…' needs …", for problems that it does not accept.
     requires: str
     kind: Kind = Kind.EXACT
+    #: Defaults of `solve`.
     tol: float = EXACT_TOL
     max_iter: int = _NO_LIMIT
+    #: Options of `solve` that it knows beside `tol`, `n_jobs` and `progress`.
     options: frozenset[str] = frozenset()
-    takes_empty_atoms: Callable[[Problem], bool] = _never
+    #: Whether it gets the atoms of weight 0 too, and gives potentials to them.
+    takes_empty_atoms: Callable[[Problem], bool] = lambda problem: False
+    #: Whether ``method="auto"`` may choose it.
     is_automatic: bool = True
 
     def load(self) -> Callable[[Problem, Options], Candidate]:
@@ -125,14 +103,9 @@ def _loaded(run: str) -> Callable[[Problem, Options], Candidate]:
     return entry
 
 
-def _is_whole_graph(problem: Problem) -> bool:
-    return isinstance(problem.geometry, Graph) and problem.geometry.is_whole
-
-
 def _is_tree(problem: Problem) -> bool:
     geometry = problem.geometry
-    is_tree = isinstance(geometry, Graph) and geometry.is_whole and geometry.is_tree
-    return is_tree and not problem.is_partial
+    return _has_edges(problem) and isinstance(geometry, Graph) and geometry.is_tree
 
 
 def _has_edges(problem: Problem) -> bool:
@@ -145,17 +118,13 @@ def _has_edges(problem: Problem) -> bool:
     if isinstance(geometry, Pixels):
         steps = {float(step) for axis in geometry.axes for step in axis[1:2]}
         return geometry.metric == "chebyshev" and len(steps) <= 1
-    return _is_whole_graph(problem)
+    return isinstance(geometry, Graph) and geometry.is_whole
 
 
 def _is_euclidean_image(problem: Problem) -> bool:
     geometry = problem.geometry
     is_image = isinstance(geometry, Pixels) and len(geometry.axes) == 2
     return is_image and problem.metric == "euclidean" and not problem.is_partial
-
-
-def _is_on_circle(problem: Problem) -> bool:
-    return isinstance(problem.geometry, Circle) and not problem.is_partial
 
 
 _LIMITS = frozenset({"max_iter", "time_limit"})
@@ -165,7 +134,7 @@ SOLVERS: tuple[Solver, ...] = (
     Solver(
         name="circle",
         run="otdist.solvers.circle.solver:run",
-        accepts=_is_on_circle,
+        accepts=lambda problem: isinstance(problem.geometry, Circle) and not problem.is_partial,
         requires="a problem made by Problem.on_circle, without price or mass",
     ),
     Solver(
@@ -186,7 +155,7 @@ SOLVERS: tuple[Solver, ...] = (
         run="otdist.solvers.flow.tree_solver:run",
         accepts=_is_tree,
         requires="a connected graph without cycles and all mass moved",
-        takes_empty_atoms=_always,
+        takes_empty_atoms=lambda problem: True,
     ),
     Solver(
         name="flow",
@@ -197,7 +166,7 @@ SOLVERS: tuple[Solver, ...] = (
             " metric='chebyshev' and one spacing"
         ),
         options=_LIMITS,
-        takes_empty_atoms=_always,
+        takes_empty_atoms=lambda problem: True,
     ),
     Solver(
         name="network_simplex",
@@ -224,7 +193,7 @@ SOLVERS: tuple[Solver, ...] = (
         accepts=_is_euclidean_image,
         requires="two images, metric='euclidean', p=1 and all mass moved",
         options=_LIMITS,
-        takes_empty_atoms=_always,
+        takes_empty_atoms=lambda problem: True,
         is_automatic=False,
     ),
     Solver(
@@ -234,7 +203,7 @@ SOLVERS: tuple[Solver, ...] = (
         tol=1e-6,
         max_iter=10_000,
         accepts=lambda problem: not (problem.is_bottleneck or problem.is_partial),
-        requires="a finite p and all mass moved; for unequal masses see sinkhorn_divergence",
+        requires="a finite p and all mass moved (unequal masses: see sinkhorn_divergence)",
         options=_LIMITS | {"warm_start", "epsilon"},
         takes_empty_atoms=lambda problem: isinstance(problem.geometry, Grid),
         is_automatic=False,
@@ -263,7 +232,7 @@ def choose(problem: Problem, method: str = "auto", **given: Any) -> Solver:
         solver = named(method)
     if solver not in fitting:
         raise InputError(
-            f"method={method!r} needs {solver.requires}; methods for {problem!r}: {_names(fitting)}"
+            f"method={method!r} needs {solver.requires}; for {problem!r} use {_names(fitting)}"
         )
     for option, value in given.items():
         if value is not None and option not in solver.options:

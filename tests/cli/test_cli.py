@@ -250,7 +250,7 @@ def test_bad_compare(run, clouds):
     fails(run("compare", a, "c.npy"), "2 and 5", str(a), "c.npy")
     fails(run("compare", a, b, "--p", "0.5"), "p must be >= 1, got 0.5")
     outcome = run("compare", a, b, "--p", "inf", "--method", "sinkhorn")
-    fails(outcome, "--p inf needs", "line")
+    fails(outcome, "--method sinkhorn needs a finite p", "use --method bottleneck")
     fails(run("compare", a, b, "--metric", "x"), "'euclidean', 'cityblock'")
     fails(run("compare", a, b, "--method", "x"), "'network_simplex'")
     fails(run("compare", a, b, "--method", "line"), "use --method network_simplex")

@@ -394,7 +394,7 @@ def test_more_bad_input():
     for method in ("sinkhorn", "line", "bottleneck"):
         with pytest.raises(
             InputError,
-            match=r"method=.* needs .*methods for Problem.*partial.: method=.network_simplex. or .highs.",
+            match=r"method=.* needs .*; for Problem.*partial. use method=.network_simplex. or .highs.",
         ):
             solve(problem, method=method)
     with pytest.raises(InputError, match=r"warm_start\[0\] must have shape \(2,\)"):

@@ -270,11 +270,11 @@ def test_infeasible_problems_name_the_row():
         (lambda: Problem.from_cost([[1.0]], p=math.nan), r"p must be 1 or inf"),
         (
             lambda: solve(Problem([[0, 0]], [[1, 1]]), method="bottleneck"),
-            r"method='bottleneck' needs p=inf; methods for Problem.*p=1",
+            r"method='bottleneck' needs p=inf; for Problem.*p=1.* use",
         ),
         (
             lambda: solve(Problem([[0, 0]], [[1, 1]], p=INF), method="sinkhorn"),
-            r"method='sinkhorn' needs a finite p .*; methods for .*: method='bottleneck'",
+            r"method='sinkhorn' needs a finite p .*; for .* use method='bottleneck'",
         ),
         (
             lambda: Problem([[0, 0]], [[1, 1]], metric="sqeuclidean", p=INF),

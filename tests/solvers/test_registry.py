@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,9 +121,7 @@ def test_a_problem_is_solved_or_refused(method):
         with pytest.raises(InputError) as caught:
             solve(problem, method=method)
         message = str(caught.value)
-        assert message.startswith(
-            f"method={method!r} needs {solver.requires}; methods for Problem("
-        )
+        assert message.startswith(f"method={method!r} needs {solver.requires}; for Problem(")
         others = message.rsplit("method=", 1)[1]
         assert set(re.findall(r"'(\w+)'", others)) == {
             each.name for each in registry.SOLVERS if each.accepts(problem)
@@ -236,5 +235,7 @@ def test_plain_functions_advise_only_what_they_have(ended, monkeypatch):
 
 
 def test_every_method_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "choosing.md").read_text()
     for name in NAMES:
         assert f'"{name}"' in solve.__doc__
+        assert f"| `{name}`" in page

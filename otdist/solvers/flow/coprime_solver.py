@@ -15,7 +15,7 @@ from otdist.problem.result import Candidate
 from otdist.solvers.flow import coarsen as start
 from otdist.solvers.flow.lattice import coprime_offsets, detour, lattice
 from otdist.solvers.flow.network import network_of
-from otdist.solvers.flow.simplex import Limits, answer
+from otdist.solvers.flow.simplex import answer
 from otdist.solvers.registry import Options
 
 # Edges grow with the square of the steps' length.
@@ -31,8 +31,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     tails, heads = lattice(pixels.axes, coprime_offsets(reach))
     edges = tails, heads, pixels.pairs(tails, heads)
     network, scale = network_of(problem, edges)
-    limits = Limits(options.max_iter, options.deadline, options.report)
-    tree = start.solve(network, limits)
+    tree = start.solve(network, options)
     flow, f = answer(network, tree, scale)
     f /= detour(reach, (spacing[0], spacing[1]))
     ended = options.ended(tree.n_pivots, finished=tree.finished)

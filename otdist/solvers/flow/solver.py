@@ -15,7 +15,7 @@ from otdist.problem.result import Candidate
 from otdist.solvers.flow import coarsen as start
 from otdist.solvers.flow.lattice import king_offsets, lattice, unit_offsets
 from otdist.solvers.flow.network import network_of
-from otdist.solvers.flow.simplex import Limits, answer
+from otdist.solvers.flow.simplex import answer
 from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray
 
@@ -25,8 +25,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     geometry = problem.geometry
     component = geometry.component if isinstance(geometry, Graph) else None
     network, scale = network_of(problem, _edges(problem), component)
-    limits = Limits(options.max_iter, options.deadline, options.report)
-    tree = start.solve(network, limits)
+    tree = start.solve(network, options)
     flow, f = answer(network, tree, scale)
     ended = options.ended(tree.n_pivots, finished=tree.finished)
     return Candidate(flow, f, -f, tree.n_pivots, ended)

@@ -12,7 +12,7 @@ from otdist.geometry.graph import Graph
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.solvers.flow.network import network_of
-from otdist.solvers.flow.simplex import Limits, answer, optimise
+from otdist.solvers.flow.simplex import answer, optimise
 from otdist.solvers.registry import Options
 
 
@@ -22,6 +22,6 @@ def run(problem: Problem, options: Options) -> Candidate:
     assert isinstance(geometry, Graph)
     network, scale = network_of(problem, geometry.edges())
     every = np.arange(len(network.tail))
-    tree = optimise(network, every, Limits(options.max_iter, options.deadline, options.report))
+    tree = optimise(network, every, options)
     flow, f = answer(network, tree, scale)
     return Candidate(flow, f, -f, network.n_nodes)

@@ -95,7 +95,7 @@ def _rest_solved(whole: Problem, rest: cancellation.Rest, options: Options) -> C
 
     part = problem.geometry
     assert isinstance(part, Points)
-    begun = pooling.start(grid, whole.a - whole.b, part, _limits(options))
+    begun = pooling.start(grid, whole.a - whole.b, part, options)
     if options.report is None:
         found = pooling.solve_small(part, problem.a, problem.b, begun, options.max_iter)
         if found is not None:
@@ -124,29 +124,18 @@ def _in_order(problem: Problem, options: Options, begun: Start | None = None) ->
     return found._replace(plan=plan, f=f, g=g)
 
 
-def _limits(options: Options) -> simplex.Limits:
-    return simplex.Limits(
-        options.max_iter,
-        options.deadline,
-        options.tol,
-        options.report,
-        options.n_jobs,
-    )
-
-
 def _in_parts(problem: Problem, options: Options, begun: Start | None = None) -> Candidate:
     """Solve by column generation, or on all arcs where they are few."""
     geometry = problem.geometry
     masses = quantise(problem.a, problem.b)
-    limits = _limits(options)
     g, margin = begun or (None, 2.0 * (geometry.largest or 1.0))
     if options.warm_start is not None:
         g = start_from(geometry, options.warm_start)
         margin *= _WARM_MARGIN / 2
-    search = _begun(problem, masses, g, limits)
-    candidate = _searched(problem, search, margin, limits)
+    search = _begun(problem, masses, g, options)
+    candidate = _searched(problem, search, margin, options)
     if candidate.ended is Ended.FINISHED and simplex.hides_digits(search):
-        return _searched_near(problem, search, limits) or candidate
+        return _searched_near(problem, search, options) or candidate
     return candidate
 
 
@@ -154,7 +143,7 @@ def _begun(
     problem: Problem,
     masses: IntegerMasses,
     g: FloatArray | None,
-    limits: simplex.Limits,
+    options: Options,
 ) -> simplex.Search:
     """Begin a search, from potentials g or the best that can be found soon."""
     geometry = problem.geometry
@@ -166,13 +155,11 @@ def _begun(
     from otdist.solvers.network_simplex import column_generation as columns
 
     if g is None:
-        g = columns.potentials(geometry, problem.a, problem.b, limits)
-    return columns.search_candidates(geometry, masses, g, limits.n_jobs)
+        g = columns.potentials(geometry, problem.a, problem.b, options)
+    return columns.search_candidates(geometry, masses, g, options.n_jobs)
 
 
-def _searched_near(
-    problem: Problem, search: simplex.Search, limits: simplex.Limits
-) -> Candidate | None:
+def _searched_near(problem: Problem, search: simplex.Search, options: Options) -> Candidate | None:
     """Search again with margins of the size of the costs that are paid.
 
     Where a few costs are far above those, potentials that come from them have no
@@ -185,15 +172,15 @@ def _searched_near(
     g = geometry.column_minimum(geometry.row_minimum(nothing))
     # Rounding could go round in circles: there is an answer already, so give up then.
     n_pivots = int(search.pivots.n_pivots[0]) + 20 * sum(geometry.shape)
-    limits = limits._replace(max_pivots=min(limits.max_pivots, n_pivots))
-    again = _begun(problem, masses, g, limits)._replace(scale=paid)
-    candidate = _searched(problem, again, 2 * paid, limits)
+    options = options._replace(max_iter=min(options.max_iter, n_pivots))
+    again = _begun(problem, masses, g, options)._replace(scale=paid)
+    candidate = _searched(problem, again, 2 * paid, options)
     has_answer = candidate.ended is Ended.FINISHED and candidate.stranded is None
     return candidate if has_answer else None
 
 
 def _searched(
-    problem: Problem, search: simplex.Search, margin: float, limits: simplex.Limits
+    problem: Problem, search: simplex.Search, margin: float, options: Options
 ) -> Candidate:
     """Search until an optimum is found, a limit is met, or mass has no way to go."""
     basis, n = search.basis, problem.shape[0]
@@ -201,7 +188,7 @@ def _searched(
     rounding = int(16 * _EPS * float(search.masses.a.sum()))
     negligible = 0
     while True:
-        ended = simplex.optimise(search, margin, limits, negligible=negligible)
+        ended = simplex.optimise(search, margin, options, negligible=negligible)
         finished = ended is Ended.FINISHED
         left = tree.artificial_flow(basis, n)
         if not finished or left in (0, negligible) or left > rounding:
