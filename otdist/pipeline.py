@@ -1,11 +1,10 @@
-"""Choose a method, run it, certify what it claims: the only place that sees all."""
+"""One problem, everything about it: choose a solver, run it, certify its claim."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +12,6 @@ import numpy as np
 from otdist.certificate.certify import certify
 from otdist.certificate.partial import outer_potential
 from otdist.errors import InfeasibleError, InputError
-from otdist.geometry.circle import Circle
-from otdist.geometry.graph import Graph
-from otdist.geometry.grid_metric import Pixels
-from otdist.geometry.grid_separable import Grid
-from otdist.geometry.protocol import Dense
 from otdist.inputs.validate import (
     as_epsilon,
     as_finite_vector,
@@ -26,29 +20,73 @@ from otdist.inputs.validate import (
     as_tolerance,
 )
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
-from otdist.problem.partial import inner_potentials
 from otdist.problem.problem import Problem
-from otdist.problem.result import Candidate, Certificate, Result, Status
+from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
 from otdist.runtime.progress import progress_bar
-from otdist.solvers import registry as _solvers
+from otdist.solvers.registry import Kind, Options, Solver, another_exact, choose, named
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The relative gap below which a value counts as proved.
-EXACT_TOL = 1e-9
 _COUPLING_TOLERANCE = 1e-11
-_SINKHORN_TOL = 1e-6
-# Steps up to 3 promise this, where the spacings are equal.
-_COPRIME_TOL = 0.013
-_SINKHORN_MAX_ITER = 10_000
-_NO_LIMIT = 2**62
 # Of the gap wanted, the marginal error that Sinkhorn may leave to rounding.
 _ROUNDED = 0.1
 # Of the largest cost: below, exponents of an entropic plan have few digits left.
 _LEAST_EPSILON = 1e-11
 _SILENT = nullcontext()
+_OPTIONS = frozenset({"method", "tol", "max_iter", "epsilon", "warm_start", "time_limit"})
+
+_STATUS_OF = {
+    Ended.ITERATIONS: Status.MAX_ITER,
+    Ended.TIME: Status.TIME_LIMIT,
+    Ended.STALLED: Status.NOT_PROVED,
+}
+_ELSE = {
+    Kind.EXACT: ("raise tol",),
+    Kind.WITHIN_TOL: ("raise tol", "use another method"),
+    Kind.ENTROPIC: ("raise epsilon",),
+}
+
+#: How a run ended, and what to try next, by status and kind of method. The last word of
+#: an advice is the option that it is about.
+_VERDICTS: dict[tuple[Status, Kind], tuple[str, tuple[str, ...]]] = {
+    **{(Status.OPTIMAL, kind): ("optimal: proved by a gap of {gap:.3g}", ()) for kind in Kind},
+    **{
+        (Status.MAX_ITER, kind): (
+            "stopped at iteration {n_iter}{where}; {bracket}",
+            ("raise max_iter", *others),
+        )
+        for kind, others in _ELSE.items()
+    },
+    **{
+        (Status.TIME_LIMIT, kind): (
+            "stopped at the time limit{where}; {bracket}",
+            ("raise time_limit", *others),
+        )
+        for kind, others in _ELSE.items()
+    },
+    (Status.CONVERGED, Kind.WITHIN_TOL): (
+        "the bracket is within tol={tol:g}{where}; {bracket}",
+        ("for a narrower one lower tol", "use another method"),
+    ),
+    (Status.CONVERGED, Kind.ENTROPIC): (
+        "converged to a marginal error of {tol:g} of the mass; {bracket}",
+        ("for a narrower bracket lower epsilon", "use another method"),
+    ),
+    (Status.NOT_PROVED, Kind.EXACT): (
+        "ended with a relative gap of {relative_gap:.3g} above tol={tol:g}; {bracket}",
+        ("use another method", "raise tol"),
+    ),
+    (Status.NOT_PROVED, Kind.WITHIN_TOL): (
+        "ended with a relative gap of {relative_gap:.3g} above tol={tol:g}{where}; {bracket}",
+        ("use another method", "raise tol"),
+    ),
+    (Status.NOT_PROVED, Kind.ENTROPIC): (
+        "stalled above a marginal error of {tol:g} of the mass; {bracket}",
+        ("raise epsilon", "raise tol", "use another method"),
+    ),
+}
 
 
 def solve(
@@ -70,13 +108,13 @@ def solve(
     problem : Problem
         The problem, already validated.
     method : str, default "auto"
-        ``"network_simplex"`` (exact, any cost), ``"line"`` (exact, points on
-        the line), ``"circle"`` (exact, `Problem.on_circle`), ``"bottleneck"``
-        (exact, p = inf), ``"tree"`` and ``"flow"`` (exact, graphs, and grids with the
-        L1 or Lâ metric), ``"coprime"`` (images and Euclidean distances, within `tol`),
-        ``"highs"`` (exact, an independent solver, small problems), ``"sinkhorn"``
-        (entropic), or ``"auto"``: line, circle, bottleneck, tree or flow where it
-        applies, else network_simplex.
+        ``"line"`` (exact, points on the line), ``"circle"`` (exact, `Problem.on_circle`),
+        ``"bottleneck"`` (exact, p = inf), ``"tree"`` and ``"flow"`` (exact, graphs, and
+        grids with the L1 or L∞ metric), ``"network_simplex"`` (exact, any cost),
+        ``"highs"`` (exact, an independent solver for small problems), ``"coprime"``
+        (images and Euclidean distances, within `tol`), ``"sinkhorn"`` (entropic), or
+        ``"auto"``: the first of line, circle, bottleneck, tree, flow and
+        network_simplex that takes the problem.
     tol : float, optional
         Exact methods: the relative gap below which the status is OPTIMAL,
         default 1e-9. Sinkhorn with an epsilon: the marginal error to reach, as a
@@ -84,16 +122,16 @@ def solve(
         the certified bracket is as narrow as this, relative. Coprime: the relative
         width of the bracket, default 1.3 %; smaller ones take more memory.
     max_iter : int, optional
-        Limit on pivots or phases of flows (default none), or on Sinkhorn iterations
-        (default 10 000).
+        Limit on pivots, phases of flows or Sinkhorn iterations; default 10 000 for
+        sinkhorn, else none. Not for line, circle and tree, which are closed forms.
     epsilon : float, optional
-        Entropic weight in cost units, Sinkhorn only. Default: what `tol` asks for,
+        Entropic weight in cost units, for sinkhorn. Default: small enough for `tol`,
         or without tol 1 % of the mean cost under the product measure.
     warm_start : Result or (f, g), optional
         Potentials to start from, for network_simplex and sinkhorn.
     time_limit : float, optional
-        Seconds after which network_simplex, bottleneck and sinkhorn stop and return
-        the best bracket so far, with ``success=False``. Default: none.
+        Seconds after which network_simplex, flow, coprime, bottleneck and sinkhorn stop
+        and return the best bracket so far. Default: none.
     n_jobs : int, default 1
         Threads for passes over all pairs, in network_simplex, sinkhorn and certificates;
         -1 for one on each processor. The result does not depend on it.
@@ -103,13 +141,13 @@ def solve(
     Returns
     -------
     Result
-        Always with a bracket ``lower <= optimum <= upper``. Never raises for a
-        problem that was too hard: it says ``success=False`` and how far it got.
+        Always with a bracket ``lower <= optimum <= upper``. If the tolerance was not
+        reached, `Result.success` is False and `Result.status` says why.
 
     Raises
     ------
     InputError
-        Options that do not fit the method.
+        A method that does not take the problem, or an option that it does not know.
     InfeasibleError
         Forbidden arcs leave mass with nowhere to go.
 
@@ -136,153 +174,150 @@ def solve(
             f"problem must be a Problem, got {type(problem).__name__}; make one with"
             " Problem(x, y, a, b) or Problem.from_cost(cost, a, b)"
         )
-    method = _choose(problem, method)
-    entropic = method in _solvers.ENTROPIC
-    is_narrowed = entropic and epsilon is None and tol is not None
-    tol = _tolerance(tol, method)
+    solver = choose(
+        problem,
+        method,
+        max_iter=max_iter,
+        epsilon=epsilon,
+        warm_start=warm_start,
+        time_limit=time_limit,
+    )
+    wanted = solver.tol if tol is None else as_tolerance(tol)
     if epsilon is not None:
-        _require_epsilon(epsilon, entropic, problem)
-    with _reporter(method) if progress else _SILENT as report:
-        options = _solvers.Options(
-            tol=tol,
-            max_iter=_limit(max_iter, entropic),
+        as_epsilon(epsilon, problem.geometry.largest)
+    whole = problem.with_outside()
+    with _reporter(solver.name) if progress else _SILENT as report:
+        options = Options(
+            tol=wanted,
+            max_iter=_limit(max_iter, solver),
             epsilon=epsilon,
-            warm_start=_potentials_of(warm_start, problem),
+            warm_start=_potentials_of(warm_start, problem, whole),
             report=report,
             n_jobs=as_jobs(n_jobs),
             deadline=time.monotonic() + _seconds(time_limit),
         )
-        if is_narrowed:
-            return _narrowed(problem, method, options)
-        return _solved(problem, method, options)
+        kind = solver.kind
+        if kind is Kind.ENTROPIC and epsilon is None and tol is not None:
+            kind = Kind.WITHIN_TOL
+            claim, certificate = _narrowed(whole, solver, options)
+        else:
+            claim, certificate = _run(problem, whole, solver, options)
+    status = _status(claim.ended, certificate, whole.mass, kind, wanted)
+    return _result(problem, solver, kind, claim, certificate, status, wanted)
 
 
-def _narrowed(problem: Problem, method: str, options: _solvers.Options) -> Result:
+def _narrowed(problem: Problem, solver: Solver, options: Options) -> tuple[Candidate, Certificate]:
     """Lower epsilon until the certified bracket is as narrow as `tol`, relative.
 
-    The bracket's width is about proportional to epsilon, which tells the next one.
+    The width of the bracket is about proportional to epsilon, which gives the next one.
     """
     wanted, n_iter = options.tol, 0
     options = options._replace(tol=_ROUNDED * wanted, gap=wanted)
     while True:
-        result = _solved(problem, method, options)
-        n_iter += result.n_iter
-        assert not isinstance(result.coupling, Arcs | Flow)
-        epsilon, gap = result.coupling.epsilon, result.relative_gap
+        claim, certificate = _run(problem, problem, solver, options)
+        n_iter += claim.n_iter
+        claim = claim._replace(n_iter=n_iter)
+        assert not isinstance(claim.plan, Arcs | Flow)
+        epsilon, gap = claim.plan.epsilon, certificate.relative_gap
         largest = problem.geometry.largest
         least = _LEAST_EPSILON * largest
-        if result.status is Status.OPTIMAL or gap <= wanted:
-            return _told(result, n_iter, f"within tol={wanted:g}")
-        if not result.success or epsilon <= least or n_iter >= options.max_iter:
-            return _told(result, n_iter, None)
-        # What is missing from the marginals moves at no more than the largest cost.
-        share = min(abs(result.upper) / (largest * problem.mass), 1.0)
+        status = _status(claim.ended, certificate, problem.mass, Kind.WITHIN_TOL, wanted)
+        if status.is_success or claim.ended is not Ended.FINISHED or epsilon <= least:
+            return claim, certificate
+        if n_iter >= options.max_iter:
+            return claim._replace(ended=Ended.ITERATIONS), certificate
+        # Mass that is missing from the marginals moves at no more than the largest cost.
+        share = min(abs(certificate.upper) / (largest * problem.mass), 1.0)
         options = options._replace(
             epsilon=max(least, epsilon * max(min(0.5 * wanted / gap, 0.5), 0.02)),
             tol=max(_ROUNDED * wanted * share, 1e-13),
-            warm_start=result.potentials,
+            warm_start=(claim.f, claim.g),
         )
 
 
-def _told(result: Result, n_iter: int, reached: str | None) -> Result:
-    """Return the result of a narrowed bracket, with its message."""
-    bracket = f"the optimum is in [{result.lower:.9g}, {result.upper:.9g}]"
-    assert not isinstance(result.coupling, Arcs | Flow)
-    epsilon = f"at epsilon={result.coupling.epsilon:.3g}"
-    if reached is not None:
-        message = f"the bracket is {reached} {epsilon}: {bracket}"
-        is_optimal = result.status is Status.OPTIMAL
-        status = result.status if is_optimal else Status.CONVERGED
-        return replace(result, status=status, message=message, n_iter=n_iter)
-    message = (
-        f"ended {epsilon} with a relative gap of {result.relative_gap:.3g}; {bracket}:"
-        " use an exact method, with this result as warm_start, or a larger tol"
-    )
-    status = Status.NOT_PROVED if result.success else result.status
-    return replace(result, status=status, message=message, n_iter=n_iter)
-
-
-def _solved(problem: Problem, method: str, options: _solvers.Options) -> Result:
-    """Run the method on the atoms that carry mass, and certify what it claims."""
-    entropic, tol = method in _solvers.ENTROPIC, options.tol
-    part, rows, columns = _part(problem, method)
+def _run(
+    problem: Problem, whole: Problem, solver: Solver, options: Options
+) -> tuple[Candidate, Certificate]:
+    """Run the solver on the balanced problem `whole`, and certify its claim."""
+    part, rows, columns = _part(whole, solver)
     _require_arcs(part, rows, columns)
     start = options.warm_start
     if start is not None:
         options = options._replace(warm_start=(start[0][rows], start[1][columns]))
-    candidate = _solvers.load(method)(part, options)
-    if candidate.stranded is not None:
-        _raise_stranded(candidate.stranded, rows, problem)
-    if _takes_empty_atoms(problem, method):
-        plan, f, g = candidate.plan, candidate.f, candidate.g
-    else:
-        plan, f, g = _on_all_atoms(candidate, problem, part, rows, columns)
-    certificate = certify(problem, plan, f, None if entropic else g, n_jobs=options.n_jobs)
-    status = _status(candidate, certificate, problem.mass, tol, method)
+    claim = solver.load()(part, options)
+    if claim.stranded is not None:
+        _raise_stranded(claim.stranded, rows, problem)
+    if part is not whole or solver.kind is Kind.ENTROPIC:
+        claim = _on_all_atoms(claim, whole, part, rows, columns)
+    g = None if solver.kind is Kind.ENTROPIC else claim.g
+    return claim, certify(whole, claim.plan, claim.f, g, n_jobs=options.n_jobs)
+
+
+def _result(
+    problem: Problem,
+    solver: Solver,
+    kind: Kind,
+    claim: Candidate,
+    certificate: Certificate,
+    status: Status,
+    tol: float,
+) -> Result:
+    """Return the result, in terms of the atoms proper."""
+    where = ""
+    if kind is not solver.kind:
+        assert not isinstance(claim.plan, Arcs | Flow)
+        where = f" at epsilon={claim.plan.epsilon:.3g}"
+    outcome, advice = _VERDICTS[status, kind]
     if problem.is_partial:
-        f, g = inner_potentials(f, g)
-    limit = "max_iter" if candidate.n_iter >= options.max_iter else "time_limit"
+        claim = _without_outside(claim)
     return Result(
         problem=problem,
-        coupling=plan,
-        potentials=(f, g),
+        coupling=claim.plan,
+        potentials=(claim.f, claim.g),
         certificate=certificate,
-        regularized_value=candidate.regularized_value,
+        regularized_value=claim.regularized_value,
         status=status,
-        message=_message(status, certificate, tol, method, limit),
-        n_iter=candidate.n_iter,
-        method=method,
+        outcome=outcome.format(
+            tol=tol,
+            where=where,
+            gap=certificate.gap,
+            relative_gap=certificate.relative_gap,
+            n_iter=claim.n_iter,
+            bracket=f"the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g}]",
+        ),
+        advice=_advised(problem, solver, advice, _OPTIONS),
+        n_iter=claim.n_iter,
+        method=solver.name,
     )
 
 
-def _choose(problem: Problem, method: str) -> str:
-    """Return the method to run, or say why it cannot be that one."""
-    if method == "auto":
-        return _solvers.choose(problem)
-    if method not in _solvers.SOLVERS:
-        known = ", ".join(repr(name) for name in ("auto", *_solvers.SOLVERS))
-        raise InputError(f"method {method!r} is unknown; known methods are {known}")
-    if problem.is_partial and method not in _solvers.PARTIAL:
-        known = " or ".join(repr(name) for name in _solvers.PARTIAL)
-        raise InputError(
-            f"a partial problem needs method={known}, got {method!r}; for entropic"
-            " transport of unequal masses see sinkhorn_divergence(reach=)"
-        )
-    if method == "line" and not problem.is_line:
-        raise InputError(
-            "method='line' needs points on the line and a metric known by name; use"
-            " method='network_simplex'"
-        )
-    if method == "circle" and not isinstance(problem.geometry, Circle):
-        raise InputError("method='circle' needs a problem made by Problem.on_circle")
-    if method in _solvers.FLOWS and not _solvers.fits(problem, method):
-        raise InputError(
-            f"method={method!r} does not fit {problem!r}: 'tree' takes graphs without a"
-            " cycle, 'flow' graphs and grids with p=1 and metric='cityblock', or"
-            " 'chebyshev' and one spacing, 'coprime' images with metric='euclidean' and"
-            " p=1; use method='auto'"
-        )
-    if problem.is_bottleneck and method not in _solvers.BOTTLENECK:
-        raise InputError(f"p=inf needs method='line' or 'bottleneck', got {method!r}")
-    if method == "bottleneck" and not problem.is_bottleneck:
-        raise InputError(
-            f"method='bottleneck' is for p=inf, and the problem has p={problem.p:g}; use"
-            " method='network_simplex'"
-        )
-    return method
+def outcome_for(result: Result, options: frozenset[str] = frozenset()) -> str:
+    """Return how a solve ended and what to try, for a function that has these options."""
+    solver = named(result.method)
+    advice = _advised(result.problem, solver, _VERDICTS[result.status, solver.kind][1], options)
+    return f"{result.outcome}: {advice}" if advice else result.outcome
 
 
-def _tolerance(tol: float | None, method: str) -> float:
-    if tol is None and method == "coprime":
-        return _COPRIME_TOL
-    if tol is None:
-        return _SINKHORN_TOL if method in _solvers.ENTROPIC else EXACT_TOL
-    return as_tolerance(tol)
+def _advised(
+    problem: Problem, solver: Solver, advice: tuple[str, ...], options: frozenset[str]
+) -> str:
+    """Return the advice on options that the function and the solver have."""
+    other = another_exact(problem, solver.name)
+    words = []
+    for each in advice:
+        option = each.split()[-1]
+        if option == "method" and option in options and other is not None:
+            words.append(f"use method={other.name!r}")
+            if {"warm_start"} <= options & other.options and solver.kind is not Kind.EXACT:
+                words[-1] += " with this result as warm_start"
+        elif option in options & (solver.options | {"tol"}):
+            words.append(each)
+    return " or ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])}, or {words[-1]}"
 
 
-def _limit(max_iter: int | None, entropic: bool) -> int:
+def _limit(max_iter: int | None, solver: Solver) -> int:
     if max_iter is None:
-        return _SINKHORN_MAX_ITER if entropic else _NO_LIMIT
+        return solver.max_iter
     limit = as_number("max_iter", max_iter, "an integer >= 0")
     if not (0 <= limit < np.inf and limit == int(limit)):
         raise InputError(f"max_iter must be an integer >= 0, got {max_iter!r}")
@@ -298,45 +333,31 @@ def _seconds(time_limit: float | None) -> float:
     return seconds
 
 
-def _require_epsilon(epsilon: float, entropic: bool, problem: Problem) -> None:
-    """Raise for an entropic weight that is unused, not positive or lost to rounding."""
-    if not entropic:
-        raise InputError(
-            "epsilon is used by method='sinkhorn' only; leave it out for exact methods"
-        )
-    as_epsilon(epsilon, problem.geometry.largest)
-
-
-def _potentials_of(warm_start: Any, problem: Problem) -> tuple[FloatArray, FloatArray] | None:
-    """Return the potentials to start from, checked against the problem."""
+def _potentials_of(
+    warm_start: Any, problem: Problem, whole: Problem
+) -> tuple[FloatArray, FloatArray] | None:
+    """Return the potentials to start from, of all atoms of the balanced problem."""
     if warm_start is None:
         return None
     pair = warm_start.potentials if isinstance(warm_start, Result) else warm_start
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise InputError("warm_start must be a Result or a pair of potentials (f, g)")
-    n, m = (size - problem.is_partial for size in problem.shape)
+    n, m = problem.shape
     f = as_finite_vector("warm_start[0]", pair[0], n)
     g = as_finite_vector("warm_start[1]", pair[1], m)
     if problem.is_partial:
-        f = outer_potential(f, problem)
-        g = problem.geometry.column_minimum(f)
+        f = outer_potential(f, problem, whole)
+        g = whole.geometry.column_minimum(f)
     return f, g
 
 
-def _takes_empty_atoms(problem: Problem, method: str) -> bool:
-    """Whether the method gives potentials to all nodes or pixels, also without mass."""
-    is_pixels = isinstance(problem.geometry, Pixels) and method == "network_simplex"
-    return is_pixels or method in _solvers.FLOWS
-
-
-def _part(problem: Problem, method: str) -> tuple[Problem, IntArray, IntArray]:
-    """Return the problem on the atoms with mass; some methods take all of them."""
-    is_grid = isinstance(problem.geometry, Grid) and method in _solvers.ENTROPIC
-    if is_grid or _takes_empty_atoms(problem, method):
-        every = np.arange(len(problem.a))
-        return problem, every, every
+def _part(problem: Problem, solver: Solver) -> tuple[Problem, IntArray, IntArray]:
+    """Return the problem that the solver gets, and its atoms: by default those with mass."""
+    if solver.takes_empty_atoms(problem):
+        n, m = problem.shape
+        return problem, np.arange(n), np.arange(m)
     part, rows, columns = problem.support()
-    if isinstance(part.geometry, Graph):
+    if part.geometry.facts.takes_search:
         part = part.on(part.geometry.tabulated())
     return part, rows, columns
 
@@ -344,7 +365,7 @@ def _part(problem: Problem, method: str) -> tuple[Problem, IntArray, IntArray]:
 def _require_arcs(part: Problem, rows: IntArray, columns: IntArray) -> None:
     """Raise for an atom that has mass and no allowed arc at all."""
     geometry = part.geometry
-    if not isinstance(geometry, Dense) or not geometry.has_forbidden:
+    if not geometry.facts.has_forbidden:
         return
     n, m = geometry.shape
     for name, atoms, reachable in (
@@ -375,7 +396,7 @@ def _reporter(method: str) -> Iterator[Callable[[int, float], None]]:
 def _raise_stranded(stranded: IntArray, rows: IntArray, problem: Problem) -> None:
     """Raise for mass that no coupling over the allowed arcs can move."""
     if problem.is_partial:
-        stranded = stranded[rows[stranded] < len(problem.a) - 1]
+        stranded = stranded[rows[stranded] < len(problem.a)]
     if len(stranded) == 0:
         raise InfeasibleError(
             "no coupling exists: the forbidden arcs (cost inf) leave some mass with"
@@ -391,38 +412,39 @@ def _raise_stranded(stranded: IntArray, rows: IntArray, problem: Problem) -> Non
 
 
 def _on_all_atoms(
-    candidate: Candidate,
+    claim: Candidate,
     problem: Problem,
     part: Problem,
     rows: IntArray,
     columns: IntArray,
-) -> tuple[Any, FloatArray, FloatArray]:
+) -> Candidate:
     """Bring plan and potentials back to the atoms without mass.
 
     Their potentials are c-transforms, so that they violate nothing.
     """
-    empty_rows, empty_columns = problem.a == 0, problem.b == 0
-    if part is problem and not (empty_rows.any() or empty_columns.any()):
-        return candidate.plan, candidate.f, candidate.g
     n, m = problem.shape
-    plan = candidate.plan
+    plan = claim.plan
     if isinstance(plan, Arcs):
-        whole: Any = Arcs(rows[plan.rows], columns[plan.columns], plan.mass)
-    elif isinstance(plan, EntropicPlan):
-        whole = EmbeddedPlan(plan, rows, columns, (n, m))
-    else:
-        whole = plan
-    if problem.is_bottleneck:
-        f, g = np.zeros(n), np.zeros(m)
-        f[rows], g[columns] = candidate.f, candidate.g
-        return whole, f, g
-    f, g = np.full(n, -np.inf), np.full(m, -np.inf)
-    f[rows], g[columns] = candidate.f, candidate.g
-    f[empty_rows], g[empty_columns] = -np.inf, -np.inf
-    everywhere_g = problem.geometry.column_minimum(f)
-    g[empty_columns] = _finite(everywhere_g[empty_columns])
-    f[empty_rows] = _finite(problem.geometry.row_minimum(g)[empty_rows])
-    return whole, f, g
+        plan = Arcs(rows[plan.rows], columns[plan.columns], plan.mass)
+    elif isinstance(plan, EntropicPlan) and part is not problem:
+        plan = EmbeddedPlan(plan, rows, columns, (n, m))
+    f, g = np.zeros(n), np.zeros(m)
+    f[rows], g[columns] = claim.f, claim.g
+    empty_rows, empty_columns = problem.a == 0, problem.b == 0
+    if not problem.is_bottleneck and (empty_rows.any() or empty_columns.any()):
+        f[empty_rows] = g[empty_columns] = -np.inf
+        g[empty_columns] = _finite(problem.geometry.column_minimum(f)[empty_columns])
+        f[empty_rows] = _finite(problem.geometry.row_minimum(g)[empty_rows])
+    return claim._replace(plan=plan, f=f, g=g)
+
+
+def _without_outside(claim: Candidate) -> Candidate:
+    """Return plan and potentials of the atoms proper, potentials relative to outside."""
+    plan, f, g = claim.plan, claim.f, claim.g
+    assert isinstance(plan, Arcs)
+    inside = (plan.rows < len(f) - 1) & (plan.columns < len(g) - 1)
+    plan = Arcs(plan.rows[inside], plan.columns[inside], plan.mass[inside])
+    return claim._replace(plan=plan, f=f[:-1] + g[-1], g=g[:-1] + f[-1])
 
 
 def _finite(potential: FloatArray) -> FloatArray:
@@ -430,44 +452,14 @@ def _finite(potential: FloatArray) -> FloatArray:
     return np.where(np.isfinite(potential), potential, 0.0)
 
 
-def _status(
-    candidate: Candidate,
-    certificate: Certificate,
-    mass: float,
-    tol: float,
-    method: str,
-) -> Status:
-    """Grant OPTIMAL by the certificate alone, and only to a plan that is a coupling."""
+def _status(ended: Ended, certificate: Certificate, mass: float, kind: Kind, tol: float) -> Status:
+    """Return the status: by the certificate where it proves the claim, else by the solver."""
     is_coupling = certificate.marginal_error <= _COUPLING_TOLERANCE * mass
-    entropic, is_near = method in _solvers.ENTROPIC, method == "coprime"
-    if is_coupling and certificate.proves(EXACT_TOL if entropic or is_near else tol):
+    if is_coupling and certificate.proves(tol if kind is Kind.EXACT else EXACT_TOL):
         return Status.OPTIMAL
-    if not candidate.finished:
-        return Status.MAX_ITER
-    if is_near and is_coupling and certificate.relative_gap <= tol * (1 + 1e-9):
+    is_narrow = is_coupling and certificate.relative_gap <= tol * (1 + 1e-9)
+    if kind is Kind.WITHIN_TOL and is_narrow:
         return Status.CONVERGED
-    return Status.CONVERGED if entropic else Status.NOT_PROVED
-
-
-def _message(status: Status, certificate: Certificate, tol: float, method: str, limit: str) -> str:
-    """Say what was reached, and what to try if that is not enough."""
-    if status is Status.OPTIMAL:
-        return f"optimal: proved by a gap of {certificate.gap:.3g}"
-    bracket = f"the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g}]"
-    if status is Status.CONVERGED and method == "coprime":
-        return (
-            f"the bracket is within tol={tol:g}: {bracket}; lower tol for a narrower one,"
-            " or use an exact method"
-        )
-    if status is Status.CONVERGED:
-        return (
-            f"converged to a marginal error of {tol:g} of the mass; {bracket}: lower"
-            " epsilon for a narrower bracket, or use an exact method"
-        )
-    if status is Status.MAX_ITER:
-        hint = " or epsilon" if method in _solvers.ENTROPIC else ""
-        return f"stopped at {limit}; {bracket}: raise {limit}{hint}"
-    return (
-        f"ended with a relative gap of {certificate.relative_gap:.3g} above"
-        f" tol={tol:g}; {bracket}: try method='network_simplex', or a larger tol"
-    )
+    if ended is Ended.FINISHED:
+        return Status.CONVERGED if kind is Kind.ENTROPIC else Status.NOT_PROVED
+    return _STATUS_OF[ended]

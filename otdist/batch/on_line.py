@@ -24,8 +24,8 @@ from otdist.inputs.validate import (
     as_period,
     sum_tolerance,
 )
-from otdist.pipeline import EXACT_TOL
 from otdist.problem.problem import warn_if_histograms
+from otdist.problem.result import EXACT_TOL
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
 
 # Rows up to this length are sorted by NumPy, which has vector instructions for them.

@@ -10,7 +10,7 @@ import numpy as np
 
 from otdist.certificate.many_pairs import triangle_excess
 from otdist.errors import InputError, warn
-from otdist.geometry.build import point_geometry, require_metric, require_product
+from otdist.geometry.build import point_geometry, require_metric
 from otdist.geometry.metrics import known
 from otdist.geometry.packed import Clouds, Family, Histograms
 from otdist.geometry.points import cost_matrix
@@ -78,7 +78,7 @@ def _clouds(
     boxes = np.array([[x.min(axis=0), x.max(axis=0)] for x in points]).transpose(1, 0, 2)
     corners = np.stack([boxes[0].min(axis=0), boxes[1].max(axis=0)])
     largest = point_geometry(corners, corners, metric, p).largest
-    require_product(mass, largest)
+    _validate.require_product(mass, largest)
     if d == 1:
         metric, p = _on_line(metric, p)
     sizes = [len(x) for x in points]
@@ -171,7 +171,7 @@ def pack_histograms(
     if isinstance(metric, str) and n > _MOST_BINS:
         return _as_clouds(bins, a, None if other is None else b, mass, metric, p)
     geometry = point_geometry(bins, bins, metric, p)
-    require_product(mass, geometry.largest)
+    _validate.require_product(mass, geometry.largest)
     matrix = np.ascontiguousarray(_costs_between(bins, metric, p))
     is_metric, excess = _metric_of(bins, matrix, metric, p, geometry.largest)
     largest = geometry.largest
@@ -238,7 +238,7 @@ def _on_matrix(
             " the matrix says all; pass other=measures to compute both"
         )
     a, b, mass = _both_masses(measures, other, matrix.shape, normalize)
-    require_product(mass, largest)
+    _validate.require_product(mass, largest)
     is_metric, excess = (False, 0.0)
     if not has_forbidden:
         is_metric, excess = _looks_metric(matrix, largest)

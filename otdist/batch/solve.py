@@ -15,8 +15,9 @@ from otdist.batch import small_problems as exact
 from otdist.batch.pairs import Block, Failure, Pairs
 from otdist.certificate.many_pairs import bracket
 from otdist.geometry.packed import Clouds, Family, packed
-from otdist.pipeline import EXACT_TOL, solve
+from otdist.pipeline import solve
 from otdist.problem.problem import Problem
+from otdist.problem.result import EXACT_TOL
 from otdist.typing import FloatArray, IntArray
 
 # Numbers in the claims of one call, which stay in the second-level cache.
@@ -125,5 +126,5 @@ def _solved(family: Family, i: int, j: int) -> tuple[float, float]:
         problem = Problem.from_cost(cost, a[rows], b[columns])
     result = solve(problem)
     if not result.certificate.proves(EXACT_TOL):
-        raise ArithmeticError(f"not proved to {EXACT_TOL:g}: {result.message}")
+        raise ArithmeticError(f"not proved to {EXACT_TOL:g}: {result.outcome}")
     return result.lower, result.upper

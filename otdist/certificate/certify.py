@@ -109,7 +109,7 @@ def certify(
         raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
     n_jobs = as_jobs(n_jobs)
     if problem.is_partial:
-        plan, f, g = _with_outside(problem, plan, f, g)
+        problem, plan, f, g = _with_outside(problem, plan, f)
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
     x, y = (getattr(problem.geometry, side, None) for side in "xy")
@@ -161,24 +161,19 @@ def _primal(problem: Problem, plan: Any, arcs: Arcs | None, n_jobs: int) -> Prim
     return upper_from_sums(problem, sums)
 
 
-def _with_outside(
-    problem: Problem, plan: Any, f: Any, g: Any
-) -> tuple[Any, FloatArray, FloatArray | None]:
-    """Return plan and potentials of the atoms proper on all atoms, if they are such.
+def _with_outside(problem: Problem, plan: Any, f: Any) -> tuple[Problem, Arcs, FloatArray, None]:
+    """Return the balanced problem with the atoms outside, plan and potential completed.
 
     A potential g of the atoms proper adds nothing to f and is left out.
     """
-    n, m = (size - 1 for size in problem.shape)
-    if not isinstance(plan, Arcs):
-        arcs = _as_arcs(plan, (n, m))
-        if arcs is None:
-            raise InputError("of a partial problem the plan must be sparse or an array")
-        plan = outer_arcs(arcs, problem)
-    if np.size(f) == n + 1:
-        return plan, f, g
-    f = as_values("f", f, n, None)
+    n, m = problem.shape
+    arcs = _as_arcs(plan, (n, m))
+    if arcs is None:
+        raise InputError("of a partial problem the plan must be sparse or an array")
+    f = as_values("f", f, n, getattr(problem.geometry, "x", None))
     require_finite("f", f)
-    return plan, outer_potential(f, problem), None
+    whole = problem.with_outside()
+    return whole, outer_arcs(arcs, whole), outer_potential(f, problem, whole), None
 
 
 def _rounding_error(dual: Dual, primal: Primal) -> float:

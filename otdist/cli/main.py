@@ -198,6 +198,7 @@ def _demo_figure(rows: list[Row]) -> Any:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from otdist.comparison.table import compare
+    from otdist.pipeline import outcome_for
 
     for path in (arguments.plot, arguments.separation):
         if path is not None:
@@ -236,7 +237,8 @@ def _compare(arguments: argparse.Namespace) -> int:
         _separation_figure(table, first, second).savefig(arguments.separation)
         print(f"otdist: picture: {arguments.separation}", file=sys.stderr)
     if not table.exact.success:
-        print(f"otdist: {_translated(table.exact.message)}", file=sys.stderr)
+        outcome = outcome_for(table.exact, frozenset({"method"}))
+        print(f"otdist: {_translated(outcome)}", file=sys.stderr)
         return 1
     return 0
 

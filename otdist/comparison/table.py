@@ -24,6 +24,7 @@ from otdist.inputs import validate as _validate
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import Result, Status, root
+from otdist.solvers.registry import Kind, named
 from otdist.typing import ArrayLike, FloatArray, Metric, Seed
 
 # The Sinkhorn row is there to be looked at: its bracket holds wherever it stops.
@@ -195,7 +196,7 @@ def _transport_row(name: str, result: Result, *, rooted: bool) -> Row:
     lower, upper = result.lower, result.upper
     if rooted:
         lower, upper = root(max(lower, 0.0), result.problem.p), result.distance
-    if result.method == "sinkhorn":
+    if named(result.method).kind is Kind.ENTROPIC:
         meaning = (
             "cost of the rounded entropic plan; its bracket holds for the exact cost"
             " too, whatever the supports"

@@ -11,8 +11,9 @@ from otdist.critics.kr_dual import Critic, kr_dual, require_metric
 from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.points import Points
 from otdist.inputs import validate as _validate
-from otdist.pipeline import EXACT_TOL, solve
+from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
+from otdist.problem.result import EXACT_TOL
 from otdist.typing import ArrayLike, FloatArray, Metric, Seed
 
 _ROUNDING = 1e-12  # of a diameter
@@ -142,7 +143,7 @@ def w1_interval(
     span, support = _support(points_x, points_y, diameter, box, metric)
     result = solve(problem)
     if not result.certificate.proves(EXACT_TOL):
-        raise NotCertifiedError(f"no upper end: {result.message}", result)
+        raise NotCertifiedError(f"no upper end: {outcome_for(result)}", result)
     fitted = kr_dual(points_x, points_y, critic=critic, metric=metric, rng=rng)
     log = math.log(2 / (1 - level))
     lower = fitted.value - _deviation(span, fitted.n_held_out, log)

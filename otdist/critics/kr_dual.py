@@ -14,9 +14,9 @@ from otdist.critics.select import ALL, EUCLIDEAN, FAMILIES, Candidate, choose, s
 from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.metrics import true_metric
 from otdist.inputs import validate as _validate
-from otdist.pipeline import EXACT_TOL, solve
+from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
-from otdist.problem.result import Certificate, Result
+from otdist.problem.result import EXACT_TOL, Certificate, Result
 from otdist.typing import ArrayLike, FloatArray, Metric, Sampler, Seed
 
 _EXACT = ("mcshane", "whitney")
@@ -244,7 +244,7 @@ def critic_of(result: Result, x: FloatArray, y: FloatArray, critic: str = "mcsha
     """Extend the potentials of a proved W1 result between points x and y."""
     problem = result.problem
     if not result.certificate.proves(EXACT_TOL):
-        raise NotCertifiedError(f"no critic without an optimum: {result.message}", result)
+        raise NotCertifiedError(f"no critic without an optimum: {outcome_for(result)}", result)
     a, b, (f, g) = problem.a, problem.b, result.potentials
     assert isinstance(problem.metric, str)
     sign = 1.0 if critic == "mcshane" else -1.0

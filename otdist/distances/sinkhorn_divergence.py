@@ -20,11 +20,10 @@ from otdist.inputs.validate import (
     as_points,
     as_tolerance,
 )
-from otdist.pipeline import solve
+from otdist.pipeline import outcome_for, solve
 from otdist.plans.plans import EntropicPlan
-from otdist.problem.gradients import filled, point_gradients
+from otdist.problem.gradients import Gradients, filled, point_gradients
 from otdist.problem.problem import Problem
-from otdist.problem.result import Gradients
 from otdist.typing import FloatArray, Metric
 
 # Masses and prices that leave room for products of them.
@@ -176,7 +175,9 @@ def _balanced(first: _Measure, second: _Measure, options: Options) -> _Term:
     is_bounded = math.isfinite(value) and spread <= 3 * problem.geometry.largest
     if not (result.success and is_bounded):
         raise NotCertifiedError(
-            f"a term of the divergence did not converge: {result.message}", result
+            "a term of the divergence did not converge:"
+            f" {outcome_for(result, frozenset({'tol', 'epsilon'}))}",
+            result,
         )
     if not options.gradients:
         return _Term(value, None)

@@ -13,9 +13,10 @@ from otdist.batch.on_line import (
 from otdist.distances.sinkhorn_divergence import Options, divergence
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
-from otdist.pipeline import EXACT_TOL, solve
+from otdist.pipeline import outcome_for, solve
+from otdist.problem.gradients import Gradients
 from otdist.problem.problem import Problem
-from otdist.problem.result import Gradients, Result
+from otdist.problem.result import EXACT_TOL, Result
 from otdist.typing import ArrayLike, FloatArray, Metric
 
 
@@ -163,7 +164,7 @@ def wasserstein_distance(
         else:
             problem = Problem.on_circle(x, y, a, b, period=period, p=p, normalize=normalize)
         result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
-        return proved(result).distance
+        return proved(result, frozenset({"method"})).distance
 
     lanes = Lanes(p, n_jobs, normalize, concave, period)
     if axis is not None:
@@ -212,12 +213,16 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
     return proved(solve(Problem.from_cost(cost, a, b))).value
 
 
-def proved(result: Result) -> Result:
-    """Return the result if it is proved; a bare number must not be less."""
+def proved(result: Result, options: frozenset[str] = frozenset()) -> Result:
+    """Return the result if it is proved; a bare number must not be less.
+
+    `options` are those of `solve` that the function called has as well.
+    """
     if not result.certificate.proves(EXACT_TOL):
         raise NotCertifiedError(
             f"{result.method} did not prove its value to {EXACT_TOL:g}:"
-            f" {result.message}. The exception's .result has it all.",
+            f" {outcome_for(result, options)}. The exception's .result has plan, potentials"
+            " and bracket; solve takes limits and tolerances.",
             result,
         )
     return result

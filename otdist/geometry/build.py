@@ -14,7 +14,7 @@ from otdist.geometry.grid_separable import Grid
 from otdist.geometry.line import Line
 from otdist.geometry.metrics import known, named
 from otdist.geometry.points import Points, largest_cost
-from otdist.geometry.protocol import Geometry
+from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
 from otdist.typing import FloatArray, Metric
 
@@ -104,11 +104,16 @@ def circle_geometry(x: FloatArray, y: FloatArray, period: float, p: float) -> Ge
     return circle
 
 
-def require_product(mass: float, largest: float) -> None:
-    """Raise if values, cost times mass, would leave float64."""
-    size = math.log2(mass) + math.log2(largest) if largest > 0 else 0.0
-    if not -970 < size < 1000:
-        raise InputError(
-            f"costs up to {largest:.3g} times a mass of {mass:.3g} leave what float64"
-            " holds well; multiply the costs or the masses by a constant"
-        )
+def unordered(geometry: Geometry) -> Geometry:
+    """Return the same costs as points or as a matrix, for an atom outside to be added.
+
+    An atom outside has no place in the order of a line, a circle or a grid. Points keep
+    the certificate's memory at O(n + m).
+    """
+    if isinstance(geometry, Grid | Pixels):
+        return geometry.restrict(*map(np.arange, geometry.shape))
+    points = geometry.as_points()
+    if points is not None:
+        return points
+    matrix = geometry.dense()
+    return Dense(matrix, geometry.largest, bool(np.isinf(matrix).any()))

@@ -69,6 +69,7 @@ class Graph(Geometry):
             same_atoms=self.is_whole,
             roundings=self.n_nodes,
             component=self.component,
+            takes_search=True,
         )
 
     def edges(self, reach: int = 1) -> Edges:

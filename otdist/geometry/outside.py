@@ -1,4 +1,4 @@
-"""One more atom on each side, where mass that is not moved goes to and comes from."""
+"""One more atom on each side, outside, for the mass that is not moved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otdist.typing import FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extended(Geometry):
-    """The costs of a geometry (n, m), and those of an atom outside, the last of a side.
+    """The costs of a geometry (n, m), and of an atom outside, the last one of each side.
 
     Attributes
     ----------
@@ -89,4 +89,4 @@ class Extended(Geometry):
 
     def derivative(self, rows: IntArray, columns: IntArray) -> FloatArray:
         """Raise: an atom outside has no coordinates."""
-        raise InputError("the atoms outside have no place to differentiate by")
+        raise InputError("the atoms outside have no coordinates to differentiate by")

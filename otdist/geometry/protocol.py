@@ -39,6 +39,8 @@ class Facts(NamedTuple):
     is_separable: bool = False
     #: Kernels read or compute single costs: no matrix has to be made for them.
     is_compiled: bool = False
+    #: A row of costs takes a search: solvers read a matrix instead.
+    takes_search: bool = False
     #: Atoms have coordinates to differentiate by.
     has_positions: bool = False
     #: How often a cost is rounded: the cost of a path is a sum over its edges.

@@ -124,44 +124,65 @@ def require_same_space(x: FloatArray, y: FloatArray) -> None:
 
 
 def as_masses(
-    a: Any, b: Any, shape: tuple[int, int], of: tuple[str, str], normalize: bool
+    a: Any,
+    b: Any,
+    shape: tuple[Any, Any],
+    of: tuple[str, str],
+    normalize: bool,
+    names: tuple[str, str] = ("a", "b"),
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Return masses (n,) and (m,) >= 0 of one positive sum, and that sum.
+    """Return weights (n,) and (m,), >= 0 and of one positive sum, and that sum.
 
-    ``None`` is the uniform probability. Masses are copies, rescaled only where their
-    sums differ by rounding, or on request. `of` names what they belong to.
+    ``None`` is the uniform probability. Weights are copies, rescaled only where their
+    sums differ by rounding, or on request. `shape` is (n, m), or holds the sides of two
+    images; `of` names what weights belong to.
     """
-    n, m = shape
-    first = as_weights("a", np.full(n, 1.0 / n) if a is None else a, (n,), of[0])
-    second = as_weights("b", np.full(m, 1.0 / m) if b is None else b, (m,), of[1])
-    return _balanced(first, second, ("a", "b"), normalize)
+    first, second = _both_weights(a, b, shape, of, names)
+    return _balanced(first, second, names, normalize)
 
 
 def as_unequal_masses(
-    a: Any, b: Any, shape: tuple[int, int], of: tuple[str, str], mass: Any
-) -> tuple[FloatArray, FloatArray, tuple[float, float]]:
-    """Return masses (n,) and (m,) >= 0, and what is left of their sums beyond `mass`.
+    a: Any,
+    b: Any,
+    shape: tuple[Any, Any],
+    of: tuple[str, str],
+    mass: Any,
+    names: tuple[str, str] = ("a", "b"),
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return weights (n,) and (m,), >= 0, and the larger of their sums.
 
-    Without a `mass`, they may be zero everywhere, and all is left.
+    Both sides have at least `mass`; without a `mass` they may be zero everywhere.
     """
-    n, m = shape
-    is_free = mass is None
-    first, second = (
-        as_weights(name, np.full(k, 1.0 / k) if w is None else w, (k,), which, is_free)
-        for name, w, k, which in (("a", a, n, of[0]), ("b", b, m, of[1]))
-    )
-    sums = first.total, second.total
-    if is_free:
-        return first.mass, second.mass, sums
-    value, most = as_number("mass", mass, "a positive number"), min(sums)
-    tolerance = max(first.tolerance, second.tolerance)
-    if not 0 < value <= most * (1 + tolerance):
-        raise InputError(
-            f"mass is {value:.17g}; it must be positive and no more than either side"
-            f" has: a sums to {sums[0]:.17g} and b to {sums[1]:.17g}"
-        )
-    left_a, left_b = (max(total - value, 0.0) for total in sums)
-    return first.mass, second.mass, (left_a, left_b)
+    first, second = _both_weights(a, b, shape, of, names, mass is None)
+    if mass is not None:
+        value = as_number("mass", mass, "a positive number")
+        tolerance = max(first.tolerance, second.tolerance)
+        if not 0 < value <= min(first.total, second.total) * (1 + tolerance):
+            raise InputError(
+                f"mass is {value:.17g}; it must be positive and no more than either side"
+                f" has: {names[0]} sums to {first.total:.17g} and {names[1]} to"
+                f" {second.total:.17g}"
+            )
+    return first.mass, second.mass, max(first.total, second.total)
+
+
+def _both_weights(
+    a: Any,
+    b: Any,
+    shape: tuple[Any, Any],
+    of: tuple[str, str],
+    names: tuple[str, str],
+    may_be_zero: bool = False,
+) -> list[Weights]:
+    """Return the weights of both sides, flattened; ``None`` is the uniform probability."""
+    both = []
+    for name, value, sides, which in zip(names, (a, b), shape, of, strict=True):
+        sides = sides if isinstance(sides, tuple) else (sides,)
+        if value is None:
+            value = np.full(sides, 1.0 / math.prod(sides))
+        weights = as_weights(name, value, sides, which, may_be_zero)
+        both.append(weights._replace(mass=weights.mass.reshape(-1)))
+    return both
 
 
 def as_price(value: Any) -> float:
@@ -169,19 +190,14 @@ def as_price(value: Any) -> float:
     return as_inside("price", value, 0.0, math.inf, "a positive number, in cost units")
 
 
-def as_images(
-    A: Any, B: Any, normalize: bool
-) -> tuple[FloatArray, FloatArray, float, tuple[int, ...]]:
-    """Return the masses of the pixels of two images, their sum, and the sides."""
+def as_sides(A: Any) -> tuple[int, ...]:
+    """Return the numbers of pixels of an image along its axes."""
     sides = as_float64("A", A).shape
     if not math.prod(sides) or not sides:
         raise InputError(
             f"A must be an array of pixels with at least one axis and one pixel, got shape {sides}"
         )
-    first = as_weights("A", A, sides, "pixel")
-    second = as_weights("B", B, sides, "pixel of A")
-    a, b, mass = _balanced(first, second, ("A", "B"), normalize)
-    return a.reshape(-1), b.reshape(-1), mass, sides
+    return sides
 
 
 def as_spacing(value: Any, n_axes: int) -> FloatArray:
@@ -337,6 +353,16 @@ def _extremes(matrix: FloatArray) -> tuple[float, float]:
     blocks = [matrix[start : start + height] for start in range(0, len(matrix), height)]
     high, low = np.transpose([(block.max(), block.min()) for block in blocks])
     return float(high.max()), float(low.min())
+
+
+def require_product(mass: float, largest: float) -> None:
+    """Raise if values, cost times mass, would leave float64."""
+    size = math.log2(mass) + math.log2(largest) if largest > 0 else 0.0
+    if not -970 < size < 1000:
+        raise InputError(
+            f"costs up to {largest:.3g} times a mass of {mass:.3g} leave what float64"
+            " holds well; multiply the costs or the masses by a constant"
+        )
 
 
 def as_number(name: str, value: Any, wanted: str) -> float:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.geometry.outside import Extended
 from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import Arcs, Flow, LazyPlan
-from otdist.problem.partial import inner_arcs
-from otdist.problem.result import Gradients, arcs_of
 from otdist.runtime.blocks import row_blocks, soft_column_minimum, soft_row_minimum
 from otdist.typing import FloatArray
 
@@ -19,28 +17,52 @@ if TYPE_CHECKING:
     from otdist.problem.result import Result
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Gradients:
+    """Derivatives of ``value`` (envelope theorem); None where undefined.
+
+    Attributes
+    ----------
+    a, b : ndarray (n,), (m,)
+        In cost units, along changes that keep the two sums equal; each is
+        determined up to a constant and is centred to mean 0. Of a partial problem
+        they are plain partial derivatives.
+    x, y : ndarray (n, d), (m, d) or None
+        In value per unit of coordinate; None for a cost matrix.
+    cost : sparse or dense (n, m)
+        The plan, in mass.
+    """
+
+    a: FloatArray
+    b: FloatArray
+    x: FloatArray | None
+    y: FloatArray | None
+    cost: Any
+
+
 def gradients(result: Result) -> Gradients:
     """Return the derivatives of ``result.value``; see `Result.gradients`."""
     problem = result.problem
     if problem.is_bottleneck:
         raise InputError("p=inf has no gradient: the longest arc changes abruptly")
-    if isinstance(problem.geometry, Extended):
-        return _partial_gradients(result, problem.geometry)
-    f, g = _mass_gradients(result)
     x = y = None
     if problem.geometry.facts.has_positions:
         x, y = point_gradients(problem.geometry, arcs_of(result))
-    return Gradients(a=f - f.mean(), b=g - g.mean(), x=x, y=y, cost=result.plan)
+    if problem.is_partial:
+        # Weights may change one by one.
+        a, b = result.potentials
+    else:
+        f, g = _mass_gradients(result)
+        a, b = f - f.mean(), g - g.mean()
+    return Gradients(a=a, b=b, x=x, y=y, cost=result.plan)
 
 
-def _partial_gradients(result: Result, geometry: Extended) -> Gradients:
-    """Return those of a partial problem, whose masses change one by one."""
-    assert isinstance(result.coupling, Arcs)
-    x = y = None
-    if geometry.base.facts.has_positions:
-        x, y = point_gradients(geometry.base, inner_arcs(result.coupling, geometry))
-    f, g = result.potentials
-    return Gradients(a=f, b=g, x=x, y=y, cost=result.plan)
+def arcs_of(result: Result) -> Arcs | LazyPlan:
+    """Return the coupling of a result; a flow is split into one."""
+    coupling, problem = result.coupling, result.problem
+    if isinstance(coupling, Flow):
+        return coupling.arcs(problem.a, problem.b)
+    return coupling
 
 
 def point_gradients(geometry: Geometry, plan: Arcs | LazyPlan) -> tuple[FloatArray, FloatArray]:

@@ -1,34 +1,58 @@
-"""What a solver claims, what a certificate proves, what a caller gets: data."""
+"""The data of an answer: a solver's claim, the certificate, the result."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from otdist.geometry.outside import Extended
 from otdist.plans.plans import Arcs, Flow, LazyPlan
-from otdist.problem.partial import inner_arcs, unmatched
+from otdist.problem.gradients import Gradients, arcs_of, gradients
+from otdist.problem.marginals import unmatched
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from otdist.problem.problem import Problem
 
 
+#: The relative gap below which a value counts as proved.
+EXACT_TOL = 1e-9
+
+
 class Status(StrEnum):
-    """How a solve ended; `Result.message` says what to do about it."""
+    """How a solve ended; the bracket of the result holds for all of them."""
 
     OPTIMAL = "optimal"
     """The certificate proves it: the gap is within the tolerance."""
     CONVERGED = "converged"
-    """The method's own stopping rule held; the bracket says how far it is off."""
+    """The method's own stopping rule held; the bracket says how far off the value may be."""
     MAX_ITER = "max_iter"
-    """Stopped at `max_iter` or `time_limit`; the bracket holds: raise the limit."""
+    """The limit of iterations came first."""
+    TIME_LIMIT = "time_limit"
+    """The limit of time came first."""
     NOT_PROVED = "not_proved"
-    """The method ended, but its answer leaves a gap; the bracket holds."""
+    """The method ended by itself above its tolerance: more iterations change nothing."""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the tolerance was reached: OPTIMAL or CONVERGED."""
+        return self in (Status.OPTIMAL, Status.CONVERGED)
+
+
+class Ended(Enum):
+    """How a solver ended, by its own account."""
+
+    FINISHED = "finished"
+    """By its own stopping rule."""
+    ITERATIONS = "iterations"
+    """At the limit of iterations."""
+    TIME = "time"
+    """At the limit of time."""
+    STALLED = "stalled"
+    """Above its tolerance, where more iterations change nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -97,33 +121,10 @@ class Candidate(NamedTuple):
     f: FloatArray
     g: FloatArray
     n_iter: int
-    finished: bool
-    #: Rows whose mass has nowhere to go, None if all has.
+    ended: Ended = Ended.FINISHED
+    #: Rows whose mass has no allowed arc to go along, None if there are none.
     stranded: IntArray | None = None
     regularized_value: float = float("nan")
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Gradients:
-    """Derivatives of ``value`` (envelope theorem); None where undefined.
-
-    Attributes
-    ----------
-    a, b : ndarray (n,), (m,)
-        In cost units, along changes that keep the two sums equal; each is
-        determined up to a constant and is centred to mean 0. Of a partial problem
-        they are plain partial derivatives.
-    x, y : ndarray (n, d), (m, d) or None
-        In value per unit of coordinate; None for a cost matrix.
-    cost : sparse or dense (n, m)
-        The plan, in mass.
-    """
-
-    a: FloatArray
-    b: FloatArray
-    x: FloatArray | None
-    y: FloatArray | None
-    cost: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -156,8 +157,12 @@ class Result:
     status : Status
     success : bool
         Whether the status is OPTIMAL or CONVERGED.
+    outcome : str
+        How the solve ended, and the bracket.
+    advice : str
+        Options of `solve` to try next; empty if the answer is optimal.
     message : str
-        What happened and, if it failed, what to try.
+        `outcome` and `advice`.
     n_iter : int
         Pivots, sweeps or iterations of the method.
     method : str
@@ -178,7 +183,8 @@ class Result:
     certificate: Certificate
     regularized_value: float
     status: Status
-    message: str
+    outcome: str
+    advice: str
     n_iter: int
     method: str
 
@@ -210,20 +216,21 @@ class Result:
             return arcs
         from scipy.sparse import coo_array
 
-        geometry, shape = self.problem.geometry, self.problem.shape
-        if isinstance(geometry, Extended):
-            arcs, shape = inner_arcs(arcs, geometry), geometry.base.shape
         rows, columns, mass = arcs
-        return coo_array((mass, (rows, columns)), shape=shape)
+        return coo_array((mass, (rows, columns)), shape=self.problem.shape)
 
     @property
     def unmatched(self) -> tuple[FloatArray, FloatArray]:
-        """What is not moved of the masses a (n,) and b (m,): see `Problem.partial`."""
-        geometry = self.problem.geometry
-        if isinstance(geometry, Extended) and isinstance(self.coupling, Arcs):
-            return unmatched(self.coupling, geometry)
-        n, m = self.problem.shape
-        return np.zeros(n), np.zeros(m)
+        """The mass of a (n,) and of b (m,) that is not moved: see `Problem.partial`."""
+        problem = self.problem
+        if problem.is_partial and isinstance(self.coupling, Arcs):
+            return unmatched(self.coupling, problem.a, problem.b)
+        return np.zeros_like(problem.a), np.zeros_like(problem.b)
+
+    @property
+    def message(self) -> str:
+        """How the solve ended, with the bracket, and what to try next."""
+        return f"{self.outcome}: {self.advice}" if self.advice else self.outcome
 
     @property
     def value(self) -> float:
@@ -253,7 +260,7 @@ class Result:
     @property
     def success(self) -> bool:
         """Whether the status is OPTIMAL or CONVERGED."""
-        return self.status in (Status.OPTIMAL, Status.CONVERGED)
+        return self.status.is_success
 
     @property
     def distance(self) -> float:
@@ -286,17 +293,7 @@ class Result:
         InputError
             For p = inf, and for a metric given as a function.
         """
-        from otdist.problem.gradients import gradients
-
         return gradients(self)
-
-
-def arcs_of(result: Result) -> Arcs | LazyPlan:
-    """Return the coupling of a result; a flow is split into one."""
-    coupling, problem = result.coupling, result.problem
-    if isinstance(coupling, Flow):
-        return coupling.arcs(problem.a, problem.b)
-    return coupling
 
 
 def root(value: float, p: float) -> float:

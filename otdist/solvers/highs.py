@@ -1,4 +1,4 @@
-"""The same linear program through SciPy's HiGHS: the independent second route."""
+"""Exact transport as a linear program, by HiGHS through SciPy: an independent solver."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import numpy as np
 from otdist.plans.integer_masses import completed
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
-from otdist.problem.result import Candidate
+from otdist.problem.result import Candidate, Ended
 from otdist.solvers.registry import Options
+
+# By the status of linprog; others are numerical difficulties.
+_ENDED = {0: Ended.FINISHED, 1: Ended.ITERATIONS}
 
 
 def run(problem: Problem, options: Options) -> Candidate:
@@ -69,7 +72,7 @@ def run(problem: Problem, options: Options) -> Candidate:
         f=potentials[:n],
         g=potentials[n:],
         n_iter=int(solution.nit),
-        finished=solution.status == 0,
+        ended=_ENDED.get(solution.status, Ended.STALLED),
         # Without forbidden arcs it can only be masses below HiGHS's tolerance.
         stranded=none if solution.status == 2 and has_forbidden else None,
     )

@@ -35,7 +35,7 @@ def run(problem: Problem, options: Options) -> Candidate:
         plan = fitted(plan, problem.a, problem.b)
     f, g = np.empty(len(by_x)), np.empty(len(by_y))
     f[by_x], g[by_y] = _potentials(line, masses)
-    return Candidate(plan=plan, f=f, g=g, n_iter=len(rows), finished=True)
+    return Candidate(plan=plan, f=f, g=g, n_iter=len(rows))
 
 
 def _potentials(line: Line, masses: IntegerMasses) -> tuple[FloatArray, FloatArray]:

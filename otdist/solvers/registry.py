@@ -1,124 +1,270 @@
-"""One file, one method, one entry point ``run(problem, options) -> Candidate``.
+"""The methods of `solve` as records: the problems and options each of them takes.
 
-A solver gets a problem whose atoms all carry mass, and claims a plan and
-potentials. It validates nothing and proves nothing. Solvers are imported when
-they are first used, so that importing otdist loads neither numba nor SciPy.
+A solver is one file with an entry point ``run(problem, options) -> Candidate`` and one
+record in `SOLVERS`. It gets a validated problem, by default without atoms of weight 0,
+and claims a plan and potentials; it validates nothing and proves nothing. It is imported
+when it is first used, so that importing otdist loads no compiler and no SciPy.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import math
+import time
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from otdist.errors import InputError
 from otdist.geometry.circle import Circle
 from otdist.geometry.graph import Graph
 from otdist.geometry.grid_metric import Pixels
 from otdist.geometry.grid_separable import Grid
 from otdist.geometry.protocol import Geometry
 from otdist.problem.problem import Problem
-from otdist.problem.result import Candidate
+from otdist.problem.result import EXACT_TOL, Candidate, Ended
 from otdist.typing import FloatArray
+
+_NO_LIMIT = 2**62
 
 
 class Options(NamedTuple):
-    """What `solve` hands to every solver; each uses what it knows."""
+    """The options of one run; a solver reads those that its record names."""
 
-    tol: float
-    max_iter: int
-    epsilon: float | None
-    warm_start: tuple[FloatArray, FloatArray] | None
+    tol: float = EXACT_TOL
+    max_iter: int = _NO_LIMIT
+    epsilon: float | None = None
+    warm_start: tuple[FloatArray, FloatArray] | None = None
     #: Takes the iteration count and, where one is known, the relative gap.
-    report: Callable[[int, float], None] | None
+    report: Callable[[int, float], None] | None = None
     n_jobs: int = 1
-    deadline: float = float("inf")
+    deadline: float = math.inf
     #: The relative gap that an entropic method without epsilon should come near.
     gap: float | None = None
 
+    def limit_met(self, n_iter: int) -> Ended | None:
+        """Return the limit that is met, None if there is none."""
+        if n_iter >= self.max_iter:
+            return Ended.ITERATIONS
+        return Ended.TIME if time.monotonic() >= self.deadline else None
 
-#: The methods by name: each is a module of this package.
-SOLVERS = (
-    "network_simplex",
-    "line",
-    "circle",
-    "bottleneck",
-    "flow",
-    "tree",
-    "coprime",
-    "highs",
-    "sinkhorn",
+    def ended(self, n_iter: int, *, finished: bool) -> Ended:
+        """Return how a run ended that stops by its own rule, at a limit, or stalls."""
+        return Ended.FINISHED if finished else self.limit_met(n_iter) or Ended.STALLED
+
+
+class Kind(Enum):
+    """The promise of a method, which decides the status of its answer."""
+
+    EXACT = "exact"
+    """OPTIMAL, or a gap that says by how much it is not."""
+    WITHIN_TOL = "within tol"
+    """CONVERGED once the bracket is as narrow as `tol`, relative."""
+    ENTROPIC = "entropic"
+    """CONVERGED by its own marginal error, at a given epsilon."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solver:
+    """A method of `solve`: the word, the entry point, and facts about both."""
+
+    name: str
+    #: The entry point, ``"module:function"``.
+    run: str
+    #: Whether it can solve a problem.
+    accepts: Callable[[Problem], bool]
+    #: The end of "method='…' needs …", for problems that it does not accept.
+    requires: str
+    kind: Kind = Kind.EXACT
+    #: Defaults of `solve`.
+    tol: float = EXACT_TOL
+    max_iter: int = _NO_LIMIT
+    #: Options of `solve` that it knows beside `tol`, `n_jobs` and `progress`.
+    options: frozenset[str] = frozenset()
+    #: Whether it gets the atoms of weight 0 too, and gives potentials to them.
+    takes_empty_atoms: Callable[[Problem], bool] = lambda problem: False
+    #: Whether ``method="auto"`` may choose it.
+    is_automatic: bool = True
+
+    def load(self) -> Callable[[Problem, Options], Candidate]:
+        """Return the entry point, importing it on first use."""
+        return _loaded(self.run)
+
+
+@functools.cache
+def _loaded(run: str) -> Callable[[Problem, Options], Candidate]:
+    module, function = run.split(":")
+    entry: Callable[[Problem, Options], Candidate]
+    entry = getattr(importlib.import_module(module), function)
+    return entry
+
+
+def _is_tree(problem: Problem) -> bool:
+    geometry = problem.geometry
+    return _has_edges(problem) and isinstance(geometry, Graph) and geometry.is_tree
+
+
+def _has_edges(problem: Problem) -> bool:
+    """Whether distances are lengths of paths along a few edges at each atom."""
+    geometry = problem.geometry
+    if problem.is_partial or problem.is_bottleneck:
+        return False
+    if isinstance(geometry, Grid):
+        return (geometry.metric, geometry.p) == ("cityblock", 1)
+    if isinstance(geometry, Pixels):
+        steps = {float(step) for axis in geometry.axes for step in axis[1:2]}
+        return geometry.metric == "chebyshev" and len(steps) <= 1
+    return isinstance(geometry, Graph) and geometry.is_whole
+
+
+def _is_euclidean_image(problem: Problem) -> bool:
+    geometry = problem.geometry
+    is_image = isinstance(geometry, Pixels) and len(geometry.axes) == 2
+    return is_image and problem.metric == "euclidean" and not problem.is_partial
+
+
+_LIMITS = frozenset({"max_iter", "time_limit"})
+
+#: In the order in which ``method="auto"`` tries them.
+SOLVERS: tuple[Solver, ...] = (
+    Solver(
+        name="circle",
+        run="otdist.solvers.circle.solver:run",
+        accepts=lambda problem: isinstance(problem.geometry, Circle) and not problem.is_partial,
+        requires="a problem made by Problem.on_circle, without price or mass",
+    ),
+    Solver(
+        name="line",
+        run="otdist.solvers.line:run",
+        accepts=lambda problem: problem.is_line and not problem.is_partial,
+        requires="points on the line, a metric known by name and all mass moved",
+    ),
+    Solver(
+        name="bottleneck",
+        run="otdist.solvers.bottleneck.solver:run",
+        accepts=lambda problem: problem.is_bottleneck,
+        requires="p=inf",
+        options=_LIMITS,
+    ),
+    Solver(
+        name="tree",
+        run="otdist.solvers.flow.tree_solver:run",
+        accepts=_is_tree,
+        requires="a connected graph without cycles and all mass moved",
+        takes_empty_atoms=lambda problem: True,
+    ),
+    Solver(
+        name="flow",
+        run="otdist.solvers.flow.solver:run",
+        accepts=_has_edges,
+        requires=(
+            "all mass moved on a graph, or on a grid with p=1 and metric='cityblock', or"
+            " metric='chebyshev' and one spacing"
+        ),
+        options=_LIMITS,
+        takes_empty_atoms=lambda problem: True,
+    ),
+    Solver(
+        name="network_simplex",
+        run="otdist.solvers.network_simplex.solver:run",
+        accepts=lambda problem: not problem.is_bottleneck,
+        requires="a finite p",
+        options=_LIMITS | {"warm_start"},
+        takes_empty_atoms=lambda problem: isinstance(problem.geometry, Pixels),
+    ),
+    Solver(
+        name="highs",
+        run="otdist.solvers.highs:run",
+        accepts=lambda problem: not problem.is_bottleneck,
+        requires="a finite p",
+        options=frozenset({"max_iter"}),
+        is_automatic=False,
+    ),
+    Solver(
+        name="coprime",
+        run="otdist.solvers.flow.coprime_solver:run",
+        kind=Kind.WITHIN_TOL,
+        # Steps up to 3 promise this, where the spacings are equal.
+        tol=0.013,
+        accepts=_is_euclidean_image,
+        requires="two images, metric='euclidean', p=1 and all mass moved",
+        options=_LIMITS,
+        takes_empty_atoms=lambda problem: True,
+        is_automatic=False,
+    ),
+    Solver(
+        name="sinkhorn",
+        run="otdist.solvers.sinkhorn.solver:run",
+        kind=Kind.ENTROPIC,
+        tol=1e-6,
+        max_iter=10_000,
+        accepts=lambda problem: not (problem.is_bottleneck or problem.is_partial),
+        requires="a finite p and all mass moved (unequal masses: see sinkhorn_divergence)",
+        options=_LIMITS | {"warm_start", "epsilon"},
+        takes_empty_atoms=lambda problem: isinstance(problem.geometry, Grid),
+        is_automatic=False,
+    ),
 )
 
-_MODULES = {
-    "network_simplex": "network_simplex.solver",
-    "circle": "circle.solver",
-    "bottleneck": "bottleneck.solver",
-    "flow": "flow.solver",
-    "tree": "flow.tree_solver",
-    "coprime": "flow.coprime_solver",
-    "sinkhorn": "sinkhorn.solver",
-}
 
-#: Methods for p = inf.
-BOTTLENECK = ("line", "bottleneck")
+def named(method: str) -> Solver:
+    """Return the solver of a name; `InputError` if there is none."""
+    for solver in SOLVERS:
+        if solver.name == method:
+            return solver
+    known = ", ".join(repr(name) for name in ("auto", *(solver.name for solver in SOLVERS)))
+    raise InputError(f"method {method!r} is unknown; known methods are {known}")
 
-#: Methods for problems in which not all mass is moved.
-PARTIAL = ("network_simplex", "highs")
 
-#: Methods whose plan is a flow on all nodes, with potentials for all of them.
-FLOWS = ("flow", "tree", "coprime")
+def choose(problem: Problem, method: str = "auto", **given: Any) -> Solver:
+    """Return the solver of a method, or the first automatic one that takes the problem.
 
-#: Methods that end with a marginal error instead of an exact plan.
-ENTROPIC = ("sinkhorn",)
+    `given` are options of `solve`; each that is not None must be known to the solver.
+    """
+    fitting = [solver for solver in SOLVERS if solver.accepts(problem)]
+    if method == "auto":
+        solver = next(each for each in fitting if each.is_automatic)
+    else:
+        solver = named(method)
+    if solver not in fitting:
+        raise InputError(
+            f"method={method!r} needs {solver.requires}; for {problem!r} use {_names(fitting)}"
+        )
+    for option, value in given.items():
+        if value is not None and option not in solver.options:
+            knowing = [each for each in fitting if option in each.options]
+            remedy = f"use {_names(knowing)}, or leave it out" if knowing else "leave it out"
+            raise InputError(
+                f"{option} is not an option of method={solver.name!r}; for {problem!r} {remedy}"
+            )
+    return solver
+
+
+def another_exact(problem: Problem, name: str) -> Solver | None:
+    """Return the exact solver to try after the named one, None if there is no other."""
+    fitting = (
+        solver
+        for solver in SOLVERS
+        if solver.kind is Kind.EXACT and solver.accepts(problem) and solver.name != name
+    )
+    return next(fitting, None)
+
+
+def _names(solvers: list[Solver]) -> str:
+    """Return ``method='line', 'network_simplex' or 'highs'``."""
+    *first, last = (repr(solver.name) for solver in solvers)
+    return f"method={', '.join(first)} or {last}" if first else f"method={last}"
 
 
 def start_from(geometry: Geometry, warm_start: tuple[FloatArray, FloatArray]) -> FloatArray:
     """Return g of a warm start, made c-concave and balanced.
 
-    That keeps good potentials as they are and brings back any others, of whatever
-    size, to no more than twice the size of the costs.
+    That keeps good potentials as they are, and brings any others, of whatever size, to
+    at most twice the size of the costs.
     """
     g = geometry.column_minimum(geometry.row_minimum(warm_start[1]))
     return np.asarray(g - g.mean())
-
-
-@functools.cache
-def load(method: str) -> Callable[[Problem, Options], Candidate]:
-    """Return the entry point of a method, importing it now."""
-    module = importlib.import_module(f"otdist.solvers.{_MODULES.get(method, method)}")
-    run: Callable[[Problem, Options], Candidate] = module.run
-    return run
-
-
-def choose(problem: Problem) -> str:
-    """Return the exact method that is fastest for the problem."""
-    if isinstance(problem.geometry, Circle):
-        return "circle"
-    if problem.is_line:
-        return "line"
-    if problem.is_bottleneck:
-        return "bottleneck"
-    for method in ("tree", "flow"):
-        if fits(problem, method):
-            return method
-    return "network_simplex"
-
-
-def fits(problem: Problem, method: str) -> bool:
-    """Whether a method that works by flows can solve the problem."""
-    geometry = problem.geometry
-    if isinstance(geometry, Graph):
-        is_whole = geometry.is_whole
-        return is_whole and (method == "flow" or (method == "tree" and geometry.is_tree))
-    if isinstance(geometry, Grid):
-        is_l1 = (geometry.metric, geometry.p) == ("cityblock", 1)
-        return method == "flow" and is_l1
-    if isinstance(geometry, Pixels) and method == "flow":
-        steps = {float(step) for axis in geometry.axes for step in axis[1:2]}
-        return geometry.metric == "chebyshev" and len(steps) <= 1
-    if isinstance(geometry, Pixels) and method == "coprime":
-        return geometry.metric == "euclidean" and len(geometry.axes) == 2
-    return False

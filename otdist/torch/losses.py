@@ -11,8 +11,8 @@ import torch
 from otdist.distances.wasserstein import proved, sinkhorn_divergence
 from otdist.errors import InputError
 from otdist.pipeline import solve
+from otdist.problem.gradients import Gradients
 from otdist.problem.problem import Problem
-from otdist.problem.result import Gradients
 from otdist.typing import Metric
 
 _TYPES = (torch.float32, torch.float64)

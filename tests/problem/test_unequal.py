@@ -23,6 +23,7 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
+from otdist.problem.marginals import Balanced, LeaveAtPrice, MoveMass
 
 INF = math.inf
 EPS = float(np.finfo(float).eps)
@@ -384,12 +385,17 @@ def test_more_bad_input():
     with pytest.raises(InputError, match="same number of coordinates"):
         Problem.partial(X, [1.0, 2.0], price=1)
     for options in ({"p": INF}, {"normalize": True}):
-        with pytest.raises(InputError, match="price and mass are for masses as they"):
+        with pytest.raises(
+            InputError, match=r"p=inf needs all mass to be moved|for weights as they are"
+        ):
             Problem.from_cost([[1.0]], price=1, **options)
     problem = Problem.partial(X, Y, price=1)
     assert repr(problem) == "Problem(2 by 1, euclidean, p=1, partial)"
     for method in ("sinkhorn", "line", "bottleneck"):
-        with pytest.raises(InputError, match="a partial problem needs method="):
+        with pytest.raises(
+            InputError,
+            match=r"method=.* needs .*; for Problem.*partial. use method=.network_simplex. or .highs.",
+        ):
             solve(problem, method=method)
     with pytest.raises(InputError, match=r"warm_start\[0\] must have shape \(2,\)"):
         solve(problem, warm_start=([1.0], [1.0]))
@@ -411,3 +417,116 @@ def test_balanced_problems_leave_nothing():
     left_a, left_b = result.unmatched
     assert left_a.tolist() == [0.0, 0.0]
     assert left_b.tolist() == [0.0]
+
+
+# ------------------------------------------------------------- other geometries
+
+
+def two_components():
+    """Two paths of three nodes that no edge joins."""
+    from scipy.sparse import csr_array
+
+    path = np.array([[0, 1.0, 0], [1, 0, 2], [0, 2, 0]])
+    return csr_array(np.kron(np.eye(2), path))
+
+
+def on_circle(a, b, **options):
+    return Problem.on_circle(SPOTS, SPOTS + 0.4, a, b, period=1.0, p=2, **options)
+
+
+def on_grid(a, b, **options):
+    return Problem.on_grid(a.reshape(2, 3), b.reshape(2, 3), spacing=(1, 2), **options)
+
+
+def on_tree(a, b, **options):
+    return Problem.on_tree([-1, 0, 0, 1, 1, 2], [0, 1, 2, 3, 1, 1], a, b, **options)
+
+
+SPOTS = np.array([0.0, 0.1, 0.35, 0.5, 0.77, 0.9])
+ELSEWHERE = {
+    "line": lambda a, b, **k: Problem.partial(SPOTS, SPOTS + 0.4, a, b, p=2, **k),
+    "circle": on_circle,
+    "pixels": on_grid,
+    "grid": lambda a, b, **k: on_grid(a, b, metric="cityblock", **k),
+    "squares": lambda a, b, **k: on_grid(a, b, p=2, **k),
+    "graph": lambda a, b, **k: Problem.on_graph(two_components(), a, b, **k),
+    "tree": on_tree,
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_every_geometry_can_be_partial(where, method):
+    rng = np.random.default_rng(9)
+    a, b = rng.integers(0, 5, (2, 6)) / 4
+    make = ELSEWHERE[where]
+    for options in ({"price": 0.07}, {"price": 0.6}, {"price": 50.0}, {"mass": 1.25}):
+        problem = make(a, b, **options)
+        assert problem.shape == (6, 6)
+        assert problem.is_partial
+        assert (problem.a == a).all()
+        assert (problem.b == b).all()
+        assert repr(problem).endswith("partial)")
+        cost = problem.geometry.dense()
+        value = proved(cost, a, b, problem=problem, method=method, **options)
+        plain = Problem.from_cost(cost, a, b, **options)
+        assert value == pytest.approx(solve(plain).value, rel=1e-9)
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_partial_results_elsewhere_are_in_their_own_terms(where):
+    rng = np.random.default_rng(10)
+    a, b = rng.integers(1, 5, (2, 6)) / 4
+    problem = ELSEWHERE[where](a, b, mass=1.0)
+    assert problem.marginals == MoveMass(1.0)
+    result = solve(problem)
+    assert [len(each) for each in (*result.potentials, *result.unmatched)] == [6] * 4
+    assert result.coupling.rows.max() < 6
+    assert solve(problem, warm_start=result).value == pytest.approx(result.value, rel=1e-12)
+    slopes = result.gradients()
+    assert (slopes.x is None) == (where in ("graph", "tree"))
+    assert slopes.a.shape == slopes.b.shape == (6,)
+
+
+def test_the_marginals_of_a_problem():
+    a, b = np.full((2, 6), 1 / 6)
+    for make in ELSEWHERE.values():
+        assert make(a, b, price=2).marginals == LeaveAtPrice(2.0)
+    assert Problem([0.0], [1.0]).marginals == Balanced()
+    # The larger of the two sums.
+    assert Problem.partial([0.0], [1.0], [3], [2], price=1).mass == 3
+    assert not Problem.on_tree([-1], [0], [1], [1], price=1).is_metric
+
+
+def test_a_graph_in_parts_needs_no_equal_masses_if_some_may_be_left():
+    graph, a, b = two_components(), np.eye(6)[0], np.eye(6)[4]
+    with pytest.raises(InfeasibleError, match="no coupling exists"):
+        Problem.on_graph(graph, a, b)
+    assert solve(Problem.on_graph(graph, a, b, price=3)).value == 6
+    with pytest.raises(InfeasibleError, match="no coupling exists"):
+        solve(Problem.on_graph(graph, a, b, mass=0.5))
+
+
+def test_options_of_unequal_masses_elsewhere():
+    a, b = np.full((2, 6), 1 / 6)
+    for where, make in ELSEWHERE.items():
+        for options, message in [
+            ({"price": 1, "mass": 1}, "got price=1 and mass=1"),
+            ({"price": -1}, "price must be a positive number"),
+            ({"mass": 2}, r"mass is 2; .* has: \w sums to 1 and \w to 1"),
+        ]:
+            with pytest.raises(InputError, match=message):
+                make(a, b, **options)
+        if where != "line":
+            with pytest.raises(InputError, match="leave out normalize=True"):
+                make(a, b, price=1, normalize=True)
+    with pytest.raises(InputError, match=r"B\[0, 1\] is nan"):
+        Problem.on_grid([[1.0, 1]], [[1.0, math.nan]], price=1)
+
+
+def test_a_critic_can_be_certified_on_partial_points():
+    x, y = np.array([[0.0, 0], [4, 0]]), np.array([[1.0, 0]])
+    problem = Problem.partial(x, y, [1, 1], [1], price=1.5)
+    result = solve(problem)
+    certificate = certify(problem, result.plan, lambda points: np.minimum(points[:, 0], 1.5))
+    assert certificate.lower <= result.value == certificate.upper == 2.5

@@ -130,7 +130,7 @@ def test_other_costs_go_elsewhere():
     ):
         problem = Problem.on_grid(A, B, **options)
         assert_proved(solve(problem))
-        with pytest.raises(InputError, match="method='flow' does not fit"):
+        with pytest.raises(InputError, match="method='flow' needs"):
             solve(problem, method="flow")
 
 
@@ -219,7 +219,7 @@ def test_what_coprime_does_not_take():
         Problem.on_grid(A[0, 0], B[0, 0], normalize=True),
         Problem([[0.0, 1]], [[1.0, 1]]),
     ):
-        with pytest.raises(InputError, match="method='coprime' does not fit"):
+        with pytest.raises(InputError, match="method='coprime' needs"):
             solve(problem, method="coprime")
     with pytest.raises(InputError, match="promise no tol below"):
         solve(Problem.on_grid(A[0], A[0]), method="coprime", tol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -25,6 +26,7 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
+from otdist.solvers import registry
 
 INF = math.inf
 EXACT = ("network_simplex", "highs", "line")
@@ -347,7 +349,10 @@ def test_options_that_do_not_fit_are_refused():
             "method 'simplex' is unknown; known methods are 'auto'",
         ),
         ({"method": "line"}, "method='line' needs points on the line"),
-        ({"epsilon": 0.1}, "epsilon is used by method='sinkhorn' only"),
+        (
+            {"epsilon": 0.1},
+            "epsilon is not an option of method='network_simplex'; for Problem.* use method='sinkhorn'",
+        ),
         ({"method": "sinkhorn", "epsilon": 0.0}, "epsilon must be a positive number"),
         ({"method": "sinkhorn", "epsilon": INF}, "epsilon must be a positive number"),
         ({"method": "sinkhorn", "epsilon": math.nan}, "epsilon must be a positive"),
@@ -366,7 +371,9 @@ def test_options_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="problem must be a Problem, got list"):
         solve([[0.0, 1], [1, 0]])
     bottleneck = Problem([0.0, 1], [1.0, 5], p=INF)
-    with pytest.raises(InputError, match="p=inf needs method='line'"):
+    with pytest.raises(
+        InputError, match=r"needs a finite p.*; for .* use method='line' or 'bottleneck'"
+    ):
         solve(bottleneck, method="sinkhorn")
 
 
@@ -603,9 +610,8 @@ def test_sinkhorn_divergence_is_symmetric_and_not_negative():
 
 
 def test_sinkhorn_divergence_that_does_not_converge_is_refused(monkeypatch):
-    from otdist import pipeline as _solve
-
-    monkeypatch.setattr(_solve, "_SINKHORN_MAX_ITER", 1)
+    impatient = replace(registry.named("sinkhorn"), max_iter=1)
+    monkeypatch.setattr(registry, "SOLVERS", (impatient,))
     rng = np.random.default_rng(18)
     x, y = rng.random((7, 2)), rng.random((5, 2))
     with pytest.raises(NotCertifiedError, match="did not converge") as caught:

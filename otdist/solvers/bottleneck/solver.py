@@ -8,8 +8,6 @@ from the flow of the largest radius known to be too small.
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from otdist.plans.integer_masses import completed, fitted, quantise
@@ -34,9 +32,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     search = Search(problem.geometry, masses)
     tol = options.tol if options.tol > _EXACT else 0.0
     n_iter = 0
-    while not search.is_done(tol):
-        if n_iter >= options.max_iter or time.monotonic() >= options.deadline:
-            break
+    while not search.is_done(tol) and options.limit_met(n_iter) is None:
         search.step()
         n_iter += 1
         if options.report is not None:
@@ -53,6 +49,6 @@ def run(problem: Problem, options: Options) -> Candidate:
         f=search.crowded.astype(np.float64),
         g=-search.near.astype(np.float64),
         n_iter=n_iter,
-        finished=finished,
+        ended=options.ended(n_iter, finished=finished),
         stranded=np.flatnonzero(search.crowded) if search.is_infeasible else None,
     )

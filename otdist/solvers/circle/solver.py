@@ -54,4 +54,4 @@ def run(problem: Problem, options: Options) -> Candidate:
     f[by_x] = along
     # Arcs with mass are tight, and every column has one.
     g[plan.columns] = circle.pairs(plan.rows, plan.columns) - f[plan.rows]
-    return Candidate(plan=plan, f=f, g=g, n_iter=n_arcs, finished=True)
+    return Candidate(plan=plan, f=f, g=g, n_iter=n_arcs)

@@ -15,7 +15,8 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from otdist.solvers.flow.network import Network
 from otdist.solvers.flow.push import nearly_optimal
-from otdist.solvers.flow.simplex import Limits, Tree, optimise
+from otdist.solvers.flow.simplex import Tree, optimise
+from otdist.solvers.registry import Options
 from otdist.typing import IntArray
 
 # Joined nodes have more neighbours by this factor where nothing is far from anything: a
@@ -25,8 +26,8 @@ _SPREAD = 1.5
 _FEW = 2000
 
 
-def solve(network: Network, limits: Limits) -> Tree:
-    """Return an optimal spanning tree, or the best one at the limits."""
+def solve(network: Network, options: Options) -> Tree:
+    """Return an optimal spanning tree, or the best one when a limit is met."""
     rng, levels, edges = np.random.default_rng(0), [], np.empty(0, np.int64)
     # Groups of two or more nodes at least halve their number: one is left in the end.
     while network.n_nodes > 1:
@@ -36,10 +37,10 @@ def solve(network: Network, limits: Limits) -> Tree:
             break
         levels.append((network, coarse))
         network = coarse.network
-    tree = optimise(network, edges, limits)
+    tree = optimise(network, edges, options)
     for network, coarse in reversed(levels):
         edges = np.concatenate([coarse.inner, coarse.edges[tree.edge]])
-        tree = optimise(network, edges, limits, tree.n_pivots)
+        tree = optimise(network, edges, options, tree.n_pivots)
     return tree
 
 

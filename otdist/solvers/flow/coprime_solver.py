@@ -17,7 +17,7 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.solvers.flow import coarsen as start
 from otdist.solvers.flow.network import network_of
-from otdist.solvers.flow.simplex import Limits, answer
+from otdist.solvers.flow.simplex import answer
 from otdist.solvers.registry import Options
 
 # Edges grow with the square of the steps' length.
@@ -31,11 +31,11 @@ def run(problem: Problem, options: Options) -> Candidate:
     edges = problem.geometry.edges(reach)
     assert edges is not None, "the registry asks for edges"
     network, scale = network_of(problem, edges)
-    limits = Limits(options.max_iter, options.deadline, options.report)
-    tree = start.solve(network, limits)
+    tree = start.solve(network, options)
     flow, f = answer(network, tree, scale)
     f /= detour(reach, (height, width))
-    return Candidate(flow, f, -f, tree.n_pivots, tree.finished)
+    ended = options.ended(tree.n_pivots, finished=tree.finished)
+    return Candidate(flow, f, -f, tree.n_pivots, ended)
 
 
 def _reach(spacing: tuple[float, float], tol: float) -> int:

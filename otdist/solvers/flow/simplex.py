@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +12,7 @@ from otdist.plans.plans import Flow
 from otdist.solvers.flow.kernels import price as kernel
 from otdist.solvers.flow.kernels import spanning_tree as flow_tree
 from otdist.solvers.flow.network import Network, Scale, flow_of
+from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray, NDArray
 
 # Edges priced at a time, beside the root of their number: small blocks keep to one part
@@ -21,14 +20,6 @@ from otdist.typing import FloatArray, IntArray, NDArray
 _BLOCK = 0.15
 # Work between two looks at the clock, some 50 ms.
 _CHUNK = 1 << 25
-
-
-class Limits(NamedTuple):
-    """When to stop before the end, and whom to tell."""
-
-    max_pivots: int
-    deadline: float
-    report: Callable[[int, float], None] | None
 
 
 class Tree(NamedTuple):
@@ -41,7 +32,7 @@ class Tree(NamedTuple):
     n_pivots: int
 
 
-def optimise(network: Network, edges: IntArray, limits: Limits, n_pivots: int = 0) -> Tree:
+def optimise(network: Network, edges: IntArray, options: Options, n_pivots: int = 0) -> Tree:
     """Pivot from a spanning tree, given by its edges, to an optimal one."""
     basis, number = _planted(network, edges)
     tail, head = number[network.tail], number[network.head]
@@ -57,12 +48,10 @@ def optimise(network: Network, edges: IntArray, limits: Limits, n_pivots: int = 
     cursor, state = np.array([0, n_pivots]), kernel.MORE
     n_block = max(10, int(_BLOCK * len(length) ** 0.5))
     budget = max(_CHUNK, 2 * len(length))
-    while state == kernel.MORE and cursor[1] < limits.max_pivots:
-        state = kernel.run(tail, head, length, basis, cursor, n_block, budget, limits.max_pivots)
-        if limits.report is not None:
-            limits.report(int(cursor[1]), np.nan)
-        if time.monotonic() > limits.deadline:
-            break
+    while state == kernel.MORE and options.limit_met(int(cursor[1])) is None:
+        state = kernel.run(tail, head, length, basis, cursor, n_block, budget, options.max_iter)
+        if options.report is not None:
+            options.report(int(cursor[1]), np.nan)
     return Tree(basis, number, order[basis.edge[1:]], state == kernel.DONE, int(cursor[1]))
 
 

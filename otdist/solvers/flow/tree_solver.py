@@ -11,7 +11,7 @@ import numpy as np
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.solvers.flow.network import network_of
-from otdist.solvers.flow.simplex import Limits, answer, optimise
+from otdist.solvers.flow.simplex import answer, optimise
 from otdist.solvers.registry import Options
 
 
@@ -21,7 +21,6 @@ def run(problem: Problem, options: Options) -> Candidate:
     assert edges is not None, "the registry asks for edges"
     network, scale = network_of(problem, edges)
     every = np.arange(len(network.tail))
-    limits = Limits(options.max_iter, options.deadline, options.report)
-    tree = optimise(network, every, limits)
+    tree = optimise(network, every, options)
     flow, f = answer(network, tree, scale)
-    return Candidate(flow, f, -f, network.n_nodes, tree.finished)
+    return Candidate(flow, f, -f, network.n_nodes)

@@ -23,12 +23,12 @@ from otdist.solvers.network_simplex.kernels.candidate_lists import Lists, Rows
 from otdist.solvers.network_simplex.kernels.spanning_tree import Tree
 from otdist.solvers.network_simplex.search import (
     BUDGET,
-    Limits,
     Search,
     begin,
     optimise,
     search_all,
 )
+from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray
 
 # Candidate arcs of a row and of a column at the start. On points fewer are as good,
@@ -111,7 +111,7 @@ def search_candidates(
     return begin(arcs, geometry, masses, np.concatenate([f, g]))
 
 
-def potentials(geometry: Geometry, a: FloatArray, b: FloatArray, limits: Limits) -> FloatArray:
+def potentials(geometry: Geometry, a: FloatArray, b: FloatArray, options: Options) -> FloatArray:
     """Return potentials g (m,) to start from, carried down from coarser problems."""
     m = geometry.shape[1]
     levels = start.hierarchy(geometry, a, b)
@@ -124,9 +124,9 @@ def potentials(geometry: Geometry, a: FloatArray, b: FloatArray, limits: Limits)
         if k == 0 or part.shape[0] * part.shape[1] <= _ALL_ARCS:
             search = search_all(part, masses, g)
         else:
-            search = search_candidates(part, masses, g, limits.n_jobs)
-        optimise(search, 2 * search.largest, limits)
+            search = search_candidates(part, masses, g, options.n_jobs)
+        optimise(search, 2 * search.largest, options)
         f = search.basis.potential[: len(level.rows)]
-        g = lists.carried_over(costs, level.rows, f, finer[k], limits.n_jobs)
+        g = lists.carried_over(costs, level.rows, f, finer[k], options.n_jobs)
     # A constant between f and g means nothing, and would cost both of them digits.
     return np.asarray(g - g.mean())

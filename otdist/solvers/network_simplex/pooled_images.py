@@ -23,7 +23,8 @@ from otdist.solvers.coarsen import order_of
 from otdist.solvers.network_simplex import candidate_lists as lists
 from otdist.solvers.network_simplex.column_generation import search_candidates
 from otdist.solvers.network_simplex.kernels.c_transform import least_slacks
-from otdist.solvers.network_simplex.search import Limits, Solution, optimise, solve_from
+from otdist.solvers.network_simplex.search import Solution, optimise, solve_from
+from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray
 
 # Pairs up to which all arcs are priced.
@@ -58,7 +59,7 @@ class Start(NamedTuple):
     margin: float
 
 
-def start(grid: Pixels, net: FloatArray, part: Points, limits: Limits) -> Start:
+def start(grid: Pixels, net: FloatArray, part: Points, options: Options) -> Start:
     """Return where to begin on some of the pixels, from all pooled images.
 
     `net` (N,) is what each pixel has too much.
@@ -68,7 +69,7 @@ def start(grid: Pixels, net: FloatArray, part: Points, limits: Limits) -> Start:
         least = _ROUNDING * float(np.abs(masses).sum())
         rows, columns = np.flatnonzero(masses > least), np.flatnonzero(masses < -least)
         if len(rows) > 0 and len(columns) > 0:
-            found = _solved(grid, axes, masses, rows, columns, found, limits)
+            found = _solved(grid, axes, masses, rows, columns, found, options)
     return _start_from(found, grid.axes, part)
 
 
@@ -79,7 +80,7 @@ def _solved(
     rows: IntArray,
     columns: IntArray,
     coarser: Sources | None,
-    limits: Limits,
+    options: Options,
 ) -> Sources:
     """Solve on the blocks of a pooled image, from a coarser one."""
     points = pixels_of(axes)
@@ -89,11 +90,11 @@ def _solved(
     part = Points(points[rows], points[columns], grid.metric, 1.0, grid.largest)
     a, b = masses[rows], -masses[columns]
     begun = _start_from(coarser, axes, part)
-    solution = solve_small(part, a, b, begun, limits.max_pivots)
+    solution = solve_small(part, a, b, begun, options.max_iter)
     if solution is not None:
         return Sources(part.x, solution.f)
-    search = search_candidates(part, quantise(a, b), begun.g, limits.n_jobs)
-    optimise(search, begun.margin, limits)
+    search = search_candidates(part, quantise(a, b), begun.g, options.n_jobs)
+    optimise(search, begun.margin, options)
     return Sources(part.x, search.basis.potential[: len(rows)].copy())
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,10 +10,12 @@ from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, fitted
 from otdist.plans.plans import Arcs
+from otdist.problem.result import Ended
 from otdist.solvers.network_simplex import basis as tree
 from otdist.solvers.network_simplex.kernels import pivot_loop as simplex
 from otdist.solvers.network_simplex.kernels import small_problem as small
 from otdist.solvers.network_simplex.kernels import spanning_tree as kernel
+from otdist.solvers.registry import Options
 from otdist.typing import FloatArray
 
 # Work of one call of the kernel, in entries priced: about 50 ms, for Ctrl-C.
@@ -32,16 +32,6 @@ _GROUP = 4
 _N_LANDMARKS = 6
 # Part of the value that rounding may blur before the search is done once more.
 _BLUR = 1e-11
-
-
-class Limits(NamedTuple):
-    """When to stop, whom to tell, and how many threads to use."""
-
-    max_pivots: int
-    deadline: float
-    tol: float
-    report: Callable[[int, float], None] | None
-    n_jobs: int
 
 
 class ArcSet(Protocol):
@@ -240,11 +230,11 @@ def hides_digits(search: Search) -> bool:
 def optimise(
     search: Search,
     margin: float,
-    limits: Limits,
+    options: Options,
     *,
     negligible: int = 0,
-) -> bool:
-    """Pivot from artificial arcs to the optimum; False if a limit came first.
+) -> Ended:
+    """Pivot from artificial arcs to the optimum, or to a limit.
 
     Artificial arcs cost a margin more than the potentials of the start. When no arc
     is violated and artificial flow is left, the margin was too small, or forbidden
@@ -259,29 +249,29 @@ def optimise(
     kernel.hang_on_root(basis, masses.a, masses.b, start, margin)
     tolerance = 1e-13 * scale
     while True:
-        code = arcs.advance(basis, pivots, tolerance, limits.max_pivots)
+        code = arcs.advance(basis, pivots, tolerance, options.max_iter)
         n_pivots = int(pivots.n_pivots[0])
-        if limits.report is not None:
-            limits.report(n_pivots, _relative_gap(search))
+        if options.report is not None:
+            options.report(n_pivots, _relative_gap(search))
         has_artificial = tree.artificial_flow(basis, n) > negligible
         # Where artificial arcs carry nothing, the margin changes no difference of
         # potentials; without it they are of the size of the costs in the tree.
         levels = (margin, margin) if has_artificial else (0.0, 2 * margin)
         kernel.set_artificial_costs(basis, n, start, *levels)
         if code == simplex.MORE:
-            if n_pivots >= limits.max_pivots or time.monotonic() > limits.deadline:
-                return False
+            if (limit := options.limit_met(n_pivots)) is not None:
+                return limit
             continue
         if not has_artificial:
             rounding = _ROUNDING * float(np.abs(basis.potential).max())
             if rounding <= tolerance / 2:
                 tolerance = rounding
         if arcs.extend(basis, tolerance):
-            if limits.tol > _EXACT and _relative_gap(search) <= limits.tol:
-                return True
+            if options.tol > _EXACT and _relative_gap(search) <= options.tol:
+                return Ended.FINISHED
             continue
         if not has_artificial or margin > 4 * (n + m) * largest:
-            return True
+            return Ended.FINISHED
         margin *= 8
         kernel.set_artificial_costs(basis, n, start, margin, margin)
 

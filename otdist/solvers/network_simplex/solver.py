@@ -15,7 +15,7 @@ from otdist.geometry.points import Points
 from otdist.plans.integer_masses import IntegerMasses, fitted, quantise
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
-from otdist.problem.result import Candidate
+from otdist.problem.result import Candidate, Ended
 from otdist.solvers.network_simplex import basis as tree
 from otdist.solvers.network_simplex import search as simplex
 from otdist.solvers.registry import Options, start_from
@@ -58,7 +58,7 @@ def run(problem: Problem, options: Options) -> Candidate:
             needs_groups=needs_groups,
         )
         if found is not None:
-            return Candidate(*found, finished=True)
+            return Candidate(*found)
     if is_points and n * m > _SMALL:
         return _without_common(problem, options)
     return _in_parts(problem, options)
@@ -73,7 +73,7 @@ def _without_common(problem: Problem, options: Options) -> Candidate:
         return _in_order(problem, options)
     n, m = problem.shape
     if rest.problem is None:
-        return Candidate(rest.kept, np.zeros(n), np.zeros(m), 0, finished=True)
+        return Candidate(rest.kept, np.zeros(n), np.zeros(m), 0)
     if options.warm_start is not None:
         f, g = options.warm_start
         options = options._replace(warm_start=(f[rest.rows], g[rest.columns]))
@@ -94,11 +94,11 @@ def _rest_solved(whole: Problem, rest: cancellation.Rest, options: Options) -> C
     from otdist.solvers.network_simplex import pooled_images as pooling
 
     part, grid = cast("Points", problem.geometry), cast("Pixels", whole.geometry)
-    begun = pooling.start(grid, whole.a - whole.b, part, _limits(options))
+    begun = pooling.start(grid, whole.a - whole.b, part, options)
     if options.report is None:
         found = pooling.solve_small(part, problem.a, problem.b, begun, options.max_iter)
         if found is not None:
-            return Candidate(*found, finished=True)
+            return Candidate(*found)
     return _in_order(problem, options, begun)
 
 
@@ -122,29 +122,18 @@ def _in_order(problem: Problem, options: Options, begun: Start | None = None) ->
     return found._replace(plan=plan, f=f, g=g)
 
 
-def _limits(options: Options) -> simplex.Limits:
-    return simplex.Limits(
-        options.max_iter,
-        options.deadline,
-        options.tol,
-        options.report,
-        options.n_jobs,
-    )
-
-
 def _in_parts(problem: Problem, options: Options, begun: Start | None = None) -> Candidate:
     """Solve by column generation, or on all arcs where they are few."""
     geometry = problem.geometry
     masses = quantise(problem.a, problem.b)
-    limits = _limits(options)
     g, margin = begun or (None, 2.0 * (geometry.largest or 1.0))
     if options.warm_start is not None:
         g = start_from(geometry, options.warm_start)
         margin *= _WARM_MARGIN / 2
-    search = _begun(problem, masses, g, limits)
-    candidate = _searched(problem, search, margin, limits)
-    if candidate.finished and simplex.hides_digits(search):
-        return _searched_near(problem, search, limits) or candidate
+    search = _begun(problem, masses, g, options)
+    candidate = _searched(problem, search, margin, options)
+    if candidate.ended is Ended.FINISHED and simplex.hides_digits(search):
+        return _searched_near(problem, search, options) or candidate
     return candidate
 
 
@@ -152,7 +141,7 @@ def _begun(
     problem: Problem,
     masses: IntegerMasses,
     g: FloatArray | None,
-    limits: simplex.Limits,
+    options: Options,
 ) -> simplex.Search:
     """Begin a search, from potentials g or the best that can be found soon."""
     geometry = problem.geometry
@@ -164,13 +153,11 @@ def _begun(
     from otdist.solvers.network_simplex import column_generation as columns
 
     if g is None:
-        g = columns.potentials(geometry, problem.a, problem.b, limits)
-    return columns.search_candidates(geometry, masses, g, limits.n_jobs)
+        g = columns.potentials(geometry, problem.a, problem.b, options)
+    return columns.search_candidates(geometry, masses, g, options.n_jobs)
 
 
-def _searched_near(
-    problem: Problem, search: simplex.Search, limits: simplex.Limits
-) -> Candidate | None:
+def _searched_near(problem: Problem, search: simplex.Search, options: Options) -> Candidate | None:
     """Search again with margins of the size of the costs that are paid.
 
     Where a few costs are far above those, potentials that come from them have no
@@ -183,14 +170,15 @@ def _searched_near(
     g = geometry.column_minimum(geometry.row_minimum(nothing))
     # Rounding could go round in circles: there is an answer already, so give up then.
     n_pivots = int(search.pivots.n_pivots[0]) + 20 * sum(geometry.shape)
-    limits = limits._replace(max_pivots=min(limits.max_pivots, n_pivots))
-    again = _begun(problem, masses, g, limits)._replace(scale=paid)
-    candidate = _searched(problem, again, 2 * paid, limits)
-    return candidate if candidate.finished and candidate.stranded is None else None
+    options = options._replace(max_iter=min(options.max_iter, n_pivots))
+    again = _begun(problem, masses, g, options)._replace(scale=paid)
+    candidate = _searched(problem, again, 2 * paid, options)
+    has_answer = candidate.ended is Ended.FINISHED and candidate.stranded is None
+    return candidate if has_answer else None
 
 
 def _searched(
-    problem: Problem, search: simplex.Search, margin: float, limits: simplex.Limits
+    problem: Problem, search: simplex.Search, margin: float, options: Options
 ) -> Candidate:
     """Search until an optimum is found, a limit is met, or mass has no way to go."""
     basis, n = search.basis, problem.shape[0]
@@ -198,7 +186,8 @@ def _searched(
     rounding = int(16 * _EPS * float(search.masses.a.sum()))
     negligible = 0
     while True:
-        finished = simplex.optimise(search, margin, limits, negligible=negligible)
+        ended = simplex.optimise(search, margin, options, negligible=negligible)
+        finished = ended is Ended.FINISHED
         left = tree.artificial_flow(basis, n)
         if not finished or left in (0, negligible) or left > rounding:
             break
@@ -207,19 +196,19 @@ def _searched(
         negligible = left
     is_stranded = finished and left > negligible
     rows = tree.stranded_rows(basis, n) if is_stranded else None
-    return _claim(problem, search, finished=finished, stranded=rows)
+    return _claim(problem, search, ended, rows)
 
 
 def _claim(
     problem: Problem,
     search: simplex.Search,
-    *,
-    finished: bool,
-    stranded: IntArray | None = None,
+    ended: Ended,
+    stranded: IntArray | None,
 ) -> Candidate:
     """Read plan and potentials off the tree."""
     basis, masses = search.basis, search.masses
     n, m = problem.shape
+    finished = ended is Ended.FINISHED
     plan = tree.plan_of(basis, masses, (n, m), keep_artificial=not finished)
     if not masses.is_exact and finished and stranded is None:
         plan = fitted(plan, problem.a, problem.b)
@@ -228,6 +217,6 @@ def _claim(
         f=basis.potential[:n].copy(),
         g=basis.potential[n : n + m].copy(),
         n_iter=int(search.pivots.n_pivots[0]),
-        finished=finished,
+        ended=ended,
         stranded=stranded,
     )

@@ -9,8 +9,6 @@ Anderson's method, or averaged.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from otdist.compiled.costs import MATRIX
 from otdist.problem.problem import Problem
+from otdist.solvers.registry import Options
 from otdist.solvers.sinkhorn.acceleration import Anderson
 from otdist.solvers.sinkhorn.newton import Balance
 from otdist.solvers.sinkhorn.sweeps import Blocks, Pairs
@@ -63,15 +62,6 @@ _ROUGH = 1e-2
 _LOST = 1e-30
 
 
-class Limits(NamedTuple):
-    """What stops the annealing."""
-
-    tol: float  # marginal error, as a part of the mass
-    max_iter: int
-    deadline: float
-    report: Callable[[int, float], None] | None
-
-
 class State(NamedTuple):
     """Where the annealing stands; rows of the plan are exact.
 
@@ -89,17 +79,17 @@ class State(NamedTuple):
 class Anneal:
     """An entropic problem on its way to the target."""
 
-    def __init__(self, problem: Problem, limits: Limits, n_jobs: int = 1) -> None:
+    def __init__(self, problem: Problem, options: Options) -> None:
         self.geometry, self.a, self.b = problem.geometry, problem.a, problem.b
         self.mass = problem.mass
         self.log_a, self.log_b = np.log(self.a), np.log(self.b)
         self.largest = problem.geometry.largest
         self.is_symmetric = problem.is_symmetric
-        self.limits, self.n_jobs, self.n_iter = limits, n_jobs, 0
+        self.options, self.n_jobs, self.n_iter = options, options.n_jobs, 0
         self.patience, self.is_coarse = _PATIENCE, False
         self.is_fast = False  # the iteration alone
         self.reach = np.inf  # columns that a row of the plan reaches, in the mean
-        self.pairs = Pairs(problem.geometry, self.a, self.b, n_jobs)
+        self.pairs = Pairs(problem.geometry, self.a, self.b, options.n_jobs)
         self.uses_newton = self.pairs.keeps_blocks and not self.is_symmetric
         self.fits_single = min(self.a.min(), self.b.min()) >= _LEAST_SINGLE * self.mass
 
@@ -176,8 +166,7 @@ class Anneal:
     @property
     def is_out(self) -> bool:
         """Whether a limit on iterations or time is met."""
-        limits = self.limits
-        return self.n_iter >= limits.max_iter or time.monotonic() > limits.deadline
+        return self.options.limit_met(self.n_iter) is not None
 
     def at(self, f: FloatArray, g: FloatArray, epsilon: float, *, is_last: bool = False) -> State:
         """Solve at one weight: loosely, or to the tolerance if it is the last."""
@@ -187,7 +176,7 @@ class Anneal:
 
     def _by_newton(self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool) -> State:
         """Alternate passes over all pairs and Newton's method on what they keep."""
-        wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
+        wanted = (self.options.tol if is_last else _LOOSE) * self.mass
         rough = keep = True
         errors: list[float] = []
         while True:
@@ -219,8 +208,8 @@ class Anneal:
 
     def _by_iteration(self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool) -> State:
         """Repeat Sinkhorn's iteration, accelerated; averaged if symmetric."""
-        wanted = (self.limits.tol if is_last else _LOOSE) * self.mass
-        rough = self._noise(epsilon) <= self.limits.tol
+        wanted = (self.options.tol if is_last else _LOOSE) * self.mass
+        rough = self._noise(epsilon) <= self.options.tol
         anderson = Anderson(np.sqrt(self.b)) if is_last else None
         n_left, before = np.inf if is_last else _ITERATIONS_PER_WEIGHT, np.inf
         while True:
@@ -264,8 +253,8 @@ class Anneal:
             level=level if keep else None,
         )
         self.n_iter += 1
-        if self.limits.report is not None:
-            self.limits.report(self.n_iter, np.inf)
+        if self.options.report is not None:
+            self.options.report(self.n_iter, np.inf)
         error = float(np.abs(found.columns - self.b).sum())
         state = State(found.f - with_a, g, epsilon, found.columns, error, False)
         return state, found.blocks

@@ -15,7 +15,8 @@ from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.problem.problem import Problem
 from otdist.solvers.coarsen import hierarchy, kd_ordered
-from otdist.solvers.sinkhorn.annealing import Anneal, Limits
+from otdist.solvers.registry import Options
+from otdist.solvers.sinkhorn.annealing import Anneal
 from otdist.solvers.sinkhorn.sweeps import Pairs
 from otdist.typing import FloatArray, IntArray
 
@@ -46,7 +47,7 @@ def in_order(problem: Problem) -> tuple[IntArray, IntArray] | None:
     return order or (kd_ordered(points.x), kd_ordered(points.y))
 
 
-def begin(problem: Problem, target: float, limits: Limits, n_jobs: int) -> Start | None:
+def begin(problem: Problem, target: float, options: Options) -> Start | None:
     """Return potentials of coarser problems and a weight to begin from, if any."""
     n, m = problem.shape
     if n * m < _COARSE_FROM or problem.is_symmetric:
@@ -59,17 +60,17 @@ def begin(problem: Problem, target: float, limits: Limits, n_jobs: int) -> Start
         if len(level.rows) < _FEWEST or n_pairs > _MOST_PAIRS:
             continue
         part = problem.restrict(level.rows, level.columns, level.a, level.b)
-        anneal = Anneal(part, limits, n_jobs)
+        anneal = Anneal(part, options)
         if before is None:
             f, g, epsilon = anneal.first(target)
         else:
             f, epsilon = np.zeros(len(level.a)), before[2]
-            g = _carried(problem, *before, level.columns, n_jobs)
+            g = _carried(problem, *before, level.columns, options.n_jobs)
         state = anneal.run(f, g, epsilon, target, until_sharp=True)
         before = (level.rows, state.f + state.epsilon * np.log(level.a), state.epsilon)
     if before is None:
         return None
-    start = _carried(problem, *before, np.arange(m), n_jobs)
+    start = _carried(problem, *before, np.arange(m), options.n_jobs)
     return Start(start, before[2])
 
 

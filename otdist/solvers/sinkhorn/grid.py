@@ -9,7 +9,6 @@ domain here. epsilon falls from the largest cost to its target, level by level.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -65,6 +64,7 @@ def run_on_grid(problem: Problem, options: Options) -> Candidate:
     for state in levels(problem, target, options):
         last = state
     has_ended = last.epsilon == target
+    ended = options.ended(last.n_iter, finished=last.converged and has_ended)
     f, g = last.f + last.epsilon * np.log(problem.mass), last.g
     # Row sums are exact, so the dual objective has no further term.
     value = float(problem.a @ f + problem.b @ g) if has_ended else float("nan")
@@ -73,7 +73,7 @@ def run_on_grid(problem: Problem, options: Options) -> Candidate:
         f=f,
         g=g,
         n_iter=last.n_iter,
-        finished=last.converged and has_ended,
+        ended=ended,
         regularized_value=value,
     )
 
@@ -94,7 +94,7 @@ def levels(problem: Problem, target: float, options: Options) -> Iterator[State]
         tol = options.tol if is_last else max(options.tol, _LEVEL_TOL)
         state = _level(problem, g, epsilon, n_iter, limit, tol, options)
         yield state
-        if is_last or _is_out(state.n_iter, options):
+        if is_last or options.limit_met(state.n_iter) is not None:
             return
         g, n_iter = state.g, state.n_iter
         epsilon = max(target, _ANNEALING * epsilon)
@@ -118,7 +118,7 @@ def _level(
         # Both potentials are equal at the optimum: meeting halfway, here and below,
         # converges much faster than taking turns (Feydy et al., 2019).
         g = 0.5 * (g + gibbs.transform(g, b))
-    while n_iter < limit and not _is_out(n_iter, options):
+    while n_iter < limit and options.limit_met(n_iter) is None:
         n_iter += 1
         exact_f = gibbs.transform(g, b)
         # From here on f and g stand for one plan, whose two errors are known.
@@ -140,11 +140,6 @@ def _level(
             f = None
         g = g + relaxation.omega * (exact_g - g)
     return State(gibbs.transform(g, b), g, epsilon, n_iter, False)
-
-
-def _is_out(n_iter: int, options: Options) -> bool:
-    """Whether a limit on iterations or time is met."""
-    return n_iter >= options.max_iter or time.monotonic() > options.deadline
 
 
 def _error(mass: FloatArray, step: FloatArray, epsilon: float) -> float:

@@ -21,7 +21,7 @@ from otdist.problem.result import Candidate
 from otdist.runtime.blocks import N_PARTS, share_rows
 from otdist.solvers.registry import Options, start_from
 from otdist.solvers.sinkhorn import part_of_mean
-from otdist.solvers.sinkhorn.annealing import Anneal, Limits, State
+from otdist.solvers.sinkhorn.annealing import Anneal, State
 from otdist.solvers.sinkhorn.coarsen import Start, begin, in_order
 from otdist.solvers.sinkhorn.grid import run_on_grid
 from otdist.typing import FloatArray
@@ -57,21 +57,22 @@ def _run(problem: Problem, options: Options) -> Candidate:
     # Spreading what is missing would use forbidden arcs: iterate until nothing is.
     tol = min(options.tol, _COUPLING) if has_forbidden else options.tol
     target = options.epsilon or default_epsilon(problem, options)
-    limits = Limits(tol, options.max_iter, options.deadline, options.report)
-    anneal = Anneal(problem, limits, options.n_jobs)
+    options = options._replace(tol=tol)
+    anneal = Anneal(problem, options)
     if options.warm_start is not None:
         g = options.warm_start[1]
         if np.ptp(g) > 2 * geometry.largest:
             g = start_from(geometry, options.warm_start)
         start: Start | None = Start(g, target)
     else:
-        start = begin(problem, target, limits, options.n_jobs)
+        start = begin(problem, target, options)
     if start is None:
         f, g, epsilon = anneal.first(target)
     else:
         f, epsilon = anneal.least(start.g, start.epsilon)
         g = start.g
     state = anneal.run(f, g, epsilon, target)
+    ended = options.ended(anneal.n_iter, finished=state.finished)
     plan = _rounded(problem, state, has_forbidden, options.n_jobs)
     f, g = state.f + state.epsilon * np.log(problem.mass), state.g
     # Row sums are exact, so the dual objective has no further term.
@@ -81,7 +82,7 @@ def _run(problem: Problem, options: Options) -> Candidate:
         f=f,
         g=g,
         n_iter=anneal.n_iter,
-        finished=state.finished,
+        ended=ended,
         regularized_value=value,
     )
 
