@@ -233,7 +233,7 @@ def test_the_proof_fails_on_a_wrong_record_or_a_forbidden_arc(weighted_result):
         with pytest.raises(AssertionError, match="not the plan's cost"):
             assert_proved(replace(weighted_result, certificate=certificate))
     with pytest.raises(AssertionError, match="stopped"):
-        assert_proved(replace(weighted_result, status=Status.MAX_ITER, message="stopped"))
+        assert_proved(replace(weighted_result, status=Status.MAX_ITER, outcome="stopped"))
     arc = weighted_result.plan.row[0], weighted_result.plan.col[0]
     cost = np.array(weighted_result.problem.geometry.cost)
     cost[arc] = math.inf

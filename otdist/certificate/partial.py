@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from otdist.certificate.checkers import checker_of
-from otdist.geometry.outside import Extended
 from otdist.plans.plans import Arcs
 from otdist.problem.marginals import MoveMass, rest, unmatched
 from otdist.problem.problem import Problem
@@ -35,8 +34,7 @@ def outer_potential(f: FloatArray, problem: Problem, whole: Problem) -> FloatArr
     """
     if not isinstance(problem.marginals, MoveMass):
         return np.append(f, 0.0)
-    assert isinstance(whole.geometry, Extended)
-    best = checker_of(whole.geometry.base).column_minimum(f, 1)
+    best = checker_of(problem.geometry).column_minimum(f, 1)
     by_cost = np.argsort(best)
     moved = np.cumsum(problem.b[by_cost])
     # All columns but the part that outside gives.

@@ -7,11 +7,11 @@ import tracemalloc
 import numpy as np
 import pytest
 import strategies
+from cases import differences, measures
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
-from test_divergence import differences, measures
 
 from otdist import InputError, Problem, solve
 from otdist.runtime import blocks
