@@ -76,11 +76,11 @@ _VERDICTS: dict[tuple[Status, Kind], tuple[str, tuple[str, ...]]] = {
     ),
     (Status.NOT_PROVED, Kind.EXACT): (
         "ended with a relative gap of {relative_gap:.3g} above tol={tol:g}; {bracket}",
-        ("use another method", "raise tol"),
+        ("raise tol", "use another method"),
     ),
     (Status.NOT_PROVED, Kind.WITHIN_TOL): (
         "ended with a relative gap of {relative_gap:.3g} above tol={tol:g}{where}; {bracket}",
-        ("use another method", "raise tol"),
+        ("raise tol", "use another method"),
     ),
     (Status.NOT_PROVED, Kind.ENTROPIC): (
         "stalled above a marginal error of {tol:g} of the mass; {bracket}",
@@ -301,17 +301,15 @@ def outcome_for(result: Result, options: frozenset[str] = frozenset()) -> str:
 def _advised(
     problem: Problem, solver: Solver, advice: tuple[str, ...], options: frozenset[str]
 ) -> str:
-    """Return the advice on options that the function and the solver have."""
-    other = another_exact(problem, solver.name)
-    words = []
-    for each in advice:
-        option = each.split()[-1]
-        if option == "method" and option in options and other is not None:
-            words.append(f"use method={other.name!r}")
-            if {"warm_start"} <= options & other.options and solver.kind is not Kind.EXACT:
-                words[-1] += " with this result as warm_start"
-        elif option in options & (solver.options | {"tol"}):
-            words.append(each)
+    """Return the advice on options that both the function and the solver have."""
+    known = options & (solver.options | {"tol"})
+    words = [each for each in advice if each.split()[-1] in known]
+    if "use another method" in advice and "method" in options:
+        other = another_exact(problem, solver.name)
+        if other is not None:
+            warm = solver.kind is not Kind.EXACT and "warm_start" in options & other.options
+            how = " with this result as warm_start" if warm else ""
+            words.append(f"use method={other.name!r}{how}")
     return " or ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])}, or {words[-1]}"
 
 

@@ -112,7 +112,7 @@ def certify(
         problem, plan, f, g = _with_outside(problem, plan, f)
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
-    x, y = (getattr(problem.geometry, side, None) for side in "xy")
+    x, y = _positions(problem)
     is_flow = isinstance(plan, Flow)
     if problem.is_bottleneck:
         if arcs is None:
@@ -147,6 +147,14 @@ def certify(
         hidden += primal.relative * (primal.size + size)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
+
+
+def _positions(problem: Problem) -> list[FloatArray | None]:
+    """Return the arguments of functions: points, or numbers (n,) on the line."""
+    sides = [getattr(problem.geometry, side, None) for side in "xy"]
+    if isinstance(problem.metric, str):
+        return [x[:, 0] if x is not None and x.shape[1:] == (1,) else x for x in sides]
+    return sides
 
 
 def _primal(problem: Problem, plan: Any, arcs: Arcs | None, n_jobs: int) -> Primal:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from otdist.certificate.checkers import checker_of
-from otdist.certificate.rounding import total
+from otdist.certificate.upper_bound import total
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:

@@ -1,17 +1,11 @@
-"""How much a certificate puts down to rounding, for one problem and for many."""
+"""What certificates put down to rounding: the same for one problem and for many."""
 
 from __future__ import annotations
-
-import math
-
-import numpy as np
-
-from otdist.typing import FloatArray
 
 # A plan is a coupling if its marginals are off by no more than this of the mass:
 # sums of float64 are not exact. Beyond, it is repaired before it counts.
 _COUPLING = 1e-13
-# As much is allowed for each atom: masses are rounded to 2**-61 of the total by the solvers.
+# The same for each atom: masses are rounded to 2**-61 of the total by the solvers.
 _ATOM = 2.0**-60
 #: Rounding may hide no more of a gap than this part of the largest cost of all mass.
 LARGEST_ROUNDING = 1e-12
@@ -20,10 +14,3 @@ LARGEST_ROUNDING = 1e-12
 def coupling_tolerance(n_atoms: int) -> float:
     """Return how far marginals of a coupling may be off, as a part of the mass."""
     return max(_COUPLING, _ATOM * n_atoms)
-
-
-def total(terms: FloatArray) -> float:
-    """Sum exactly, or in extended precision where there are many terms."""
-    if len(terms) <= 2000:
-        return math.fsum(terms)
-    return float(np.sum(terms, dtype=np.longdouble))

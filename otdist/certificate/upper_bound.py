@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from otdist.certificate.checkers import checker_of
-from otdist.certificate.rounding import coupling_tolerance, total
+from otdist.certificate.rounding import coupling_tolerance
 from otdist.errors import InputError
 from otdist.plans.plans import Arcs, Flow
 from otdist.typing import FloatArray, IntArray
@@ -168,6 +168,13 @@ def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
     factor = np.ones(len(wanted))
     factor[too_much] = wanted[too_much] / got[too_much]
     return factor
+
+
+def total(terms: FloatArray) -> float:
+    """Sum exactly, or in extended precision where there are many terms."""
+    if len(terms) <= 2000:
+        return math.fsum(terms)
+    return float(np.sum(terms, dtype=np.longdouble))
 
 
 def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:

@@ -173,16 +173,15 @@ def _both_weights(
     of: tuple[str, str],
     names: tuple[str, str],
     may_be_zero: bool = False,
-) -> list[Weights]:
+) -> tuple[Weights, Weights]:
     """Return the weights of both sides, flattened; ``None`` is the uniform probability."""
-    both = []
-    for name, value, sides, which in zip(names, (a, b), shape, of, strict=True):
-        sides = sides if isinstance(sides, tuple) else (sides,)
-        if value is None:
-            value = np.full(sides, 1.0 / math.prod(sides))
-        weights = as_weights(name, value, sides, which, may_be_zero)
-        both.append(weights._replace(mass=weights.mass.reshape(-1)))
-    return both
+    n, m = shape
+    if not isinstance(n, tuple):
+        n, m = (n,), (m,)
+    a = np.full(n, 1.0 / math.prod(n)) if a is None else a
+    b = np.full(m, 1.0 / math.prod(m)) if b is None else b
+    first = as_weights(names[0], a, n, of[0], may_be_zero)
+    return first, as_weights(names[1], b, m, of[1], may_be_zero)
 
 
 def as_price(value: Any) -> float:
@@ -245,7 +244,7 @@ def _balanced(
 def as_weights(
     name: str, value: Any, shape: tuple[int, ...], of: str, may_be_zero: bool = False
 ) -> Weights:
-    """Return masses of the given shape."""
+    """Return weights of the given shape, flattened."""
     array = as_float64(name, value)
     if array.shape != shape:
         raise InputError(
@@ -256,7 +255,7 @@ def as_weights(
     if not is_size or array.item(array.argmin()) < 0:
         _refuse_weights(name, array)
     given = array.dtype if array is value else np.asarray(value).dtype
-    return Weights(array.copy(), total, sum_tolerance(given))
+    return Weights(array.flatten(), total, sum_tolerance(given))
 
 
 def require_same_mass(

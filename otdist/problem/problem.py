@@ -573,11 +573,19 @@ class Problem:
             raise InputError(
                 "p=inf needs all mass to be moved; leave out price and mass, or use a finite p"
             )
-        fields = {"geometry": geometry, "metric": metric, "p": p, **weights._asdict()}
-        for name, value in fields.items():
+        a, b, mass, marginals = weights
+        a.setflags(write=False)
+        b.setflags(write=False)
+        for name, value in (
+            ("geometry", geometry),
+            ("a", a),
+            ("b", b),
+            ("metric", metric),
+            ("p", p),
+            ("mass", mass),
+            ("marginals", marginals),
+        ):
             object.__setattr__(self, name, value)
-        self.a.setflags(write=False)
-        self.b.setflags(write=False)
 
     def __repr__(self) -> str:
         n, m = self.shape

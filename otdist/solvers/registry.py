@@ -225,18 +225,18 @@ def choose(problem: Problem, method: str = "auto", **given: Any) -> Solver:
 
     `given` are options of `solve`; each that is not None must be known to the solver.
     """
-    fitting = [solver for solver in SOLVERS if solver.accepts(problem)]
     if method == "auto":
-        solver = next(each for each in fitting if each.is_automatic)
+        solver = next(each for each in SOLVERS if each.is_automatic and each.accepts(problem))
     else:
         solver = named(method)
-    if solver not in fitting:
-        raise InputError(
-            f"method={method!r} needs {solver.requires}; for {problem!r} use {_names(fitting)}"
-        )
+        if not solver.accepts(problem):
+            raise InputError(
+                f"method={method!r} needs {solver.requires}; for {problem!r} use"
+                f" {_names(_fitting(problem))}"
+            )
     for option, value in given.items():
         if value is not None and option not in solver.options:
-            knowing = [each for each in fitting if option in each.options]
+            knowing = [each for each in _fitting(problem) if option in each.options]
             remedy = f"use {_names(knowing)}, or leave it out" if knowing else "leave it out"
             raise InputError(
                 f"{option} is not an option of method={solver.name!r}; for {problem!r} {remedy}"
@@ -246,12 +246,14 @@ def choose(problem: Problem, method: str = "auto", **given: Any) -> Solver:
 
 def another_exact(problem: Problem, name: str) -> Solver | None:
     """Return the exact solver to try after the named one, None if there is no other."""
-    fitting = (
-        solver
-        for solver in SOLVERS
-        if solver.kind is Kind.EXACT and solver.accepts(problem) and solver.name != name
-    )
-    return next(fitting, None)
+    for solver in _fitting(problem):
+        if solver.kind is Kind.EXACT and solver.name != name:
+            return solver
+    return None
+
+
+def _fitting(problem: Problem) -> list[Solver]:
+    return [solver for solver in SOLVERS if solver.accepts(problem)]
 
 
 def _names(solvers: list[Solver]) -> str:

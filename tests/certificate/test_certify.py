@@ -641,3 +641,18 @@ def test_potentials_may_be_functions(d):
         certify(Problem.from_cost(np.eye(2)), np.eye(2) / 2, critic)
     with pytest.raises(InputError, match=r"f must have shape \(9,\)"):
         certify(problem, result.plan, lambda z: np.zeros(3))
+
+
+@pytest.mark.parametrize("p, concave", [(0.5, True), (1, False), (2, False)])
+def test_functions_take_numbers_on_the_line(p, concave):
+    problem = Problem([0.0, 1, 3], [[2.0], [5], [6]], p=p, concave=concave)
+    seen = []
+
+    def critic(x):
+        seen.append(x.shape)
+        return -np.abs(x)
+
+    by_function = certify(problem, solve(problem).plan, critic)
+    by_values = certify(problem, solve(problem).plan, [0.0, -1, -3])
+    assert seen == [(3,)]
+    assert by_function.lower == by_values.lower

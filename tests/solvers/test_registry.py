@@ -128,6 +128,14 @@ def test_a_problem_is_solved_or_refused(method):
         }
 
 
+@pytest.mark.parametrize("method", NAMES)
+def test_options_of_all_methods(method):
+    pytest.importorskip("tqdm")
+    accepts = registry.named(method).accepts
+    problem = next(each for each in PROBLEMS.values() if accepts(each))
+    assert solve(problem, method=method, tol=0.1, n_jobs=2, progress=True).success
+
+
 def test_options_that_auto_cannot_use_are_refused_too():
     with pytest.raises(InputError, match=r"time_limit is not an option of method='line'; .* use"):
         solve(PROBLEMS["line"], time_limit=1)
