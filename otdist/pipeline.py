@@ -26,6 +26,7 @@ from otdist.inputs.validate import (
     as_tolerance,
 )
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
+from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.partial import inner_potentials
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Certificate, Result, Status
@@ -36,8 +37,6 @@ from otdist.typing import FloatArray, IntArray
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The relative gap below which a value counts as proved.
-EXACT_TOL = 1e-9
 _COUPLING_TOLERANCE = 1e-11
 _SINKHORN_TOL = 1e-6
 # Steps up to 3 promise this, where the spacings are equal.
@@ -438,12 +437,13 @@ def _status(
     method: str,
 ) -> Status:
     """Grant OPTIMAL by the certificate alone, and only to a plan that is a coupling."""
-    is_coupling = certificate.marginal_error <= _COUPLING_TOLERANCE * mass
+    bracket = certificate.bracket(_COUPLING_TOLERANCE * mass)
     entropic, is_near = method in _solvers.ENTROPIC, method == "coprime"
-    if is_coupling and certificate.proves(EXACT_TOL if entropic or is_near else tol):
+    if bracket.proves(EXACT_TOL if entropic or is_near else tol):
         return Status.OPTIMAL
     if not candidate.finished:
         return Status.MAX_ITER
+    is_coupling = bracket.marginal_error <= bracket.most_error
     if is_near and is_coupling and certificate.relative_gap <= tol * (1 + 1e-9):
         return Status.CONVERGED
     return Status.CONVERGED if entropic else Status.NOT_PROVED

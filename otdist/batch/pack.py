@@ -333,12 +333,6 @@ def is_packable(metric: Metric, p: float) -> bool:
     return isinstance(metric, str) and not math.isinf(p)
 
 
-def require_jobs(n_jobs: Any) -> None:
-    """Raise for a number of workers that is none."""
-    if n_jobs is not None:
-        _validate.as_jobs(n_jobs)
-
-
 def require_one_space(
     measures: list[tuple[Any, Any]],
     other: list[tuple[Any, Any]] | None,

@@ -8,6 +8,10 @@ import numpy as np
 
 from otdist.typing import FloatArray, IntArray
 
+#: Atoms of a measure up to which its pairs are small problems, which compiled code
+#: solves many at a time.
+LARGEST = 512
+
 
 class Failure(NamedTuple):
     """A pair without an answer, and why."""

@@ -1,32 +1,22 @@
-"""Prove how far plans and potentials of many small problems are from optimal.
+"""Bound the optimal values of many small problems, by weak duality.
 
-As `certificate.certify` does for one problem: weak duality, by code of its own. Nothing here comes
-from a solver or its kernels.
+Compiled passes do for them what `certificate.certify` does for one problem. Nothing here
+comes from a solver or its kernels.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from otdist.certificate.rounding import LARGEST_ROUNDING, coupling_tolerance
 from otdist.geometry.packed import Clouds, Family
-from otdist.typing import FloatArray, IntArray, NDArray
+from otdist.problem.bracket import LARGEST_ROUNDING, Bracket, coupling_tolerance
+from otdist.typing import FloatArray, IntArray
 
 _EPS = float(np.finfo(float).eps)
 # How the kernel calls the metrics.
 _NORMS = {"cityblock": 1, "euclidean": 2, "chebyshev": 0, "sqeuclidean": 4}
 # Entries of a matrix looked at in one call of the kernel: some 50 ms.
 _ROWS = 64
-
-
-class Brackets(NamedTuple):
-    """Bounds on the optimum of each pair, cost × mass."""
-
-    lower: FloatArray
-    upper: FloatArray
-    proved: NDArray[np.bool_]  # whether the gap is within the tolerance, or rounding
 
 
 def bracket(
@@ -38,10 +28,8 @@ def bracket(
     column: IntArray,
     mass: FloatArray,
     g: FloatArray,
-    *,
-    tol: float,
-) -> Brackets:
-    """Bound the optimal values of pairs of measures by claims of anybody.
+) -> Bracket[FloatArray]:
+    """Bound the optimal values of pairs of measures by plans and potentials.
 
     Parameters
     ----------
@@ -52,17 +40,16 @@ def bracket(
     n_arcs : ndarray (Q,) int64
         Arcs of each plan; the rest of the columns below is not read.
     row, column, mass : ndarray (Q, N)
-        The plans: atoms, and the mass moved. For histograms on a metric, mass that
+        The plans: atoms, and the mass moved. With histograms on a metric, mass that
         stays in its bin is left out.
     g : ndarray (Q, m) float64
         Potentials of the second measure's atoms.
-    tol : float
-        Relative gap below which a value is proved.
 
     Returns
     -------
-    Brackets
-        A pair is proved only if its plan is a coupling, up to rounding.
+    Bracket
+        Arrays (Q,), which prove a value only where the plan is a coupling, up to
+        rounding.
     """
     from otdist.certificate.kernels import many_pairs as kernel
 
@@ -105,28 +92,26 @@ def bracket(
             np.empty((9, sum(family.cost.shape) + row.shape[1])),
             out,
         )
-    return _judged(family, first, second, out, tol, n + m)
+    return _bracket(family, first, second, out)
 
 
-def _judged(
-    family: Family,
-    first: IntArray,
-    second: IntArray,
-    out: FloatArray,
-    tol: float,
-    n_atoms: int,
-) -> Brackets:
-    """Say which pairs are proved; bounds that cross by rounding are made to meet."""
+def _bracket(
+    family: Family, first: IntArray, second: IntArray, out: FloatArray
+) -> Bracket[FloatArray]:
+    """Make a bracket of the sums that the compiled pass found."""
     lower, upper, terms, error, weighted, moved = out.T
-    excess = 0.0 if isinstance(family, Clouds) else family.excess
-    allowed = coupling_tolerance(n_atoms) * family.mass
-    most = LARGEST_ROUNDING * family.largest_of(first, second) * family.mass
-    with np.errstate(invalid="ignore"):
-        hidden = 2 * _EPS * terms + weighted + excess * moved
-        gap = upper - lower
-        proved = (error <= allowed) & (hidden <= most) & (-gap <= hidden)
-        proved &= (gap <= tol * np.abs(upper)) | (gap <= hidden)
-    return Brackets(np.where(gap < 0, upper, lower), upper, proved)
+    rounding = 2 * _EPS * terms + weighted
+    if not isinstance(family, Clouds):
+        with np.errstate(invalid="ignore"):
+            rounding += family.excess * moved
+    return Bracket(
+        lower,
+        upper,
+        error,
+        rounding,
+        coupling_tolerance(sum(family.most)) * family.mass,
+        LARGEST_ROUNDING * family.largest_of(first, second) * family.mass,
+    )
 
 
 def triangle_excess(cost: FloatArray) -> float:

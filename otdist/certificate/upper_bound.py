@@ -10,10 +10,10 @@ import numpy as np
 
 from otdist.certificate.edge_slopes import flow_sums, roundings
 from otdist.certificate.marginals import Sums
-from otdist.certificate.rounding import coupling_tolerance
 from otdist.geometry.circle import Circle
 from otdist.geometry.line import Line
 from otdist.plans.plans import Arcs, Flow
+from otdist.problem.bracket import coupling_tolerance
 from otdist.problem.problem import Problem
 from otdist.typing import FloatArray, IntArray
 

@@ -11,7 +11,8 @@ from otdist.critics.kr_dual import Critic, kr_dual, require_metric
 from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.points import Points
 from otdist.inputs import validate as _validate
-from otdist.pipeline import EXACT_TOL, solve
+from otdist.pipeline import solve
+from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
 from otdist.typing import ArrayLike, FloatArray, Metric, Seed
 

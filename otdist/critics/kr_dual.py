@@ -14,7 +14,8 @@ from otdist.critics.select import ALL, EUCLIDEAN, FAMILIES, Candidate, choose, s
 from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.points import METRICS
 from otdist.inputs import validate as _validate
-from otdist.pipeline import EXACT_TOL, solve
+from otdist.pipeline import solve
+from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
 from otdist.problem.result import Certificate, Result
 from otdist.typing import ArrayLike, FloatArray, Metric, Sampler, Seed

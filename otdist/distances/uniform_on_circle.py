@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from otdist.errors import InputError
 from otdist.geometry.circle import reduced
 from otdist.inputs.validate import as_axis, as_masses, as_order, as_period, as_positions
-from otdist.problem.result import root
+from otdist.problem.bracket import root
 from otdist.typing import ArrayLike, FloatArray, Metric
 
 

@@ -1,6 +1,6 @@
-"""Many measures at once, packed into few arrays, as kernels and other machines take them.
+"""Families of measures packed into few arrays, as kernels and other machines take them.
 
-Both are tuples of arrays and numbers: tasks ship them as they are.
+A family is a tuple of arrays and numbers, which tasks ship as it is.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from otdist.geometry.points import cost_matrix
+from otdist.geometry.matrix import Dense
+from otdist.geometry.points import Points, cost_matrix
+from otdist.geometry.protocol import Geometry
 from otdist.typing import FloatArray, IntArray
 
 
@@ -67,10 +69,36 @@ class Clouds(NamedTuple):
 Family = Histograms | Clouds
 
 
-def packed(kind: type[Family], *fields: Any) -> Family:
-    """Return a family of read-only plain arrays, the one type kernels know.
+def one_pair(geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> Family | None:
+    """Return two measures as a family; None if the compiled code lacks their cost."""
+    if isinstance(geometry, Points) and isinstance(geometry.metric, str):
+        rows, columns = a > 0, b > 0
+        x, y = geometry.x[rows], geometry.y[columns]
+        return packed(
+            Clouds,
+            np.concatenate([x.T.reshape(-1), y.T.reshape(-1)]),
+            np.concatenate([a[rows], b[columns]]),
+            np.array([0, len(x), len(x) + len(y)]),
+            np.array([[x.min(axis=0), y.min(axis=0)], [x.max(axis=0), y.max(axis=0)]]),
+            geometry.x.shape[1],
+            1,
+            geometry.metric,
+            geometry.p,
+            mass,
+            (len(x), len(y)),
+        )
+    if not isinstance(geometry, Dense) or geometry.has_forbidden:
+        return None
+    cost = geometry.cost
+    transposed, largest = np.ascontiguousarray(cost.T), geometry.largest
+    fields = cost, transposed, a[None], b[None], largest, mass, False, 0.0, cost.shape
+    return packed(Histograms, *fields)
 
-    Other machines and processes hand on arrays of all sorts.
+
+def packed(kind: type[Family], *fields: Any) -> Family:
+    """Return a family of read-only plain arrays, the one type that kernels are compiled for.
+
+    Arrays from other machines and processes may be writable or mapped from a file.
     """
     return kind(*(_plain(field) for field in fields))
 

@@ -33,7 +33,8 @@ def gradients(result: Result) -> Gradients:
     x = y = None
     if not isinstance(problem.geometry, Dense | Graph):
         x, y = point_gradients(problem.geometry, arcs_of(result))
-    return Gradients(a=f - f.mean(), b=g - g.mean(), x=x, y=y, cost=result.plan)
+    a, b = f - f.mean(), g - g.mean()
+    return Gradients(value=result.value, a=a, b=b, x=x, y=y, cost=result.plan)
 
 
 def _partial_gradients(result: Result, geometry: Extended) -> Gradients:
@@ -43,7 +44,7 @@ def _partial_gradients(result: Result, geometry: Extended) -> Gradients:
     if not isinstance(geometry.base, Dense):
         x, y = point_gradients(geometry.base, inner_arcs(result.coupling, geometry))
     f, g = result.potentials
-    return Gradients(a=f, b=g, x=x, y=y, cost=result.plan)
+    return Gradients(value=result.value, a=f, b=g, x=x, y=y, cost=result.plan)
 
 
 def point_gradients(geometry: Geometry, plan: Arcs | LazyPlan) -> tuple[FloatArray, FloatArray]:

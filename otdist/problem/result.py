@@ -11,6 +11,7 @@ import numpy as np
 
 from otdist.geometry.outside import Extended
 from otdist.plans.plans import Arcs, Flow, LazyPlan
+from otdist.problem.bracket import Bracket, root
 from otdist.problem.partial import inner_arcs, unmatched
 from otdist.typing import FloatArray, IntArray
 
@@ -75,12 +76,12 @@ class Certificate:
         return self.gap / max(abs(self.upper), float(np.finfo(float).tiny))
 
     def proves(self, tol: float) -> bool:
-        """Whether the gap is at most `tol` relative, or below rounding."""
-        if not math.isfinite(self.upper) or not math.isfinite(self.rounding):
-            return False
-        # Bounds that cross by more than rounding prove only that something is wrong.
-        gap = self.upper - self.lower
-        return bool(0 <= gap <= max(tol * abs(self.upper), self.rounding))
+        """Whether the gap is at most `tol`, relative, or below rounding."""
+        return bool(self.bracket().proves(tol))
+
+    def bracket(self, most_error: float = math.inf) -> Bracket[float]:
+        """Return the bounds, for plans with a marginal error of at most `most_error`."""
+        return Bracket(self.lower, self.upper, self.marginal_error, self.rounding, most_error)
 
     def __repr__(self) -> str:
         return (
@@ -105,10 +106,12 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Gradients:
-    """Derivatives of ``value`` (envelope theorem); None where undefined.
+    """Derivatives of a value (envelope theorem); None where undefined.
 
     Attributes
     ----------
+    value : float
+        The value itself, cost × mass.
     a, b : ndarray (n,), (m,)
         In cost units, along changes that keep the two sums equal; each is
         determined up to a constant and is centred to mean 0. Of a partial problem
@@ -119,6 +122,7 @@ class Gradients:
         The plan, in mass.
     """
 
+    value: float
     a: FloatArray
     b: FloatArray
     x: FloatArray | None
@@ -297,10 +301,3 @@ def arcs_of(result: Result) -> Arcs | LazyPlan:
     if isinstance(coupling, Flow):
         return coupling.arcs(problem.a, problem.b)
     return coupling
-
-
-def root(value: float, p: float) -> float:
-    """Return ``value ** (1 / p)``; the value itself for p <= 1 and p = inf."""
-    if p <= 1 or np.isinf(p):
-        return value
-    return float(max(value, 0.0) ** (1 / p))

@@ -16,7 +16,7 @@ from proof import proved
 from strategies import weights
 
 from otdist import InputError, Problem, Status, certify, solve, wasserstein_distance
-from otdist.batch import on_line as along
+from otdist.batch import line as along
 from otdist.certificate.c_transform import column_minimum, row_minimum
 from otdist.certificate.many_on_line import LineBounds
 from otdist.geometry.circle import Circle, reduced
