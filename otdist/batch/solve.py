@@ -40,7 +40,7 @@ def value_of(problem: Problem) -> float | None:
     n, m = family.most
     claims = claims_for(family, 1, n, m)
     found, _ = _bracketed(family, _FIRST, _FIRST, work_for(n, m), claims)
-    return float(found.upper[0]) if found.proves(EXACT_TOL).all() else None
+    return float(found.upper[0]) if found.proves(EXACT_TOL).any() else None
 
 
 def solve_block(

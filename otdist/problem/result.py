@@ -79,9 +79,12 @@ class Certificate:
         """Whether the gap is at most `tol`, relative, or below rounding."""
         return bool(self.bracket().proves(tol))
 
-    def bracket(self, most_error: float = math.inf) -> Bracket[float]:
-        """Return the bounds, for plans with a marginal error of at most `most_error`."""
-        return Bracket(self.lower, self.upper, self.marginal_error, self.rounding, most_error)
+    def bracket(
+        self, most_error: float = math.inf, most_rounding: float = math.inf
+    ) -> Bracket[float]:
+        """Return the bounds, with the largest errors that are accepted; by default any."""
+        known = self.marginal_error, self.rounding
+        return Bracket(self.lower, self.upper, *known, most_error, most_rounding)
 
     def __repr__(self) -> str:
         return (
