@@ -13,14 +13,14 @@ import numpy as np
 
 from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
-from otdist.certificate.many_pairs import bracket
+from otdist.certificate.many_pairs import bracket, bracket_first
 from otdist.geometry.compiled_costs import KINDS
 from otdist.geometry.packed import Clouds, Family, one_pair, packed
 from otdist.pipeline import solve
-from otdist.problem.bracket import EXACT_TOL, Bracket
+from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
 from otdist.solvers.network_simplex.kernels.small_problem import Room
-from otdist.typing import FloatArray, IntArray
+from otdist.typing import IntArray
 
 # Numbers in the claims of one call, which stay in the second-level cache.
 _CLAIMED = 1 << 16
@@ -39,8 +39,11 @@ def value_of(problem: Problem) -> float | None:
         return None
     n, m = family.most
     claims = claims_for(family, 1, n, m)
-    found, _ = _bracketed(family, _FIRST, _FIRST, work_for(n, m), claims)
-    return float(found.upper[0]) if found.proves(EXACT_TOL).any() else None
+    solve_pairs(family, _FIRST, _FIRST, work_for(n, m), claims)
+    if claims.code[0] != 0:
+        return None
+    found = bracket_first(family, problem.geometry.largest, *claims[1:])
+    return found.upper if found.proves(EXACT_TOL) else None
 
 
 def solve_block(
@@ -64,9 +67,14 @@ def solve_block(
     claims = claims_for(family, min(step, stop - start), n, m)
     for begin in range(0, 0 if family.has_forbidden else stop - start, step):
         part = slice(begin, min(begin + step, stop - start))
-        found, which = _bracketed(family, first[part], second[part], work, claims)
+        solve_pairs(family, first[part], second[part], work, claims)
+        code, *claim = (each[: part.stop - begin] for each in claims)
+        done = np.flatnonzero(code == 0)
+        if len(done) < len(code):
+            claim = [each[done] for each in claim]
+        found = bracket(family, first[begin + done], second[begin + done], *claim)
         proved = found.proves(EXACT_TOL)
-        which = begin + which[proved]
+        which = begin + done[proved]
         upper[which] = found.upper[proved]
         lower[which] = np.minimum(found.lower, found.upper)[proved]
     failures = []
@@ -107,22 +115,6 @@ def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> An
         return function(*arguments, **options)
     except Exception as error:  # noqa: BLE001 (whatever it is, other pairs are kept)
         return f"{type(error).__name__}: {error}"
-
-
-def _bracketed(
-    family: Family,
-    first: IntArray,
-    second: IntArray,
-    work: kernel.Work,
-    claims: kernel.Claims,
-) -> tuple[Bracket[FloatArray], IntArray]:
-    """Bracket the pairs that are small and were solved; return which ones those are."""
-    solve_pairs(family, first, second, work, claims)
-    code, *claim = (part[: len(first)] for part in claims)
-    done = np.flatnonzero(code == 0)
-    if len(done) < len(first):
-        first, second, claim = first[done], second[done], [part[done] for part in claim]
-    return bracket(family, first, second, *claim), done
 
 
 def claims_for(family: Family, n_pairs: int, n: int, m: int) -> kernel.Claims:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from otdist.typing import FloatArray, NDArray
+from otdist.typing import FloatArray
 
 #: The relative gap below which a value counts as proved.
 EXACT_TOL = 1e-9
@@ -50,20 +50,21 @@ class Bracket(NamedTuple, Generic[Floats]):
     most_error: float | FloatArray = math.inf
     most_rounding: float | FloatArray = math.inf
 
-    def proves(self, tol: float) -> NDArray[np.bool_]:
-        """Whether the gap is at most `tol`, relative, or hidden by rounding.
+    def proves(self, tol: float) -> Any:
+        """Whether the gap is at most `tol`, relative, or hidden by rounding: bool or array.
 
         Bounds that cross by more than rounding prove only that something is wrong.
         """
+        fields: tuple[Any, ...] = self
+        lower, upper, error, rounding, most_error, most_rounding = fields
+        # Operators alone, which are fast for floats. Comparisons with NaN are false.
         with np.errstate(invalid="ignore"):
-            gap = np.subtract(self.upper, self.lower)
-            is_narrow = (gap <= tol * np.abs(self.upper)) | (gap <= self.rounding)
-            is_known = (self.marginal_error <= self.most_error) & (
-                self.rounding <= self.most_rounding
-            )
-            is_finite = np.isfinite(self.upper) & np.isfinite(self.rounding)
-            found = is_narrow & (gap >= np.negative(self.rounding)) & is_known & is_finite
-        return np.asarray(found & np.isfinite(self.marginal_error))
+            gap, size = upper - lower, abs(upper)
+            is_narrow = (gap <= tol * size) | (gap <= rounding)
+            is_sound = (size < math.inf) & (-rounding <= gap)
+            is_coupling = (error <= most_error) & (error < math.inf)
+            is_sharp = (rounding <= most_rounding) & (rounding < math.inf)
+            return is_narrow & is_sound & is_coupling & is_sharp
 
 
 def root(value: float, p: float) -> float:

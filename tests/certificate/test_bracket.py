@@ -79,7 +79,9 @@ def of_pairs(rows, family):
     nothing = np.zeros(len(rows))
     out = np.stack([lower, upper, nothing, error, rounding, nothing]).T
     which = np.zeros(len(rows), np.int64)
-    return many_pairs._bracket(family, which, which, out).proves(EXACT_TOL)
+    largest = family.largest_of(which, which)
+    assert (largest == LARGEST).all()
+    return many_pairs._bracket(family, largest, *out.T).proves(EXACT_TOL)
 
 
 def families():
