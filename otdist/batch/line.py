@@ -37,8 +37,8 @@ _COMPILED_FROM = 20_000
 _CHUNK = 1 << 16
 _EPS = float(np.finfo(float).eps)
 
-#: Returns the distance of one pair from points and weights, or raises for them.
-One = Callable[[FloatArray, FloatArray, FloatArray | None, FloatArray | None], float]
+#: Returns the distance of one pair from its points, then its weights, or raises.
+One = Callable[..., float]
 
 
 class Side(NamedTuple):
@@ -48,18 +48,43 @@ class Side(NamedTuple):
     masses: FloatArray | None  # (..., n)
     dtype: np.dtype[Any]  # of the weights as given, which tells how exact their sums are
 
+    @classmethod
+    def of(cls, names: tuple[str, str], points: Any, masses: Any, axis: int) -> Side:
+        """Return the measures along an axis; `names` are those of points and weights."""
+        name, name_masses = names
+        array = as_float64(name, points)
+        array = np.moveaxis(array, as_axis(name, axis, array.ndim), -1)
+        if array.shape[-1] == 0:
+            raise InputError(
+                f"{name} is empty, shape {np.shape(points)}; a measure needs at least one point"
+            )
+        if masses is None:
+            return cls(array, None, array.dtype)
+        weights = as_float64(name_masses, masses)
+        weights = np.moveaxis(weights, as_axis(name_masses, axis, weights.ndim), -1)
+        n = array.shape[-1]
+        if weights.shape[-1] != n:
+            raise InputError(
+                f"{name_masses} must have {n} entries along axis={axis}, one weight for each"
+                f" point of {name}, got shape {np.shape(masses)}"
+            )
+        return cls(array, weights, np.asarray(masses).dtype)
+
     @property
     def tolerance(self) -> float:
         """Return by how much the sums of weights may differ."""
         return 0.0 if self.masses is None else sum_tolerance(self.dtype)
 
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Return the shapes of all but the last axis."""
-        arrays = (self.points, self.masses)
-        return [array.shape[:-1] for array in arrays if array is not None]
+    def arrays(self) -> list[FloatArray]:
+        """Return points and weights, if there are any."""
+        return [self.points] if self.masses is None else [self.points, self.masses]
+
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of all measures."""
+        return np.broadcast_shapes(*(array.shape[:-1] for array in self.arrays()))
 
     def pick(self, shape: tuple[int, ...], k: int) -> list[FloatArray | None]:
-        """Return points and masses of pair k of all pairs."""
+        """Return points and weights of pair k."""
         index = np.unravel_index(k, shape)
 
         def of(array: FloatArray | None) -> FloatArray | None:
@@ -131,26 +156,13 @@ def distances_along(
     """
     p, n_jobs = as_order(options.p, options.concave), as_jobs(options.n_jobs)
     period = 0.0 if options.period is None else as_period(options.period)
-    sides = _side("x", x, "a", a, axis), _side("y", y, "b", b, axis)
-    try:
-        shape = np.broadcast_shapes(*sides[0].shapes(), *sides[1].shapes())
-    except ValueError:
-        shapes = [np.shape(each) for each in (x, y, a, b) if each is not None]
-        raise InputError(
-            f"the axes of x, y, a and b other than axis={axis} must broadcast, got shapes"
-            f" {', '.join(map(str, shapes))}"
-        ) from None
+    sides = Side.of(("x", "a"), x, a, axis), Side.of(("y", "b"), y, b, axis)
+    shape = pairs_of(sides, axis)
     values = np.full(math.prod(shape), np.nan)
-
-    def alone(k: int) -> float:
-        pair = zip(*(side.pick(shape, k) for side in sides), strict=True)
-        (points_x, points_y), masses = pair
-        return _alone(one, points_x, points_y, masses, shape, k)
-
     is_compiled = 1 <= p < math.inf or (p == math.inf and period == 0)
     if is_compiled and len(values):
         for k in _unusable(sides, shape):
-            alone(int(k))  # raises
+            alone(one, sides, shape, int(k))  # raises
         if period == 0:
             _warn_if_histograms(sides, shape)
 
@@ -161,29 +173,20 @@ def distances_along(
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
         values = _certified(rows, tolerance, (p, period), len(values), n_jobs)
     for k in np.flatnonzero(np.isnan(values)):
-        values[k] = alone(int(k))
+        values[k] = alone(one, sides, shape, int(k))
     return values.reshape(shape) if shape else float(values[0])
 
 
-def _side(name: str, points: Any, name_masses: str, masses: Any, axis: int) -> Side:
-    """Return the measures of a side, with the axis last."""
-    array = as_float64(name, points)
-    array = np.moveaxis(array, as_axis(name, axis, array.ndim), -1)
-    if array.shape[-1] == 0:
+def pairs_of(sides: tuple[Side, ...], axis: int) -> tuple[int, ...]:
+    """Return the shape of all pairs, to which the other axes of all arrays broadcast."""
+    try:
+        return np.broadcast_shapes(*(side.shape() for side in sides))
+    except ValueError:
+        given = [np.moveaxis(each, -1, axis).shape for side in sides for each in side.arrays()]
         raise InputError(
-            f"{name} is empty, shape {np.shape(points)}; a measure needs at least one point"
-        )
-    if masses is None:
-        return Side(array, None, array.dtype)
-    weights = as_float64(name_masses, masses)
-    weights = np.moveaxis(weights, as_axis(name_masses, axis, weights.ndim), -1)
-    n = array.shape[-1]
-    if weights.shape[-1] != n:
-        raise InputError(
-            f"{name_masses} must have {n} entries along axis={axis}, one weight for each"
-            f" point of {name}, got shape {np.shape(masses)}"
-        )
-    return Side(array, weights, np.asarray(masses).dtype)
+            f"the axes of points and weights other than axis={axis} must broadcast, got"
+            f" shapes {', '.join(map(str, given))}"
+        ) from None
 
 
 def _warn_if_histograms(sides: tuple[Side, Side], shape: tuple[int, ...]) -> None:
@@ -208,22 +211,15 @@ def _unusable(sides: tuple[Side, Side], shape: tuple[int, ...]) -> IntArray:
     return np.flatnonzero(bad)
 
 
-def _alone(
-    one: One,
-    x: FloatArray,
-    y: FloatArray,
-    masses: tuple[FloatArray | None, FloatArray | None],
-    shape: tuple[int, ...],
-    k: int,
-) -> float:
-    """Return the distance of one pair; errors name it, where there are several."""
+def alone(one: One, sides: tuple[Side, ...], shape: tuple[int, ...], k: int) -> float:
+    """Return the distance of pair k by itself; errors name it among several."""
+    points, masses = zip(*(side.pick(shape, k) for side in sides), strict=True)
     try:
-        return one(x, y, *masses)
+        return one(*points, *masses)
     except (InputError, NotCertifiedError) as error:
         if not shape:
             raise
-        index = [int(i) for i in np.unravel_index(k, shape)]
-        message = f"pair {index}: {error}"
+        message = f"pair {[int(i) for i in np.unravel_index(k, shape)]}: {error}"
         if isinstance(error, NotCertifiedError):
             raise NotCertifiedError(message, error.result) from error
         raise type(error)(message) from error
@@ -291,7 +287,7 @@ class Rows(NamedTuple):
     def of(cls, side: Side, shape: tuple[int, ...], normalize: bool, period: float) -> Rows:
         """Arrange measures in rows; `shape` is the shape of all pairs."""
         n = side.points.shape[-1]
-        joint = np.broadcast_shapes(*side.shapes())
+        joint = side.shape()
         points, masses = side.points, side.masses
         if masses is not None:
             points = np.broadcast_to(points, (*joint, n))
