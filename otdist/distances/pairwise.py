@@ -17,7 +17,8 @@ from otdist.batch.checkpoint import Checkpoint, fingerprint, mirror
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.distances.wasserstein import wasserstein_distance
 from otdist.errors import FailedPairsWarning, InputError, warn
-from otdist.inputs.validate import as_jobs
+from otdist.geometry.build import require_metric
+from otdist.inputs.validate import as_jobs, as_order
 from otdist.problem.bracket import roots
 from otdist.runtime.progress import progress_bar
 from otdist.typing import ArrayLike, FloatArray, Metric
@@ -207,7 +208,8 @@ def _job(
     metric, p = settings["metric"], settings["p"]
     is_default = distance is wasserstein_distance
     if is_default:
-        p = _measures.require_order(metric, p)
+        p = as_order(p)
+        require_metric(metric, p)
     elif cost is not None:
         raise InputError("cost= goes with the default distance; leave one out")
     if len(measures) == 0 or (other is not None and len(other) == 0):
@@ -219,7 +221,7 @@ def _job(
         family: Any = _measures.pack_histograms(
             measures, other, support, cost, metric, p, normalize
         )
-    elif is_known and _measures.is_packable(metric, p) and not has_bins:
+    elif is_known and isinstance(metric, str) and not np.isinf(p) and not has_bins:
         family = _measures.pack_clouds(measures, other, metric, p, normalize)
     else:
         return _calls(measures, other, distance, support, settings)

@@ -355,9 +355,9 @@ def test_a_dask_cluster_survives_the_death_of_a_worker(tmp_path):
         killer = threading.Thread(target=kill, args=(victim,))
         killer.start()
         with joblib.parallel_config(backend="dask"):
-            matrix = pairwise(measures, distance=slow)
+            matrix = pairwise(measures, distance=slow, n_jobs=None)
             killer.join()
-            compiled = pairwise(measures)
+            compiled = pairwise(measures, n_jobs=None)
         assert victim not in client.run(os.getpid).values()
     assert str(victim) in calls.read_text()
     np.testing.assert_allclose(matrix, pairwise(measures), rtol=1e-13)
