@@ -27,12 +27,18 @@ _CLAIMED = 1 << 16
 # Part of the mass that must be left for common mass to be cancelled; else the
 # rounding of sums shows.
 _LEAST_LEFT = 1e-6
+# Entries of a single cost matrix up to which this is faster than `solve`, which does
+# not transpose it.
+_MATRIX_ENTRIES = 1 << 15
 _FIRST = np.zeros(1, np.int64)
 
 
 def value_of(problem: Problem) -> float | None:
     """Return the optimal value of a small problem, proved; None where that fails."""
-    if problem.is_bottleneck or max(problem.shape) > LARGEST:
+    n, m = problem.shape
+    if problem.is_bottleneck or max(n, m) > LARGEST:
+        return None
+    if problem.metric is None and n * m > _MATRIX_ENTRIES:
         return None
     family = one_pair(problem.geometry, problem.a, problem.b, problem.mass)
     if family is None:

@@ -210,8 +210,8 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
 
     Notes
     -----
-    Network simplex method, O(n + m) memory beside copies of a matrix of up to 512 rows
-    and columns; a larger cost is not copied if it is float64 and C-contiguous.
+    Network simplex method, O(n + m) memory; a matrix of more than 32768 entries is not
+    copied if it is float64 and C-contiguous.
 
     Examples
     --------

@@ -114,6 +114,12 @@ def test_a_repaired_plan_may_miss_marginals():
     assert not lost.bracket(0.4).proves(0.0)
 
 
+def test_infinite_errors_prove_nothing_where_any_is_accepted():
+    assert Bracket(3.0, 3.0, 1e300, 1e300).proves(0.0)
+    assert not Bracket(3.0, 3.0, math.inf, 0.0).proves(1.0)
+    assert not Bracket(3.0, 3.0, 0.0, math.inf).proves(1.0)
+
+
 def test_the_tolerance_is_relative_to_either_sign():
     assert Bracket(-3.0 - 2e-9, -3.0, 0.0, 0.0).proves(1e-9)
     assert not Bracket(-3.0 - 4e-9, -3.0, 0.0, 0.0).proves(1e-9)

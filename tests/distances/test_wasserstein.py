@@ -75,6 +75,13 @@ def test_the_largest_small_problem_is_proved(refused):
     assert value == pytest.approx(wanted, rel=1e-9)
     with pytest.raises(AssertionError, match="solve was called"):
         wasserstein_distance(np.vstack([x, x[:1]]), y)
+    n, m = 256, batch._MATRIX_ENTRIES // 256
+    cost = np.random.default_rng(4).random((n, m + 1))
+    a, b = np.full(n, 1 / n), np.full(m, 1 / m)
+    wanted = solve(Problem.from_cost(cost[:, :m], a, b)).value
+    assert emd(a, b, cost[:, :m]) == pytest.approx(wanted, rel=1e-9)
+    with pytest.raises(AssertionError, match="solve was called"):
+        emd(a, np.full(m + 1, 1 / (m + 1)), cost)
 
 
 # ---------------------------------------------------------------------- the other path
