@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from otdist import Problem, sliced_wasserstein_distance, solve, wasserstein_distance
-from otdist.sliced import max_sliced_wasserstein_distance
+from otdist import Problem, solve, wasserstein_distance
+from otdist.sliced import max_sliced_wasserstein_distance, sliced_wasserstein_estimate
 
 _BLUE, _ORANGE, _GREEN, _GREY = "#0072b2", "#d55e00", "#009e73", "#999999"
 
@@ -85,10 +85,10 @@ def draw_sliced(profile: Any, axes: Any) -> None:
     values = wasserstein_distance(u @ x.T, u @ y.T, p=2, axis=-1)
     degrees = np.degrees(angles)
     profile.plot(degrees, values, color=_BLUE, label="W_2 along a direction")
-    mean, error = sliced_wasserstein_distance(x, y, n_projections=32, standard_error=True, rng=0)
+    mean, error = sliced_wasserstein_estimate(x, y, p=2, n_projections=32, rng=0)
     profile.axhline(mean, color=_GREEN, label="sliced, from 32 directions")
     profile.axhspan(mean - 2 * error, mean + 2 * error, color=_GREEN, alpha=0.2)
-    found = max_sliced_wasserstein_distance(x, y, rng=0)
+    found = max_sliced_wasserstein_distance(x, y, p=2, rng=0)
     at = math.degrees(math.atan2(found.direction[1], found.direction[0])) % 180
     profile.plot([at], [found.value], "*", color=_ORANGE, markersize=12,
                  label="max-sliced")  # fmt: skip

@@ -7,7 +7,11 @@ from otdist.critics.interval import w1_interval
 from otdist.critics.kr_dual import c_transform, kr_dual
 from otdist.critics.lipschitz_search import lipschitz_lower
 from otdist.distances.pairwise import pairwise
-from otdist.distances.wasserstein import emd, sinkhorn_divergence, wasserstein_distance
+from otdist.distances.sinkhorn_divergence import (
+    sinkhorn_divergence,
+    sinkhorn_divergence_gradients,
+)
+from otdist.distances.wasserstein import emd, wasserstein_distance
 from otdist.divergences.align import align
 from otdist.divergences.f_divergences import (
     chi2_divergence,
@@ -21,7 +25,13 @@ from otdist.divergences.shannon import (
     kl_divergence,
     total_variation,
 )
-from otdist.errors import InfeasibleError, InputError, InputWarning, NotCertifiedError
+from otdist.errors import (
+    FailedPairsWarning,
+    InfeasibleError,
+    InputError,
+    InputWarning,
+    NotCertifiedError,
+)
 from otdist.gaussian.bures import bures_wasserstein_distance
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
@@ -30,6 +40,7 @@ from otdist.sliced.projections import sliced_wasserstein_distance
 
 __all__ = [
     "Certificate",
+    "FailedPairsWarning",
     "InfeasibleError",
     "InputError",
     "InputWarning",
@@ -54,6 +65,7 @@ __all__ = [
     "pairwise",
     "renyi_divergence",
     "sinkhorn_divergence",
+    "sinkhorn_divergence_gradients",
     "sliced_wasserstein_distance",
     "solve",
     "total_variation",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from otdist.problem.result import Result
@@ -23,7 +23,26 @@ class InputWarning(UserWarning):
     """The input is valid, but looks like something else was meant."""
 
 
-def warn(message: str) -> None:
+class FailedPairsWarning(InputWarning):
+    """Some pairs of `pairwise` have no answer and are NaN.
+
+    Parameters
+    ----------
+    message : str
+        How many pairs failed, and the first ones.
+    failures : list of (i, j, reason)
+        All pairs that failed, and why.
+    """
+
+    def __init__(self, message: str, failures: list[Any]) -> None:
+        super().__init__(message, failures)
+        self.failures = failures
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def warn(message: str | InputWarning) -> None:
     """Warn with `InputWarning` at the line outside the package that led here."""
     frame, level = sys._getframe(1), 2
     folder = os.path.dirname(__file__)

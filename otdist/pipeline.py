@@ -20,8 +20,9 @@ from otdist.inputs.validate import (
     as_tolerance,
 )
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
+from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
-from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
+from otdist.problem.result import Candidate, Certificate, Ended, Result, Status
 from otdist.runtime.progress import progress_bar
 from otdist.solvers.registry import Kind, Options, Solver, another_exact, choose, named
 from otdist.typing import FloatArray, IntArray
@@ -452,9 +453,10 @@ def _finite(potential: FloatArray) -> FloatArray:
 
 def _status(ended: Ended, certificate: Certificate, mass: float, kind: Kind, tol: float) -> Status:
     """Return the status: by the certificate where it proves the claim, else by the solver."""
-    is_coupling = certificate.marginal_error <= _COUPLING_TOLERANCE * mass
-    if is_coupling and certificate.proves(tol if kind is Kind.EXACT else EXACT_TOL):
+    bracket = certificate.bracket(_COUPLING_TOLERANCE * mass)
+    if bracket.proves(tol if kind is Kind.EXACT else EXACT_TOL):
         return Status.OPTIMAL
+    is_coupling = bracket.marginal_error <= bracket.most_error
     is_narrow = is_coupling and certificate.relative_gap <= tol * (1 + 1e-9)
     if kind is Kind.WITHIN_TOL and is_narrow:
         return Status.CONVERGED

@@ -1,8 +1,8 @@
-"""A matrix on disk, and beside it what of it is done: a stopped run goes on.
+"""A matrix on disk with a record of its finished blocks, from which a stopped run goes on.
 
-The matrix is a plain ``.npy`` file, mapped into memory. The record is a text file of
-lines in JSON: a head that says what is computed, then one line for each block of pairs
-done, written after the block itself. A line cut short by a kill counts as not there.
+The matrix is a plain ``.npy`` file, mapped into memory. The record is a text file with
+lines of JSON: a head that describes the computation, then one line for each finished
+block, written after the block itself. An incomplete last line is ignored.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Checkpoint:
     Parameters
     ----------
     path : str or Path
-        The matrix, ending in ``.npy``. If it is there with its record, blocks that are
-        done stay.
+        The matrix, ending in ``.npy``. If it exists with its record, finished blocks are
+        kept.
     shape : tuple of int
         Of the matrix.
     job : dict
-        What is computed: another job must not go on here.
+        Describes the computation; only the same one may go on with the file.
 
     Raises
     ------
     InputError
-        If the file belongs to another job, or to none.
+        If the file belongs to another computation, or has no record.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Checkpoint:
         self._write({"format": _FORMAT, **job})
 
     def _resume(self, job: dict[str, Any]) -> None:
-        """Read which blocks are done; raise if it is not this job."""
+        """Read which blocks are finished; raise if the record is of another job."""
         if not self.record.exists():
             if self.path.exists():
                 raise InputError(
-                    f"out={str(self.path)!r} exists, and no record beside it says what it"
-                    " is; delete it, or give another name"
+                    f"out={str(self.path)!r} exists without a record beside it; delete it, or"
+                    " give another name"
                 )
             return
         lines = list(_lines(self.record))
@@ -90,12 +90,12 @@ class Checkpoint:
             self.failures += [Failure(*failure) for failure in block["failures"]]
 
     def finish(self, block: int, failures: list[Failure]) -> None:
-        """Note that a block is in the matrix."""
+        """Record that a block is in the matrix."""
         self.matrix.flush()
         self._write({"block": block, "failures": failures})
 
     def _write(self, line: dict[str, Any]) -> None:
-        # A line cut short by a kill is ended, so that it spoils no other.
+        # End an incomplete line, so that it does not spoil this one.
         text = json.dumps(line) + "\n"
         with self.record.open("a+b") as record:
             if record.tell() > 0:
@@ -107,7 +107,7 @@ class Checkpoint:
 
 
 def _lines(record: Path) -> Iterator[dict[str, Any]]:
-    """Yield the whole lines of a record."""
+    """Yield the complete lines of a record."""
     for line in record.read_bytes().split(b"\n"):
         try:
             yield json.loads(line)
@@ -116,7 +116,7 @@ def _lines(record: Path) -> Iterator[dict[str, Any]]:
 
 
 def fingerprint(*parts: Any) -> str:
-    """Return a short name for arrays, numbers and strings: equal parts, equal name."""
+    """Return a hash of arrays, numbers and strings."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):

@@ -1,8 +1,7 @@
-"""Many measures, checked once and packed: a list of clouds, or histograms on bins."""
+"""Check and pack many measures: a list of clouds, or histograms on bins."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from otdist.certificate.many_pairs import triangle_excess
 from otdist.errors import InputError, warn
-from otdist.geometry.build import point_geometry, require_metric
+from otdist.geometry.build import point_geometry
 from otdist.geometry.metrics import known
 from otdist.geometry.packed import Clouds, Family, Histograms
 from otdist.geometry.points import cost_matrix
@@ -26,7 +25,7 @@ _EPS = float(np.finfo(float).eps)
 
 
 def split(measure: Any) -> tuple[Any, Any]:
-    """Return points and weights of a measure as it is given; None for uniform ones."""
+    """Return points and weights of a measure as given; None for uniform weights."""
     if isinstance(measure, tuple) and len(measure) == 2:
         return measure
     return measure, None
@@ -39,10 +38,7 @@ def pack_clouds(
     p: float,
     normalize: bool,
 ) -> Clouds:
-    """Return weighted clouds of points; those of `other` follow those of `measures`.
-
-    Atoms without mass are dropped.
-    """
+    """Return weighted clouds of points; those of `other` follow those of `measures`."""
     named = [(f"measures[{k}]", measure) for k, measure in enumerate(measures)]
     if other is not None:
         named += [(f"other[{k}]", measure) for k, measure in enumerate(other)]
@@ -53,48 +49,28 @@ def pack_clouds(
         x, a = _points_of(name, measure)
         if k > 0:
             _require_space(name, x, named[0][0], points[0])
-        masses = same.fitted(name, _masses_of(name, a, len(x)))
-        carries = masses > 0
-        points.append(x[carries])
-        weights.append(masses[carries])
+        points.append(x)
+        weights.append(same.fitted(name, _masses_of(name, a, len(x))))
     _warn_if_histograms(measures, points)
-    n = len(measures)
-    has_other = other is not None
-    return _clouds(points, weights, n, same.mass, metric, p, has_other=has_other)
+    offset = 0 if other is None else len(measures)
+    return _clouds(points, weights, offset, metric, p, same.mass)
 
 
 def _clouds(
     points: list[FloatArray],
     weights: list[FloatArray],
-    n_first: int,
-    mass: float,
+    offset: int,
     metric: str,
     p: float,
-    *,
-    has_other: bool,
+    mass: float,
 ) -> Clouds:
-    """Pack points (n, d) and weights (n,), those of the second side behind the first."""
-    d = points[0].shape[1]
-    boxes = np.array([[x.min(axis=0), x.max(axis=0)] for x in points]).transpose(1, 0, 2)
-    corners = np.stack([boxes[0].min(axis=0), boxes[1].max(axis=0)])
-    largest = point_geometry(corners, corners, metric, p).largest
-    _validate.require_product(mass, largest)
-    if d == 1:
+    """Pack points and weights, after making sure that values fit float64."""
+    if points[0].shape[1] == 1:
         metric, p = _on_line(metric, p)
-    sizes = [len(x) for x in points]
-    offset = n_first if has_other else 0
-    return Clouds(
-        points=np.concatenate([np.ravel(x.T) for x in points]),
-        weights=np.concatenate(weights),
-        starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        boxes=np.ascontiguousarray(boxes),
-        d=d,
-        offset=offset,
-        metric=metric,
-        p=p,
-        mass=mass,
-        most=(max(sizes[:n_first]), max(sizes[offset:])),
-    )
+    clouds = Clouds.of(points, weights, offset, metric, p, mass)
+    corners = np.stack([clouds.boxes[0].min(axis=0), clouds.boxes[1].max(axis=0)])
+    _validate.require_product(mass, point_geometry(corners, corners, metric, p).largest)
+    return clouds
 
 
 def _points_of(name: str, measure: Any) -> tuple[FloatArray, Any]:
@@ -104,14 +80,14 @@ def _points_of(name: str, measure: Any) -> tuple[FloatArray, Any]:
 
 
 class _SameMass:
-    """Measures one after the other, brought to the mass of the first."""
+    """Scales measures, one after the other, to the mass of the first."""
 
     def __init__(self, first_name: str, normalize: bool) -> None:
         self.mass = self.tolerance = 0.0
         self._first_name, self._normalize = first_name, normalize
 
     def fitted(self, name: str, weights: Weights) -> FloatArray:
-        """Return the masses, scaled where sums differ by rounding."""
+        """Return the weights, scaled where sums differ by rounding."""
         masses, mass, exact = weights
         if self._normalize:
             masses, mass = masses / mass, 1.0
@@ -123,7 +99,7 @@ class _SameMass:
 
 
 def _masses_of(name: str, a: Any, n: int) -> Weights:
-    """Return masses, their sum, and how exact that is."""
+    """Return weights, their sum, and how exact that is."""
     if a is None:
         return Weights(np.full(n, 1.0 / n), 1.0, 0.0)
     return _validate.as_weights(f"{name}[1]", a, (n,), "point")
@@ -169,13 +145,15 @@ def pack_histograms(
     n = len(bins)
     a, b, mass = _both_masses(measures, other, (n, n), normalize)
     if isinstance(metric, str) and n > _MOST_BINS:
-        return _as_clouds(bins, a, None if other is None else b, mass, metric, p)
+        # Each histogram is the cloud of its bins that carry mass.
+        rows, offset = (a, 0) if other is None else (np.vstack([a, b]), len(a))
+        return _clouds([bins] * len(rows), list(rows), offset, metric, p, mass)
     geometry = point_geometry(bins, bins, metric, p)
     _validate.require_product(mass, geometry.largest)
     matrix = np.ascontiguousarray(_costs_between(bins, metric, p))
     is_metric, excess = _metric_of(bins, matrix, metric, p, geometry.largest)
     largest = geometry.largest
-    return _histograms(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
+    return Histograms.of(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
 
 
 def _on_line(metric: str, p: float) -> tuple[str, float]:
@@ -192,7 +170,7 @@ def _costs_between(bins: FloatArray, metric: Metric, p: float) -> FloatArray:
 def _metric_of(
     bins: FloatArray, matrix: FloatArray, metric: Metric, p: float, largest: float
 ) -> tuple[bool, float]:
-    """Return whether costs are a metric, and by how much rounding may hide that."""
+    """Return whether costs are a metric, and the excess that rounding may cause."""
     if p != 1:
         return False, 0.0
     if isinstance(metric, str):
@@ -201,7 +179,7 @@ def _metric_of(
 
 
 def _looks_metric(matrix: FloatArray, largest: float) -> tuple[bool, float]:
-    """Look whether a matrix of costs is a metric, if it is small enough for that."""
+    """Test whether a matrix is a metric, unless it is too large to test."""
     n = len(matrix)
     if n > _MOST_BINS or not _is_dissimilarity(matrix):
         return False, 0.0
@@ -225,7 +203,7 @@ def _on_matrix(
 ) -> Histograms:
     """Return histograms on bins with a matrix of costs."""
     if support is not None:
-        raise InputError("support and cost both say what it costs; leave one out")
+        raise InputError("support and cost both give the costs between bins; leave one out")
     if p != 1:
         raise InputError(
             f"p={p:g} is for points; with cost= the matrix holds the costs themselves:"
@@ -242,46 +220,16 @@ def _on_matrix(
     is_metric, excess = (False, 0.0)
     if not has_forbidden:
         is_metric, excess = _looks_metric(matrix, largest)
-    found = _histograms(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
-    return found._replace(has_forbidden=has_forbidden)
-
-
-def _histograms(
-    matrix: FloatArray,
-    a: FloatArray,
-    b: FloatArray,
-    largest: float,
-    mass: float,
-    *,
-    is_metric: bool,
-    excess: float,
-) -> Histograms:
-    return Histograms(
-        cost=matrix,
-        transposed=matrix if is_metric else np.ascontiguousarray(matrix.T),
-        a=a,
-        b=b,
-        largest=largest,
-        mass=mass,
+    return Histograms.of(
+        matrix,
+        a,
+        b,
+        largest,
+        mass,
         is_metric=is_metric,
         excess=excess,
-        most=(_most_atoms(a), _most_atoms(b)),
+        has_forbidden=has_forbidden,
     )
-
-
-def _as_clouds(
-    bins: FloatArray,
-    a: FloatArray,
-    b: FloatArray | None,
-    mass: float,
-    metric: str,
-    p: float,
-) -> Clouds:
-    """Return each histogram as the cloud of its bins with mass: for many bins."""
-    rows = list(a) if b is None else [*a, *b]
-    points = [bins[row > 0] for row in rows]
-    weights = [row[row > 0] for row in rows]
-    return _clouds(points, weights, len(a), mass, metric, p, has_other=b is not None)
 
 
 def _both_masses(
@@ -318,35 +266,13 @@ def _masses(
     return out, same.mass, same.tolerance
 
 
-def _most_atoms(masses: FloatArray) -> int:
-    return int(np.count_nonzero(masses, axis=1).max())
-
-
-def require_order(metric: Any, p: Any) -> float:
-    """Return the order, after making sure that it goes with the metric."""
-    order = _validate.as_order(p)
-    require_metric(metric, order)
-    return order
-
-
-def is_packable(metric: Metric, p: float) -> bool:
-    """Whether compiled code knows the costs."""
-    return isinstance(metric, str) and not math.isinf(p)
-
-
-def require_jobs(n_jobs: Any) -> None:
-    """Raise for a number of workers that is none."""
-    if n_jobs is not None:
-        _validate.as_jobs(n_jobs)
-
-
 def require_one_space(
     measures: list[tuple[Any, Any]],
     other: list[tuple[Any, Any]] | None,
     metric: Metric,
     p: float,
 ) -> None:
-    """Raise for a measure whose points are not like those of the first."""
+    """Raise for a measure with points of another dimension than the first has."""
     first: FloatArray | None = None
     for side, rows in (("measures", measures), ("other", other or [])):
         for k, (x, a) in enumerate(rows):

@@ -8,9 +8,13 @@ import numpy as np
 
 from otdist.typing import FloatArray, IntArray
 
+#: Atoms of a measure up to which its pairs are small problems, which compiled code
+#: solves many at a time.
+LARGEST = 512
+
 
 class Failure(NamedTuple):
-    """A pair without an answer, and why."""
+    """A pair without an answer, and the reason."""
 
     i: int
     j: int
@@ -26,7 +30,7 @@ class Block(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Pairs (i, j) of K and L measures; those with i < j if `is_symmetric`."""
+    """Pairs (i, j) of K and L measures; only i < j if `is_symmetric`."""
 
     n_rows: int
     n_columns: int
@@ -34,7 +38,7 @@ class Pairs(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many there are."""
+        """The number of pairs."""
         if self.is_symmetric:
             return self.n_rows * (self.n_rows - 1) // 2
         return self.n_rows * self.n_columns

@@ -1,7 +1,7 @@
-"""Solve a block of pairs: compiled where they are small, one by one where not.
+"""Solve small problems: blocks of pairs for `pairwise`, single problems for bare numbers.
 
-The counterpart of `pipeline` for many problems: it sees solver and checker, and every
-value that leaves it is proved. What goes wrong with a pair stays with that pair.
+The counterpart of `pipeline` for values alone: compiled code solves and certifies, and
+pairs that it cannot take, or not prove, are left to `pipeline`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,45 @@ from typing import Any
 
 import numpy as np
 
-from otdist.batch import small_problems as exact
-from otdist.batch.pairs import Block, Failure, Pairs
-from otdist.certificate.many_pairs import bracket
-from otdist.geometry.packed import Clouds, Family, packed
+from otdist.batch.kernels import small_problems as kernel
+from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
+from otdist.certificate.many_pairs import bracket, bracket_first
+from otdist.geometry.packed import Clouds, Family, one_pair, packed
+from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve
+from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
-from otdist.problem.result import EXACT_TOL
-from otdist.typing import FloatArray, IntArray
+from otdist.solvers.network_simplex.kernels.small_problem import Room
+from otdist.typing import IntArray
 
 # Numbers in the claims of one call, which stay in the second-level cache.
 _CLAIMED = 1 << 16
 # Part of the mass that must be left for common mass to be cancelled; else the
 # rounding of sums shows.
 _LEAST_LEFT = 1e-6
+# Entries of a single cost matrix up to which this is faster than `solve`, which does
+# not transpose it.
+_MATRIX_ENTRIES = 1 << 15
+_FIRST = np.zeros(1, np.int64)
+
+
+def value_of(problem: Problem) -> float | None:
+    """Return the optimal value of a small problem, proved; None where that fails."""
+    n, m = problem.shape
+    if problem.is_bottleneck or max(n, m) > LARGEST:
+        return None
+    if problem.metric is None and n * m > _MATRIX_ENTRIES:
+        return None
+    family = one_pair(problem.geometry, problem.a, problem.b, problem.mass)
+    if family is None:
+        return None
+    n, m = family.most
+    claims = claims_for(family, 1, n, m)
+    solve_pairs(family, _FIRST, _FIRST, work_for(n, m), claims)
+    if claims.code[0] != 0:
+        return None
+    found = bracket_first(family, problem.geometry.largest, *claims[1:])
+    return found.upper if found.proves(EXACT_TOL) else None
 
 
 def solve_block(
@@ -37,18 +62,27 @@ def solve_block(
     """Solve the pairs from `start` to `stop` of measures packed as `kind`.
 
     The fields come one by one, so that each array is shipped once to other machines.
+    What goes wrong with a pair stays with that pair.
     """
     family = packed(kind, *fields)
     first, second = Pairs(*pairs).between(start, stop)
     lower, upper = np.full((2, stop - start), np.nan)
-    n, m = (min(size, exact.LARGEST) for size in family.most)
+    n, m = (min(size, LARGEST) for size in family.most)
     step = max(8, min(256, _CLAIMED // (3 * (n + m) + m)))
-    work = exact.work_for(n, m)
-    claims = exact.claims_for(family, min(step, stop - start), n, m)
-    whole = range(0, 0 if family.has_forbidden else stop - start, step)
-    for begin in whole:
+    work = work_for(n, m)
+    claims = claims_for(family, min(step, stop - start), n, m)
+    for begin in range(0, 0 if family.has_forbidden else stop - start, step):
         part = slice(begin, min(begin + step, stop - start))
-        _solve_small(family, first[part], second[part], work, claims, lower[part], upper[part])
+        solve_pairs(family, first[part], second[part], work, claims)
+        code, *claim = (each[: part.stop - begin] for each in claims)
+        done = np.flatnonzero(code == 0)
+        if len(done) < len(code):
+            claim = [each[done] for each in claim]
+        found = bracket(family, first[begin + done], second[begin + done], *claim)
+        proved = found.proves(EXACT_TOL)
+        which = begin + done[proved]
+        upper[which] = found.upper[proved]
+        lower[which] = np.minimum(found.lower, found.upper)[proved]
     failures = []
     for k in np.flatnonzero(np.isnan(upper)):
         i, j = int(first[k]), int(second[k])
@@ -69,7 +103,7 @@ def call_block(
     others: Any,
     options: dict[str, Any],
 ) -> Block:
-    """Do the same by calls of a function of two measures (points, weights)."""
+    """Compute the pairs from `start` to `stop` by calls of ``distance(x, y, a, b)``."""
     values, failures = np.full(stop - start, np.nan), []
     for k, (i, j) in enumerate(zip(*Pairs(*pairs).between(start, stop), strict=True)):
         (x, a), (y, b) = measures[i], others[j]
@@ -82,31 +116,81 @@ def call_block(
 
 
 def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Return what a function returns, or in words why it does not."""
+    """Return what a function returns, or its exception in words."""
     try:
         return function(*arguments, **options)
     except Exception as error:  # noqa: BLE001 (whatever it is, other pairs are kept)
         return f"{type(error).__name__}: {error}"
 
 
-def _solve_small(
+def claims_for(family: Family, n_pairs: int, n: int, m: int) -> kernel.Claims:
+    """Return room for claims about some pairs of at most n and m atoms."""
+    n_arcs = n + m
+    n_potentials = m if isinstance(family, Clouds) else family.cost.shape[1]
+    return kernel.Claims(
+        code=np.empty(n_pairs, np.int64),
+        n_arcs=np.zeros(n_pairs, np.int64),
+        row=np.empty((n_pairs, n_arcs), np.int64),
+        column=np.empty((n_pairs, n_arcs), np.int64),
+        mass=np.empty((n_pairs, n_arcs)),
+        g=np.empty((n_pairs, n_potentials)),
+    )
+
+
+def work_for(n: int, m: int) -> kernel.Work:
+    """Return arrays for problems of at most n sources and m sinks."""
+    both, larger = n + m, max(n, m)
+    width = both + 1 + kernel.BLOCK_ROWS
+    return kernel.Work(
+        room=Room(
+            np.empty((9, width), np.uint32),
+            np.empty((3, both + 3), np.int64),
+            np.empty((2, width)),
+        ),
+        most=np.array([n, m]),
+        matrix=np.empty(n * m),
+        atom=np.empty((3, larger), np.int64),
+        mass=np.empty((2, larger)),
+        whole=np.empty(both, np.int64),
+        floats=np.empty((3, larger)),
+        potential=np.empty(both + 1),
+        arcs=np.empty((3, both), np.int64),
+        links=np.empty((3, 2 * both), np.int64),
+    )
+
+
+def solve_pairs(
     family: Family,
     first: IntArray,
     second: IntArray,
-    work: Any,
-    claims: Any,
-    lower: FloatArray,
-    upper: FloatArray,
+    work: kernel.Work,
+    claims: kernel.Claims,
 ) -> None:
-    """Solve those pairs that are small; write the bounds of those that are proved."""
-    exact.solve_pairs(family, first, second, work, claims)
-    code, *claim = (part[: len(first)] for part in claims)
-    done = np.flatnonzero(code == 0)
-    if len(done) < len(first):
-        first, second, claim = first[done], second[done], [part[done] for part in claim]
-    found = bracket(family, first, second, *claim, tol=EXACT_TOL)
-    lower[done[found.proved]] = found.lower[found.proved]
-    upper[done[found.proved]] = found.upper[found.proved]
+    """Solve pairs and write the claims; ``code`` is 0 where that is an optimum."""
+    if isinstance(family, Clouds):
+        kernel.solve_clouds(
+            family.points,
+            family.weights,
+            family.starts,
+            family.d,
+            first,
+            second + family.offset,
+            kernel_code(family.metric),
+            family.p,
+            work,
+            claims,
+        )
+        return
+    kernel.solve_histograms(
+        family.cost,
+        family.a,
+        family.b,
+        first,
+        second,
+        family.is_metric,
+        work,
+        claims,
+    )
 
 
 def _solved(family: Family, i: int, j: int) -> tuple[float, float]:

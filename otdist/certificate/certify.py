@@ -19,7 +19,6 @@ from otdist.certificate.checkers import checker_of
 from otdist.certificate.lower_bound import Dual, lower_bound, other_lower_bound
 from otdist.certificate.marginals import grid_sums, scaled_sums
 from otdist.certificate.partial import outer_arcs, outer_potential
-from otdist.certificate.rounding import LARGEST_ROUNDING
 from otdist.certificate.upper_bound import (
     Primal,
     is_rounding,
@@ -36,6 +35,7 @@ from otdist.inputs.validate import (
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan
+from otdist.problem.bracket import LARGEST_ROUNDING
 from otdist.problem.problem import Problem
 from otdist.problem.result import Certificate
 from otdist.typing import ArrayLike, FloatArray, Function

@@ -1,6 +1,6 @@
-"""Certificates of couplings on line and circle, compiled: many pairs, or a large one.
+"""Certificates of couplings on the line and the circle: many pairs, or one large pair.
 
-Part of the checker: what `certificate.certify` does for one problem, with nothing of any solver.
+Compiled passes do for them what `certificate.certify` does for one problem.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.certificate.rounding import LARGEST_ROUNDING, coupling_tolerance
+from otdist.problem.bracket import LARGEST_ROUNDING, Bracket, coupling_tolerance
 from otdist.typing import FloatArray, IntArray
 
 
 class Measures(NamedTuple):
-    """Pairs of measures: sorted points, masses in their order, and who goes with whom.
+    """Pairs of measures: sorted points, masses in the same order, and indices of pairs.
 
     Pair k has points ``x[which[0, k]]``, ``y[which[1, k]]`` and masses
     ``a[which[2, k]]``, ``factor[k] * b[which[3, k]]``.
@@ -30,47 +30,26 @@ class Measures(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """Couplings of pairs and their potentials; nothing of it is believed."""
+    """Couplings of pairs and their potentials, as a solver claims them."""
 
     rows: NDArray[np.int32]  # (pairs, n + m)
     columns: NDArray[np.int32]  # (pairs, n + m)
     mass: FloatArray  # (pairs, n + m)
-    n_arcs: IntArray  # (pairs,): how many of those there are
+    n_arcs: IntArray  # (pairs,): the number of arcs in use
     f: FloatArray  # (pairs, n)
 
     def first(self, n_pairs: int) -> Claims:
-        """Return those of the first pairs."""
-        part = slice(n_pairs)
-        return Claims(
-            self.rows[part],
-            self.columns[part],
-            self.mass[part],
-            self.n_arcs[part],
-            self.f[part],
-        )
-
-
-class Bounds(NamedTuple):
-    """What is proved of each pair; NaN where the claim is not what it must be."""
-
-    lower: FloatArray
-    upper: FloatArray
-    rounding: FloatArray
-
-    def proves(self, tol: float) -> NDArray[np.bool_]:
-        """Whether the gap is at most `tol` relative, or below rounding."""
-        gap = self.upper - self.lower
-        room = np.maximum(tol * self.upper, self.rounding)
-        return np.asarray((-self.rounding <= gap) & (gap <= room))
+        """Return the claims of the first pairs."""
+        return Claims._make(part[:n_pairs] for part in self)
 
 
 Scratch: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, IntArray]
 
 
 class LineBounds:
-    """Bounds of the optimal values of pairs, some pairs at a time, p >= 1.
+    """Bounds on the optimal values of pairs, computed for some pairs at a time, p >= 1.
 
-    On a circle for a period that is not 0, with positions within half of it of 0.
+    With a period that is not 0, positions are on a circle, within half a period of 0.
     """
 
     def __init__(self, n: int, m: int, p: float, n_pairs: int, period: float = 0.0) -> None:
@@ -78,7 +57,7 @@ class LineBounds:
         self._found = np.full((n_pairs, 6), np.nan)
 
     def scratch(self) -> Scratch:
-        """Return what a thread needs for itself."""
+        """Return the arrays that each thread needs."""
         n, m = self._shape
         return (
             np.empty((2, n + m)),
@@ -94,22 +73,21 @@ class LineBounds:
         claims: Claims,
         scratch: Scratch,
     ) -> None:
-        """Look at the claims for the pairs from `start` on."""
-        from otdist.certificate.kernels import many_on_line as certificate_line
+        """Check the claims for the pairs from `start` on."""
+        from otdist.certificate.kernels import many_on_line as kernel
 
         found = self._found[start : start + len(claims.n_arcs)]
         with np.errstate(all="ignore"):  # for where compilation is off
-            certificate_line.line_bounds(*measures, *self._cost, *claims, *scratch, found)
+            kernel.line_bounds(*measures, *self._cost, *claims, *scratch, found)
 
-    def bounds(self) -> Bounds:
-        """Return what is proved of all pairs."""
+    def bounds(self) -> Bracket[FloatArray]:
+        """Return the bounds of all pairs, NaN for claims that are not sound."""
         lower, upper, rounding, error, mass, largest = self._found.T
-        allowed = coupling_tolerance(sum(self._shape))
         with np.errstate(all="ignore"):
-            good = error <= allowed * mass
-            good &= rounding <= LARGEST_ROUNDING * mass * largest
-            # Out of these ranges values leave what float64 holds well.
+            most_error = coupling_tolerance(sum(self._shape)) * mass
+            most_rounding = LARGEST_ROUNDING * mass * largest
+            # Outside these ranges values leave what float64 holds well.
             for size in (largest, mass * largest):
-                good &= (largest == 0) | ((size > 1e-250) & (size < 1e250))
-        lower, upper = np.where(good, lower, np.nan), np.where(good, upper, np.nan)
-        return Bounds(lower, upper, rounding)
+                is_good = (largest == 0) | ((size > 1e-250) & (size < 1e250))
+                lower = np.where(is_good, lower, np.nan)
+        return Bracket(lower, upper, error, rounding, most_error, most_rounding)

@@ -1,31 +1,23 @@
-"""Prove how far plans and potentials of many small problems are from optimal.
+"""Bound the optimal values of many small problems, by weak duality.
 
-As `certificate.certify` does for one problem: weak duality, by code of its own. Nothing here comes
-from a solver or its kernels.
+Compiled passes do for them what `certificate.certify` does for one problem. Nothing here
+comes from a solver or its kernels.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from otdist.certificate.c_transform import norm_of
-from otdist.certificate.rounding import LARGEST_ROUNDING, coupling_tolerance
 from otdist.geometry.packed import Clouds, Family
-from otdist.typing import FloatArray, IntArray, NDArray
+from otdist.problem.bracket import LARGEST_ROUNDING, Bracket, coupling_tolerance
+from otdist.typing import FloatArray, IntArray
 
 _EPS = float(np.finfo(float).eps)
 # Entries of a matrix looked at in one call of the kernel: some 50 ms.
 _ROWS = 64
-
-
-class Brackets(NamedTuple):
-    """Bounds on the optimum of each pair, cost × mass."""
-
-    lower: FloatArray
-    upper: FloatArray
-    proved: NDArray[np.bool_]  # whether the gap is within the tolerance, or rounding
 
 
 def bracket(
@@ -37,9 +29,7 @@ def bracket(
     column: IntArray,
     mass: FloatArray,
     g: FloatArray,
-    *,
-    tol: float,
-) -> Brackets:
+) -> Bracket[FloatArray]:
     """Bound the optimal values of pairs of measures from claimed plans and potentials.
 
     Parameters
@@ -51,18 +41,41 @@ def bracket(
     n_arcs : ndarray (Q,) int64
         Arcs of each plan; the rest of the columns below is not read.
     row, column, mass : ndarray (Q, N)
-        The plans: atoms, and the mass moved. For histograms on a metric, mass that
+        The plans: atoms, and the mass moved. With histograms on a metric, mass that
         stays in its bin is left out.
     g : ndarray (Q, m) float64
         Potentials of the second measure's atoms.
-    tol : float
-        Relative gap below which a value is proved.
 
     Returns
     -------
-    Brackets
-        A pair is proved only if its plan is a coupling, up to rounding.
+    Bracket
+        Arrays (Q,), which prove a value only where the plan is a coupling, up to
+        rounding.
     """
+    out = _sums(family, first, second, n_arcs, row, column, mass, g)
+    return _bracket(family, family.largest_of(first, second), *out.T)
+
+
+def bracket_first(family: Family, largest: float, *claims: Any) -> Bracket[float]:
+    """Bound the optimal value of the first pair alone, with a bound on its costs.
+
+    The claims are those of `bracket`. Plain numbers take a tenth of the time of arrays.
+    """
+    first = np.zeros(1, np.int64)
+    return _bracket(family, largest, *_sums(family, first, first, *claims)[0].tolist())
+
+
+def _sums(
+    family: Family,
+    first: IntArray,
+    second: IntArray,
+    n_arcs: IntArray,
+    row: IntArray,
+    column: IntArray,
+    mass: FloatArray,
+    g: FloatArray,
+) -> FloatArray:
+    """Return the sums (Q, 6) that the compiled pass finds: see its docstring."""
     from otdist.certificate.kernels import many_pairs as kernel
 
     n, m = family.most
@@ -104,28 +117,27 @@ def bracket(
             np.empty((9, sum(family.cost.shape) + row.shape[1])),
             out,
         )
-    return _judged(family, first, second, out, tol, n + m)
+    return out
 
 
-def _judged(
+def _bracket(
     family: Family,
-    first: IntArray,
-    second: IntArray,
-    out: FloatArray,
-    tol: float,
-    n_atoms: int,
-) -> Brackets:
-    """Say which pairs are proved; bounds that cross by rounding are made to meet."""
-    lower, upper, terms, error, weighted, moved = out.T
-    excess = 0.0 if isinstance(family, Clouds) else family.excess
-    allowed = coupling_tolerance(n_atoms) * family.mass
-    most = LARGEST_ROUNDING * family.largest_of(first, second) * family.mass
-    with np.errstate(invalid="ignore"):
-        hidden = 2 * _EPS * terms + weighted + excess * moved
-        gap = upper - lower
-        proved = (error <= allowed) & (hidden <= most) & (-gap <= hidden)
-        proved &= (gap <= tol * np.abs(upper)) | (gap <= hidden)
-    return Brackets(np.where(gap < 0, upper, lower), upper, proved)
+    largest: Any,
+    lower: Any,
+    upper: Any,
+    terms: Any,
+    error: Any,
+    weighted: Any,
+    moved: Any,
+) -> Bracket[Any]:
+    """Make brackets of sums, arrays or numbers."""
+    rounding = 2 * _EPS * terms + weighted
+    if not isinstance(family, Clouds) and family.excess > 0:
+        with np.errstate(invalid="ignore"):
+            rounding = rounding + family.excess * moved
+    most_error = coupling_tolerance(sum(family.most)) * family.mass
+    most_rounding = LARGEST_ROUNDING * family.mass * largest
+    return Bracket(lower, upper, error, rounding, most_error, most_rounding)
 
 
 def triangle_excess(cost: FloatArray) -> float:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from otdist.certificate.checkers import checker_of
-from otdist.certificate.rounding import coupling_tolerance
 from otdist.errors import InputError
 from otdist.plans.plans import Arcs, Flow
+from otdist.problem.bracket import coupling_tolerance
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:

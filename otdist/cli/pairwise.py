@@ -6,12 +6,13 @@ import argparse
 import importlib.util
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otdist.errors import InputError
+from otdist.errors import FailedPairsWarning, InputError
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def add_parser(commands: Any) -> None:
     add("--normalize", action="store_true", help="divide masses by their sums")
     add("--weights", metavar="COLUMN", help="weight column, its name or number from 1")
     add("--grid", metavar="RxC", help="the numbers are masses of R x C pixels, by rows")
-    add("--jobs", type=int, metavar="N", help="threads, -1 for all (needs joblib)")
+    add("--jobs", type=int, default=1, metavar="N", help="threads, -1 for all (needs joblib)")
     add(
         "--resume",
         metavar="FILE.npy",
@@ -60,20 +61,21 @@ def run(arguments: argparse.Namespace) -> int:
     _require_output(arguments.output)
     if len(files) < 2:
         raise InputError(f"one file, {files[0]}, has no pairs; give two or more")
-    failures: list[Failure] = []
     try:
-        matrix = pairwise(
-            **_measures(files, arguments),
-            metric=arguments.metric,
-            p=arguments.p,
-            normalize=arguments.normalize,
-            n_jobs=arguments.jobs,
-            progress=not arguments.quiet and importlib.util.find_spec("tqdm") is not None,
-            out=arguments.resume,
-            failures=failures,
-        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            matrix = pairwise(
+                **_measures(files, arguments),
+                metric=arguments.metric,
+                p=arguments.p,
+                normalize=arguments.normalize,
+                n_jobs=arguments.jobs,
+                progress=not arguments.quiet and importlib.util.find_spec("tqdm") is not None,
+                out=arguments.resume,
+            )
     except InputError as error:
         raise InputError(_named(str(error), files)) from None
+    failures = _failures(caught)
     np.savez(
         arguments.output,
         matrix=matrix,
@@ -85,6 +87,19 @@ def run(arguments: argparse.Namespace) -> int:
     )
     _report(matrix, files, failures, arguments)
     return 1 if failures else 0
+
+
+def _failures(caught: list[warnings.WarningMessage]) -> list[Failure]:
+    """Return the pairs without an answer; show all other warnings."""
+    failures: list[Failure] = []
+    for warning in caught:
+        if isinstance(warning.message, FailedPairsWarning):
+            failures = warning.message.failures
+        else:
+            warnings.showwarning(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    return failures
 
 
 def _measures(files: list[str], arguments: argparse.Namespace) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.points import Points
 from otdist.inputs import validate as _validate
 from otdist.pipeline import outcome_for, solve
+from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
-from otdist.problem.result import EXACT_TOL
 from otdist.typing import ArrayLike, FloatArray, Metric, Seed
 
 _ROUNDING = 1e-12  # of a diameter

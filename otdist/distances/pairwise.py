@@ -1,4 +1,4 @@
-"""Distances between all pairs of many measures: many cores, many machines."""
+"""Distances between all pairs of many measures, on many cores or many machines."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ import numpy as np
 
 from otdist.batch import pack as _measures
 from otdist.batch.checkpoint import Checkpoint, fingerprint, mirror
-from otdist.batch.pairs import Block, Failure, Pairs
+from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.distances.wasserstein import wasserstein_distance
-from otdist.errors import InputError, warn
+from otdist.errors import FailedPairsWarning, InputError, warn
+from otdist.geometry.build import require_metric
+from otdist.inputs.validate import as_jobs, as_order
+from otdist.problem.bracket import roots
 from otdist.runtime.progress import progress_bar
 from otdist.typing import ArrayLike, FloatArray, Metric
 
@@ -24,14 +27,14 @@ Measure = Any  # points, or a tuple (points, weights)
 
 # Work of a block, in entries of cost matrices: a tenth of a second to a second.
 _BLOCK_ENTRIES = 1 << 24
-# Blocks at least, so that there is one for every worker until the end; and at most, so
-# that whoever deals them out keeps up.
+# The fewest blocks, so that every worker has one until the end, and the most, so that
+# handing them out takes no time.
 _FEWEST_BLOCKS = 32
 _MOST_BLOCKS = 1 << 16
-# Calls of a function in a block at most.
+# The most calls of a function in a block.
 _MOST_CALLS = 64
-# Failures that are told in full.
-_TOLD = 3
+# Failures that the warning names.
+_NAMED = 3
 
 
 def pairwise(
@@ -45,10 +48,9 @@ def pairwise(
     cost: ArrayLike | None = None,
     normalize: bool = False,
     condensed: bool = False,
-    n_jobs: int | None = None,
+    n_jobs: int | None = 1,
     progress: bool = False,
     out: str | os.PathLike[str] | None = None,
-    failures: list[Failure] | None = None,
     **options: Any,
 ) -> FloatArray:
     """Return the matrix of distances between measures.
@@ -58,7 +60,7 @@ def pairwise(
     measures : sequence of K measures
         Each an array of points, (n,) or (n, d), or a tuple (points, weights); the
         numbers of points may differ. With `support` or `cost`: array_like (K, n), a
-        row of masses on the n bins for each histogram.
+        row of weights on the n bins for each histogram.
     other : sequence of L measures, optional
         Measures of the columns. Without it the matrix is symmetric, each pair
         is computed once and the diagonal is 0.
@@ -75,25 +77,21 @@ def pairwise(
         Costs between the bins instead; values are then ``emd(a, b, cost)``. Without
         `other` it must be symmetric with a diagonal of zeros.
     normalize : bool, default False
-        Divide the masses of each measure by their sum. Otherwise all must have one sum
-        (up to the rounding of their type; they are scaled to that of the first).
+        Divide the weights of each measure by their sum. Otherwise all must have one sum
+        (up to the rounding of their type; they are scaled to the sum of the first).
     condensed : bool, default False
         Return the K (K - 1) / 2 entries above the diagonal, row by row, as
         ``scipy.cluster.hierarchy.linkage`` takes them. Only without `other`.
-    n_jobs : int, optional
+    n_jobs : int or None, default 1
         Threads for the compiled pairs, processes for calls of another `distance`; -1
-        for one on each processor. More than one needs joblib. None is 1, or what
-        ``joblib.parallel_config`` says, which may be a cluster. The result does not
-        depend on it.
+        for one on each processor. More than one needs joblib. None leaves it to
+        ``joblib.parallel_config``, for a cluster. The result does not depend on it.
     progress : bool, default False
         Show a progress bar with the time left (needs tqdm).
     out : path, optional
         Write the matrix to this ``.npy`` file, and return it mapped into memory,
         read-only. A file beside it records what is done: the same call after a crash
         goes on from there, and loses one block of pairs for each worker.
-    failures : list, optional
-        Receives (i, j, reason) of each pair without an answer. Without a list a warning
-        tells how many there are, and the first ones.
     **options
         Passed on to `distance`.
 
@@ -112,8 +110,8 @@ def pairwise(
 
     Warns
     -----
-    InputWarning
-        If there are pairs without an answer, and no list to receive them.
+    FailedPairsWarning
+        If there are pairs without an answer: its ``failures`` lists (i, j, reason).
 
     Notes
     -----
@@ -142,20 +140,19 @@ def pairwise(
     count = len(measures), len(measures if other is None else other)  # type: ignore[arg-type]
     if condensed and other is not None:
         raise InputError("condensed=True is for a symmetric matrix; leave other out")
-    _measures.require_jobs(n_jobs)
+    if n_jobs is not None:
+        as_jobs(n_jobs)
     settings = {"metric": metric, "p": p, "normalize": normalize, **options}
     job = _job(measures, other, distance, support, cost, settings)
-    pairs, result = _solved(job, count, other is None, condensed, n_jobs, progress, out)
-    found, missing = result
-    if failures is not None:
-        failures += missing
-    elif missing:
-        _warn_of(missing, pairs.number)
-    return found
+    pairs = Pairs(*count, other is None)
+    matrix, failures = _solved(job, pairs, condensed, n_jobs, progress, out)
+    if failures:
+        _warn_of(failures, pairs.number)
+    return matrix
 
 
 class _Job:
-    """What is computed: a function of blocks of pairs, and all it needs.
+    """A function of blocks of pairs, and its arguments.
 
     ``function(pairs, start, stop, *arguments)`` returns a `Block`; `size` is about the
     work of a pair, in entries of a cost matrix, and `p` the root to take.
@@ -192,8 +189,8 @@ class _Job:
             return fingerprint(where, _identity(distance), pickle.dumps(data))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise InputError(
-                "out= must know the call again, and what it is of cannot be written"
-                f" down: {error}; use functions that can be imported"
+                "out= must recognise the call when it is repeated, which takes arguments"
+                f" that can be pickled: {error}; use functions that can be imported"
             ) from None
 
 
@@ -211,7 +208,8 @@ def _job(
     metric, p = settings["metric"], settings["p"]
     is_default = distance is wasserstein_distance
     if is_default:
-        p = _measures.require_order(metric, p)
+        p = as_order(p)
+        require_metric(metric, p)
     elif cost is not None:
         raise InputError("cost= goes with the default distance; leave one out")
     if len(measures) == 0 or (other is not None and len(other) == 0):
@@ -223,11 +221,11 @@ def _job(
         family: Any = _measures.pack_histograms(
             measures, other, support, cost, metric, p, normalize
         )
-    elif is_known and _measures.is_packable(metric, p) and not has_bins:
+    elif is_known and isinstance(metric, str) and not np.isinf(p) and not has_bins:
         family = _measures.pack_clouds(measures, other, metric, p, normalize)
     else:
         return _calls(measures, other, distance, support, settings)
-    size = float(np.prod(np.minimum(family.most, 512)))
+    size = float(np.prod(np.minimum(family.most, LARGEST)))
     arguments = (type(family), *family)
     return _Job(_solve_pairs.solve_block, arguments, size, p, is_compiled=True)
 
@@ -267,16 +265,14 @@ def _calls(
 
 def _solved(
     job: _Job,
-    count: tuple[int, int],
-    is_symmetric: bool,
+    pairs: Pairs,
     condensed: bool,
     n_jobs: int | None,
     progress: bool,
     out: str | os.PathLike[str] | None,
-) -> tuple[Pairs, tuple[FloatArray, list[Failure]]]:
-    """Solve all pairs, and return the matrix and those without an answer."""
-    pairs = Pairs(*count, is_symmetric)
-    shape = (pairs.number,) if condensed else count
+) -> tuple[FloatArray, list[Failure]]:
+    """Solve all pairs; return the matrix, and the pairs without an answer."""
+    shape = (pairs.number,) if condensed else (pairs.n_rows, pairs.n_columns)
     size = job.block_size(pairs.number)
     starts = range(0, pairs.number, size)
     record = None
@@ -292,7 +288,7 @@ def _solved(
     with _bar(pairs.number, n_done, progress) as bar:
         for block, costs, failed in _blocks(job, pairs, starts, todo, n_jobs):
             start, stop = starts[block], starts[block] + len(costs)
-            values = _rooted(costs, job.p)
+            values = roots(costs, job.p)
             if condensed:
                 matrix[start:stop] = values
             else:
@@ -302,16 +298,16 @@ def _solved(
                 record.finish(block, failed)
             if bar is not None:
                 bar.update(stop - start)
-    if is_symmetric and not condensed and (todo or record is None):
+    if pairs.is_symmetric and not condensed and (todo or record is None):
         mirror(matrix)
     if record is not None:
         record.matrix.flush()
         matrix = np.load(record.path, mmap_mode="r")
-    return pairs, (matrix, sorted(missing))
+    return matrix, sorted(missing)
 
 
 class _Solved(NamedTuple):
-    """What a worker sends back: the number of a block, for they come in any order."""
+    """A solved block; its number is needed, since workers return blocks in any order."""
 
     block: int
     costs: FloatArray
@@ -343,27 +339,20 @@ def _blocks(
 
 
 def _solve(block: int, function: Callable[..., Block], *arguments: Any) -> _Solved:
-    """Solve a block, wherever this is."""
+    """Solve a block, here or in a worker."""
     found = function(*arguments)
     return _Solved(block, found.upper, found.failures)
 
 
-def _rooted(values: FloatArray, p: float) -> FloatArray:
-    """Return costs as distances."""
-    return values if p == 1 else np.maximum(values, 0.0) ** (1 / p)
-
-
-def _warn_of(missing: list[Failure], n_pairs: int) -> None:
-    told = "; ".join(f"({i}, {j}): {reason}" for i, j, reason in missing[:_TOLD])
-    rest = "" if len(missing) <= _TOLD else "; …"
-    warn(
-        f"{len(missing)} of {n_pairs} pairs have no answer and are NaN: {told}{rest}."
-        " Pass failures=[] to receive all"
-    )
+def _warn_of(failures: list[Failure], n_pairs: int) -> None:
+    named = "; ".join(f"({i}, {j}): {reason}" for i, j, reason in failures[:_NAMED])
+    rest = "" if len(failures) <= _NAMED else "; …"
+    message = f"{len(failures)} of {n_pairs} pairs have no answer and are NaN: {named}{rest}"
+    warn(FailedPairsWarning(f"{message}. The .failures of this warning list all", failures))
 
 
 def _identity(function: Any) -> Any:
-    """Return what a function is known by in another process: name and code."""
+    """Return the name and the code of a function, which are the same in other processes."""
     code = getattr(function, "__code__", None)
     if code is None:
         return pickle.dumps(function)
@@ -373,7 +362,7 @@ def _identity(function: Any) -> Any:
 
 
 def _bar(total: int, done: int, progress: bool) -> Any:
-    """Return a progress bar with the time left, or something that gives None."""
+    """Return a context: a progress bar with the time left, or None."""
     if not progress:
         return nullcontext()
     return progress_bar(total=total, initial=done, desc="pairwise", unit=" pairs")

@@ -1,15 +1,17 @@
-"""Many measures at once, packed into few arrays, as kernels and other machines take them.
+"""Families of measures packed into few arrays, as kernels and other machines take them.
 
-Both are tuples of arrays and numbers: tasks ship them as they are.
+A family is a tuple of arrays and numbers, which tasks ship as it is.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from otdist.geometry.points import cost_matrix
+from otdist.geometry.points import Points, cost_matrix
+from otdist.geometry.protocol import Dense, Geometry
 from otdist.typing import FloatArray, IntArray
 
 
@@ -26,6 +28,24 @@ class Histograms(NamedTuple):
     excess: float  # by which the cost may break the triangle inequality
     most: tuple[int, int]  # atoms, bins with mass, of a measure of either side
     has_forbidden: bool = False  # whether some costs are infinite
+
+    @classmethod
+    def of(
+        cls,
+        cost: FloatArray,
+        a: FloatArray,
+        b: FloatArray,
+        largest: float,
+        mass: float,
+        *,
+        is_metric: bool = False,
+        excess: float = 0.0,
+        has_forbidden: bool = False,
+    ) -> Histograms:
+        """Pack histograms; a metric is its own transpose."""
+        transposed = cost if is_metric else np.ascontiguousarray(cost.T)
+        most = _most_atoms(a), _most_atoms(b)
+        return cls(cost, transposed, a, b, largest, mass, is_metric, excess, most, has_forbidden)
 
     def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
         """Return a bound on the costs of each pair."""
@@ -51,6 +71,37 @@ class Clouds(NamedTuple):
     most: tuple[int, int]  # atoms of a measure of either side
     has_forbidden: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        points: list[FloatArray],
+        weights: list[FloatArray],
+        offset: int,
+        metric: str,
+        p: float,
+        mass: float,
+    ) -> Clouds:
+        """Pack points (n, d) and weights (n,) of many measures, without empty atoms.
+
+        The measures from `offset` on are those of the second side; 0 for a single side.
+        """
+        carries = [a > 0 for a in weights]
+        points = [x[kept] for x, kept in zip(points, carries, strict=True)]
+        weights = [a[kept] for a, kept in zip(weights, carries, strict=True)]
+        sizes = [len(a) for a in weights]
+        return cls(
+            points=np.concatenate([x.T.reshape(-1) for x in points]),
+            weights=np.concatenate(weights),
+            starts=np.array([0, *itertools.accumulate(sizes)]),
+            boxes=np.array([[x.min(axis=0) for x in points], [x.max(axis=0) for x in points]]),
+            d=points[0].shape[1],
+            offset=offset,
+            metric=metric,
+            p=p,
+            mass=mass,
+            most=(max(sizes[: offset or None]), max(sizes[offset:])),
+        )
+
     def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
         """Return a bound on the costs of each pair: of the corners farthest apart."""
         (low, high), second = self.boxes, second + self.offset
@@ -64,13 +115,28 @@ class Clouds(NamedTuple):
         return points, self.weights[start:stop]
 
 
+def _most_atoms(masses: FloatArray) -> int:
+    return int(np.count_nonzero(masses, axis=1).max())
+
+
 Family = Histograms | Clouds
 
 
-def packed(kind: type[Family], *fields: Any) -> Family:
-    """Return a family of read-only plain arrays, the one type kernels know.
+def one_pair(geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> Family | None:
+    """Return two measures as a family; None if the compiled code lacks their cost."""
+    if isinstance(geometry, Points) and isinstance(geometry.metric, str):
+        points = [geometry.x, geometry.y]
+        return packed(Clouds, *Clouds.of(points, [a, b], 1, geometry.metric, geometry.p, mass))
+    if isinstance(geometry, Dense) and not geometry.has_forbidden:
+        cost, largest = geometry.cost, geometry.largest
+        return packed(Histograms, *Histograms.of(cost, a[None], b[None], largest, mass))
+    return None
 
-    Other machines and processes hand on arrays of all sorts.
+
+def packed(kind: type[Family], *fields: Any) -> Family:
+    """Return a family of read-only plain arrays, the one type that kernels are compiled for.
+
+    Arrays from other machines and processes may be writable or mapped from a file.
     """
     return kind(*(_plain(field) for field in fields))
 

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Gradients:
-    """Derivatives of ``value`` (envelope theorem); None where undefined.
+    """Derivatives of a value (envelope theorem); None where undefined.
 
     Attributes
     ----------
+    value : float
+        The value itself, cost × mass.
     a, b : ndarray (n,), (m,)
         In cost units, along changes that keep the two sums equal; each is
         determined up to a constant and is centred to mean 0. Of a partial problem
@@ -33,6 +35,7 @@ class Gradients:
         The plan, in mass.
     """
 
+    value: float
     a: FloatArray
     b: FloatArray
     x: FloatArray | None
@@ -54,7 +57,7 @@ def gradients(result: Result) -> Gradients:
     else:
         f, g = _mass_gradients(result)
         a, b = f - f.mean(), g - g.mean()
-    return Gradients(a=a, b=b, x=x, y=y, cost=result.plan)
+    return Gradients(value=result.value, a=a, b=b, x=x, y=y, cost=result.plan)
 
 
 def arcs_of(result: Result) -> Arcs | LazyPlan:

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from otdist.plans.plans import Arcs, Flow, LazyPlan
+from otdist.problem.bracket import Bracket, root
 from otdist.problem.gradients import Gradients, arcs_of, gradients
 from otdist.problem.marginals import unmatched
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from otdist.problem.problem import Problem
-
-
-#: The relative gap below which a value counts as proved.
-EXACT_TOL = 1e-9
 
 
 class Status(StrEnum):
@@ -99,12 +96,15 @@ class Certificate:
         return self.gap / max(abs(self.upper), float(np.finfo(float).tiny))
 
     def proves(self, tol: float) -> bool:
-        """Whether the gap is at most `tol` relative, or below rounding."""
-        if not math.isfinite(self.upper) or not math.isfinite(self.rounding):
-            return False
-        # Bounds that cross by more than rounding prove only that something is wrong.
-        gap = self.upper - self.lower
-        return bool(0 <= gap <= max(tol * abs(self.upper), self.rounding))
+        """Whether the gap is at most `tol`, relative, or below rounding."""
+        return bool(self.bracket().proves(tol))
+
+    def bracket(
+        self, most_error: float = math.inf, most_rounding: float = math.inf
+    ) -> Bracket[float]:
+        """Return the bounds, with the largest errors that are accepted; by default any."""
+        known = self.marginal_error, self.rounding
+        return Bracket(self.lower, self.upper, *known, most_error, most_rounding)
 
     def __repr__(self) -> str:
         return (
@@ -294,10 +294,3 @@ class Result:
             For p = inf, and for a metric given as a function.
         """
         return gradients(self)
-
-
-def root(value: float, p: float) -> float:
-    """Return ``value ** (1 / p)``; the value itself for p <= 1 and p = inf."""
-    if p <= 1 or np.isinf(p):
-        return value
-    return float(max(value, 0.0) ** (1 / p))

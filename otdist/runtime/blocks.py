@@ -1,4 +1,4 @@
-"""Passes over all pairs in blocks of rows that stay in the processor's cache."""
+"""Passes over all pairs, in blocks of rows that fit the processor's cache."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # 1 MB of float64: a block and one temporary fit in the second-level cache.
 BLOCK_ENTRIES = 1 << 17
-#: Parts that rows are shared out in, whatever the number of threads: sums of the
-#: parts then round alike.
+#: Parts that rows are divided into, for any number of threads: sums over the parts
+#: then round alike.
 N_PARTS = 8
 _FEWEST_ROWS = 4
 
@@ -42,7 +42,7 @@ def share_rows(n: int, m: int, work: Callable[[int, int, int], None], n_jobs: in
 
 
 def share(work: Callable[[int], None], n_parts: int, n_jobs: int) -> None:
-    """Do the work of all parts, in threads if there are to be several."""
+    """Call ``work(part)`` for all parts, in `n_jobs` threads."""
     if n_jobs == 1:
         for part in range(n_parts):
             work(part)
@@ -81,7 +81,7 @@ def _or_zero(least: FloatArray) -> FloatArray:
 
 
 def require_memory(n: int, m: int) -> None:
-    """Raise if an (n, m) float64 matrix takes more than the memory available."""
+    """Raise if an (n, m) float64 matrix takes more memory than is available."""
     wanted = 8 * n * m
     available = available_memory()
     if wanted > available:
@@ -94,7 +94,7 @@ def require_memory(n: int, m: int) -> None:
 
 
 def available_memory() -> float:
-    """Return the bytes of memory that can be used now; inf where unknown."""
+    """Return the bytes of memory that are available; inf if unknown."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             for line in lines:

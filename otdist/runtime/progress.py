@@ -1,4 +1,4 @@
-"""A bar that shows how far a long computation is."""
+"""Progress bars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from otdist.errors import InputError
 
 
 def progress_bar(**options: Any) -> Any:
-    """Return a bar of tqdm, or say how to get it."""
+    """Return a bar of tqdm; raise if it is not installed."""
     try:
         from tqdm.auto import tqdm
     except ImportError:

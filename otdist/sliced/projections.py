@@ -1,14 +1,9 @@
-"""Sliced distances: measures seen along directions, where transport is sorting.
-
-Along a unit vector u the points x become the numbers ``x @ u``, and W_p of those takes
-O(n log n) time, each proved as on the line. The mean over all directions is estimated,
-the largest is searched for; neither is more than W_p of the measures themselves.
-"""
+"""Estimates of the mean of W_p over directions, and a search for its maximum."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +15,6 @@ from otdist.problem.problem import Problem
 from otdist.sliced.directions import DIRECTIONS, Directions, blocks_of, on_sphere
 from otdist.typing import ArrayLike, FloatArray, Seed
 
-__all__ = ["Slice", "max_sliced_wasserstein_distance", "sliced_wasserstein_distance"]
-
 # Projected coordinates that are held at a time.
 _HELD = 1 << 22
 # Angles tried along a great circle, as parts of a quarter turn, and times that the
@@ -30,6 +23,22 @@ _ANGLES = 0.5 ** np.arange(12)
 _MOST_STEPS = 100
 # Gains below this are rounding.
 _GAIN = 1e-12
+
+
+class Estimate(NamedTuple):
+    """An estimate of the sliced Wasserstein distance.
+
+    Attributes
+    ----------
+    value : float
+        In units of distance.
+    standard_error : float
+        From the differences of independent blocks of directions, and the derivative of
+        the root.
+    """
+
+    value: float
+    standard_error: float
 
 
 class Slice(NamedTuple):
@@ -43,7 +52,7 @@ class Slice(NamedTuple):
     direction : ndarray (d,)
         A unit vector.
     upper : float
-        An upper bound of the max-sliced distance, by the couplings that were met.
+        An upper bound of the max-sliced distance, from the couplings on the way.
     """
 
     value: float
@@ -52,7 +61,7 @@ class Slice(NamedTuple):
 
 
 class _Measures(NamedTuple):
-    """Points around their common middle, and masses, None where all are 1/n."""
+    """Points around their common middle, and weights, None where all are 1/n."""
 
     x: FloatArray
     y: FloatArray
@@ -83,73 +92,36 @@ class _Measures(NamedTuple):
         return values
 
 
-@overload
 def sliced_wasserstein_distance(
     x: ArrayLike,
     y: ArrayLike,
     a: ArrayLike | None = None,
     b: ArrayLike | None = None,
     *,
-    p: float = 2,
+    p: float = 1,
     n_projections: int = 128,
     directions: Directions = "orthogonal",
-    standard_error: Literal[False] = False,
     normalize: bool = False,
     rng: Seed = None,
     n_jobs: int = 1,
-) -> float: ...
-
-
-@overload
-def sliced_wasserstein_distance(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
-    *,
-    p: float = 2,
-    n_projections: int = 128,
-    directions: Directions = "orthogonal",
-    standard_error: Literal[True],
-    normalize: bool = False,
-    rng: Seed = None,
-    n_jobs: int = 1,
-) -> tuple[float, float]: ...
-
-
-def sliced_wasserstein_distance(
-    x: ArrayLike,
-    y: ArrayLike,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
-    *,
-    p: float = 2,
-    n_projections: int = 128,
-    directions: Directions = "orthogonal",
-    standard_error: bool = False,
-    normalize: bool = False,
-    rng: Seed = None,
-    n_jobs: int = 1,
-) -> float | tuple[float, float]:
+) -> float:
     r"""Estimate the sliced Wasserstein distance of two weighted point clouds.
 
     .. math:: \mathrm{SW}_p = \Big(\int W_p(u \cdot x, u \cdot y)^p\, du\Big)^{1/p}
 
-    over unit vectors u, all alike.
+    over the uniform distribution of unit vectors u.
 
     Parameters
     ----------
     x, y, a, b, normalize
         As for `wasserstein_distance`, with Euclidean distances.
-    p : float, default 2
+    p : float, default 1
         Order, 1 <= p < inf.
     n_projections : int, default 128
         Number of directions.
     directions : {"orthogonal", "random", "quasi"}, default "orthogonal"
         Blocks of d vectors at right angles, independent vectors, or scrambled Sobol
         points. In the plane those are evenly spread angles.
-    standard_error : bool, default False
-        Also return the standard error.
     rng : int, Generator or None
         Source of the directions (SPEC 7).
     n_jobs : int, default 1
@@ -157,12 +129,8 @@ def sliced_wasserstein_distance(
 
     Returns
     -------
-    value : float
+    float
         In units of distance. On the line W_p, exactly.
-    standard_error : float
-        With ``standard_error=True``: from the differences of independent blocks of
-        directions, and the derivative of the root. There are 8 blocks or more (Student's
-        distribution with 7 degrees of freedom), fewer for fewer than 16 directions.
 
     Raises
     ------
@@ -173,8 +141,9 @@ def sliced_wasserstein_distance(
 
     Notes
     -----
-    O(k n (d + log n)) time for k directions. Each W_p is proved; the mean of all
-    directions is an estimate, and that of its p-th power is unbiased.
+    O(k n (d + log n)) time for k directions. Each W_p is proved. The mean over all
+    directions is an estimate, unbiased for the p-th power, whose error
+    `otdist.sliced.sliced_wasserstein_estimate` tells.
 
     References
     ----------
@@ -185,36 +154,85 @@ def sliced_wasserstein_distance(
 
     Examples
     --------
-    Moved by 3 in three dimensions: SW_2 is ``3 / 3**0.5``.
+    For a translation by 3 in three dimensions SW_2 is ``3 / 3**0.5``.
 
     >>> import numpy as np
     >>> from otdist import sliced_wasserstein_distance
     >>> x = np.random.default_rng(0).normal(size=(100, 3))
-    >>> value = sliced_wasserstein_distance(x, x + [3.0, 0, 0], n_projections=300)
-    >>> round(value, 9)  # whole frames of three see all of it
+    >>> value = sliced_wasserstein_distance(x, x + [3.0, 0, 0], p=2, n_projections=300)
+    >>> round(value, 9)  # exact for whole frames of three orthogonal directions
     1.732050808
     """
     measures = _measures(x, y, a, b, p, normalize, n_jobs)
-    n = _number("n_projections", n_projections, 2 if standard_error else 1)
+    n = _number("n_projections", n_projections, 1)
+    return _estimate(measures, n, directions, rng).value
+
+
+def sliced_wasserstein_estimate(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    p: float = 1,
+    n_projections: int = 128,
+    directions: Directions = "orthogonal",
+    normalize: bool = False,
+    rng: Seed = None,
+    n_jobs: int = 1,
+) -> Estimate:
+    """Estimate the sliced Wasserstein distance together with its standard error.
+
+    Parameters
+    ----------
+    x, y, a, b, p, directions, normalize, rng, n_jobs
+        See `otdist.sliced_wasserstein_distance`.
+    n_projections : int, default 128
+        Number of directions, at least 2.
+
+    Returns
+    -------
+    Estimate
+        The value and its standard error. There are 8 independent blocks of directions or
+        more (Student's distribution with 7 degrees of freedom), fewer for fewer than 16
+        directions.
+
+    Raises
+    ------
+    InputError, NotCertifiedError
+        See `otdist.sliced_wasserstein_distance`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otdist.sliced import sliced_wasserstein_estimate
+    >>> x = np.random.default_rng(0).normal(size=(50, 3))
+    >>> value, error = sliced_wasserstein_estimate(x, x + [3.0, 0, 0], rng=0)
+    >>> abs(value - 1.5) < 4 * error
+    True
+    """
+    measures = _measures(x, y, a, b, p, normalize, n_jobs)
+    return _estimate(measures, _number("n_projections", n_projections, 2), directions, rng)
+
+
+def _estimate(measures: _Measures, n: int, directions: Directions, rng: Seed) -> Estimate:
+    """Average W_p ** p over n directions; the error of a single block is NaN."""
     if directions not in DIRECTIONS:
         known = ", ".join(map(repr, DIRECTIONS))
         raise InputError(f"directions must be one of {known}, got {directions!r}")
     generator = _validate.as_generator(rng)
     if measures.d == 1:
-        value = float(measures.along(np.ones((1, 1)))[0])
-        return (value, 0.0) if standard_error else value
+        return Estimate(float(measures.along(np.ones((1, 1)))[0]), 0.0)
     blocks = blocks_of(n, measures.d, directions, generator)
     values = measures.along(np.concatenate(blocks))
     largest = float(values.max())
     if largest == 0:
-        return (0.0, 0.0) if standard_error else 0.0
+        return Estimate(0.0, 0.0)
     powers = (values / largest) ** measures.p
     mean = float(powers.mean())
     value = float(largest * mean ** (1 / measures.p))
-    if not standard_error:
-        return value
     error = _error_of_mean(powers, [len(block) for block in blocks])
-    return value, value * error / (mean * measures.p)
+    return Estimate(value, value * error / (mean * measures.p))
 
 
 def _measures(
@@ -255,11 +273,11 @@ def _number(name: str, value: int, least: int) -> int:
 
 
 def _error_of_mean(values: FloatArray, sizes: list[int]) -> float:
-    """Return the standard error of a mean of independent blocks."""
+    """Return the standard error of a mean of independent blocks, NaN for one block."""
     begin, weights = np.cumsum([0, *sizes[:-1]]), np.array(sizes) / len(values)
     off = np.add.reduceat(values, begin) / sizes - values.mean()
     n = len(sizes)
-    return math.sqrt(n / (n - 1) * float(((weights * off) ** 2).sum()))
+    return math.sqrt(n / (n - 1) * float(((weights * off) ** 2).sum())) if n > 1 else math.nan
 
 
 def max_sliced_wasserstein_distance(
@@ -268,7 +286,7 @@ def max_sliced_wasserstein_distance(
     a: ArrayLike | None = None,
     b: ArrayLike | None = None,
     *,
-    p: float = 2,
+    p: float = 1,
     n_starts: int = 8,
     normalize: bool = False,
     rng: Seed = None,
@@ -282,10 +300,10 @@ def max_sliced_wasserstein_distance(
     ----------
     x, y, a, b, normalize
         As for `wasserstein_distance`, with Euclidean distances.
-    p : float, default 2
+    p : float, default 1
         Order, 1 <= p < inf.
     n_starts : int, default 8
-        Directions to climb from: the best of 32 times as many, mostly random ones.
+        Directions to climb from: the best of 32 times as many, most of them random.
     rng : int, Generator or None
         Source of random directions (SPEC 7).
     n_jobs : int, default 1
@@ -294,8 +312,8 @@ def max_sliced_wasserstein_distance(
     Returns
     -------
     Slice
-        ``value``, proved, its ``direction``, and an ``upper`` bound: ``value`` may be
-        less than the maximum, which has many local ones, by no more than that.
+        A proved ``value``, its ``direction``, and an ``upper`` bound of the maximum. There
+        are many local maxima, so that ``value`` may be below the largest.
 
     Raises
     ------
@@ -306,12 +324,12 @@ def max_sliced_wasserstein_distance(
 
     Notes
     -----
-    Along great circles in the direction of the steepest ascent, which the optimal
-    coupling of the line gives (and for p = 2 also to the axis along which that coupling
-    moves the most, an eigenvector), with some random steps besides, since the maximum
-    may be at a kink. Any coupling has an upper bound: that of its costs in all
-    directions, or for p <= 2 of the largest eigenvalue of its displacements (Paty and
-    Cuturi, "Subspace robust Wasserstein distances", ICML 2019).
+    The search follows great circles in the direction of the steepest ascent, which the
+    optimal coupling on the line gives, and towards the axis along which that coupling
+    moves the most, an eigenvector. Some steps are random, since the maximum may be at a
+    kink. Any coupling gives an upper bound: its cost, or for p <= 2 the largest
+    eigenvalue of its displacements (Paty and Cuturi, "Subspace robust Wasserstein
+    distances", ICML 2019).
 
     References
     ----------
@@ -339,7 +357,7 @@ def max_sliced_wasserstein_distance(
     directions, values, upper = _climbed(measures, directions, values, generator)
     top = int(values.argmax())
     direction = directions[top]
-    # Of u and -u the one that looks from x to y.
+    # Of u and -u, the one that points from x to y.
     if direction @ (_mean(measures.y, measures.b) - _mean(measures.x, measures.a)) < 0:
         direction = -direction
     value = float(values[top])
@@ -351,7 +369,7 @@ def _mean(points: FloatArray, masses: FloatArray | None) -> FloatArray:
 
 
 def _starts(measures: _Measures, n: int, generator: np.random.Generator) -> FloatArray:
-    """Return directions to begin with: along means, spreads and at random."""
+    """Return directions to start from: along means, along spreads and random ones."""
     x, y, a, b, *_ = measures
     centre_x, centre_y = _mean(x, a), _mean(y, b)
     spreads = []
@@ -372,7 +390,7 @@ def _climbed(
     values: FloatArray,
     generator: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Climb from all directions at once; return where that ended, and a bound."""
+    """Climb from all directions at once; return the last ones, and an upper bound."""
     directions, values, upper = directions.copy(), values.copy(), math.inf
     climbing, reach = np.arange(len(values)), np.ones(len(values))
     for _ in range(_MOST_STEPS):
@@ -399,7 +417,7 @@ def _climbed(
 
 
 class _Slope(NamedTuple):
-    """Where W_p grows from a direction, and what its coupling proves."""
+    """The ascent of W_p from a direction, and an upper bound from its coupling."""
 
     ascent: FloatArray  # (d,)
     axis: FloatArray  # (d,), along which the coupling moves the most
@@ -431,7 +449,7 @@ def _slope(measures: _Measures, direction: FloatArray) -> _Slope:
 def _tries(
     direction: FloatArray, slope: _Slope, reach: float, generator: np.random.Generator
 ) -> FloatArray:
-    """Return directions along great circles: up, to the axis, and at random."""
+    """Return directions along great circles: uphill, towards the axis, and random."""
     random = generator.standard_normal((4, len(direction)))
     axis = slope.axis if slope.axis @ direction >= 0 else -slope.axis
     ways = np.vstack([slope.ascent, axis, random])

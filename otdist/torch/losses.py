@@ -8,7 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from otdist.distances.wasserstein import proved, sinkhorn_divergence
+from otdist.distances.sinkhorn_divergence import (
+    sinkhorn_divergence,
+    sinkhorn_divergence_gradients,
+)
+from otdist.distances.wasserstein import proved
 from otdist.errors import InputError
 from otdist.pipeline import solve
 from otdist.problem.gradients import Gradients
@@ -144,7 +148,7 @@ def sinkhorn_divergence_loss(
 
     Notes
     -----
-    Derivatives are those of ``sinkhorn_divergence(..., gradients=True)``, as exact as
+    Derivatives are those of `otdist.sinkhorn_divergence_gradients`, as exact as
     potentials and plan, which are off by about `tol`, relative. Without `reach` those
     in the masses hold along changes that keep both sums equal, and are centred.
 
@@ -170,9 +174,10 @@ def sinkhorn_divergence_loss(
             "metric": metric,
             "tol": tol,
         }
-        if gradients:
-            return sinkhorn_divergence(*measures, **options, gradients=True)
-        return sinkhorn_divergence(*measures, **options), None
+        if not gradients:
+            return sinkhorn_divergence(*measures, **options), None
+        found = sinkhorn_divergence_gradients(*measures, **options)
+        return found.value, found
 
     return _loss(evaluate, x, y, a, b)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from strategies import weights
 
 from otdist import InputError, Problem, Status, certify, solve, wasserstein_distance
-from otdist.batch import on_line as along
+from otdist.batch import line as along
 from otdist.certificate.checkers import checker_of
 from otdist.certificate.many_on_line import LineBounds
 from otdist.geometry.circle import Circle, reduced

@@ -23,7 +23,7 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
-from otdist.batch import on_line as along
+from otdist.batch import line as along
 from otdist.batch.kernels import line as kernel
 from otdist.certificate.many_on_line import LineBounds, Measures
 from otdist.plans.plans import Arcs
@@ -217,7 +217,7 @@ def test_a_pair_that_is_not_proved_is_named(monkeypatch):
 
     monkeypatch.setattr(along, "_claims", spoilt)
     with pytest.raises(NotCertifiedError, match=r"pair \[2\]: line did not") as raised:
-        along.distances_along(x, y, a, b, -1, along.Lanes(1, 1, False), one)
+        along.distances_along(x, y, a, b, -1, along.LineOptions(1, 1, False), one)
     assert len(asked) == 2
     assert np.array_equal(asked[0], x[1])
     assert raised.value.result.success

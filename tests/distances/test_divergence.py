@@ -19,6 +19,7 @@ from otdist import (
     NotCertifiedError,
     Problem,
     sinkhorn_divergence,
+    sinkhorn_divergence_gradients,
     solve,
     wasserstein_distance,
 )
@@ -37,6 +38,11 @@ COSTS = [
 ]
 
 
+def gradients_of(*arguments, **options):
+    found = sinkhorn_divergence_gradients(*arguments, **options)
+    return found.value, found
+
+
 def largest(*clouds, p=1):
     """Return the largest Euclidean cost between any of the points."""
     z = np.concatenate(clouds)
@@ -52,11 +58,11 @@ def test_the_same_atoms_in_any_order_are_exactly_zero_apart(data):
     x, a = data.draw(strategies.points(n, d)), data.draw(strategies.weights(n))
     order = data.draw(st.permutations(range(n)))
     for reach in REACHES:
-        options = {"epsilon": 0.5, "reach": reach, "gradients": True}
+        options = {"epsilon": 0.5, "reach": reach}
         more = np.append(x, [x[0] + 1], axis=0), np.append(a, 0.0)
         for y, b in ((x, a), (x[order], a[order]), more):
-            value, slopes = sinkhorn_divergence(x, y, a, b, **options)
-            assert value == 0.0
+            value, slopes = gradients_of(x, y, a, b, **options)
+            assert value == sinkhorn_divergence(x, y, a, b, **options) == 0.0
             for each, like in zip(
                 (slopes.a, slopes.b, slopes.x, slopes.y), (a, b, x, y), strict=True
             ):
@@ -69,9 +75,7 @@ def test_the_same_atoms_in_any_order_are_exactly_zero_apart(data):
 def test_the_same_measure_in_other_atoms_is_zero_up_to_the_error(reach):
     x, _, a, _ = measures(1)
     twice, halves = np.concatenate([x, x]), np.concatenate([a, a]) / 2
-    value, slopes = sinkhorn_divergence(
-        x, twice, a, halves, epsilon=0.2, reach=reach, gradients=True
-    )
+    value, slopes = gradients_of(x, twice, a, halves, epsilon=0.2, reach=reach)
     assert abs(value) < 1e-10
     for each in (slopes.a, slopes.b, slopes.x, slopes.y):
         np.testing.assert_allclose(each, 0, atol=1e-5)
@@ -80,10 +84,10 @@ def test_the_same_measure_in_other_atoms_is_zero_up_to_the_error(reach):
 @pytest.mark.parametrize("reach", REACHES)
 def test_exchanged_measures_give_the_same_to_the_last_bit(reach):
     x, y, a, b = measures(2)
-    options = {"epsilon": 0.1, "reach": reach, "gradients": True}
-    there, slopes = sinkhorn_divergence(x, y, a, b, **options)
-    back, turned = sinkhorn_divergence(y, x, b, a, **options)
-    assert there == back > 0
+    options = {"epsilon": 0.1, "reach": reach}
+    there, slopes = gradients_of(x, y, a, b, **options)
+    back, turned = gradients_of(y, x, b, a, **options)
+    assert there == back == sinkhorn_divergence(x, y, a, b, **options) > 0
     for mine, other in (("a", "b"), ("b", "a"), ("x", "y"), ("y", "x")):
         assert (getattr(slopes, mine) == getattr(turned, other)).all()
 
@@ -166,12 +170,11 @@ def test_atoms_in_one_place_are_zero_apart(reach):
     _, _, a, b = measures(46, 7, 6)
     for of_x, of_y in ((a, b), ([0.1, 0.7, 0.2], [1.0])):
         for epsilon in (1e-9, 1.0, 1e9):
-            value, slopes = sinkhorn_divergence(
+            value, slopes = gradients_of(
                 *(np.full((len(of_x), 2), 0.1), np.full((len(of_y), 2), 0.1)),
                 *(of_x, of_y),
                 epsilon=epsilon,
                 reach=reach,
-                gradients=True,
             )
             assert abs(value) <= 1e-14 * epsilon
             assert not slopes.x.any()
@@ -224,9 +227,9 @@ def test_it_is_the_formula_of_geomloss():
 
 def test_it_is_proportional_to_the_mass():
     x, y, a, b = measures(6)
-    value, slopes = sinkhorn_divergence(x, y, a, b, epsilon=0.1, gradients=True)
+    value, slopes = gradients_of(x, y, a, b, epsilon=0.1)
     for mass in (1e-3, 40.0):
-        scaled, others = sinkhorn_divergence(x, y, mass * a, mass * b, epsilon=0.1, gradients=True)
+        scaled, others = gradients_of(x, y, mass * a, mass * b, epsilon=0.1)
         assert scaled == pytest.approx(mass * value, rel=1e-8)
         np.testing.assert_allclose(others.a, slopes.a, atol=1e-5)
         np.testing.assert_allclose(others.x, mass * slopes.x, rtol=1e-4)
@@ -248,7 +251,7 @@ def test_derivatives_are_those_of_differences(metric, p, reach, d):
     def value(*arguments):
         return sinkhorn_divergence(*arguments, **options)
 
-    _, slopes = sinkhorn_divergence(*arguments, **options, gradients=True)
+    _, slopes = gradients_of(*arguments, **options)
     # Masses move where there is some, and with the same sum if all are moved.
     for which, found in enumerate((slopes.x, slopes.y, slopes.a, slopes.b)):
         steps = rng.normal(size=(2, *found.shape))
@@ -268,7 +271,7 @@ def test_derivatives_where_there_is_no_mass_are_those_of_adding_some(reach):
     b[2] = 0.0
     b /= b.sum()
     options = {"reach": reach, "epsilon": 0.5, "tol": 1e-12, "p": 2}
-    value, slopes = sinkhorn_divergence(x, y, a, b, **options, gradients=True)
+    value, slopes = gradients_of(x, y, a, b, **options)
     h = 1e-7
     for i, masses, found in ((1, a, slopes.a), (2, b, slopes.b)):
         step = np.eye(len(masses))[i] - (masses if reach is None else 0.0)
@@ -288,7 +291,7 @@ def test_derivatives_of_a_metric_given_as_a_function_are_refused():
         named = sinkhorn_divergence(x, y, a, b, reach=reach, epsilon=0.5, metric="cityblock")
         assert value == pytest.approx(named, rel=1e-12)
         with pytest.raises(InputError, match="has no known gradient"):
-            sinkhorn_divergence(x, y, a, b, reach=reach, gradients=True, **options)
+            gradients_of(x, y, a, b, reach=reach, **options)
 
 
 # ----------------------------------------------------------------------- relaxed masses
@@ -420,9 +423,9 @@ def test_a_large_reach_takes_no_more_iterations(monkeypatch):
     monkeypatch.setattr(unbalanced, "_MAX_ITER", 60)
     x, y, a, b = measures(32)
     options = {"epsilon": 0.1, "tol": 1e-9}
-    balanced, slopes = sinkhorn_divergence(x, y, a, b, gradients=True, **options)
+    balanced, slopes = gradients_of(x, y, a, b, **options)
     for reach in (1e5, 1e8):
-        value, others = sinkhorn_divergence(x, y, a, b, reach=reach, gradients=True, **options)
+        value, others = gradients_of(x, y, a, b, reach=reach, **options)
         assert value == pytest.approx(balanced, rel=20 / reach)
         np.testing.assert_allclose(others.x, slopes.x, atol=1e2 / reach + 1e-7)
         centred = others.a - others.a.mean()
@@ -442,9 +445,9 @@ def test_units_of_length_are_the_same_for_all_arguments(reach):
     x, y, a, b = measures(34)
     for p, metric in ((1, "euclidean"), (3, "cityblock"), (1, "sqeuclidean")):
         power = 2 if metric == "sqeuclidean" else p
-        options = {"p": p, "metric": metric, "gradients": True}
-        value, slopes = sinkhorn_divergence(x, y, a, b, epsilon=0.5, reach=reach, **options)
-        scaled, others = sinkhorn_divergence(
+        options = {"p": p, "metric": metric}
+        value, slopes = gradients_of(x, y, a, b, epsilon=0.5, reach=reach, **options)
+        scaled, others = gradients_of(
             *(8 * x, 8 * y, a, b),
             epsilon=0.5 * 8**power,
             reach=reach and 8 * reach,
@@ -466,7 +469,7 @@ def test_what_is_far_away_underflows_without_harm():
     x, y, a, b = measures(36)
     for reach in (0.05, 1.0):
         options = {"epsilon": 1e-3 * reach**2, "reach": reach, "p": 2, "tol": 1e-4}
-        value, slopes = sinkhorn_divergence(x, y + 1e3, a, 2 * b, gradients=True, **options)
+        value, slopes = gradients_of(x, y + 1e3, a, 2 * b, **options)
         # Nothing is moved, and each measure is worth its mass but for the blur.
         assert value == pytest.approx(3 * reach**2, rel=0.05)
         assert np.isfinite(slopes.x).all()

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 import os
+import pickle
 import runpy
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from conftest import JIT_OFF
 
 import otdist
 from otdist import (
+    FailedPairsWarning,
     InputError,
     InputWarning,
     emd,
@@ -34,6 +36,12 @@ from otdist.certificate import many_pairs as _certify_pairs
 from otdist.distances import pairwise as _pairwise
 
 joblib = pytest.importorskip("joblib", reason="joblib is not installed")
+
+
+def with_failures(measures, **options):
+    with pytest.warns(FailedPairsWarning) as caught:
+        matrix = pairwise(measures, **options)
+    return matrix, caught[0].message.failures
 
 
 def some_clouds(seed=0, count=6, d=2):
@@ -227,21 +235,23 @@ def test_a_pair_that_fails_is_nan_and_the_rest_is_kept():
             raise RuntimeError("not these two")
         return wasserstein_distance(x, y, a, b)
 
-    failures = []
-    matrix = pairwise(measures, distance=picky, failures=failures)
+    matrix, failures = with_failures(measures, distance=picky)
     bad = np.isnan(matrix)
     assert (1, 3, "RuntimeError: not these two") in failures
     assert bad.sum() == 2 * len(failures)
     assert (matrix[~bad] == pairwise(measures, distance=wasserstein_distance)[~bad]).all()
-    with pytest.warns(InputWarning, match=r"\(1, 3\): RuntimeError: not these two"):
+    with pytest.warns(InputWarning, match=r"\(1, 3\): RuntimeError: not these two") as caught:
         pairwise(measures, distance=picky)
+    assert caught[0].filename == __file__
+    copy = pickle.loads(pickle.dumps(caught[0].message))
+    assert copy.failures == caught[0].message.failures == failures
+    assert str(copy) == str(caught[0].message)
 
 
 def test_forbidden_arcs_fail_where_no_plan_is_left():
     cost = np.array([[0, 1, math.inf], [1, 0, math.inf], [math.inf, math.inf, 0]])
     rows = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0]])
-    failures = []
-    matrix = pairwise(rows, cost=cost, failures=failures)
+    matrix, failures = with_failures(rows, cost=cost)
     assert [(i, j) for i, j, _ in failures] == [(0, 2), (1, 2), (2, 3)]
     assert all("InfeasibleError" in reason for *_, reason in failures)
     assert matrix[0, 1] == 1
@@ -251,11 +261,10 @@ def test_forbidden_arcs_fail_where_no_plan_is_left():
 def test_what_is_not_proved_is_no_answer(monkeypatch):
     """A pair that neither the block nor `solve` proves is NaN, and says so."""
     monkeypatch.setattr(_certify_pairs, "LARGEST_ROUNDING", -1.0)
-    measures, failures = some_clouds(3, 3), []
-    assert np.isfinite(pairwise(measures, failures=failures)).all()
-    assert failures == []
+    measures = some_clouds(3, 3)
+    assert np.isfinite(pairwise(measures)).all()
     monkeypatch.setattr(otdist.Certificate, "proves", lambda certificate, tol: False)
-    matrix = pairwise(measures, failures=failures)
+    matrix, failures = with_failures(measures)
     assert np.isnan(matrix[np.triu_indices(3, 1)]).sum() == len(failures) == 3
     assert all("not proved" in reason for *_, reason in failures)
 
@@ -284,7 +293,7 @@ def test_the_backend_of_joblib_is_used(small_blocks):
     measures = some_clouds(5, 6)
     alone = pairwise(measures, n_jobs=1)
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        assert (pairwise(measures) == alone).all()
+        assert (pairwise(measures, n_jobs=None) == alone).all()
 
 
 @pytest.mark.skipif(JIT_OFF, reason="as with compiled kernels, and slow")
@@ -346,9 +355,9 @@ def test_a_dask_cluster_survives_the_death_of_a_worker(tmp_path):
         killer = threading.Thread(target=kill, args=(victim,))
         killer.start()
         with joblib.parallel_config(backend="dask"):
-            matrix = pairwise(measures, distance=slow)
+            matrix = pairwise(measures, distance=slow, n_jobs=None)
             killer.join()
-            compiled = pairwise(measures)
+            compiled = pairwise(measures, n_jobs=None)
         assert victim not in client.run(os.getpid).values()
     assert str(victim) in calls.read_text()
     np.testing.assert_allclose(matrix, pairwise(measures), rtol=1e-13)
@@ -399,15 +408,14 @@ def test_a_stopped_run_goes_on(tmp_path, monkeypatch, small_blocks):
     assert blocks_in(record) == [0, 1]
     with record.open("a") as file:
         file.write('{"block": 5, "fail')  # a line that a kill cut short
-    failures = []
-    found = pairwise(rows, cost=cost, out=path, failures=failures)
+    found, failures = with_failures(rows, cost=cost, out=path)
     assert len(set(starts)) == len(starts) - 1  # only the block that was stopped
     assert [(i, j) for i, j, _ in failures] == [(0, 1), (1, 4)]
-    expected = pairwise(rows, cost=cost, failures=[])
+    expected, _ = with_failures(rows, cost=cost)
     np.testing.assert_array_equal(found, expected)
     starts.clear()
-    again = []
-    np.testing.assert_array_equal(pairwise(rows, cost=cost, out=path, failures=again), expected)
+    repeated, again = with_failures(rows, cost=cost, out=path)
+    np.testing.assert_array_equal(repeated, expected)
     assert starts == []
     assert again == failures
 

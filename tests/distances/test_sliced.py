@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from otdist import InputError, sliced, sliced_wasserstein_distance, wasserstein_distance
-from otdist.sliced import max_sliced_wasserstein_distance
+from otdist import InputError, sliced_wasserstein_distance, wasserstein_distance
+from otdist.sliced import max_sliced_wasserstein_distance, sliced_wasserstein_estimate
+from otdist.sliced import projections as sliced
 from otdist.sliced.directions import blocks_of, on_sphere
 
 MODES = ("orthogonal", "random", "quasi")
@@ -50,7 +51,7 @@ def test_whole_frames_see_all_of_a_translation(d):
     rng = np.random.default_rng(d)
     x, h, a = rng.standard_normal((20, d)), rng.standard_normal(d), rng.random(20)
     value = sliced_wasserstein_distance(
-        x, x + h, a / a.sum(), a / a.sum(), n_projections=16 * d, rng=1
+        x, x + h, a / a.sum(), a / a.sum(), p=2, n_projections=16 * d, rng=1
     )
     truth = np.linalg.norm(h) / math.sqrt(d)
     assert value == pytest.approx(truth, rel=1e-14)
@@ -60,15 +61,9 @@ def test_whole_frames_see_all_of_a_translation(d):
 @pytest.mark.parametrize("d, p", [(2, 1), (3, 1), (3, 2), (6, 3)])
 def test_translations(mode, d, p):
     x, y = dirac_pair(d)
-    value, error = sliced_wasserstein_distance(
-        x,
-        y,
-        p=p,
-        n_projections=2048,
-        directions=mode,
-        standard_error=True,
-        rng=d,
-    )
+    options = {"p": p, "n_projections": 2048, "directions": mode, "rng": d}
+    value, error = sliced_wasserstein_estimate(x, y, **options)
+    assert sliced_wasserstein_distance(x, y, **options) == value
     truth = 1.5 * truth_of_translation(d, p)
     assert abs(value - truth) <= 5 * error + 1e-14
     assert error <= 0.05 * truth
@@ -79,7 +74,7 @@ def test_translations(mode, d, p):
 def test_even_angles_in_the_plane():
     """Of 1024 angles a smooth function of theirs is known to many digits."""
     x, y = dirac_pair(2)
-    value = sliced_wasserstein_distance(x, y, n_projections=1024, directions="quasi", rng=0)
+    value = sliced_wasserstein_distance(x, y, p=2, n_projections=1024, directions="quasi", rng=0)
     assert value == pytest.approx(1.5 / math.sqrt(2), rel=1e-4)
 
 
@@ -91,8 +86,7 @@ def test_on_the_line_it_is_the_distance(p):
     exact = wasserstein_distance(x, y, a, **options)
     value = sliced_wasserstein_distance(x, y, a, **options)
     assert value == pytest.approx(exact, rel=1e-14)
-    both = sliced_wasserstein_distance(x, y, a, standard_error=True, **options)
-    assert both == (value, 0.0)
+    assert sliced_wasserstein_estimate(x, y, a, **options) == (value, 0.0)
     found = max_sliced_wasserstein_distance(x, y, a, **options)
     assert found.value == found.upper == value
     assert found.direction.tolist() == [1.0]
@@ -143,8 +137,8 @@ def test_the_standard_error_covers(mode, p):
     width, truth = student.ppf(0.975, n_blocks - 1), 1.5 * truth_of_translation(d, p)
     covered = 0
     for seed in range(repeats):
-        value, error = sliced_wasserstein_distance(
-            x, y, p=p, n_projections=n, directions=mode, standard_error=True, rng=seed
+        value, error = sliced_wasserstein_estimate(
+            x, y, p=p, n_projections=n, directions=mode, rng=seed
         )
         covered += abs(value - truth) <= width * error
     assert 0.87 <= covered / repeats <= 0.995
@@ -154,6 +148,7 @@ def test_the_error_of_equal_blocks_is_that_of_their_means():
     values = np.random.default_rng(0).random(24)
     means = values.reshape(6, 4).mean(axis=1)
     error = sliced._error_of_mean(values, [4] * 6)
+    assert math.isnan(sliced._error_of_mean(values, [24]))
     assert error == pytest.approx(means.std(ddof=1) / math.sqrt(6), rel=1e-14)
 
 
@@ -229,7 +224,7 @@ def test_scales_offsets_order_and_splitting(one, other, k, p):
 def test_the_triangle_inequality_for_the_same_directions(first, second, third):
     def distance(one, other):
         (x, a), (y, b) = one, other
-        return sliced_wasserstein_distance(x, y, a, b, n_projections=9, rng=0)
+        return sliced_wasserstein_distance(x, y, a, b, p=2, n_projections=9, rng=0)
 
     assert distance(first, first) == 0
     through = distance(first, second) + distance(second, third)
@@ -238,7 +233,7 @@ def test_the_triangle_inequality_for_the_same_directions(first, second, third):
 
 def test_no_difference_has_no_error():
     x = np.eye(3)
-    assert sliced_wasserstein_distance(x, x, standard_error=True) == (0.0, 0.0)
+    assert sliced_wasserstein_estimate(x, x) == (0.0, 0.0)
 
 
 def test_randomness_is_the_callers():
@@ -361,10 +356,6 @@ X, Y = np.eye(2), np.ones((3, 2))
         ({"n_projections": 0}, r"n_projections must be an integer >= 1, got 0"),
         ({"n_projections": 2.5}, r"n_projections must be an integer >= 1, got 2.5"),
         ({"n_projections": True}, r"n_projections must be an integer"),
-        (
-            {"n_projections": 1, "standard_error": True},
-            r"n_projections must be an integer >= 2, got 1",
-        ),
         ({"directions": "even"}, r"directions must be one of 'orthogonal', 'random'"),
         ({"rng": "seed"}, r"rng must be a numpy Generator"),
         ({"n_jobs": 0}, r"n_jobs must be a positive integer"),
@@ -379,6 +370,12 @@ def test_bad_input_is_refused(options, message):
     options = {"x": X, "y": Y} | options
     with pytest.raises(InputError, match=message):
         sliced_wasserstein_distance(**options)
+
+
+def test_an_error_needs_two_directions():
+    with pytest.raises(InputError, match=r"n_projections must be an integer >= 2, got 1"):
+        sliced_wasserstein_estimate(X, Y, n_projections=1)
+    assert sliced_wasserstein_distance(X, Y, n_projections=1, rng=0) > 0
 
 
 def test_bad_input_of_the_search_is_refused():

@@ -1,7 +1,7 @@
-"""Distances of many pairs of measures on line or circle, along an axis, in one call.
+"""Distances of many pairs of measures on the line or the circle, along an axis.
 
-Points are sorted, pairs are coupled and certified by compiled passes. What those refuse,
-bad input above all, goes to the path for one pair, which also words the message.
+Compiled passes sort the points, and couple and certify the pairs. Pairs that they refuse,
+such as bad input, go to `pipeline` one by one, which also words the messages.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from otdist.inputs.validate import (
     as_period,
     sum_tolerance,
 )
+from otdist.problem.bracket import EXACT_TOL, roots
 from otdist.problem.problem import warn_if_histograms
-from otdist.problem.result import EXACT_TOL
+from otdist.runtime.blocks import share
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
 
 # Rows up to this length are sorted by NumPy, which has vector instructions for them.
@@ -36,43 +37,68 @@ _COMPILED_FROM = 20_000
 _CHUNK = 1 << 16
 _EPS = float(np.finfo(float).eps)
 
-#: Distance of one pair, from points and masses; words what is wrong with them.
-One = Callable[[FloatArray, FloatArray, FloatArray | None, FloatArray | None], float]
+#: Returns the distance of one pair from its points, then its weights, or raises.
+One = Callable[..., float]
 
 
 class Side(NamedTuple):
-    """The measures of one side, as they came, the axis last."""
+    """The measures of one side as given, with the axis last."""
 
     points: FloatArray  # (..., n)
     masses: FloatArray | None  # (..., n)
-    dtype: np.dtype[Any]  # the masses came in: their sums are as exact as that
+    dtype: np.dtype[Any]  # of the weights as given, which tells how exact their sums are
+
+    @classmethod
+    def of(cls, names: tuple[str, str], points: Any, masses: Any, axis: int) -> Side:
+        """Return the measures along an axis; `names` are those of points and weights."""
+        name, name_masses = names
+        array = as_float64(name, points)
+        array = np.moveaxis(array, as_axis(name, axis, array.ndim), -1)
+        if array.shape[-1] == 0:
+            raise InputError(
+                f"{name} is empty, shape {np.shape(points)}; a measure needs at least one point"
+            )
+        if masses is None:
+            return cls(array, None, array.dtype)
+        weights = as_float64(name_masses, masses)
+        weights = np.moveaxis(weights, as_axis(name_masses, axis, weights.ndim), -1)
+        n = array.shape[-1]
+        if weights.shape[-1] != n:
+            raise InputError(
+                f"{name_masses} must have {n} entries along axis={axis}, one weight for each"
+                f" point of {name}, got shape {np.shape(masses)}"
+            )
+        return cls(array, weights, np.asarray(masses).dtype)
 
     @property
     def tolerance(self) -> float:
-        """Return how far sums may be apart."""
+        """Return by how much the sums of weights may differ."""
         return 0.0 if self.masses is None else sum_tolerance(self.dtype)
 
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Return the shapes of all but the last axis."""
-        arrays = (self.points, self.masses)
-        return [array.shape[:-1] for array in arrays if array is not None]
+    def arrays(self) -> list[FloatArray]:
+        """Return points and weights, if there are any."""
+        return [self.points] if self.masses is None else [self.points, self.masses]
 
-    def pick(self, lanes: tuple[int, ...], k: int) -> list[FloatArray | None]:
-        """Return points and masses of pair k of all lanes."""
-        index = np.unravel_index(k, lanes)
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of all measures."""
+        return np.broadcast_shapes(*(array.shape[:-1] for array in self.arrays()))
+
+    def pick(self, shape: tuple[int, ...], k: int) -> list[FloatArray | None]:
+        """Return points and weights of pair k."""
+        index = np.unravel_index(k, shape)
 
         def of(array: FloatArray | None) -> FloatArray | None:
             if array is None:
                 return None
-            whole = np.broadcast_to(array, (*lanes, array.shape[-1]))
+            whole = np.broadcast_to(array, (*shape, array.shape[-1]))
             return np.asarray(whole[index])
 
         masses = of(self.masses)
         return [of(self.points), None if masses is None else masses.astype(self.dtype)]
 
 
-class Lanes(NamedTuple):
-    """What holds for all pairs."""
+class LineOptions(NamedTuple):
+    """Options that all pairs share."""
 
     p: float
     n_jobs: int
@@ -81,8 +107,8 @@ class Lanes(NamedTuple):
     period: float | None = None  # of a circle; None is the line
 
 
-def require_lanes(metric: Metric, method: str, period: float | None) -> None:
-    """Raise for options that have no meaning for numbers along an axis."""
+def require_line_options(metric: Metric, method: str, period: float | None) -> None:
+    """Raise for options that do not go with numbers along an axis."""
     if period is None and (not isinstance(metric, str) or metric == "sqeuclidean"):
         raise InputError(
             "with axis= points are on the line, where the cost is |x - y| ** p; got"
@@ -101,7 +127,7 @@ def is_worth_compiling(
     method: str,
     period: float | None,
 ) -> bool:
-    """Whether arrays are a pair of numbers, so large that compiled passes pay."""
+    """Whether x and y are arrays of numbers, and large enough for compiled passes."""
     n_points = 0
     for x, a in zip(points, masses, strict=True):
         if not isinstance(x, np.ndarray) or x.ndim != 1 or x.size == 0:
@@ -121,82 +147,60 @@ def distances_along(
     a: ArrayLike | None,
     b: ArrayLike | None,
     axis: int,
-    options: Lanes,
+    options: LineOptions,
     one: One,
 ) -> float | FloatArray:
     """Return W_p of the pairs of measures that lie along an axis.
 
-    `one` returns the distance of one pair, by another path, or words what is wrong.
+    `one` returns the distance of one pair by another path, or raises for its input.
     """
     p, n_jobs = as_order(options.p, options.concave), as_jobs(options.n_jobs)
     period = 0.0 if options.period is None else as_period(options.period)
-    sides = _side("x", x, "a", a, axis), _side("y", y, "b", b, axis)
-    try:
-        lanes = np.broadcast_shapes(*sides[0].shapes(), *sides[1].shapes())
-    except ValueError:
-        shapes = [np.shape(each) for each in (x, y, a, b) if each is not None]
-        raise InputError(
-            f"the axes of x, y, a and b other than axis={axis} must broadcast, got shapes"
-            f" {', '.join(map(str, shapes))}"
-        ) from None
-    values = np.full(math.prod(lanes), np.nan)
-
-    def alone(k: int) -> float:
-        pair = zip(*(side.pick(lanes, k) for side in sides), strict=True)
-        (points_x, points_y), masses = pair
-        return _alone(one, points_x, points_y, masses, lanes, k)
-
+    sides = Side.of(("x", "a"), x, a, axis), Side.of(("y", "b"), y, b, axis)
+    shape = pairs_of(sides, axis)
+    values = np.full(math.prod(shape), np.nan)
     is_compiled = 1 <= p < math.inf or (p == math.inf and period == 0)
     if is_compiled and len(values):
-        for k in _unusable(sides, lanes):
-            alone(int(k))  # says what is wrong
+        for k in _unusable(sides, shape):
+            alone(one, sides, shape, int(k))  # raises
         if period == 0:
-            _warn_if_histograms(sides, lanes)
+            _warn_if_histograms(sides, shape)
 
         def laid_out(side: Side) -> Rows:
-            return Rows.of(side, lanes, options.normalize, period)
+            return Rows.of(side, shape, options.normalize, period)
 
         rows = _both(laid_out, sides, n_jobs)
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
         values = _certified(rows, tolerance, (p, period), len(values), n_jobs)
     for k in np.flatnonzero(np.isnan(values)):
-        values[k] = alone(int(k))
-    return values.reshape(lanes) if lanes else float(values[0])
+        values[k] = alone(one, sides, shape, int(k))
+    return values.reshape(shape) if shape else float(values[0])
 
 
-def _side(name: str, points: Any, name_masses: str, masses: Any, axis: int) -> Side:
-    """Return the measures of a side, with the axis last."""
-    array = as_float64(name, points)
-    array = np.moveaxis(array, as_axis(name, axis, array.ndim), -1)
-    if array.shape[-1] == 0:
+def pairs_of(sides: tuple[Side, ...], axis: int) -> tuple[int, ...]:
+    """Return the shape of all pairs, to which the other axes of all arrays broadcast."""
+    try:
+        return np.broadcast_shapes(*(side.shape() for side in sides))
+    except ValueError:
+        given = [np.moveaxis(each, -1, axis).shape for side in sides for each in side.arrays()]
         raise InputError(
-            f"{name} is empty, shape {np.shape(points)}; a measure needs at least one point"
-        )
-    if masses is None:
-        return Side(array, None, array.dtype)
-    weights = as_float64(name_masses, masses)
-    weights = np.moveaxis(weights, as_axis(name_masses, axis, weights.ndim), -1)
-    n = array.shape[-1]
-    if weights.shape[-1] != n:
-        raise InputError(
-            f"{name_masses} must have {n} entries along axis={axis}, one weight for each"
-            f" point of {name}, got shape {np.shape(masses)}"
-        )
-    return Side(array, weights, np.asarray(masses).dtype)
+            f"the axes of points and weights other than axis={axis} must broadcast, got"
+            f" shapes {', '.join(map(str, given))}"
+        ) from None
 
 
-def _warn_if_histograms(sides: tuple[Side, Side], lanes: tuple[int, ...]) -> None:
+def _warn_if_histograms(sides: tuple[Side, Side], shape: tuple[int, ...]) -> None:
     """Warn where the first pair looks like two histograms."""
-    if sides[0].masses is None and sides[1].masses is None and 0 not in lanes:
-        x, y = (side.pick(lanes, 0)[0] for side in sides)
+    if sides[0].masses is None and sides[1].masses is None and 0 not in shape:
+        x, y = (side.pick(shape, 0)[0] for side in sides)
         assert x is not None
         assert y is not None
         warn_if_histograms(x[:, None], y[:, None])
 
 
-def _unusable(sides: tuple[Side, Side], lanes: tuple[int, ...]) -> IntArray:
+def _unusable(sides: tuple[Side, Side], shape: tuple[int, ...]) -> IntArray:
     """Return the pairs that have a number which is not finite, or a negative mass."""
-    bad = np.zeros(lanes, dtype=bool)
+    bad = np.zeros(shape, dtype=bool)
     for points, masses, _dtype in sides:
         checks = [np.isfinite(points)]
         if masses is not None:
@@ -207,29 +211,22 @@ def _unusable(sides: tuple[Side, Side], lanes: tuple[int, ...]) -> IntArray:
     return np.flatnonzero(bad)
 
 
-def _alone(
-    one: One,
-    x: FloatArray,
-    y: FloatArray,
-    masses: tuple[FloatArray | None, FloatArray | None],
-    lanes: tuple[int, ...],
-    k: int,
-) -> float:
-    """Return the distance of one pair; errors name it, where there are several."""
+def alone(one: One, sides: tuple[Side, ...], shape: tuple[int, ...], k: int) -> float:
+    """Return the distance of pair k by itself; errors name it among several."""
+    points, masses = zip(*(side.pick(shape, k) for side in sides), strict=True)
     try:
-        return one(x, y, *masses)
+        return one(*points, *masses)
     except (InputError, NotCertifiedError) as error:
-        if not lanes:
+        if not shape:
             raise
-        index = [int(i) for i in np.unravel_index(k, lanes)]
-        message = f"pair {index}: {error}"
+        message = f"pair {[int(i) for i in np.unravel_index(k, shape)]}: {error}"
         if isinstance(error, NotCertifiedError):
             raise NotCertifiedError(message, error.result) from error
         raise type(error)(message) from error
 
 
 def _both(work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int) -> tuple[Any, Any]:
-    """Do the work of both sides, at once if there may be two threads."""
+    """Apply a function to both sides, in two threads if `n_jobs` allows it."""
     if n_jobs == 1:
         return work(pair[0]), work(pair[1])
     from concurrent.futures import ThreadPoolExecutor
@@ -240,7 +237,7 @@ def _both(work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int) -> tup
 
 
 class Sorted(NamedTuple):
-    """Measures whose points are sorted; masses None where all are 1/n."""
+    """Measures with sorted points and the weights in the same order."""
 
     points: FloatArray  # (K, n)
     masses: FloatArray  # (M, n)
@@ -254,7 +251,7 @@ class Sorted(NamedTuple):
         normalize: bool,
         period: float,
     ) -> Sorted:
-        """Sort rows; NumPy and the kernels let other threads run meanwhile."""
+        """Sort rows; other threads run meanwhile."""
         n = points.shape[1]
         if period > 0:
             points = reduced(points, period)
@@ -272,10 +269,10 @@ class Sorted(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The measures of one side by rows, sorted when they are wanted, or before.
+    """The measures of one side by rows, and the row of each pair.
 
-    Each pair's own are sorted with the pair, in the cache; measures that several
-    pairs share are sorted once.
+    Measures that several pairs share are sorted at once. Others are sorted when their
+    pair is computed, while they are in the cache.
     """
 
     points: FloatArray  # (K, n)
@@ -287,26 +284,26 @@ class Rows(NamedTuple):
     of_masses: IntArray | None
 
     @classmethod
-    def of(cls, side: Side, lanes: tuple[int, ...], normalize: bool, period: float) -> Rows:
-        """Lay out the measures; `lanes` is the shape of all pairs."""
+    def of(cls, side: Side, shape: tuple[int, ...], normalize: bool, period: float) -> Rows:
+        """Arrange measures in rows; `shape` is the shape of all pairs."""
         n = side.points.shape[-1]
-        joint = np.broadcast_shapes(*side.shapes())
+        joint = side.shape()
         points, masses = side.points, side.masses
         if masses is not None:
             points = np.broadcast_to(points, (*joint, n))
             masses = np.broadcast_to(masses, (*joint, n)).reshape(-1, n)
             masses = np.ascontiguousarray(masses)
         points = np.ascontiguousarray(points.reshape(-1, n))
-        if joint == lanes:
+        if joint == shape:
             return cls(points, masses, normalize, period, None, None, None)
         shared = Sorted.of(points, masses, normalize, period)
         rows = np.arange(math.prod(joint)).reshape(joint)
-        of_points = np.broadcast_to(rows, lanes).reshape(-1)
+        of_points = np.broadcast_to(rows, shape).reshape(-1)
         of_masses = np.zeros_like(of_points) if masses is None else of_points
         return cls(points, masses, normalize, period, shared, of_points, of_masses)
 
     def part(self, start: int, stop: int) -> tuple[Sorted, IntArray, IntArray]:
-        """Return measures, and which of them have the points and the masses of pairs."""
+        """Return sorted measures, and the rows of the pairs' points and weights."""
         if self.shared is not None:
             assert self.of_points is not None
             assert self.of_masses is not None
@@ -380,16 +377,10 @@ def _certified(
             measures = _measures(*parts, tolerance)
             proof.add(start, measures, _claims(measures, cost, buffers), scratch)
 
-    if n_parts == 1:
-        work(0)
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(n_parts) as pool:
-            list(pool.map(work, range(n_parts)))
+    share(work, n_parts, n_parts)
     bounds = proof.bounds()
     value = np.where(bounds.proves(EXACT_TOL), bounds.upper, np.nan)
-    return value if p == 1 or math.isinf(p) else value ** (1 / p)
+    return roots(value, p)
 
 
 def _measures(
@@ -397,10 +388,10 @@ def _measures(
     second: tuple[Sorted, IntArray, IntArray],
     tolerance: float,
 ) -> Measures:
-    """Put two sides together, the masses of the second scaled to those of the first.
+    """Join two sides; the weights of the second are scaled to the sums of the first.
 
-    By nothing where sums differ by rounding, by NaN where they differ by more than that
-    of the type they came in.
+    The factor is 1 for sums that differ by rounding, and NaN for sums that differ by more
+    than `tolerance`.
     """
     (x, of_x, of_a), (y, of_y, of_b) = first, second
     total_a, total_b = x.total[of_a], y.total[of_b]
@@ -413,12 +404,12 @@ def _measures(
 
 
 class _Buffers(NamedTuple):
-    """What a thread writes claims to."""
+    """The arrays that a thread writes claims to."""
 
     claims: Claims
     g: FloatArray
     levels: tuple[IntArray, IntArray]
-    # What the circle takes besides.
+    # For the circle.
     ahead: IntArray
     spare: FloatArray
 
@@ -443,7 +434,7 @@ class _Buffers(NamedTuple):
 
 
 def _claims(measures: Measures, cost: tuple[float, float], buffers: _Buffers) -> Claims:
-    """Couple some of the pairs; `cost` is the order and the period."""
+    """Couple pairs; `cost` is the order and the period."""
     length = len(measures.factor)
     claims, (p, period) = buffers.claims.first(length), cost
     with np.errstate(all="ignore"):  # for where compilation is off
