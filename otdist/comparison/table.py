@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from otdist.comparison.smoothing import smoothed
-from otdist.critics.interval import Interval, w1_interval
-from otdist.critics.kr_dual import critic_of
+from otdist.critics.kr_dual import Interval, critic_of, w1_interval
 from otdist.divergences.align import align
 from otdist.divergences.shannon import (
     hellinger_distance,
