@@ -95,7 +95,7 @@ def choose(
     """
     few = train.first(_FEW)
     is_auto = family == "auto"
-    families = FAMILIES if is_auto else (family,)
+    families: tuple[str, ...] = FAMILIES if is_auto else (family,)
     if metric != "euclidean":
         families = tuple(name for name in families if name not in EUCLIDEAN)
     made: list[Candidate] = []
