@@ -46,10 +46,10 @@ def as_float64(name: str, value: Any) -> FloatArray:
             f"{name} must hold real numbers of at most 64 bits, got dtype"
             f" {array.dtype}; convert it with {name}.astype(float) if that is meant"
         )
-    if array.dtype.kind in "iu" and array.size and np.abs(array).max() > 2**53:
+    if array.dtype.kind in "iu" and (large := (array > 2**53) | (array < -(2**53))).any():
         raise InputError(
-            f"{name} has integers above 2**53, which float64 cannot hold exactly;"
-            " subtract an offset or convert with .astype(float)"
+            f"{name}{first_index(large)} is {array[large][0]}, and float64 holds integers above"
+            " 2**53 only rounded; subtract an offset or convert with .astype(float)"
         )
     return np.asarray(array, dtype=np.float64)
 
@@ -284,12 +284,10 @@ def sum_tolerance(given: np.dtype[Any]) -> float:
 
 def as_axis(name: str, axis: Any, ndim: int) -> int:
     """Return an axis of an array, counted from 0."""
-    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
-        raise InputError(f"axis must be an integer, got {axis!r}")
-    if not -ndim <= axis < ndim:
+    is_integer = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
+    if not (is_integer and -ndim <= axis < ndim):
         raise InputError(
-            f"axis={axis} is not an axis of {name}, which has {ndim}; points lie along"
-            " that axis, and the other axes are pairs"
+            f"axis must be an integer in [{-ndim}, {ndim}), as {name}.ndim is {ndim}, got {axis!r}"
         )
     return int(axis) % ndim
 
