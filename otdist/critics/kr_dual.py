@@ -259,8 +259,7 @@ def _draw(name: str, source: ArrayLike | Sampler, n: int, rng: np.random.Generat
     """Return the given points, or n points drawn from a sampler."""
     if not callable(source):
         return _validate.as_points(name, source)
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise InputError(f"n_samples must be a positive integer, got {n!r}")
+    n = _validate.as_count("n_samples", n)
     points = _validate.as_points(f"{name}(n, rng)", source(n, rng))
     if len(points) != n:
         raise InputError(

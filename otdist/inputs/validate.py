@@ -344,6 +344,15 @@ def as_number(name: str, value: Any, wanted: str) -> float:
     return float(value)
 
 
+def as_count(name: str, value: Any, least: int = 1) -> int:
+    """Return an integer that is at least `least`."""
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not (is_integer and value >= least):
+        wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise InputError(f"{name} must be {wanted}, got {value!r}")
+    return int(value)
+
+
 def as_inside(name: str, value: Any, least: float, most: float, wanted: str) -> float:
     """Return a number between two others, both excluded."""
     number = as_number(name, value, wanted)
