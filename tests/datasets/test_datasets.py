@@ -285,7 +285,10 @@ def test_singular_pairs_have_the_divergences_of_disjoint_supports():
         (lambda: datasets.ray_pair(2, 1.5), "n_funnels must be a positive integer, got 1.5"),
         (lambda: datasets.ray_pair(2, 4, power=0.5), "power must be a finite number"),
         (lambda: datasets.ray_pair(2, 4, half_width=0), "half_width must be a finite"),
-        (lambda: datasets.ray_pair(2, 4, n_samples=1), "n_samples must be an integer of at least 2, got 1"),
+        (
+            lambda: datasets.ray_pair(2, 4, n_samples=1),
+            "n_samples must be an integer of at least 2, got 1",
+        ),
         (lambda: datasets.ball_funnel(2, math.nan), "power must be a finite number"),
         (lambda: datasets.ball_funnel(2, radius=-1.0), "radius must be a finite"),
         (lambda: datasets.concentric_spheres(2, 2.0, 1.0), "outer must be a finite"),
