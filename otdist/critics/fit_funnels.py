@@ -8,6 +8,7 @@ there are far more funnels than the optimum needs, so that few of them get stuck
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,12 +130,12 @@ def _ascend(
     best = (-math.inf, centres, offsets)
     of_centres, of_offsets = _Moments.like(centres), _Moments.like(offsets)
     size, n_steps = _schedule(min(len(cloud.points) for cloud in train), n_funnels)
-    batches = [_Batches(cloud, size, rng) for cloud in train]
+    batches = [_batches(cloud, size, rng) for cloud in train]
     every = max(1, n_steps // _N_CHECKS)
     # Between the spread of the data and the spacing of K centres in it.
     first_rate = _RATE * n_funnels ** (-0.5 / centres.shape[1])
     for step in range(n_steps):
-        slopes = _gradient([each.next() for each in batches], centres, offsets)
+        slopes = _gradient([next(each) for each in batches], centres, offsets)
         rate = np.float32(first_rate * (1 + math.cos(math.pi * step / n_steps)) / 2)
         centres = centres + rate * of_centres.step(slopes[0])
         offsets = offsets + rate * of_offsets.step(slopes[1])
@@ -152,20 +153,14 @@ def _schedule(n: int, n_funnels: int) -> tuple[int, int]:
     return _BATCH[1], min(max(_PASSES * n // _BATCH[1], _STEPS[0]), _STEPS[1])
 
 
-class _Batches:
-    """Batches of one cloud, in a new random order in every pass."""
-
-    def __init__(self, cloud: _Cloud, size: int, rng: np.random.Generator) -> None:
-        self._cloud, self._rng = cloud, rng
-        self._size = min(size, len(cloud.points))
-        self._left = np.empty(0, dtype=np.int64)
-
-    def next(self) -> _Cloud:
-        """Return the next batch."""
-        if len(self._left) < self._size:
-            self._left = self._rng.permutation(len(self._cloud.points))
-        chosen, self._left = np.split(self._left, [self._size])
-        return self._cloud.rows(chosen)
+def _batches(cloud: _Cloud, size: int, rng: np.random.Generator) -> Iterator[_Cloud]:
+    """Yield batches of one cloud without end, in a new random order in every pass."""
+    n = len(cloud.points)
+    size = min(size, n)
+    while True:
+        order = rng.permutation(n)
+        for start in range(0, n - size + 1, size):
+            yield cloud.rows(order[start : start + size])
 
 
 def _heights(cloud: _Cloud, centres: _Single) -> _Single:

@@ -113,35 +113,26 @@ def sinkhorn_divergence_loss(
 
     Parameters
     ----------
-    x, y : Tensor (n, d), (m, d), or (n,), (m,)
-        Points, float32 or float64, on any device.
-    a, b : Tensor (n,), (m,), optional
-        Weights; with `reach` their sums may differ.
+    x, y, a, b, metric
+        See `wasserstein_loss`; with `reach` the sums of the weights may differ.
     epsilon : float
         Entropic weight, in cost units.
     p : float, default 1
         Order, finite.
     reach : float, optional
         See `otdist.sinkhorn_divergence`.
-    metric : str, default "euclidean"
-        See `Problem`.
     tol : float, default 1e-6
         Marginal error of each term, relative to the mass.
 
     Returns
     -------
     Tensor ()
-        In cost × mass, without a root, on the device of x and in the wider type of x and y.
+        In cost × mass, without a root; device and type as for `wasserstein_loss`.
 
     Raises
     ------
-    InputError
-        As for `otdist.sinkhorn_divergence`, and for arguments that are not float32 or
-        float64 tensors.
-    NotCertifiedError
-        If a term does not reach the tolerance.
-    RuntimeError
-        If a second derivative is computed.
+    InputError, NotCertifiedError, RuntimeError
+        As for `wasserstein_loss` and `otdist.sinkhorn_divergence`.
 
     Notes
     -----

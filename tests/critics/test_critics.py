@@ -266,8 +266,8 @@ def test_balanced_offsets_give_every_funnel_a_share():
 def test_batches_go_through_all_points():
     rng = np.random.default_rng(11)
     cloud = clouds(rng, 64)[0]
-    batches = funnel._Batches(cloud, 16, rng)
-    passes = [np.concatenate([batches.next().squares for _ in range(4)]) for _ in "ab"]
+    batches = funnel._batches(cloud, 16, rng)
+    passes = [np.concatenate([next(batches).squares for _ in range(4)]) for _ in "ab"]
     for each in passes:
         assert (np.sort(each) == np.sort(cloud.squares)).all()
     assert (passes[0] != passes[1]).any()
