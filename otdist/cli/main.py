@@ -11,22 +11,22 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otdist import plot
 from otdist._version import __version__
-from otdist.batch.pairs import Failure
-from otdist.cli import verify
-from otdist.cli.read import Measure, pooled, read_measure, read_signed
-from otdist.comparison import separation, table
-from otdist.distances.pairwise import pairwise
 from otdist.errors import InputError, InputWarning, NotCertifiedError
-from otdist.plot.style import new_figure
-from otdist.typing import FloatArray
+
+# Each command imports its own modules, so that the program starts fast.
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otdist.batch.pairs import Failure
+    from otdist.cli.read import Measure
+    from otdist.comparison import Comparison
+    from otdist.typing import FloatArray
 
 _FAILED = 2
 _INTERRUPTED = 130
@@ -191,6 +191,9 @@ def _add_shared(add: Any) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from otdist.comparison import separation
+    from otdist.plot import plot_demo
+
     plotting = not arguments.no_plot and _installed("matplotlib")
     if plotting:
         _require_writable(arguments.out)
@@ -205,7 +208,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     js = max(row.js for row in rows)
     print("\n" + _DEMO_TEXT.format(n=arguments.points, js=js))
     if plotting:
-        plot.plot_demo(rows).savefig(arguments.out)
+        plot_demo(rows).savefig(arguments.out)
         print(f"Figure: {arguments.out}")
     elif not arguments.no_plot:
         print("No figure: it needs matplotlib: pip install 'otdist[plot]'")
@@ -213,6 +216,8 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
+    from otdist.comparison import table
+
     for path in filter(None, (arguments.plot, arguments.separation)):
         _require_writable(path)
     first, second = _measures(arguments)
@@ -251,10 +256,13 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _write_figures(
     arguments: argparse.Namespace,
-    compared: table.Comparison,
+    compared: Comparison,
     measures: tuple[Measure, Measure],
     names: tuple[str, str],
 ) -> None:
+    from otdist import plot
+    from otdist.comparison import separations
+
     first, second = measures
     figures = {}
     if arguments.plot is not None:
@@ -268,7 +276,7 @@ def _write_figures(
     if arguments.separation is not None:
         # The weights of the problem, which are normalised if the files are not.
         problem = compared.exact.problem
-        rows = separation.separations(first.points, second.points, problem.a, problem.b)
+        rows = separations(first.points, second.points, problem.a, problem.b)
         figures[arguments.separation] = plot.plot_separation(rows)
     for path, figure in figures.items():
         figure.savefig(path)
@@ -279,11 +287,15 @@ def _measures(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
     first, second = _files(arguments)
     if arguments.pool is None:
         return first, second
+    from otdist.cli.read import pooled
+
     names = _names(arguments)
     return pooled(first, arguments.pool, names[0]), pooled(second, arguments.pool, names[1])
 
 
 def _files(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
+    from otdist.cli.read import read_measure, read_signed
+
     options = {"weights": arguments.weights, "grid": arguments.grid}
     if arguments.signed:
         if arguments.second is not None:
@@ -308,7 +320,7 @@ def _names(arguments: argparse.Namespace) -> tuple[str, str]:
     return arguments.first, arguments.second
 
 
-def _print_table(compared: table.Comparison, names: tuple[str, str]) -> None:
+def _print_table(compared: Comparison, names: tuple[str, str]) -> None:
     exact, problem = compared.exact, compared.exact.problem
     for side, name, weights in zip("PQ", names, (problem.a, problem.b), strict=True):
         print(f"{side}: {name}, {len(weights)} atoms, mass {math.fsum(weights):.9g}")
@@ -317,6 +329,8 @@ def _print_table(compared: table.Comparison, names: tuple[str, str]) -> None:
 
 
 def _pairwise(arguments: argparse.Namespace) -> int:
+    from otdist.distances.pairwise import pairwise
+
     files = arguments.files
     if Path(arguments.output).suffix != ".npz":
         raise InputError(
@@ -359,6 +373,8 @@ def _pairwise(arguments: argparse.Namespace) -> int:
 
 def _many_measures(files: list[str], arguments: argparse.Namespace) -> dict[str, Any]:
     """Read all files: as histograms on one grid if all have the same shape."""
+    from otdist.cli.read import read_measure
+
     options = {"weights": arguments.weights, "grid": arguments.grid}
     measures = [read_measure(name, **options) for name in files]
     first = measures[0]
@@ -383,6 +399,8 @@ def _print_matrix(matrix: FloatArray, arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    from otdist.cli import verify
+
     if not _installed("ot"):
         return _fail("verify compares with POT, which is not installed: pip install POT")
     report = verify.verify(arguments.problems, arguments.seed)
@@ -399,6 +417,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _require_writable(path: str) -> None:
     """Raise before the computation if the figure could not be written after it."""
+    from otdist.plot.style import new_figure
+
     try:
         known = new_figure(1, 1).canvas.get_supported_filetypes()
     except ImportError as error:
