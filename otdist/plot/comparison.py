@@ -144,26 +144,29 @@ def _draw_images(
     images = problem.a.reshape(shape), problem.b.reshape(shape)
     high = max(float(image.max()) for image in images)
     for k, image in enumerate(images):
-        axes = figure.add_subplot(panels[:, k])
-        shown = axes.imshow(image, cmap="gray", vmin=0, vmax=high)
-        axes.set_title(_short(names[k]), fontsize=11)
-        axes.set_xlabel("column (pixels)")
-        axes.set_ylabel("row (pixels)")
-        bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8)
-        bar.set_label("mass")
+        grey = {"cmap": "gray", "vmin": 0, "vmax": high}
+        _draw_image(figure.add_subplot(panels[:, k]), image, _short(names[k]), "mass", grey)
     difference = images[0] - images[1]
     limit = float(np.abs(difference).max()) or 1.0
     axes = figure.add_subplot(panels[:, 2])
-    shown = axes.imshow(difference, cmap="RdBu", vmin=-limit, vmax=limit, alpha=0.8)
+    colours = {"cmap": "RdBu", "vmin": -limit, "vmax": limit, "alpha": 0.8}
+    label = "excess (blue) or deficit (red) of mass"
+    _draw_image(axes, difference, "moved mass", label, colours)
     rows, columns = _sample(comparison, points, points)
     start, end = points[rows][:, ::-1], points[columns][:, ::-1]
     arrows: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004}
     axes.quiver(*start.T, *(end - start).T, color="#222222", alpha=0.8, **arrows)
-    axes.set_title("moved mass", fontsize=11)
-    axes.set_xlabel("column (pixels)")
-    axes.set_ylabel("row (pixels)")
-    bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8)
-    bar.set_label("excess (blue) or deficit (red) of mass")
+
+
+def _draw_image(
+    axes: Axes, image: FloatArray, title: str, label: str, colours: dict[str, Any]
+) -> None:
+    """Draw an image with a colour bar."""
+    shown = axes.imshow(image, **colours)
+    axes.set(xlabel="column (pixels)", ylabel="row (pixels)")
+    axes.set_title(title, fontsize=11)
+    bar = axes.figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8)
+    bar.set_label(label)
 
 
 def _draw_clouds(
@@ -191,11 +194,8 @@ def _draw_clouds(
         axes.scatter(points[:, 0], points[:, 1], s=area, color=colour, alpha=0.8, lw=0)
         axes.scatter([], [], s=30, color=colour, label=_short(name))
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel(labels[0])
-    axes.set_ylabel(labels[1])
-    axes.set_title(f"{_short(names[0])}, {_short(names[1])} and the plan", fontsize=11)
-    axes.legend(frameon=False, fontsize=9)
-    tidy(axes)
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    _finish(axes, f"{_short(names[0])}, {_short(names[1])} and the plan")
 
 
 def _principal(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -229,9 +229,12 @@ def _draw_line(
         axes.step(places, curve, where="post", color=colour, lw=1.8, label=_short(name))
         curves.append(curve)
     axes.fill_between(places, curves[0], curves[1], step="post", color=PALE, label="area: W₁")
-    axes.set_xlabel("position")
-    axes.set_ylabel("cumulative mass")
-    axes.set_title("distribution functions", fontsize=11)
+    axes.set(xlabel="position", ylabel="cumulative mass")
+    _finish(axes, "distribution functions")
+
+
+def _finish(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=11)
     axes.legend(frameon=False, fontsize=9)
     tidy(axes)
 
