@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from otdist import datasets, kl_divergence, kr_dual, wasserstein_distance
-from otdist.cli.demo import sweep
+from otdist.comparison.separation import demo_separations
 from otdist.comparison.smoothing import smoothed
 
 _BLUE, _ORANGE, _GREEN, _SKY = "#0072b2", "#d55e00", "#009e73", "#56b4e9"
@@ -23,7 +23,7 @@ _N_MODES, _RADIUS = 8, 2.0
 
 def draw_lines(axes: Any, slopes: Any) -> None:
     """P_0 = (0, Z) and P_theta = (theta, Z), and what W1 and JS change by."""
-    rows = sweep(n=100, n_theta=41)
+    rows = demo_separations(n=100, n_theta=41)
     theta = np.array([row.theta for row in rows])
     w1, js, tv = (np.array([getattr(row, name) for row in rows]) for name in ("w1", "js", "tv"))
     axes.plot(theta, w1, color=_BLUE, label="W1 (distance)")

@@ -100,7 +100,9 @@ GAMES = {
     ),
     "exact W1 of batches": Game(lambda critic, fake, real: wasserstein_loss(fake, real)),
     "Sinkhorn divergence": Game(
-        lambda critic, fake, real: sinkhorn_divergence_loss(fake, real, epsilon=EPSILON, tol=1e-3)
+        lambda critic, fake, real: sinkhorn_divergence_loss(
+            fake, real, epsilon=EPSILON, p=2, tol=1e-3
+        )
     ),
 }
 

@@ -3,8 +3,7 @@
 from otdist._version import __version__ as __version__
 from otdist.certificate.certify import certify
 from otdist.comparison.table import compare
-from otdist.critics.interval import w1_interval
-from otdist.critics.kr_dual import c_transform, kr_dual
+from otdist.critics.kr_dual import c_transform, kr_dual, w1_interval
 from otdist.critics.lipschitz_search import lipschitz_lower
 from otdist.distances.pairwise import pairwise
 from otdist.distances.sinkhorn_divergence import (

@@ -1,8 +1,7 @@
-"""Read a measure from a file, for the command line: points, arrays, images.
+"""Read measures from files for the command line: text, arrays, images.
 
-Masses are never normalised and nothing is dropped in silence. Pixels of mass 0
-are kept, as atoms without mass, so that atom ``k`` is always pixel ``k`` in
-row-major order; they change no distance.
+Weights are not normalised, and nothing is dropped silently. Pixels of weight 0 are kept, so
+that atom ``k`` is always pixel ``k`` in row-major order; they change no distance.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from otdist.typing import NDArray
 _TEXT = (".csv", ".txt", ".tsv", ".dat")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".tif", ".tiff")
 _ARRAYS = (".npy", ".npz")
-# What NumPy and zipfile raise for damaged files.
+# Exceptions of NumPy and zipfile for damaged files.
 _BROKEN = (
     ValueError,
     EOFError,
@@ -39,14 +38,14 @@ _WEIGHT_NAMES = ("weight", "weights")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measure:
-    """What a file holds.
+    """A measure from a file.
 
     Attributes
     ----------
     points : ndarray (n, d)
         Atoms; for a grid its pixels as (row, column), row by row.
     weights : ndarray (n,) or None
-        Masses as given, None for a plain list of points.
+        Weights as given; None for points without weights.
     shape : (int, int) or None
         Rows and columns of a grid, None for points.
     """
@@ -57,7 +56,7 @@ class Measure:
 
 
 class _Table(NamedTuple):
-    """Numbers, the names of their columns, and where each row is in the file."""
+    """Numbers, the names of their columns, and the place of each row in the file."""
 
     numbers: NDArray[Any]
     names: list[str] | None
@@ -66,7 +65,7 @@ class _Table(NamedTuple):
 
 
 class _Atoms(NamedTuple):
-    """A measure whose weights are not yet known to be >= 0."""
+    """A measure whose weights are not validated, and the place of each in the file."""
 
     points: NDArray[Any]
     weights: NDArray[Any] | None
@@ -86,10 +85,10 @@ def read_measure(
         ``.npy``, ``.npz``, text (``.csv``, ``.txt``, ``.tsv``, ``.dat``) or a
         greyscale image (``.png``, ``.jpg``, …).
     weights : str, optional
-        The weight column, counted from 1 or by its name in the header; the key
-        of the weights in an ``.npz``. Default: a column named ``weight``.
+        The weight column, by its number from 1 or its name in the header, or the key of
+        the weights in an ``.npz``. By default a column named ``weight``.
     grid : str, optional
-        ``"ROWSxCOLUMNS"``: the numbers are masses of pixels, row by row.
+        ``"ROWSxCOLUMNS"``: the numbers are weights of pixels, row by row.
 
     Returns
     -------
@@ -98,26 +97,29 @@ def read_measure(
     Raises
     ------
     InputError
-        The file cannot be read or understood; names the file and the line.
+        If the file cannot be read or understood; the message names the file and the line.
     """
-    atoms = _atoms(Path(path), weights, _shape(grid), signed=False)
-    _require_finite(Path(path), atoms)
-    _require_masses(Path(path), atoms)
+    path = Path(path)
+    atoms = _atoms(path, weights, _shape(grid), signed=False)
+    if atoms.weights is not None:
+        remedy = "(add --signed if the negative part is the other measure)"
+        _require(path, atoms, atoms.weights >= 0, f"must be >= 0 {remedy}")
+        if not atoms.weights.any():
+            raise InputError(f"{path} is 0 everywhere; a measure needs a positive weight")
     return Measure(atoms.points, atoms.weights, atoms.shape)
 
 
 def read_signed(
     path: str | Path, *, weights: str | None = None, grid: str | None = None
 ) -> tuple[Measure, Measure]:
-    """Read a signed measure: its positive part, and its negative part negated.
+    """Read the positive and the negative part of a signed measure as two measures.
 
-    With a grid of R x C pixels the file holds R*C signed masses, or 2*R*C: the
-    masses of one grid and then the negated masses of another, as transport
-    benchmarks store them. Parameters and errors: as for `read_measure`.
+    With a grid of R x C pixels the file has R*C signed weights, or 2*R*C numbers: the weights
+    of one grid and then the negated weights of another, as transport benchmarks store them.
+    For parameters and errors see `read_measure`.
     """
     path = Path(path)
     atoms = _atoms(path, weights, _shape(grid), signed=True)
-    _require_finite(path, atoms)
     signed = atoms.weights
     if signed is None:
         raise InputError(
@@ -127,8 +129,8 @@ def read_signed(
     for part, sign in ((signed > 0, "positive"), (signed < 0, "negative")):
         if not part.any():
             raise InputError(
-                f"{path} has no {sign} mass, so it is no pair of measures; leave"
-                " --signed out and give a second file"
+                f"{path} has no {sign} mass, and --signed needs both signs; omit --signed"
+                " and pass a second file"
             )
     if atoms.shape is None:
         first, second = signed > 0, signed < 0
@@ -139,7 +141,11 @@ def read_signed(
     size = atoms.shape[0] * atoms.shape[1]
     top, bottom = signed[:size], -signed[-size:]
     if len(signed) == 2 * size:
-        _require_signs(path, atoms, size)
+        is_first, two = np.arange(2 * size) < size, "; a file with two grids has"
+        above = f"must be >= 0 in the first half{two} positive weights first"
+        below = f"must be <= 0 in the second half{two} negated weights last"
+        _require(path, atoms, ~is_first | (signed >= 0), above)
+        _require(path, atoms, is_first | (signed <= 0), below)
     else:
         top, bottom = np.maximum(top, 0), np.maximum(bottom, 0)
     points = atoms.points[:size]
@@ -169,8 +175,8 @@ def _atoms(
         return _split(path, table, weights)
     if weights is not None:
         raise InputError(
-            f"{path}: --grid says all numbers are masses, --weights says one column"
-            " is; give one of the two"
+            f"{path}: with --grid all numbers are weights, with --weights one column is;"
+            " pass one of the two"
         )
     return _on_grid(path, table, shape, signed=signed)
 
@@ -186,7 +192,7 @@ def _shape(grid: str | None) -> tuple[int, int] | None:
 
 
 def _on_grid(path: Path, table: _Table, shape: tuple[int, int] | None, *, signed: bool) -> _Atoms:
-    """Put masses on pixels, row by row; twice over where a signed file has two."""
+    """Make atoms of pixels, row by row; of two grids if a signed file has two."""
     own = table.numbers.shape
     rows, columns = shape or own
     size, count = rows * columns, table.numbers.size
@@ -197,14 +203,14 @@ def _on_grid(path: Path, table: _Table, shape: tuple[int, int] | None, *, signed
         got = f"{count} numbers" if len(own) == 1 else f"an array of shape {own}"
         raise InputError(
             f"{path} has {got}, but a grid of {rows}x{columns} takes {wanted} numbers;"
-            " give its real size as --grid ROWSxCOLUMNS"
+            " pass its size as --grid ROWSxCOLUMNS"
             + ("" if signed else " (a pair in one file: add --signed)")
         )
     row, column = np.divmod(np.arange(size), columns)
     points = np.tile(np.column_stack([row, column]), (count // size, 1))
-    lines = table.lines if table.place == "line" else range(count)
-    place = "line" if table.place == "line" else "entry"
-    return _Atoms(points, table.numbers.reshape(-1), (rows, columns), place, lines)
+    place, lines = ("line", table.lines) if table.place == "line" else ("entry", range(count))
+    weights = table.numbers.reshape(-1)
+    return _checked(path, _Atoms(points, weights, (rows, columns), place, lines))
 
 
 def _split(path: Path, table: _Table, option: str | None) -> _Atoms:
@@ -213,7 +219,7 @@ def _split(path: Path, table: _Table, option: str | None) -> _Atoms:
     if numbers.ndim not in (1, 2) or numbers.size == 0:
         raise InputError(
             f"{path} has shape {numbers.shape}; points are an array (n,) or (n, d)"
-            " with at least one row (masses on a grid: add --grid ROWSxCOLUMNS)"
+            " with at least one row (weights on a grid: add --grid ROWSxCOLUMNS)"
         )
     columns = numbers.reshape(len(numbers), -1)
     chosen = _weight_column(path, table.names, columns.shape[1], option)
@@ -222,10 +228,10 @@ def _split(path: Path, table: _Table, option: str | None) -> _Atoms:
     if columns.shape[1] == 1:
         raise InputError(
             f"{path} has a weight column and no other; points need at least one"
-            " coordinate (masses on a grid: add --grid ROWSxCOLUMNS)"
+            " coordinate (weights on a grid: add --grid ROWSxCOLUMNS)"
         )
     points = np.delete(columns, chosen, axis=1)
-    return _Atoms(points, columns[:, chosen], None, table.place, table.lines)
+    return _checked(path, _Atoms(points, columns[:, chosen], None, table.place, table.lines))
 
 
 def _weight_column(
@@ -248,50 +254,23 @@ def _weight_column(
     )
 
 
-def _require_finite(path: Path, atoms: _Atoms) -> None:
-    """Raise for a mass that is NaN or infinite."""
-    if atoms.weights is None:
-        return
-    wrong = np.flatnonzero(~np.isfinite(atoms.weights))
-    if len(wrong):
-        k = int(wrong[0])
-        raise InputError(
-            f"{path}, {atoms.place} {atoms.lines[k]}: the mass {atoms.weights[k]} is not"
-            " finite; drop or replace it"
-        )
+def _checked(path: Path, atoms: _Atoms) -> _Atoms:
+    """Return the atoms, or raise for a weight that is NaN or infinite."""
+    good = np.isfinite(np.asarray(atoms.weights))
+    _require(path, atoms, good, "must be finite; drop or replace it")
+    return atoms
 
 
-def _require_masses(path: Path, atoms: _Atoms) -> None:
-    """Raise for a negative weight, and for weights that are all 0."""
-    if atoms.weights is None:
-        return
-    negative = np.flatnonzero(atoms.weights < 0)
-    if len(negative):
-        k = int(negative[0])
-        raise InputError(
-            f"{path}, {atoms.place} {atoms.lines[k]}: the mass {atoms.weights[k]} is"
-            " negative; masses must be >= 0 (add --signed if the negative part is the"
-            " other measure)"
-        )
-    if not atoms.weights.any():
-        raise InputError(f"{path} is 0 everywhere; a measure needs a positive mass")
-
-
-def _require_signs(path: Path, atoms: _Atoms, size: int) -> None:
-    """Raise where the halves of a stacked pair are not first >= 0, then <= 0."""
-    signed = np.asarray(atoms.weights)
-    wrong = np.concatenate([signed[:size] < 0, signed[size:] > 0])
-    if wrong.any():
-        k = int(np.argmax(wrong))
-        wanted = ">= 0 in the first half" if k < size else "<= 0 in the second half"
-        raise InputError(
-            f"{path}, {atoms.place} {atoms.lines[k]}: {signed[k]} must be {wanted}; two"
-            " grids in one file are masses and then negated masses"
-        )
+def _require(path: Path, atoms: _Atoms, good: NDArray[np.bool_], wanted: str) -> None:
+    """Raise for the first weight that is not good, with its place in the file."""
+    if not good.all():
+        k = int(np.argmin(good))
+        value = np.asarray(atoms.weights)[k]
+        raise InputError(f"{path}, {atoms.place} {atoms.lines[k]}: the weight {value} {wanted}")
 
 
 def _text_table(path: Path, *, flat: bool) -> _Table:
-    """Read numbers separated by commas or blanks; `flat` takes rows of any length."""
+    """Read numbers separated by commas or blanks; with `flat`, rows may differ in length."""
     names: list[str] | None = None
     rows: list[list[float]] = []
     lines: list[int] = []
@@ -338,8 +317,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path} is not a text file (byte {error.start} is no UTF-8); save it as"
-            " UTF-8, or give it the extension of what it is"
+            f"{path} is not a text file (byte {error.start} is not UTF-8); save it as UTF-8,"
+            " or rename it with the extension of its format"
         ) from None
     except OSError as error:
         raise _unreadable(path, error) from None
@@ -374,7 +353,7 @@ def _load(path: Path) -> Any:
             if kind == ".npy":
                 return _numeric(path, np.lib.format.read_array(file, allow_pickle=False))
             if not zipfile.is_zipfile(file):
-                raise ValueError("it is no zip archive")
+                raise ValueError("it is not a zip archive")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
                 return {key: _numeric(path, archive[key]) for key in archive.files}
@@ -404,26 +383,25 @@ def _from_npz(path: Path, weights: str | None, shape: tuple[int, int] | None) ->
     arrays = _load(path)
     found = ", ".join(arrays) or "none"
     points = [key for key in ("points", "x") if key in arrays]
-    masses = [key for key in ("weights", "a") if key in arrays]
-    if weights is not None:
-        masses = [weights] if weights in arrays else []
-    others = set(arrays) - set(points) - set(masses)
-    if len(points) != 1 or len(masses) > 1 or (others and not masses):
+    names = ("weights", "a") if weights is None else (weights,)
+    found_weights = [key for key in names if key in arrays]
+    others = set(arrays) - set(points) - set(found_weights)
+    if len(points) != 1 or len(found_weights) > 1 or (others and not found_weights):
         raise InputError(
-            f"{path} has the keys {found}; wanted are 'points' (or 'x') and, for"
-            " masses, 'weights' (or 'a', or the key given as --weights KEY)"
+            f"{path} has the keys {found}; it must have 'points' (or 'x') and, for weights,"
+            " 'weights' (or 'a', or the key given as --weights KEY)"
         )
     table = arrays[points[0]]
     atoms = _split(path, _Table(table, None, "entry", range(table.size)), None)
-    if not masses:
+    if not found_weights:
         return atoms
-    mass = arrays[masses[0]]
-    if mass.shape != (len(table),):
+    values = arrays[found_weights[0]]
+    if values.shape != (len(table),):
         raise InputError(
-            f"{path} has {masses[0]} of shape {mass.shape}, but {len(table)} points;"
-            " wanted is one weight for each point"
+            f"{path} has {found_weights[0]} of shape {values.shape}, but {len(table)} points;"
+            " it must have one weight per point"
         )
-    return atoms._replace(weights=mass)
+    return _checked(path, atoms._replace(weights=values))
 
 
 def _image(path: Path) -> _Table:
@@ -439,15 +417,10 @@ def _image(path: Path) -> _Table:
             frames = getattr(image, "n_frames", 1)
             plain = image.mode in ("1", "L", "F") or image.mode.startswith("I")
             pixels = np.asarray(image if plain else image.convert("RGBA"))
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from None
     if frames > 1:
-        raise InputError(f"{path} has {frames} frames; save the one that is meant")
+        raise InputError(f"{path} has {frames} frames; save one frame as a file of its own")
     if not plain:
         pixels = _grey(path, pixels)
     if pixels.dtype == bool:
@@ -456,7 +429,7 @@ def _image(path: Path) -> _Table:
 
 
 def _grey(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return the grey values of an RGBA image in which nothing else is stored."""
+    """Return the grey values of an RGBA image, or raise if it has colour or transparency."""
     red = pixels[:, :, 0]
     same = (pixels[:, :, 1] == red) & (pixels[:, :, 2] == red)
     opaque = pixels[:, :, 3] == 255
@@ -474,3 +447,23 @@ def _grey(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
 def _unreadable(path: Path, error: Exception) -> InputError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     return InputError(f"cannot read {path}: {reason}")
+
+
+def pooled(measure: Measure, side: int, name: str) -> Measure:
+    """Sum blocks of ``side`` by ``side`` pixels of a measure on a grid.
+
+    Each block becomes an atom at its centre, in pixels of the original grid, so that the
+    total mass and the unit of distances do not change. `name` is for the messages.
+    """
+    if measure.shape is None or measure.weights is None:
+        raise InputError(f"{name} holds points, not pixels: --pool is for images and --grid")
+    rows, columns = measure.shape
+    if side < 1 or rows % side or columns % side:
+        raise InputError(
+            f"{name} has {rows} x {columns} pixels, which cannot be divided into blocks of"
+            f" {side} x {side}; pass a divisor of both numbers"
+        )
+    blocks = (rows // side, side, columns // side, side)
+    weights = measure.weights.reshape(blocks).sum(axis=(1, 3))
+    centres = measure.points.reshape(*blocks, 2).mean(axis=(1, 3))
+    return Measure(centres.reshape(-1, 2), weights.ravel(), weights.shape)

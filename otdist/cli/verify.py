@@ -1,10 +1,10 @@
-"""Compare with POT on random problems: a second opinion on this machine."""
+"""Compare with POT on random problems, on this machine."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,31 +14,17 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import Status
 from otdist.typing import FloatArray
 
-#: The largest relative difference that passes.
+#: Largest relative difference that passes.
 TOLERANCE = 1e-9
 _LARGEST = 80
 
 
-class _Case(NamedTuple):
-    """A problem as otdist gets it, and as POT does."""
-
-    problem: Problem
-    cost: FloatArray
+# A problem for otdist, and its cost matrix for POT.
+_Case: TypeAlias = tuple[Problem, FloatArray]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
-    """What came out for one family of problems.
-
-    Attributes
-    ----------
-    name : str
-        What the problems of the family are like.
-    n_problems, n_certified : int
-        How many there were, and for how many the certificate proves the value.
-    worst : float
-        The largest ``|value - POT's value| / max(value, POT's value)``.
-    """
+class Family(NamedTuple):
+    """Numbers of problems and of proved values, and the largest relative difference."""
 
     name: str
     n_problems: int
@@ -46,42 +32,33 @@ class Family:
     worst: float
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What `verify` returns; `passed` says whether all is well."""
+class Report(NamedTuple):
+    """The result of `verify`: a row for each family, and a row for all of them."""
 
     families: tuple[Family, ...]
     peer: str
     seed: int
 
     @property
-    def n_problems(self) -> int:
-        """Number of problems of all families."""
-        return sum(family.n_problems for family in self.families)
-
-    @property
-    def n_certified(self) -> int:
-        """Number of problems with a proved value."""
-        return sum(family.n_certified for family in self.families)
-
-    @property
-    def worst(self) -> float:
-        """The largest relative difference of all families."""
-        return max(family.worst for family in self.families)
+    def total(self) -> Family:
+        """The row of all problems."""
+        _, numbers, certified, worst = zip(*self.families, strict=True)
+        return Family("all", sum(numbers), sum(certified), max(worst))
 
     @property
     def passed(self) -> bool:
-        """Whether the values agree within 1e-9 and all are proved."""
-        return self.worst <= TOLERANCE and self.n_certified == self.n_problems
+        """Whether all values are proved, and agree within `TOLERANCE`."""
+        total = self.total
+        return total.worst <= TOLERANCE and total.n_certified == total.n_problems
 
 
 def verify(n_problems: int = 200, seed: int = 0) -> Report:
-    """Solve random problems by otdist and by POT, and compare the values.
+    """Solve random problems with otdist and with POT, and compare the values.
 
     Parameters
     ----------
     n_problems : int, default 200
-        Dealt out to the families in turn.
+        Total number of problems, divided among the families.
     seed : int, default 0
         Seed of the random problems.
 
@@ -103,28 +80,20 @@ def verify(n_problems: int = 200, seed: int = 0) -> Report:
     import ot
 
     rng = np.random.default_rng(seed)
-    count = dict.fromkeys(_FAMILIES, 0)
-    certified = dict.fromkeys(_FAMILIES, 0)
-    worst = dict.fromkeys(_FAMILIES, 0.0)
-    names = list(_FAMILIES)
-    for k in range(n_problems):
-        name = names[k % len(names)]
-        case = _FAMILIES[name](rng)
-        result = solve(case.problem)
-        count[name] += 1
-        certified[name] += result.status is Status.OPTIMAL
-        other = _peer_value(ot, case)
-        worst[name] = max(worst[name], _difference(result.value, other))
-    families = tuple(
-        Family(name, count[name], certified[name], worst[name]) for name in names if count[name]
-    )
-    return Report(families, f"POT {ot.__version__}", seed)
+    rows: dict[str, Family] = {}
+    for name, make in itertools.islice(itertools.cycle(_FAMILIES.items()), n_problems):
+        problem, cost = make(rng)
+        result = solve(problem)
+        _, count, certified, worst = rows.get(name, Family(name, 0, 0, 0.0))
+        difference = _difference(result.value, _peer_value(ot, problem, cost))
+        is_proved = result.status is Status.OPTIMAL
+        rows[name] = Family(name, count + 1, certified + is_proved, max(worst, difference))
+    return Report(tuple(rows.values()), f"POT {ot.__version__}", seed)
 
 
-def _peer_value(ot: Any, case: _Case) -> float:
-    """Run POT's network simplex to its end, without its default limit on pivots."""
-    value = ot.emd2(case.problem.a, case.problem.b, case.cost, numItermax=10**9)
-    return float(value)
+def _peer_value(ot: Any, problem: Problem, cost: FloatArray) -> float:
+    """Return the value of POT's network simplex, without its default limit on pivots."""
+    return float(ot.emd2(problem.a, problem.b, cost, numItermax=10**9))
 
 
 def _difference(value: float, other: float) -> float:
@@ -138,8 +107,8 @@ def _sizes(rng: np.random.Generator) -> tuple[int, int]:
     return int(n), int(m)
 
 
-def _masses(rng: np.random.Generator, n: int, zeros: float = 0.0) -> FloatArray:
-    """Return n random probabilities, about a part `zeros` of them 0."""
+def _weights(rng: np.random.Generator, n: int, zeros: float = 0.0) -> FloatArray:
+    """Return n random probabilities, of which about the share `zeros` is 0."""
     weights = rng.exponential(size=n) * (rng.random(n) >= zeros)
     weights[rng.integers(n)] += 1.0
     return np.asarray(weights / weights.sum())
@@ -150,45 +119,45 @@ def _gaussian(d: int) -> Callable[[np.random.Generator], _Case]:
         n, m = _sizes(rng)
         p = float(rng.choice([1.0, 1.5, 2.0]))
         x, y = rng.normal(size=(n, d)), 0.5 + 2 * rng.normal(size=(m, d))
-        problem = Problem(x, y, _masses(rng, n), _masses(rng, m), p=p)
-        # The cost by its definition, not by the library's own code.
+        problem = Problem(x, y, _weights(rng, n), _weights(rng, m), p=p)
+        # The cost by its definition, independent of the library.
         distance = np.sqrt(((x[:, None] - y) ** 2).sum(axis=-1))
-        return _Case(problem, distance**p)
+        return problem, distance**p
 
     return case
 
 
 def _of_cost(cost: FloatArray, a: FloatArray, b: FloatArray) -> _Case:
-    return _Case(Problem.from_cost(cost, a, b), cost)
+    return Problem.from_cost(cost, a, b), cost
 
 
 def _ties(rng: np.random.Generator) -> _Case:
     n, m = _sizes(rng)
     cost = rng.integers(1, 5, size=(n, m)).astype(float)
-    return _of_cost(cost, _masses(rng, n), _masses(rng, m))
+    return _of_cost(cost, _weights(rng, n), _weights(rng, m))
 
 
 def _independent(rng: np.random.Generator) -> _Case:
     n, m = _sizes(rng)
-    return _of_cost(rng.random((n, m)), _masses(rng, n), _masses(rng, m))
+    return _of_cost(rng.random((n, m)), _weights(rng, n), _weights(rng, m))
 
 
 def _lopsided(rng: np.random.Generator) -> _Case:
     n, m = int(rng.integers(1, 5)), int(rng.integers(_LARGEST, 3 * _LARGEST))
     cost = rng.exponential(size=(n, m))
-    return _of_cost(cost, _masses(rng, n), _masses(rng, m))
+    return _of_cost(cost, _weights(rng, n), _weights(rng, m))
 
 
 def _with_zeros(rng: np.random.Generator) -> _Case:
     n, m = _sizes(rng)
-    return _of_cost(rng.random((n, m)), _masses(rng, n, 0.3), _masses(rng, m, 0.3))
+    return _of_cost(rng.random((n, m)), _weights(rng, n, 0.3), _weights(rng, m, 0.3))
 
 
 def _uniform(rng: np.random.Generator) -> _Case:
     n, _ = _sizes(rng)
     x, y = rng.random((n, 2)), rng.random((n, 2))
     distance = np.sqrt(((x[:, None] - y) ** 2).sum(axis=-1))
-    return _Case(Problem(x, y), distance)
+    return Problem(x, y), distance
 
 
 _FAMILIES: dict[str, Callable[[np.random.Generator], _Case]] = {

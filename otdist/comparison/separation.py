@@ -1,4 +1,4 @@
-"""What each distance sees while one of two measures moves away."""
+"""Distances and divergences of two measures while one of them moves away."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from otdist.problem.problem import Problem
 from otdist.typing import ArrayLike, FloatArray
 
 
-class Row(NamedTuple):
-    """The distances at one offset; `lower` and `upper` prove `w1`."""
+class Separation(NamedTuple):
+    """Distances and divergences at one offset `theta`; `lower` and `upper` prove `w1`."""
 
     theta: float
     w1: float
@@ -38,7 +38,7 @@ def separations(
     b: ArrayLike | None = None,
     *,
     offsets: ArrayLike | None = None,
-) -> list[Row]:
+) -> list[Separation]:
     """Compare two measures while the second moves along the line between their means.
 
     Parameters
@@ -46,27 +46,27 @@ def separations(
     x, y, a, b
         See `wasserstein_distance`; Euclidean points, in units of distance.
     offsets : array_like (k,), optional
-        How far y is moved, away from x; 0 is where it is. By default 21 values from
-        twice as near to twice as far as the means are, at least the spread of x.
+        Lengths by which y is moved away from x. By default 21 values from -2 s to 2 s,
+        where s is the distance of the means or, if larger, the spread of x.
 
     Returns
     -------
-    list of Row
-        One for each offset: W1 and its bracket, JS, KL both ways and TV in nats, and
-        the mean norm of the critic's gradient on x.
+    list of Separation
+        For each offset: W1 and its bracket, JS and both KL in nats, TV, and the mean norm
+        of the critic's gradient over the first measure (`slope`).
 
     Raises
     ------
     InputError
-        See `Problem`; offsets that are not finite numbers (k,).
+        For invalid input as in `Problem`, or offsets that are not finite numbers (k,).
 
     Notes
     -----
-    An exact solve for each offset.
+    One exact solve per offset.
 
     Examples
     --------
-    >>> from otdist.plot import separations
+    >>> from otdist.comparison import separations
     >>> rows = separations([[0.0, 0.0]], [[1.0, 0.0]], offsets=[-1.0, 0.0, 2.0])
     >>> [row.w1 for row in rows], [round(row.js, 3) for row in rows]
     ([0.0, 1.0, 3.0], [0.0, 0.693, 0.693])
@@ -84,20 +84,37 @@ def separations(
     else:
         moves = _validate.as_finite_vector("offsets", offsets, np.size(offsets))
         if not len(moves):
-            raise InputError("offsets must not be empty; leave them out for 21 of them")
-    return [distances(float(t), points_x, points_y + t * along, a, b) for t in moves]
+            raise InputError("offsets must not be empty; leave them out for 21 default values")
+    return [_separation(float(t), points_x, points_y + t * along, a, b) for t in moves]
 
 
-def distances(theta: float, x: FloatArray, y: FloatArray, a: FloatArray, b: FloatArray) -> Row:
-    """Return all distances of two measures on points, as the row of an offset."""
+def demo_separations(n: int = 100, n_theta: int = 21) -> list[Separation]:
+    """Compare the parallel lines (0, Z) and (theta, Z) for theta from -1 to 1.
+
+    Z runs over the midpoints of n equal parts of [0, 1]. An odd number of values of theta
+    includes 0. Source: Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017, example 1.
+    """
+    if n < 1:
+        raise InputError(f"the number of points must be >= 1, got {n}")
+    if n_theta < 2:
+        raise InputError(f"n_theta must be >= 2, got {n_theta}")
+    line = np.column_stack([np.zeros(n), (np.arange(n) + 0.5) / n])
+    # Integers divided once give theta = 0 and 0.1 k exactly.
+    return separations(line, line, offsets=np.arange(1 - n_theta, n_theta, 2) / (n_theta - 1))
+
+
+def _separation(
+    theta: float, x: FloatArray, y: FloatArray, a: FloatArray, b: FloatArray
+) -> Separation:
+    """Compare two measures, the second of which is already moved by `theta`."""
     result = solve(Problem(x, y, a, b))
     with warnings.catch_warnings():
-        # Disjoint supports are the point here.
+        # Disjoint supports are intended here.
         warnings.simplefilter("ignore", InputWarning)
         both = align(x, y, a / a.sum(), b / b.sum())
     critic = critic_of(result, x, y)
     steepness = np.linalg.norm(critic.gradient(x), axis=1)
-    return Row(
+    return Separation(
         theta=theta,
         w1=result.distance,
         lower=result.lower,

@@ -1,8 +1,9 @@
-"""What noise on both measures says of W1: the bound of Arjovsky and Bottou.
+"""An upper bound of W1 from noise on both measures, by Arjovsky and Bottou.
 
-Noise e gives two measures densities, so that their JS and total variation see how far
-apart they are, as far as the noise reaches: with C the diameter of what carries mass
-after it, ``W1(P, Q) <= 2 E|e| + C TV(P * e, Q * e) <= 2 E|e| + C sqrt(2 JS)``.
+With noise e two measures have densities, and within the reach of the noise their JS and
+total variation depend on the distance of their supports. With the diameter C of the
+supports after adding noise,
+``W1(P, Q) <= 2 E|e| + C TV(P * e, Q * e) <= 2 E|e| + C sqrt(2 JS(P * e, Q * e))``.
 """
 
 from __future__ import annotations
@@ -16,22 +17,23 @@ from otdist.divergences.shannon import js_divergence, total_variation
 from otdist.errors import InputError
 from otdist.typing import FloatArray
 
-# Atoms of both measures together, up to which all cells are listed: 2000 by 2000.
+# Largest number of atoms of both measures together: they make up to 2000 by 2000 cells.
 _MOST_ATOMS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smoothed:
-    """Two measures after box noise, and the bounds of their W1 before it.
+    """Divergences of two measures with box noise, and bounds of W1 of the measures.
 
     Attributes
     ----------
     js, tv : float
-        Of the measures with noise, up to rounding: densities are constant on cells.
+        JS and total variation with noise; exact up to rounding, as the densities are
+        constant on cells.
     mean_noise : float
-        ``E|e|``, distance.
+        ``E|e|``, in units of distance.
     diameter : float
-        Of a box that holds all mass after the noise, distance.
+        Diameter of a box that contains both supports with noise, in units of distance.
     """
 
     js: float
@@ -41,38 +43,39 @@ class Smoothed:
 
     @property
     def js_bound(self) -> float:
-        """``2 E|e| + C sqrt(2 JS)``, at least W1, distance."""
+        """``2 E|e| + C sqrt(2 JS)``, an upper bound of W1."""
         return 2 * self.mean_noise + self.diameter * math.sqrt(2 * self.js)
 
     @property
     def tv_bound(self) -> float:
-        """``2 E|e| + C TV``, at least W1 and never larger, distance."""
+        """``2 E|e| + C TV``, an upper bound of W1 and at most `js_bound`."""
         return 2 * self.mean_noise + self.diameter * self.tv
 
 
 def smoothed(
     x: FloatArray, y: FloatArray, a: FloatArray, b: FloatArray, half_width: float
 ) -> Smoothed:
-    """Add noise, uniform on ``[-half_width, half_width]^d``, to probabilities on points.
+    """Add noise that is uniform on ``[-half_width, half_width]^d`` to two measures.
 
-    x (n, d) and y (m, d) with d = 1 or 2; O((n + m)**d n) time, O((n + m)**d) memory.
+    x (n, d) and y (m, d) are points with d = 1 or 2, a and b their probabilities.
+    O((n + m)**d n) time, O((n + m)**d) memory.
 
     References
     ----------
     Arjovsky and Bottou, "Towards principled methods for training generative adversarial
-    networks", 2017, Theorem 3.3; here with E|e| for its root mean square, and without
-    its factor sqrt(2) (docs/disjoint-supports.md).
+    networks", 2017, Theorem 3.3; here with E|e| instead of its root mean square, and without
+    the factor sqrt(2) (docs/disjoint-supports.md).
     """
     d = x.shape[1]
     if d > 2:
         raise InputError(
-            f"noise is for points on the line and in the plane, got {d} coordinates:"
-            " take some of them, or project the points"
+            f"noise needs points of 1 or 2 coordinates, got {d}; select some of them, or"
+            " project the points"
         )
     if len(x) + len(y) > _MOST_ATOMS:
         raise InputError(
-            f"noise is for at most {_MOST_ATOMS} atoms together, got {len(x)} and"
-            f" {len(y)}; take fewer points"
+            f"noise needs at most {_MOST_ATOMS} points in x and y together, got {len(x)} and"
+            f" {len(y)}; pass a subsample"
         )
     sizes, inside = [], []
     for k in range(d):
@@ -96,7 +99,7 @@ def smoothed(
 
 
 def _cells(edges: FloatArray, centres: FloatArray, half_width: float) -> FloatArray:
-    """Return which cells between edges the interval about each centre covers, as 0, 1."""
+    """Return 1 for each centre and each cell that its interval covers, else 0."""
     first = np.searchsorted(edges, centres - half_width)
     last = np.searchsorted(edges, centres + half_width)
     cell = np.arange(len(edges) - 1)
@@ -105,7 +108,7 @@ def _cells(edges: FloatArray, centres: FloatArray, half_width: float) -> FloatAr
 
 
 def _density(mass: FloatArray, inside: list[FloatArray]) -> FloatArray:
-    """Return the sum of the masses over each cell, up to a constant factor."""
+    """Return the density on each cell, up to a constant factor."""
     if len(inside) == 1:
         return mass @ inside[0]
     rows, columns = inside

@@ -1,4 +1,4 @@
-"""Every distance of two measures in one table, with what each one sees."""
+"""All distances and divergences of two measures in one table."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from otdist.comparison.smoothing import smoothed
-from otdist.critics.interval import Interval, w1_interval
-from otdist.critics.kr_dual import critic_of
+from otdist.critics.kr_dual import Interval, critic_of, w1_interval
 from otdist.divergences.align import align
 from otdist.divergences.shannon import (
     hellinger_distance,
@@ -28,13 +27,13 @@ from otdist.problem.result import Result, Status
 from otdist.solvers.registry import Kind, named
 from otdist.typing import ArrayLike, FloatArray, Metric, Seed
 
-# The Sinkhorn row is there to be looked at: its bracket holds wherever it stops.
+# The bracket of the Sinkhorn row holds at any number of iterations.
 _SINKHORN_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One line of a comparison; `lower` and `upper` are NaN where exact."""
+    """One row of a comparison; `lower` and `upper` are NaN if the value is exact."""
 
     name: str
     value: float
@@ -45,16 +44,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """What `compare` returns: print it, or read its rows.
+    """A table of all distances and divergences of two measures; see `compare`.
 
     Attributes
     ----------
     rows : tuple of Row
         Name, value, bracket and meaning of each distance or divergence.
     exact, entropic : Result
-        The solves behind the first two rows; `entropic` is None for p = inf.
+        Results of the exact and the entropic solve; `entropic` is None for p = inf.
     overlap : float
-        Part of the first measure's mass on atoms that the second has too.
+        Share of the first measure's mass on atoms of the second.
     """
 
     rows: tuple[Row, ...]
@@ -73,9 +72,7 @@ class Comparison:
         """Return plain numbers and strings, ready for JSON (inf as a string)."""
         rows = {
             row.name: {
-                "value": _plain(row.value),
-                "lower": _plain(row.lower),
-                "upper": _plain(row.upper),
+                **{key: _plain(getattr(row, key)) for key in ("value", "lower", "upper")},
                 "meaning": row.meaning,
             }
             for row in self.rows
@@ -92,7 +89,7 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        head = ("", "value", "certified bracket", "what it says")
+        head = ("", "value", "certified bracket", "meaning")
         lines = [(row.name, f"{row.value:.9g}", _bracket(row), row.meaning) for row in self.rows]
         widths = [max(len(line[k]) for line in [head, *lines]) for k in range(3)]
         return "\n".join(
@@ -117,7 +114,7 @@ def compare(
     confidence: float = 0.95,
     rng: Seed = None,
 ) -> Comparison:
-    """Compare two measures by every distance and divergence of the library.
+    """Compare two measures by all distances and divergences of the library.
 
     Parameters
     ----------
@@ -128,26 +125,25 @@ def compare(
     method : str, default "auto"
         Method of the exact row; see `solve`.
     noise : float, optional
-        Half the side of a box, distance: adds the row ``noise``, an upper bound of W1
-        by the total variation that is left with noise, uniform on the box, on both
-        measures. For at most 1000 Euclidean points together on the line or in the plane.
+        Half the side of a box, in units of distance. Adds the row ``noise``: an upper
+        bound of W1 from the total variation of the measures with uniform noise on the
+        box. For at most 1000 Euclidean points in total, on the line or in the plane.
     diameter, confidence, rng
-        With a diameter, which must be known, x and y are taken for independent samples,
-        and the row ``laws`` has an interval for W1 of their laws; see `w1_interval`.
+        See `w1_interval`. With a diameter, x and y are taken as independent samples, and
+        the row ``interval`` has a confidence interval for W1 of their distributions.
 
     Returns
     -------
     Comparison
-        ``print`` it for a table; ``.rows`` has the numbers. Rows, in order:
-        ``W_p`` (and ``cost``, its p-th power times mass), ``Sinkhorn``, ``KR
-        dual`` (W1 by its best 1-Lipschitz critic), ``KL(P|Q)``, ``KL(Q|P)``,
-        ``JS``, ``TV``, ``Hellinger``. Divergences are of the measures divided by
-        their mass, over atoms that are exactly equal.
+        Printed, it is a table; ``.rows`` has the numbers. The rows are ``W_p``,
+        ``cost`` (its p-th power times mass), ``Sinkhorn``, ``KR dual`` (W1 by its
+        optimal critic), ``KL(P|Q)``, ``KL(Q|P)``, ``JS``, ``TV`` and ``Hellinger``.
+        Divergences normalise the measures, and match only atoms that are exactly equal.
 
     Raises
     ------
     InputError
-        See `Problem`.
+        For invalid input as in `Problem`, `w1_interval` or the row ``noise``.
 
     Examples
     --------
@@ -168,15 +164,14 @@ def compare(
         rows.append(_transport_row("Sinkhorn", entropic, rooted=False))
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     rows += _dual_rows(exact, points_x, points_y, metric)
-    # With weights, it warns of near misses alone: what disjoint supports do to a
-    # divergence is said by the table itself.
+    # With weights, align does not warn of disjoint supports, which the table explains.
     aligned = align(points_x, points_y, problem.a / problem.mass, problem.b / problem.mass)
     rows += _divergence_rows(aligned.p, aligned.q)
     if noise is not None:
         rows.append(_noise_row(points_x, points_y, problem, noise))
     if diameter is not None:
         if a is not None or b is not None:
-            raise InputError("diameter is for samples of laws; leave a and b out")
+            raise InputError("diameter= needs samples without weights; leave a and b out")
         interval = w1_interval(
             points_x,
             points_y,
@@ -185,7 +180,7 @@ def compare(
             metric=metric,
             rng=rng,
         )
-        rows.append(_laws_row(interval))
+        rows.append(_interval_row(interval))
     return Comparison(tuple(rows), exact, entropic, aligned.overlap_p)
 
 
@@ -198,19 +193,16 @@ def _transport_row(name: str, result: Result, *, rooted: bool) -> Row:
     if rooted:
         lower, upper = root(max(lower, 0.0), result.problem.p), result.distance
     if named(result.method).kind is Kind.ENTROPIC:
-        meaning = (
-            "cost of the rounded entropic plan; its bracket holds for the exact cost"
-            " too, whatever the supports"
-        )
+        meaning = "cost of the rounded entropic plan; its bracket also holds for the exact cost"
     elif rooted:
-        meaning = "how far mass must move: grows with the gap between supports"
+        meaning = "how far mass must move; grows with the distance of the supports"
     else:
-        meaning = "cost × mass of the optimal plan, no root taken"
+        meaning = "cost × mass of the optimal plan, without the p-th root"
     return Row(name, upper, lower, upper, meaning)
 
 
 def _dual_rows(exact: Result, x: FloatArray, y: FloatArray, metric: Metric) -> list[Row]:
-    """W1 by its dual; solved anew only where the exact row is not W1 itself."""
+    """W1 by its dual, from another solve only if the exact row is not W1."""
     if not isinstance(metric, str):
         return []
     if exact.status is not Status.OPTIMAL or not exact.problem.is_metric:
@@ -219,49 +211,46 @@ def _dual_rows(exact: Result, x: FloatArray, y: FloatArray, metric: Metric) -> l
     if exact.status is not Status.OPTIMAL:
         return []
     critic = critic_of(exact, x, y)
-    meaning = (
-        "W_1 by its best 1-Lipschitz critic: a slope to follow even where supports are disjoint"
-    )
+    meaning = "W_1 by its optimal 1-Lipschitz critic, which has a slope on disjoint supports too"
     return [Row("KR dual", critic.value, exact.lower, exact.upper, meaning)]
 
 
 def _divergence_rows(p: FloatArray, q: FloatArray) -> list[Row]:
-    """Divergences on the common support: blind to distance once it is empty."""
+    """Divergences on the common support: they do not depend on the distance of atoms."""
     blind = ", at any distance"
     values = (
-        ("KL(P|Q)", kl_divergence(p, q), "inf as soon as P has an atom Q lacks"),
-        ("KL(Q|P)", kl_divergence(q, p), "inf as soon as Q has an atom P lacks"),
+        ("KL(P|Q)", kl_divergence(p, q), "inf if P has an atom that Q lacks"),
+        ("KL(Q|P)", kl_divergence(q, p), "inf if Q has an atom that P lacks"),
         ("JS", js_divergence(p, q), "log 2 = 0.693 for disjoint supports" + blind),
         ("TV", total_variation(p, q), "1 for disjoint supports" + blind),
         ("Hellinger", hellinger_distance(p, q), "1 for disjoint supports" + blind),
     )
-    nan = float("nan")
-    return [Row(name, float(value), nan, nan, text) for name, value, text in values]
+    return [Row(name, float(value), math.nan, math.nan, text) for name, value, text in values]
 
 
 def _noise_row(x: FloatArray, y: FloatArray, problem: Problem, noise: float) -> Row:
-    """W1 by what noise shows; of the measures divided by their mass."""
+    """Return the upper bound of W1 from noise on the normalised measures."""
     half_width = _validate.as_inside("noise", noise, 0, math.inf, "a positive length")
     if problem.metric != "euclidean":
-        raise InputError(f"noise is for Euclidean points, got {problem.metric!r}")
+        raise InputError(f"noise needs metric='euclidean', got {problem.metric!r}")
     mass = problem.mass
     found = smoothed(x, y, problem.a / mass, problem.b / mass, half_width)
     meaning = (
-        f"W_1 is at most this: 2 E|e| + C TV with noise, where JS is {found.js:.6g}"
-        f" and {found.js_bound:.6g} is its bound"
+        f"upper bound 2 E|e| + C TV of W_1 with noise; JS with noise is {found.js:.6g},"
+        f" and gives the bound {found.js_bound:.6g}"
     )
     return Row("noise", found.tv_bound, 0.0, found.tv_bound, meaning)
 
 
-def _laws_row(interval: Interval) -> Row:
-    """W1 of the samples, and an interval for that of the laws they are from."""
+def _interval_row(interval: Interval) -> Row:
+    """W1 of the samples, and a confidence interval for W1 of their distributions."""
     critic = interval.critic
     meaning = (
-        f"{interval.confidence:.4g} interval for W_1 of the laws, if points are"
+        f"{interval.confidence:.4g} interval for W_1 of the distributions, if points are"
         f" independent and the diameter is known; held-out {critic.family} critic"
         f" {critic.value:.6g} ± {critic.standard_error:.2g}"
     )
-    return Row("laws", interval.plug_in, interval.lower, interval.upper, meaning)
+    return Row("interval", interval.plug_in, interval.lower, interval.upper, meaning)
 
 
 def _bracket(row: Row) -> str:
@@ -271,7 +260,7 @@ def _bracket(row: Row) -> str:
 
 
 def _plain(value: float) -> float | str | None:
-    """JSON has no inf and no NaN."""
+    """Return None for NaN and a string for inf, which JSON lacks."""
     if np.isnan(value):
         return None
     return value if np.isfinite(value) else str(value)

@@ -1,6 +1,5 @@
-"""Functions that are 1-Lipschitz by construction, and how to fit them to samples.
+"""1-Lipschitz functions that tell two distributions apart, and intervals for their W1."""
 
-`functions` has the families, each with a proof of its Lipschitz constant; `fit` the
-fits that are closed or nearly so; `funnel` the descent for minima of funnels; `choose`
-fits all of them on one part of the data and picks one on another.
-"""
+from otdist.critics.kr_dual import Critic, Interval
+
+__all__ = ["Critic", "Interval"]

@@ -1,13 +1,14 @@
 """Fit a minimum of funnels ``u(z) = min_k |z - a_k| + b_k`` by stochastic ascent.
 
-Ascent of ``E u(high) - E u(low)`` in centres and offsets, with Adam (Kingma and Ba,
-2015), in single precision: nothing relies on how good the result is. Far more funnels
-than the optimum has are what makes it work: few get stuck.
+The ascent maximises ``E u(high) - E u(low)`` over centres and offsets by Adam (Kingma and
+Ba, 2015). Single precision is enough, as no proof depends on the result. It works because
+there are far more funnels than the optimum needs, so that few of them get stuck.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,16 +20,16 @@ from otdist.typing import FloatArray, IntArray
 
 _Single = NDArray[np.float32]
 
-_MANY = 64  # funnels; up to that the first, above the second
+_MANY = 64  # funnels; up to this number, the first of each pair below holds
 _BATCH = (1024, 4096)
-_STEPS = (300, 1500)  # for more, as many as go through the data 60 times, in between
+_STEPS = (300, 1500)  # with many funnels, _PASSES passes over the data in this range
 _PASSES = 60
-_BLOCK = 1 << 18  # heights that are held together: 1 MB
-_FEW = 4096  # points that spread and shares are taken from
+_BLOCK = 1 << 18  # entries of a block of heights: 1 MB
+_FEW = 4096  # points used for estimating the spread and the shares of funnels
 _RATE = 0.05  # first step of a coordinate, in standard deviations of the data
-_MEMORY = (0.9, 0.99)  # of gradients and of their squares
-_N_CHECKS = 20  # looks at the validation sample
-_BALANCING = 60  # steps that give all funnels of the start one share of the points
+_MEMORY = (0.9, 0.99)  # Adam's decay rates of gradients and of their squares
+_N_CHECKS = 20  # evaluations on the validation sample
+_BALANCING = 60  # steps that make all initial funnels the lowest for equally many points
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class _Moments:
         return cls(np.zeros_like(array), np.zeros_like(array))
 
     def step(self, gradient: _Single) -> _Single:
-        """Return the step of length about 1 in every coordinate."""
+        """Return Adam's step, of length about 1 in every coordinate."""
         self.count += 1
         for running, new, memory in (
             (self.mean, gradient, _MEMORY[0]),
@@ -78,7 +79,7 @@ class _Cloud:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """Training and validation clouds, around 0 and of spread 1, x before y."""
+    """Training and validation clouds, x before y, moved to mean 0 and scaled to spread 1."""
 
     train: list[_Cloud]
     check: list[_Cloud]
@@ -87,7 +88,7 @@ class Scene:
 
     @classmethod
     def of(cls, train: Sample, check: Sample) -> Scene:
-        """Move and scale a sample, by what does not depend on its units."""
+        """Centre and scale two samples, so that the fit does not depend on units."""
         few = train.first(_FEW)
         middle = (few.x.mean(axis=0) + few.y.mean(axis=0)) / 2
         spread = (few.x - middle).std() + (few.y - middle).std()
@@ -103,7 +104,7 @@ class Scene:
 
 
 def fit_funnel(scene: Scene, n_funnels: int, sign: float, rng: np.random.Generator) -> Funnel:
-    """Return a critic, high on x: the best on the check along the ascent."""
+    """Return the critic, high on x, that is best on the validation part during the ascent."""
     turn = 1 if sign > 0 else -1  # u is low on x for the sign -1
     train, check = scene.train[::turn], scene.check[::turn]
     centres, offsets = _used(train, *_ascend(train, check, n_funnels, rng))
@@ -121,7 +122,7 @@ def _ascend(
     n_funnels: int,
     rng: np.random.Generator,
 ) -> tuple[_Single, _Single]:
-    """Return centres (K, d) and offsets (K,) that are best on the check."""
+    """Return the centres (K, d) and offsets (K,) that are best on the validation part."""
     low = train[1]
     start = rng.choice(len(low.points), n_funnels, replace=n_funnels > len(low.points))
     centres = low.points[start]
@@ -129,12 +130,12 @@ def _ascend(
     best = (-math.inf, centres, offsets)
     of_centres, of_offsets = _Moments.like(centres), _Moments.like(offsets)
     size, n_steps = _schedule(min(len(cloud.points) for cloud in train), n_funnels)
-    batches = [_Batches(cloud, size, rng) for cloud in train]
+    batches = [_batches(cloud, size, rng) for cloud in train]
     every = max(1, n_steps // _N_CHECKS)
     # Between the spread of the data and the spacing of K centres in it.
     first_rate = _RATE * n_funnels ** (-0.5 / centres.shape[1])
     for step in range(n_steps):
-        slopes = _gradient([each.next() for each in batches], centres, offsets)
+        slopes = _gradient([next(each) for each in batches], centres, offsets)
         rate = np.float32(first_rate * (1 + math.cos(math.pi * step / n_steps)) / 2)
         centres = centres + rate * of_centres.step(slopes[0])
         offsets = offsets + rate * of_offsets.step(slopes[1])
@@ -146,30 +147,24 @@ def _ascend(
 
 
 def _schedule(n: int, n_funnels: int) -> tuple[int, int]:
-    """Return the size of a batch and the number of steps."""
+    """Return the batch size and the number of steps."""
     if n_funnels <= _MANY:
         return _BATCH[0], _STEPS[0]
     return _BATCH[1], min(max(_PASSES * n // _BATCH[1], _STEPS[0]), _STEPS[1])
 
 
-class _Batches:
-    """Batches of one cloud, in a new random order in every pass."""
-
-    def __init__(self, cloud: _Cloud, size: int, rng: np.random.Generator) -> None:
-        self._cloud, self._rng = cloud, rng
-        self._size = min(size, len(cloud.points))
-        self._left = np.empty(0, dtype=np.int64)
-
-    def next(self) -> _Cloud:
-        """Return the next batch."""
-        if len(self._left) < self._size:
-            self._left = self._rng.permutation(len(self._cloud.points))
-        chosen, self._left = np.split(self._left, [self._size])
-        return self._cloud.rows(chosen)
+def _batches(cloud: _Cloud, size: int, rng: np.random.Generator) -> Iterator[_Cloud]:
+    """Yield batches of one cloud without end, in a new random order in every pass."""
+    n = len(cloud.points)
+    size = min(size, n)
+    while True:
+        order = rng.permutation(n)
+        for start in range(0, n - size + 1, size):
+            yield cloud.rows(order[start : start + size])
 
 
 def _heights(cloud: _Cloud, centres: _Single) -> _Single:
-    """Return distances (n, K): by products, which is exact enough to fit."""
+    """Return distances (n, K) from a matrix product, which is exact enough for a fit."""
     squares: _Single = cloud.points @ (np.float32(-2) * centres).T
     squares += cloud.squares[:, None]
     squares += np.einsum("kd,kd->k", centres, centres)
@@ -179,7 +174,7 @@ def _heights(cloud: _Cloud, centres: _Single) -> _Single:
 
 
 def _lowest(cloud: _Cloud, centres: _Single, offsets: _Single) -> tuple[IntArray, _Single]:
-    """Return which funnel is the lowest at each point, and its height."""
+    """Return the index of the lowest funnel at each point, and its height."""
     own = np.empty(len(cloud.points), dtype=np.int64)
     height = np.empty(len(cloud.points), dtype=np.float32)
     size = max(1, _BLOCK // len(centres))
@@ -193,7 +188,7 @@ def _lowest(cloud: _Cloud, centres: _Single, offsets: _Single) -> tuple[IntArray
 
 
 def _value(pair: list[_Cloud], centres: _Single, offsets: _Single) -> float:
-    """Return the mean of u on the first cloud minus that on the second."""
+    """Return the mean of u on the first cloud minus its mean on the second."""
     first, second = (
         float(np.mean(cloud.weights * _lowest(cloud, centres, offsets)[1], dtype=float))
         for cloud in pair
@@ -213,7 +208,7 @@ def _gradient(pair: list[_Cloud], centres: _Single, offsets: _Single) -> tuple[_
         ray = cloud.points - centres[own]
         length = np.sqrt(np.einsum("kd,kd->k", ray, ray)) + np.float32(1e-12)
         weights = cloud.weights * np.float32(sign / n)
-        # One row for each point with its funnel: the transpose adds points up.
+        # One row per point, with its funnel as the column: the transpose adds points up.
         entries = csr_array((weights / length, own, np.arange(n + 1)), shape=(n, len(offsets)))
         on_centres -= entries.T @ ray
         on_offsets += np.bincount(own, weights, len(offsets)).astype(np.float32)
@@ -221,10 +216,10 @@ def _gradient(pair: list[_Cloud], centres: _Single, offsets: _Single) -> tuple[_
 
 
 def _balanced(train: list[_Cloud], centres: _Single) -> _Single:
-    """Return offsets with which all funnels are deepest for equally many points.
+    """Return offsets for which all funnels are the lowest at equally many points.
 
-    Otherwise, in high dimension, a few central funnels take all points and the rest
-    never moves.
+    Otherwise, in high dimension, a few central funnels are the lowest everywhere, and the
+    gradient of all others is 0.
     """
     heights = np.concatenate([_heights(cloud.rows(slice(_FEW)), centres) for cloud in train])
     offsets = np.zeros(len(centres), dtype=np.float32)

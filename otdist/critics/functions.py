@@ -1,9 +1,9 @@
 """Families of 1-Lipschitz functions on the whole space.
 
-Each is 1-Lipschitz by construction, in the metric it names, up to the rounding of its
-values: a distance is (the triangle inequality), a linear function of dual norm 1 is, a
-function of slope at most 1 of such a number is, and so are minima and maxima of
-finitely many of them, and their sums with constants.
+Each is 1-Lipschitz in its metric by construction, up to the rounding of its values.
+These functions are 1-Lipschitz: the distance from a point, by the triangle inequality; a
+linear function whose slope has dual norm at most 1; a function of slope at most 1 of
+either; minima and maxima of finitely many of them, and their sums with constants.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from otdist.typing import FloatArray, IntArray
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 
-# From here on products of matrices rule out most funnels.
+# From this number of coordinates on, matrix products rule out most funnels first.
 _MANY_COORDINATES = 6
 _EPS = float(np.finfo(float).eps)
 
@@ -34,7 +34,7 @@ class Potential(Protocol):
         ...
 
     def gradient(self, z: FloatArray) -> FloatArray:
-        """Return a gradient (k, d) of dual norm at most 1 at each point."""
+        """Return gradients (k, d) of dual norm at most 1."""
         ...
 
 
@@ -55,18 +55,19 @@ class Linear:
 
 
 def steepest(moment: FloatArray, metric: str) -> FloatArray:
-    """Return the slope of dual norm at most 1 along which a difference is largest.
+    """Return the slope of dual norm at most 1 whose product with `moment` is largest.
 
-    The product with the difference of two means is then that difference's norm.
+    That product is the norm of `moment`.
     """
     return known(metric).steepest(moment)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """A piecewise linear function of one number, of slopes 1, -1 and 0.
+    """A piecewise linear function of one variable with slopes 1, -1 and 0.
 
-    Constant outside of its knots (k + 1,), 0 at the first; slopes (k,) in between.
+    It is 0 at the first of its knots (k + 1,) and constant outside of them; `slopes` (k,)
+    hold between them.
     """
 
     knots: FloatArray
@@ -78,13 +79,13 @@ class Profile:
         return np.asarray(np.interp(t, self.knots, rises))
 
     def slope(self, t: FloatArray) -> FloatArray:
-        """Return slopes of the shape of t, those to the right of a knot."""
+        """Return slopes of the shape of t; at a knot, the slope to its right."""
         padded = np.concatenate([[0.0], self.slopes, [0.0]])
         return padded[np.searchsorted(self.knots, t, side="right")]
 
 
 def best_profile(s: FloatArray, t: FloatArray, a: FloatArray, b: FloatArray) -> Profile:
-    """Return the potential of W1 on the line, high on s (masses a), low on t (b).
+    """Return the potential of W1 on the line, high on s (weights a), low on t (b).
 
     Its slope is the sign of the difference of the distribution functions.
     """
@@ -141,8 +142,8 @@ def distances(z: FloatArray, centre: FloatArray, metric: str) -> FloatArray:
 class Funnel:
     """``z -> sign * min_k (d(z, centres[k]) + offsets[k])``.
 
-    Extensions of an exact potential have this form as well: McShane's with the sign
-    1, Whitney's with -1.
+    Extensions of an exact potential have this form: McShane's with the sign 1, Whitney's
+    with -1.
     """
 
     centres: FloatArray
@@ -155,12 +156,12 @@ class Funnel:
         return self._at(z)[0]
 
     def gradient(self, z: FloatArray) -> FloatArray:
-        """Return a gradient (k, d): of the first of centres that tie, 0 at it."""
+        """Return gradients (k, d): of the first centre in a tie, and 0 at a centre."""
         nearest = self._at(z)[1]
         return self.sign * distance_gradient(z - self.centres[nearest], self.metric)
 
     def _at(self, z: FloatArray) -> tuple[FloatArray, IntArray]:
-        """Return values and the centre that decides each, in O(k) memory."""
+        """Return values, and the index of the centre that attains each, in O(k) memory."""
         geometry = Points(z, self.centres, self.metric, 1.0, 0.0)
         nearest = np.empty(len(z), dtype=np.int64)
         values = np.empty(len(z))
@@ -182,10 +183,10 @@ class Funnel:
 
 
 def _near(z: FloatArray, centres: FloatArray, offsets: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return pairs, by rows, among which is the lowest funnel for every point.
+    """Return pairs (point, funnel), by rows, that include the lowest funnel of each point.
 
-    Products of matrices give squares of distances with a known error; its root bounds
-    that of the distance. All that could be the lowest are kept, mostly one.
+    A matrix product gives squared distances up to a known error, whose root bounds the
+    error of the distances. Every funnel that could be the lowest is kept: mostly one.
     """
     middle = centres.mean(axis=0)
     points, ends = z - middle, centres - middle
@@ -206,10 +207,7 @@ def _near(z: FloatArray, centres: FloatArray, offsets: FloatArray) -> tuple[IntA
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lattice:
-    """``z -> sign * min(sign * first(z), sign * (second(z) + shift))``.
-
-    The smaller of two 1-Lipschitz functions for the sign 1, the larger for -1.
-    """
+    """The minimum of ``first`` and ``second + shift`` for the sign 1, the maximum for -1."""
 
     first: Potential
     second: Potential
@@ -221,7 +219,7 @@ class Lattice:
         return self._at(z)[0]
 
     def gradient(self, z: FloatArray) -> FloatArray:
-        """Return the gradient (k, d) of the one that decides, of the first in a tie."""
+        """Return gradients (k, d) of the function that attains the value; the first in a tie."""
         is_first = self._at(z)[1]
         slope = np.empty_like(z)
         slope[is_first] = self.first.gradient(z[is_first])
@@ -232,7 +230,7 @@ class Lattice:
         return self.join(self.first(z), self.second(z))
 
     def join(self, one: FloatArray, two: FloatArray) -> tuple[FloatArray, BoolArray]:
-        """Return values, and where the first decides, given values of both."""
+        """Return values, and where the first function attains them, given values of both."""
         two = two + self.shift
         is_first = self.sign * one <= self.sign * two
         return np.where(is_first, one, two), is_first

@@ -1,16 +1,16 @@
-"""Kantorovich-Rubinstein duality: potentials as functions on the whole space."""
+"""Kantorovich-Rubinstein duality: critics on the whole space, and intervals for W1."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from otdist.critics.fit import extended
-from otdist.critics.functions import Potential
+from otdist.critics.fit import EUCLIDEAN, FAMILIES, Candidate, choose, split
+from otdist.critics.functions import Funnel, Potential, distances
 from otdist.critics.sample import Sample
-from otdist.critics.select import ALL, EUCLIDEAN, FAMILIES, Candidate, choose, split
 from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.metrics import true_metric
 from otdist.inputs import validate as _validate
@@ -21,6 +21,12 @@ from otdist.problem.result import Certificate, Result
 from otdist.typing import ArrayLike, FloatArray, Metric, Sampler, Seed
 
 _EXACT = ("mcshane", "whitney")
+# Limits of the exact dual that "auto" fits: atoms, and coordinates of one sample.
+_MOST_ATOMS, _MOST_NUMBERS = 4096, 1 << 17
+_ROUNDING = 1e-12  # relative to a diameter
+_INDEPENDENT = (
+    "all points are independent, those of x from one distribution and those of y from another"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -30,30 +36,31 @@ class Critic:
     Attributes
     ----------
     value : float
-        Mean of the critic under the first measure minus that under the second, in
+        Mean of the critic under the first measure minus its mean under the second, in
         distance × mass. On held-out points it is an unbiased estimate of a number
-        that is at most W1 of the two laws; on the measures themselves (a critic
-        "mcshane" or "whitney") it is W1 of these.
+        that is at most W1 of the two distributions. For the families "mcshane" and
+        "whitney" it is W1 of the given measures.
     standard_error : float
-        Of `value`, over fresh samples; NaN where nothing is held out.
+        Standard error of `value`; NaN if no points are held out.
     n_held_out : (int, int)
-        Points of either measure that `value` is from, seen by no fit and no choice;
-        (0, 0) where nothing is held out.
+        Numbers of points of the two measures that are used for `value` only, not for
+        fitting or choosing; (0, 0) if no points are held out.
     lipschitz : float
-        1.0 in `metric`, proved by construction; see `potential`.
+        Lipschitz constant in `metric`: 1.0, proved by construction.
     metric : str
     family : str
         "linear", "radial", "ridge", "mcshane", "whitney", "funnel" or "lattice".
     potential : object
-        The function itself, with the numbers that define it: a linear function, a
-        function of slope at most 1 of a projection or of a distance, ``sign * min_k
-        (d(z, centres[k]) + offsets[k])``, or the smaller or larger of two such.
+        The function, with the numbers that define it as attributes: a linear function;
+        a function of slope at most 1 of a projection or of a distance; ``sign * min_k
+        (d(z, centres[k]) + offsets[k])``; or the minimum or maximum of two of these.
     candidates : tuple
-        All functions that were fitted, with `family`, `potential` and the `value`
-        on the validation part that chose among them; best first.
+        All fitted functions, best first, with their `family`, `potential` and `value` on
+        the validation part.
     certificate : Certificate or None
-        The bracket of W1 that an exact solve of the measures ended with.
+        The certificate of W1 of the measures, if they were solved exactly.
     dimension : int
+        Number of coordinates of the points.
     """
 
     value: float
@@ -72,10 +79,10 @@ class Critic:
         return self.potential(self._points(points))
 
     def gradient(self, points: ArrayLike) -> FloatArray:
-        """Return a gradient (k, d) at each point, of norm at most 1.
+        """Return a gradient (k, d) at each point, of dual norm at most 1.
 
-        The norm is the metric's dual norm. Where two pieces tie, the gradient of one
-        of them; 0 at a centre.
+        Where two pieces of the function tie, it is the gradient of one of them. At a
+        centre it is 0.
         """
         return self.potential.gradient(self._points(points))
 
@@ -106,33 +113,33 @@ def kr_dual(
     n_samples: int = 1 << 17,
     rng: Seed = None,
 ) -> Critic:
-    r"""Return a best 1-Lipschitz critic: the Kantorovich-Rubinstein dual of W1.
+    r"""Fit a 1-Lipschitz critic: the Kantorovich-Rubinstein dual of W1.
 
     .. math:: W_1 = \max_{f \text{ 1-Lipschitz}} E_P f - E_Q f
 
     Parameters
     ----------
     x, y : array_like (n, d) and (m, d), or callable
-        Independent draws from the two laws P and Q, or samplers: ``x(n, rng)`` draws
-        n fresh points (n, d) with a `numpy.random.Generator`.
+        Independent samples of the two distributions P and Q, or samplers: ``x(n, rng)``
+        draws n new points (n, d) with a `numpy.random.Generator`.
     a, b : array_like (n,) and (m,), optional
-        Masses; see `wasserstein_distance`. Beside held-out data they are weights of
-        draws; measures that are given by all of their atoms want "mcshane".
+        Weights; see `wasserstein_distance`. If x and y are all atoms of two measures
+        rather than samples, use "mcshane".
     critic : str, default "auto"
-        ``"auto"``: points are split at random into training, validation and test
-        parts; every family is fitted to the first, the second chooses one, the third
-        is looked at once, for `value`. ``"linear"``, ``"radial"``, ``"ridge"``
-        or ``"funnel"``: the same within one family. ``"mcshane"``, ``"whitney"``:
-        nothing is held out. The exact potential of the measures is extended to the
-        whole space, as the largest 1-Lipschitz function with its values on y or the
-        smallest with those on x. Both attain W1 of the measures.
+        ``"auto"`` splits the points at random into training, validation and test parts.
+        Every family is fitted to the training part, the validation part chooses one, and
+        the test part gives `value`. ``"linear"``, ``"radial"``, ``"ridge"`` and
+        ``"funnel"`` fit one family in this way. ``"mcshane"`` and ``"whitney"`` hold no
+        points out: they extend the exact potential of the measures to the whole space, as
+        the largest 1-Lipschitz function with its values on y, or the smallest with its
+        values on x. Both attain W1 of the measures.
     metric : str, default "euclidean"
-        A metric known by name: "euclidean", "cityblock" or "chebyshev". Ridges and
-        funnels are fitted in the first only.
+        "euclidean", "cityblock" or "chebyshev". Ridges and funnels exist for "euclidean"
+        only.
     n_samples : int, default 131072
-        Points to draw from a sampler.
+        Number of points to draw from a sampler.
     rng : numpy.random.Generator, int or None
-        For drawing, splitting and fitting (SPEC 7).
+        Random numbers for drawing, splitting and fitting (SPEC 7).
 
     Returns
     -------
@@ -142,20 +149,21 @@ def kr_dual(
     Raises
     ------
     InputError
-        See `Problem`; a metric that is none, an unknown critic, fewer than 10 points
-        with mass to split, a sampler that does not return n points.
+        For invalid input as in `Problem`, a cost that is not a metric, an unknown critic,
+        fewer than 10 points of positive weight to split, or a sampler that does not
+        return n points.
     NotCertifiedError
-        If the exact solve behind "mcshane" or "whitney" could not be proved.
+        If the exact solve for "mcshane" or "whitney" could not be proved.
 
     Notes
     -----
-    Every family is 1-Lipschitz by construction, so that `value` is no more than W1
-    of the laws but for the noise of the held-out points; `w1_interval` bounds that.
-    How much less says how good the fit is, which nothing certifies.
+    Every family is 1-Lipschitz by construction. The expectation of `value` is therefore
+    at most W1 of the distributions; `w1_interval` bounds the sampling error. How far
+    `value` is below W1 depends on the fit and is not certified.
 
-    An evaluation costs O(k d) for each of the points, with k funnels or atoms. A fit
-    takes about 1 s for 2000 points in the plane, up to a minute for 2**19 in 128
-    dimensions. "mcshane" and "whitney" are one exact solve.
+    Evaluating the critic costs O(k d) per point, for k funnels or atoms. A fit takes about
+    1 s for 2000 points in the plane, and up to a minute for 2**19 points in 128
+    dimensions. "mcshane" and "whitney" take one exact solve.
 
     References
     ----------
@@ -179,14 +187,14 @@ def kr_dual(
     require_metric("kr_dual", metric)
     if metric != "euclidean" and critic in EUCLIDEAN:
         raise InputError(
-            f"critic={critic!r} is fitted in metric='euclidean' only, got {metric!r};"
-            " take 'auto', 'linear' or 'radial'"
+            f"critic={critic!r} needs metric='euclidean', got {metric!r}; use"
+            " critic='auto', 'linear' or 'radial'"
         )
     generator = _validate.as_generator(rng, apart=True)
     if critic in _EXACT and (callable(x) or callable(y)):
         raise InputError(
-            f"critic={critic!r} is exact for two given measures; draw samples from the"
-            " samplers first, or take critic='auto'"
+            f"critic={critic!r} needs arrays of points, got a sampler; draw points from it"
+            " first, or use critic='auto'"
         )
     points_x = _draw("x", x, n_samples, generator)
     points_y = _draw("y", y, n_samples, generator)
@@ -196,15 +204,15 @@ def kr_dual(
     sample = Sample.of(points_x, points_y, problem.a, problem.b)
     mass = problem.mass
     del problem  # it has copies of the points
-    families = ALL if critic == "auto" else (critic,)
     train, check, test = split(sample, generator)
     del sample, points_x, points_y
-    candidates = choose(train, check, families, metric, generator)
+    exact = _exact_duals(train, metric) if critic == "auto" else []
+    candidates = choose(train, check, critic, metric, generator, exact)
     return _held_out(candidates, test, metric, mass)
 
 
 def _held_out(candidates: tuple[Candidate, ...], test: Sample, metric: str, mass: float) -> Critic:
-    """Look at the test part, once, with the candidate that was chosen."""
+    """Evaluate the chosen candidate on the test part."""
     chosen = candidates[0]
     on_x, on_y = chosen.potential(test.x), chosen.potential(test.y)
     return Critic(
@@ -221,17 +229,35 @@ def _held_out(candidates: tuple[Candidate, ...], test: Sample, metric: str, mass
     )
 
 
+def _exact_duals(sample: Sample, metric: str) -> list[Funnel]:
+    """Return both extensions of the exact potential of a part of the sample."""
+    d = sample.x.shape[1]
+    part = sample.first(max(1, min(_MOST_ATOMS, _MOST_NUMBERS // d)))
+    result = solve(Problem(part.x, part.y, part.a, part.b, metric=metric))
+    return [_extended(result, part.x, part.y, critic) for critic in _EXACT]
+
+
+def _extended(result: Result, x: FloatArray, y: FloatArray, critic: str) -> Funnel:
+    """Extend the potentials of W1 by McShane's or Whitney's formula; both attain W1."""
+    (f, g), metric = result.potentials, result.problem.metric
+    assert isinstance(metric, str)
+    if critic == "mcshane":
+        used = result.problem.b > 0
+        return Funnel(y[used], -g[used], 1.0, metric)
+    used = result.problem.a > 0
+    return Funnel(x[used], -f[used], -1.0, metric)
+
+
 def require_metric(caller: str, metric: Metric) -> str:
     """Return the name of a metric that duality can use."""
     return true_metric(caller, metric).name
 
 
 def _draw(name: str, source: ArrayLike | Sampler, n: int, rng: np.random.Generator) -> FloatArray:
-    """Return given points, or n that are drawn from a sampler."""
+    """Return the given points, or n points drawn from a sampler."""
     if not callable(source):
         return _validate.as_points(name, source)
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise InputError(f"n_samples must be a positive integer, got {n!r}")
+    n = _validate.as_count("n_samples", n)
     points = _validate.as_points(f"{name}(n, rng)", source(n, rng))
     if len(points) != n:
         raise InputError(
@@ -242,28 +268,222 @@ def _draw(name: str, source: ArrayLike | Sampler, n: int, rng: np.random.Generat
 
 
 def critic_of(result: Result, x: FloatArray, y: FloatArray, critic: str = "mcshane") -> Critic:
-    """Extend the potentials of a proved W1 result between points x and y."""
+    """Return the critic that extends the potentials of a proved W1 between x and y."""
     problem = result.problem
     if not result.certificate.proves(EXACT_TOL):
-        raise NotCertifiedError(f"no critic without an optimum: {outcome_for(result)}", result)
-    a, b, (f, g) = problem.a, problem.b, result.potentials
-    assert isinstance(problem.metric, str)
-    sign = 1.0 if critic == "mcshane" else -1.0
-    in_x, in_y = a > 0, b > 0
-    potential = extended(x[in_x], y[in_y], f[in_x], g[in_y], sign, problem.metric)
-    terms = np.concatenate([a * potential(x), -b * potential(y)])
+        raise NotCertifiedError(f"a critic needs a proved optimum: {outcome_for(result)}", result)
+    potential = _extended(result, x, y, critic)
+    terms = np.concatenate([problem.a * potential(x), -problem.b * potential(y)])
     return Critic(
         value=math.fsum(terms),
         standard_error=math.nan,
         n_held_out=(0, 0),
         lipschitz=1.0,
-        metric=problem.metric,
+        metric=potential.metric,
         family=critic,
         potential=potential,
         candidates=(),
         certificate=result.certificate,
         dimension=x.shape[1],
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Interval:
+    """A confidence interval for W1 of two distributions; printing it shows its assumptions.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Ends, in units of distance.
+    confidence : float
+        Lower bound of the probability, over the samples, that W1 of the two distributions
+        is between the ends, if the assumptions are true.
+    assumptions : tuple of str
+        Assumptions that the samples cannot verify.
+    critic : Critic
+        The critic whose value on held-out points gives the lower end.
+    plug_in : float
+        W1 of the two samples, which gives the upper end; biased upwards.
+    """
+
+    lower: float
+    upper: float
+    confidence: float
+    assumptions: tuple[str, ...]
+    critic: Critic
+    plug_in: float
+
+    def __str__(self) -> str:
+        head = (
+            f"W1 of the distributions is in [{self.lower:.6g}, {self.upper:.6g}] with confidence"
+            f" {self.confidence:g}, assuming:"
+        )
+        return "\n".join([head, *(f"- {each}" for each in self.assumptions)])
+
+
+def w1_interval(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    diameter: float | None = None,
+    box: tuple[ArrayLike, ArrayLike] | None = None,
+    independent: bool = True,
+    metric: Metric = "euclidean",
+    critic: str = "auto",
+    rng: Seed = None,
+) -> Interval:
+    r"""Return a confidence interval for W1 of the distributions of two samples.
+
+    With :math:`\alpha = (1 - confidence) / 2` for each end:
+
+    * lower end: the mean difference of a critic on :math:`n', m'` held-out points,
+      minus :math:`D \sqrt{(1/n' + 1/m') \ln(1/\alpha) / 2}` (Hoeffding), at least 0;
+    * upper end: W1 of the samples of n and m points, whose expectation is at least W1 of
+      the distributions, plus :math:`D \sqrt{(1/n + 1/m) \ln(1/\alpha) / 2}` (McDiarmid).
+
+    Parameters
+    ----------
+    x, y : array_like (n, d) and (m, d), or (n,) and (m,)
+        Samples of at least 10 points each.
+    confidence : float, default 0.95
+        In (0, 1).
+    diameter : float, optional
+        An upper bound D of the distance between any two points of the supports of both
+        distributions. It must be known beforehand: an estimate from the data voids the
+        guarantee.
+    box : (low, high), optional
+        Corners (d,), or numbers, of a box that contains both supports; an alternative to
+        `diameter`.
+    independent : bool, default True
+        Whether all points are drawn independently, those of x from one distribution and
+        those of y from another. Otherwise there is no interval.
+    metric, critic, rng
+        See `kr_dual`; "mcshane" and "whitney" hold no points out and are refused.
+
+    Returns
+    -------
+    Interval
+        Printing it shows the assumptions.
+
+    Raises
+    ------
+    InputError
+        Without a diameter or box, or with both; for points that contradict it; if the
+        points are not independent; for other invalid input as in `kr_dual`.
+    NotCertifiedError
+        If W1 of the samples could not be proved.
+
+    Notes
+    -----
+    Both ends hold for every sample size and dimension, but they may be far apart: W1 of
+    the samples exceeds W1 of the distributions by about n**(-1/d), and the lower end
+    depends on the quality of the critic. The time is that of one exact solve and one
+    `kr_dual`.
+
+    References
+    ----------
+    C. McDiarmid, "On the method of bounded differences", 1989. The expectation
+    of W1 of samples is at least W1 by convexity and Jensen's inequality.
+
+    Examples
+    --------
+    >>> from otdist import datasets, w1_interval
+    >>> x, y = datasets.parallel_lines(1.0).sample(400, rng=0)
+    >>> interval = w1_interval(x, y, box=([0, 0], [1, 1]), critic="linear", rng=0)
+    >>> interval.lower < 1.0 < interval.upper
+    True
+    >>> interval.assumptions[1]
+    'both distributions are in the box from [0. 0.] to [1. 1.], of diameter 1.41421'
+    """
+    metric = require_metric("w1_interval", metric)
+    level = _validate.as_inside("confidence", confidence, 0, 1, "in (0, 1)")
+    if not independent:
+        raise InputError(
+            "w1_interval needs independent points, got independent=False; thin a time"
+            " series until its points are independent, and pass one point per group"
+        )
+    if critic in ("mcshane", "whitney"):
+        raise InputError(
+            f"critic={critic!r} holds no points out, and gives no lower bound for the"
+            " distributions; use critic='auto'"
+        )
+    points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
+    problem = Problem(points_x, points_y, metric=metric)
+    span, support = _support(points_x, points_y, diameter, box, metric)
+    result = solve(problem)
+    if not result.certificate.proves(EXACT_TOL):
+        raise NotCertifiedError(f"the upper end is not proved: {outcome_for(result)}", result)
+    fitted = kr_dual(points_x, points_y, critic=critic, metric=metric, rng=rng)
+    log = math.log(2 / (1 - level))
+    lower = fitted.value - _deviation(span, fitted.n_held_out, log)
+    upper = result.upper + _deviation(span, problem.shape, log)
+    return Interval(
+        lower=max(lower, 0.0),
+        upper=min(upper, span),
+        confidence=level,
+        assumptions=(_INDEPENDENT, support),
+        critic=fitted,
+        plug_in=result.value,
+    )
+
+
+def _deviation(span: float, sizes: tuple[int, int], log: float) -> float:
+    """Return the deviation of a sample mean that has probability at most exp(-log)."""
+    return span * math.sqrt((1 / sizes[0] + 1 / sizes[1]) * log / 2)
+
+
+def _support(
+    x: FloatArray,
+    y: FloatArray,
+    diameter: float | None,
+    box: tuple[ArrayLike, ArrayLike] | None,
+    metric: str,
+) -> tuple[float, str]:
+    """Return a bound of the diameter of the supports, and the assumption in words."""
+    if (diameter is None) == (box is None):
+        raise InputError(
+            "w1_interval needs either diameter=, an upper bound of the distance between any"
+            " two points of the supports, or box=(low, high), which contains them; it must be"
+            " known beforehand, not computed from the samples"
+        )
+    points = np.concatenate([x, y])
+    if box is not None:
+        return _of_box(points, box, metric)
+    span = _validate.as_inside("diameter", diameter, 0, math.inf, "a positive number")
+    # Two sweeps find at least half of the largest distance, and mostly all of it.
+    far = points[distances(points, points[0], metric).argmax()]
+    found = float(distances(points, far, metric).max())
+    if found > span * (1 + _ROUNDING):
+        raise InputError(
+            f"diameter={span:.6g} is too small: two of the points are {found:.6g} apart; pass"
+            " a bound for all points that the distributions can produce"
+        )
+    return span, f"no two points of the supports are farther apart than {span:.6g}"
+
+
+def _of_box(points: FloatArray, box: tuple[ArrayLike, ArrayLike], metric: str) -> tuple[float, str]:
+    """Return the diameter of a box, and the assumption in words."""
+    if not isinstance(box, tuple | list) or len(box) != 2:
+        raise InputError(f"box must be a pair (low, high) of corners, got {box!r}")
+    d = points.shape[1]
+    corners = []
+    for name, value in zip(("box[0]", "box[1]"), box, strict=True):
+        corner = _validate.as_float64(name, value)
+        if corner.shape not in ((), (d,)):
+            raise InputError(f"{name} must be a number or have shape ({d},), got {corner.shape}")
+        _validate.require_finite(name, np.atleast_1d(corner))
+        corners.append(np.broadcast_to(corner, d))
+    low, high = corners
+    outside = (points < low) | (points > high)
+    if not (low < high).any() or (low > high).any() or outside.any():
+        raise InputError(
+            f"the box from {low} to {high} must have a positive size and contain all"
+            f" points, got points from {points.min(axis=0)} to {points.max(axis=0)}"
+        )
+    span = float(distances(high[None], low, metric)[0])
+    return span, f"both distributions are in the box from {low} to {high}, of diameter {span:.6g}"
 
 
 def c_transform(
@@ -279,11 +499,11 @@ def c_transform(
     Parameters
     ----------
     x : array_like (n, d) or (n,)
-        Where to evaluate the transform.
+        Points at which the transform is evaluated.
     y : array_like (m, d) or (m,)
-        Where g is given.
+        Points at which g is given.
     g : array_like (m,)
-        Any finite numbers, in cost units.
+        Finite values, in cost units.
     p : float, default 1
         Order, finite.
     metric : str or callable, default "euclidean"
@@ -292,14 +512,14 @@ def c_transform(
     Returns
     -------
     ndarray (n,)
-        The largest f such that ``f[i] + g[j] <= cost[i, j]``, cost units; for
-        p = 1 a 1-Lipschitz function of x. With any masses a on x and b on y,
+        The largest f with ``f[i] + g[j] <= cost[i, j]``, in cost units. For p = 1 it is
+        a 1-Lipschitz function of x. For any weights a on x and b on y of equal sum,
         ``a @ f + b @ g`` is a lower bound of the optimal value.
 
     Raises
     ------
     InputError
-        See `Problem`; a g of the wrong shape or not finite.
+        For invalid input as in `Problem`, or a g of the wrong shape or not finite.
 
     Notes
     -----
@@ -311,13 +531,11 @@ def c_transform(
     >>> c_transform([0.0, 4.0], [1.0, 2.0], [0.0, 1.0])
     array([1., 1.])
     """
-    import warnings
-
     with warnings.catch_warnings():
-        # Points are meant here, whatever they look like.
+        # Histograms passed as points would draw a warning; here only points make sense.
         warnings.simplefilter("ignore")
         problem = Problem(x, y, p=p, metric=metric)
     if math.isinf(problem.p):
-        raise InputError("c_transform needs a finite p")
+        raise InputError("c_transform needs a finite p, got inf")
     potential = _validate.as_finite_vector("g", g, problem.shape[1])
     return problem.geometry.row_minimum(potential)

@@ -1,4 +1,4 @@
-"""Look for two points between which a function is steep."""
+"""Search for two points between which a function is steep."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from otdist.geometry.points import Points
 from otdist.inputs import validate as _validate
 from otdist.typing import ArrayLike, FloatArray, Function, Seed
 
-_N_PAIRS = 256  # that are moved together
+_N_PAIRS = 256  # moved together
 _N_ROUNDS = 60
-_SHRINK = 0.8  # of the steps, after every round
+_SHRINK = 0.8  # factor of the step size after every round
 _EPS = float(np.finfo(float).eps)
 
 
@@ -25,38 +25,38 @@ def lipschitz_lower(
 ) -> float:
     """Return a lower bound of a function's Lipschitz constant, by search.
 
-    A value above 1 disproves that the function is 1-Lipschitz, and with it every bound
-    of W1 that rests on that. A value below proves nothing: certificates come
-    from how a function is made (`kr_dual`), not from a search.
+    A value above 1 disproves that the function is 1-Lipschitz, and every bound of W1 that
+    assumes it. A value below 1 proves nothing: only the construction of a function
+    (`kr_dual`) proves an upper bound, not a search.
 
     Parameters
     ----------
     function : callable
-        Takes points (k, d), float64, and returns finite values (k,).
+        Takes float64 points (k, d) and returns finite values (k,).
     points : array_like (n, d) or (n,)
-        At least two different points. Pairs start among them and move inside their
-        bounding box: two opposite corners stand for a box.
+        At least two different points. The search stays inside their bounding box: pass
+        two opposite corners to search a box.
     metric : str, default "euclidean"
         "euclidean", "cityblock" or "chebyshev".
     rng : numpy.random.Generator, int or None
-        For the search (SPEC 7).
+        Random numbers for the search (SPEC 7).
 
     Returns
     -------
     float
-        The largest ``|f(u) - f(v)| / metric(u, v)`` found, less what rounding could
-        add: 16 + d units in the last place of the largest value or coordinate.
+        The largest ``|f(u) - f(v)| / metric(u, v)`` found, reduced by a bound of its
+        rounding error: 16 + d units in the last place of the largest value or coordinate.
 
     Raises
     ------
     InputError
-        For points of a wrong shape or not finite, or all equal; for values of a wrong
-        shape or not finite; for an unknown metric.
+        For points of a wrong shape, not finite or all equal; for values of a wrong shape
+        or not finite; for an unknown metric.
 
     Notes
     -----
-    256 pairs are moved by 60 random steps, of both points or of one toward the other,
-    and keep what is steeper: 31000 evaluations.
+    256 pairs of points take 60 random steps each, and keep those that make the slope
+    larger: about 31000 evaluations.
 
     Examples
     --------
@@ -73,8 +73,8 @@ def lipschitz_lower(
     low, high = given.min(axis=0), given.max(axis=0)
     if not (low < high).any():
         raise InputError(
-            f"points must have at least two different points, got {len(given)} equal;"
-            " two opposite corners stand for a box"
+            f"points must contain at least two different points, got {len(given)} equal"
+            " ones; pass two opposite corners to search a box"
         )
     width = high - low
     u = given[generator.integers(len(given), size=_N_PAIRS)]
@@ -99,7 +99,7 @@ def _moved(
     width: FloatArray,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
-    """Move both points of some pairs alike; turn and shorten the others."""
+    """Shift half of the pairs; turn and shorten the others."""
     step = size * width * rng.normal(size=u.shape)
     turned = v - u + size * np.abs(v - u).max(axis=1)[:, None] * rng.normal(size=u.shape)
     turned *= rng.uniform(0.3, 1.0, len(u))[:, None]
@@ -109,12 +109,12 @@ def _moved(
 
 
 def _slopes(function: Function, u: FloatArray, v: FloatArray, metric: str) -> FloatArray:
-    """Return slopes between pairs, less their rounding; 0 for equal points."""
+    """Return slopes between pairs, less their rounding error; 0 for equal points."""
     values = []
     for z in (u, v):
         value = function(z.copy())
         values.append(_validate.as_finite_vector("the values of function", value, len(z)))
-    # What rounding of a sum over the coordinates, of values or points, could add.
+    # A bound of the rounding error of a sum over the coordinates.
     largest = max(float(np.abs(each).max()) for each in (*values, u, v))
     rounding = (16 + u.shape[1]) * _EPS * largest
     rise = np.abs(values[0] - values[1]) - rounding

@@ -1,4 +1,4 @@
-"""Two samples with probabilities, and what a function says about them."""
+"""Two weighted samples, and the difference of a function's means on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sample:
 
     @classmethod
     def of(cls, x: FloatArray, y: FloatArray, a: FloatArray, b: FloatArray) -> Sample:
-        """Make probabilities of masses."""
+        """Divide the weights of each sample by their sum."""
         return cls(x, y, a / a.sum(), b / b.sum())
 
     @property
@@ -30,11 +30,11 @@ class Sample:
         return min(len(self.x), len(self.y))
 
     def difference(self, on_x: FloatArray, on_y: FloatArray) -> float:
-        """Return the mean of values on x minus that of values on y."""
+        """Return the mean of the values on x minus the mean of the values on y."""
         return math.fsum(np.concatenate([self.a * on_x, -self.b * on_y]))
 
     def standard_error(self, on_x: FloatArray, on_y: FloatArray) -> float:
-        """Return the standard error of `difference` over fresh samples."""
+        """Return the standard error of `difference`."""
         return math.hypot(_error(self.a, on_x), _error(self.b, on_y))
 
     def part(self, rows: IntArray, columns: IntArray) -> Sample:
@@ -42,12 +42,12 @@ class Sample:
         return Sample.of(self.x[rows], self.y[columns], self.a[rows], self.b[columns])
 
     def first(self, n: int) -> Sample:
-        """Return at most n points of each; the order of samples is random."""
+        """Return the first n points of each: a random part, as samples have a random order."""
         return self.part(np.arange(min(n, len(self.x))), np.arange(min(n, len(self.y))))
 
 
 def _error(weights: FloatArray, values: FloatArray) -> float:
-    """Return the standard error of a weighted mean, NaN for a single value."""
+    """Return the standard error of a weighted mean; NaN for a single value."""
     n = len(values)
     if n < 2:
         return math.nan

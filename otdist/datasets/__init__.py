@@ -1,7 +1,7 @@
-"""Pairs of measures whose distance is known, to test estimates against.
+"""Pairs of distributions with exact distances, for testing estimates.
 
-Every constructor returns a `Pair`: two samplers, the exact W1 between their laws,
-and KL, JS (factor 1/2, in nats) and total variation where they are known.
+Every function returns a `Pair`: two samplers, their exact W1, and KL, JS (factor 1/2, in nats)
+and total variation where they are known.
 """
 
 from otdist.datasets.families import (

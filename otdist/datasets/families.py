@@ -1,8 +1,4 @@
-"""Pairs of measures whose distance is known, to test estimates against.
-
-Every constructor returns a `Pair`: two samplers, the exact W1 between their laws,
-and KL, JS (factor 1/2, in nats) and total variation where they are known.
-"""
+"""Families of pairs of distributions with exact distances."""
 
 from __future__ import annotations
 
@@ -13,46 +9,39 @@ from dataclasses import dataclass
 import numpy as np
 
 from otdist import gaussian
-from otdist.datasets.funnel_rays import Rays, unit
+from otdist.divergences.shannon import js_divergence, kl_divergence, total_variation
 from otdist.errors import InputError
-from otdist.inputs.validate import as_generator
+from otdist.inputs.validate import as_count, as_generator
+from otdist.pipeline import solve
+from otdist.problem.problem import Problem
 from otdist.typing import FloatArray, Sampler, Seed
 
 Gradient = Callable[[FloatArray], FloatArray]
 
-__all__ = [
-    "Pair",
-    "ball_funnel",
-    "concentric_spheres",
-    "crossing_segments",
-    "parallel_lines",
-    "ray_pair",
-    "ring_of_modes",
-    "translation",
-]
-
 _LOG_2 = math.log(2.0)
+_ROWS = 1 << 8  # of a block of distances to all centres
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Pair:
-    """Two laws on R^d, as samplers, with what is known exactly about them.
+    """Two distributions P and Q on R^d as samplers, with exact distances.
 
     Attributes
     ----------
     dimension : int
+        Number of coordinates d.
     first, second : callable
-        ``first(n, rng)`` draws n fresh points (n, d) from the law P, ``second``
-        from Q, with a `numpy.random.Generator`.
+        ``first(n, rng)`` draws n points (n, d) from P with a `numpy.random.Generator`,
+        ``second(n, rng)`` from Q.
     w1 : float
         W1(P, Q) in the Euclidean norm, in units of distance.
     w1_error : float
-        Its standard error where `w1` is a Monte-Carlo mean; 0.0 where it is exact.
+        Standard error of `w1` if it is a Monte-Carlo mean; 0.0 if it is exact.
     kl, js, tv : float or None
-        KL(P || Q), JS (factor 1/2) and total variation, in nats; None if unknown.
+        KL(P || Q) and JS (factor 1/2) in nats, and total variation; None if unknown.
     gradient : callable or None
-        Gradient (k, d) at points (k, d) of an optimal critic, high on P; 0 where it
-        has none.
+        Maps points (k, d) to gradients (k, d) of an optimal critic, high on P; 0 where the
+        critic is not differentiable.
     """
 
     dimension: int
@@ -66,16 +55,27 @@ class Pair:
     gradient: Gradient | None = None
 
     def sample(self, n: int, rng: Seed = None) -> tuple[FloatArray, FloatArray]:
-        """Draw n independent points (n, d) from each of the two laws.
+        """Draw n independent points (n, d) from P, and n from Q.
 
         Parameters
         ----------
         n : int
             Number of points, >= 1.
         rng : numpy.random.Generator, int or None
-            Source of randomness (SPEC 7).
+            Random numbers (SPEC 7).
+
+        Returns
+        -------
+        (ndarray, ndarray)
+
+        Examples
+        --------
+        >>> from otdist import datasets
+        >>> x, y = datasets.translation(2).sample(5, rng=0)
+        >>> x.shape, y.shape
+        ((5, 2), (5, 2))
         """
-        _require_count("n", n)
+        as_count("n", n)
         generator = as_generator(rng, apart=True)
         return self.first(n, generator), self.second(n, generator)
 
@@ -89,26 +89,26 @@ def ray_pair(
     half_width: float = 2.5,
     n_samples: int = 1 << 16,
 ) -> Pair:
-    """Return a pair of the W1 benchmark: points of a cube moved down their rays.
+    """Return a pair of the W1 benchmark: points of a cube moved along rays.
 
-    Q is uniform on a cube. With ``u(z) = min_k |z - a_k| + b_k``, every y lies on a
-    ray that runs down to the centre that attains the minimum. Moving y to the
-    fraction ``t ** power`` of its ray, where it was at t, gives P. All mass moves
-    along rays, so u is an optimal potential and W1 is the mean length moved.
+    Q is uniform on a cube. Let ``u(z) = min_k |z - a_k| + b_k``. Every point y lies on a ray
+    that starts at the centre that attains the minimum. P is the distribution of the points
+    moved from the fraction t of their ray to ``t ** power``. As all mass moves along rays, u
+    is an optimal potential and W1 is the mean length moved.
 
     Parameters
     ----------
     d, n_funnels : int
         Dimension and number of funnels.
     rng : numpy.random.Generator, int or None
-        For the centres, uniform in the cube, the offsets, normal with standard
-        deviation 0.1, and the Monte-Carlo mean.
+        Random numbers for the centres (uniform in the cube), the offsets (normal with
+        standard deviation 0.1) and the Monte-Carlo mean.
     power : float, default 8.0
-        At least 1; 1 moves nothing.
+        At least 1; for 1, P = Q.
     half_width : float, default 2.5
-        Half of the side of the cube.
+        Half the side of the cube.
     n_samples : int, default 65536
-        Draws that `w1` is the mean of; `w1_error` is its standard error.
+        Number of draws for the mean `w1`; `w1_error` is its standard error.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def ray_pair(
     -----
     A draw costs O(d n_funnels) time. Source: Korotin, Kolesov, Burnaev,
     "Kantorovich strikes back! Wasserstein GANs are not optimal transport?", 2022;
-    centres are fresh draws here, not those of the authors' files.
+    the centres are random here, not those of the authors' files.
 
     Examples
     --------
@@ -133,12 +133,12 @@ def ray_pair(
     >>> x.shape, 0 < pair.w1_error < 0.01
     ((100, 2), True)
     """
-    _require_count("d", d)
-    _require_count("n_funnels", n_funnels)
-    _require_count("n_samples", n_samples, 2)
+    as_count("d", d)
+    as_count("n_funnels", n_funnels)
+    as_count("n_samples", n_samples, 2)
     _require("power", power, power >= 1, "at least 1")
     _require("half_width", half_width, half_width > 0, "positive")
-    # A child, so that drawing with the same seed does not draw the centres again.
+    # A child generator, so that sampling with the same seed does not repeat the centres.
     generator = as_generator(rng, apart=True)
     centres = half_width * generator.uniform(-1.0, 1.0, (n_funnels, d))
     offsets = 0.1 * generator.normal(size=n_funnels)
@@ -155,10 +155,10 @@ def ray_pair(
 
 
 def ball_funnel(d: int, power: float = 8.0, radius: float = 1.0) -> Pair:
-    """Return a ball and the same ball drawn to its middle, all exact.
+    """Return the uniform distribution on a ball, and its points moved to the middle.
 
-    Q is uniform on the ball, P the law of points whose distance from the middle, as
-    part of the radius, is raised to `power`: one funnel of `ray_pair`.
+    Q is uniform on the ball. For P the distance from the middle, relative to the radius, is
+    raised to `power`: this is `ray_pair` with one funnel.
 
     Parameters
     ----------
@@ -167,14 +167,14 @@ def ball_funnel(d: int, power: float = 8.0, radius: float = 1.0) -> Pair:
     power : float, default 8.0
         At least 1.
     radius : float, default 1.0
-        Of the ball, in units of distance.
+        Radius of the ball.
 
     Returns
     -------
     Pair
-        ``w1 = radius * (d / (d + 1) - d / (d + power))``. KL, JS and total variation
-        are those of exponential laws (minus the logarithm of the part), and do not
-        depend on d.
+        ``w1 = radius * (d / (d + 1) - d / (d + power))``. KL, JS and total variation are
+        those of exponential distributions (of minus the log of the relative distance), and
+        do not depend on d.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def ball_funnel(d: int, power: float = 8.0, radius: float = 1.0) -> Pair:
     >>> round(datasets.ball_funnel(16).w1, 4)
     0.2745
     """
-    _require_count("d", d)
+    as_count("d", d)
     _require("power", power, power >= 1, "at least 1")
     _require("radius", radius, radius > 0, "positive")
 
@@ -204,7 +204,7 @@ def ball_funnel(d: int, power: float = 8.0, radius: float = 1.0) -> Pair:
 
 
 def concentric_spheres(d: int, inner: float = 1.0, outer: float = 2.0) -> Pair:
-    """Return the uniform laws on two spheres about the origin.
+    """Return the uniform distributions on two spheres about the origin.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def concentric_spheres(d: int, inner: float = 1.0, outer: float = 2.0) -> Pair:
     >>> datasets.concentric_spheres(3).w1
     1.0
     """
-    _require_count("d", d)
+    as_count("d", d)
     _require("inner", inner, inner > 0, "positive")
     _require("outer", outer, outer >= inner, "at least inner")
 
@@ -245,14 +245,14 @@ def concentric_spheres(d: int, inner: float = 1.0, outer: float = 2.0) -> Pair:
 
 
 def translation(d: int, length: float = 1.0) -> Pair:
-    """Return a standard normal law and its translate along the first axis.
+    """Return a standard normal distribution and its translate along the first axis.
 
     Parameters
     ----------
     d : int
         Dimension.
     length : float, default 1.0
-        Of the translation, >= 0.
+        Length of the translation, >= 0.
 
     Returns
     -------
@@ -266,7 +266,7 @@ def translation(d: int, length: float = 1.0) -> Pair:
     >>> datasets.translation(2, 2.0).kl
     2.0
     """
-    _require_count("d", d)
+    as_count("d", d)
     _require("length", length, length >= 0, "at least 0")
     shift = np.zeros(d)
     shift[0] = length
@@ -285,21 +285,21 @@ def translation(d: int, length: float = 1.0) -> Pair:
 
 
 def ring_of_modes(n_modes: int = 8, n_kept: int = 1, radius: float = 2.0) -> Pair:
-    """Return equal atoms on a circle, and neighbours among them: mode collapse.
+    """Return evenly spread atoms on a circle, and some of them only: mode collapse.
 
     Parameters
     ----------
     n_modes : int, default 8
-        Atoms of P, evenly spread on a circle.
+        Number of atoms of P.
     n_kept : int, default 1
-        Neighbouring atoms of Q.
+        Number of atoms of Q, which are neighbours.
     radius : float, default 2.0
-        Of the circle.
+        Radius of the circle.
 
     Returns
     -------
     Pair
-        W1 from the exact transport between the atoms; for one kept mode it is
+        W1 is computed by an exact solve; for one kept mode it is
         ``(2 radius / n_modes) / tan(pi / (2 n_modes))``.
 
     Examples
@@ -308,14 +308,10 @@ def ring_of_modes(n_modes: int = 8, n_kept: int = 1, radius: float = 2.0) -> Pai
     >>> round(datasets.ring_of_modes().w1, 10)
     2.5136697461
     """
-    _require_count("n_modes", n_modes)
-    _require_count("n_kept", n_kept)
+    as_count("n_modes", n_modes)
+    as_count("n_kept", n_kept)
     _require("n_kept", n_kept, n_kept <= n_modes, f"at most n_modes={n_modes}")
     _require("radius", radius, radius > 0, "positive")
-    from otdist.divergences.shannon import js_divergence, kl_divergence, total_variation
-    from otdist.pipeline import solve
-    from otdist.problem.problem import Problem
-
     angle = 2 * math.pi * np.arange(n_modes) / n_modes
     modes = radius * np.column_stack([np.cos(angle), np.sin(angle)])
     p = np.full(n_modes, 1 / n_modes)
@@ -337,7 +333,7 @@ def parallel_lines(distance: float = 1.0) -> Pair:
     Parameters
     ----------
     distance : float, default 1.0
-        Between them; Q is to the left of P if it is negative.
+        Signed distance of the segments; if it is negative, Q is to the left of P.
 
     Returns
     -------
@@ -377,20 +373,20 @@ def parallel_lines(distance: float = 1.0) -> Pair:
 def crossing_segments(angle: float = math.pi / 3) -> Pair:
     """Return two segments of length 1 that cross in their middles.
 
-    Mirrored in the bisector of the acute angle, each point is `|s| 2 sin(angle / 2)`
-    from its image, s from the crossing. No plan does better: the function that is
-    ``|s| sin(angle / 2)`` on P and minus that on Q is 1-Lipschitz.
+    The reflection in the bisector of the acute angle moves the point at distance s from the
+    crossing by ``2 s sin(angle / 2)``. This is optimal, as the function that is
+    ``s sin(angle / 2)`` on P and minus that on Q is 1-Lipschitz.
 
     Parameters
     ----------
     angle : float, default pi / 3
-        Between the segments, in radians, in [0, pi].
+        Angle between the segments, in radians, in [0, pi].
 
     Returns
     -------
     Pair
         ``w1 = sin(angle / 2) / 2`` for an angle up to pi / 2; KL = inf, JS = log 2,
-        TV = 1 unless the segments are one: a crossing has no mass.
+        TV = 1 unless the segments are equal, as the crossing point has probability 0.
 
     Examples
     --------
@@ -417,8 +413,80 @@ def crossing_segments(angle: float = math.pi / 3) -> Pair:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rays:
+    """The rays of ``min_k |z - centres[k]| + offsets[k]`` inside a cube."""
+
+    centres: FloatArray
+    offsets: FloatArray
+    half_width: float
+    power: float
+
+    def cube(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Draw from the uniform distribution on the cube."""
+        return self.half_width * rng.uniform(-1.0, 1.0, (n, self.centres.shape[1]))
+
+    def moved(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Draw points of the cube and move them along their rays."""
+        y = self.cube(n, rng)
+        for start in range(0, n, _ROWS):
+            part = y[start : start + _ROWS]
+            ray, height, length = self._position(part)
+            part += ((height / length) ** (self.power - 1) - 1)[:, None] * ray
+        return y
+
+    def lengths(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Draw the lengths by which points are moved."""
+        parts = []
+        for start in range(0, n, _ROWS):
+            _, height, length = self._position(self.cube(min(_ROWS, n - start), rng))
+            parts.append(height - length * (height / length) ** self.power)
+        return np.concatenate(parts)
+
+    def gradient(self, points: FloatArray) -> FloatArray:
+        """Return the gradient of -u, towards the centre that attains the minimum."""
+        return unit(self.centres[self._heights(points)[1].argmin(axis=1)] - points)
+
+    def _heights(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return inner products with the centres, and heights of all funnels (n, K)."""
+        product = points @ self.centres.T
+        squares = np.einsum("kd,kd->k", self.centres, self.centres) - 2 * product
+        squares += np.einsum("kd,kd->k", points, points)[:, None]
+        return product, np.sqrt(np.maximum(squares, 0.0)) + self.offsets
+
+    def _position(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return y - centre, the distance of y from its centre, and the length of its ray."""
+        product, heights = self._heights(y)
+        rows = np.arange(len(y))
+        own = heights.argmin(axis=1)
+        ray = y - self.centres[own]
+        up = np.linalg.norm(ray, axis=1)
+        direction = unit(ray)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            wall = (self.half_width - np.sign(direction) * y) / np.abs(direction)
+        # At distance s beyond y the own funnel is higher by s. Another funnel is as high where
+        # |w + s v|**2 = (c + s)**2, with w = y - its centre and c = u(y) - its offset.
+        c = (up + self.offsets[own])[:, None] - self.offsets
+        squares = (heights - self.offsets) ** 2 - c**2
+        products = product - (self.centres @ self.centres.T)[own]
+        along = np.einsum("kd,kd->k", y, direction)[:, None]
+        along = along - products / np.where(up > 0, up, 1.0)[:, None]
+        slope = 2 * (c - along)
+        slope[rows, own] = -1.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            taken = np.where(slope > 0, squares / slope, np.inf).min(axis=1)
+        beyond = np.minimum(np.maximum(taken, 0.0), np.nanmin(wall, axis=1))
+        return ray, up, up + beyond
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """Return vectors (k, d) divided by their lengths; 0 stays 0."""
+    length = np.sqrt(np.einsum("kd,kd->k", vectors, vectors))
+    return vectors / np.where(length > 0, length, 1.0)[:, None]
+
+
 def _of_disjoint(are_disjoint: bool) -> tuple[float, float, float]:
-    """Return KL, JS and total variation of singular laws, or of equal ones."""
+    """Return KL, JS and total variation of singular or else equal distributions."""
     return (math.inf, _LOG_2, 1.0) if are_disjoint else (0.0, 0.0, 0.0)
 
 
@@ -428,11 +496,11 @@ def _js_term(log_ratio: float) -> float:
 
 
 def _js_of_exponentials(power: float) -> float:
-    """Return JS of the exponential laws of rates 1 / power and 1."""
+    """Return JS of the exponential distributions of rates 1 / power and 1."""
     from scipy.integrate import quad
 
     def term(t: float) -> float:
-        # Both densities in the scale of the first: exp(-t), power * exp(-power * t).
+        # Scaled so that the densities are exp(-t) and power * exp(-power * t).
         log_ratio = math.log(power) - (power - 1) * t
         ratio = math.exp(log_ratio)
         both = _js_term(log_ratio) + ratio * _js_term(-log_ratio)
@@ -443,14 +511,6 @@ def _js_of_exponentials(power: float) -> float:
 
 
 def _require(name: str, value: float, is_good: bool, wanted: str) -> None:
-    """Refuse a number that is not finite or out of range."""
+    """Raise for a number that is not finite or out of range."""
     if not (math.isfinite(value) and is_good):
         raise InputError(f"{name} must be a finite number, {wanted}; got {value!r}")
-
-
-def _require_count(name: str, value: int, least: int = 1) -> None:
-    """Refuse what is no integer, or too small a one."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InputError(f"{name} must be an integer, got {value!r}")
-    if value < least:
-        raise InputError(f"{name} must be at least {least}, got {value}")

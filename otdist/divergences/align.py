@@ -1,4 +1,4 @@
-"""Two weighted point clouds as histograms on one support."""
+"""Weighted point clouds as histograms on a common support."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Aligned:
 
     @property
     def overlap_p(self) -> float:
-        """P(supp Q): the mass of the first measure on atoms of the second."""
+        """Mass of the first measure on atoms of the second, P(supp Q)."""
         return math.fsum(self.p[self.q > 0.0].tolist())
 
     @property
     def overlap_q(self) -> float:
-        """Q(supp P): the mass of the second measure on atoms of the first."""
+        """Mass of the second measure on atoms of the first, Q(supp P)."""
         return math.fsum(self.q[self.p > 0.0].tolist())
 
     @property
     def n_common(self) -> int:
-        """Number of atoms that carry mass of both measures."""
+        """Number of atoms of both measures."""
         return int(np.count_nonzero((self.p > 0.0) & (self.q > 0.0)))
 
 
@@ -49,32 +49,32 @@ def align(
 ) -> Aligned:
     """Write two weighted point clouds as histograms on the union of their atoms.
 
-    Atoms match if all coordinates are equal as numbers: -0.0 equals 0.0, and nothing
-    is rounded, so ``np.float32(0.1)`` and ``0.1`` are two atoms. Repeated atoms are
-    merged by summing their weights; atoms without mass are then dropped. Warns if no
-    weights are given and no two points, of two or more each, are equal, and if more
-    than half of the atoms of x or y miss one of the other by the last digits alone.
-    O((n + m) log(n + m)) time for fixed d, O((n + m) d) memory.
+    Atoms match if all coordinates are equal as numbers. -0.0 equals 0.0, but there is no
+    rounding: ``np.float32(0.1)`` and ``0.1`` are two atoms. The weights of repeated atoms
+    are summed; atoms of weight 0 are then dropped. There is a warning if x and y are
+    samples without weights that share no point, and if more than half of the atoms of x or
+    y equal an atom of the other in single precision only. O((n + m) log(n + m)) time for
+    fixed d, O((n + m) d) memory.
 
     Parameters
     ----------
     x, y : array_like (n, d), (m, d), or (n,), (m,)
         Points; 1-D input is points on the line.
     a, b : array_like (n,), (m,), optional
-        Weights >= 0; uniform, 1/n and 1/m, by default.
+        Weights >= 0; 1/n and 1/m by default.
     normalize : bool, default False
-        Divide weights by their sum. If False, both sums must agree within the rounding
-        of their type (1e-9 relative; float32: 1e-5, float16: 1e-2).
+        Whether to divide the weights by their sums. If False, both sums must agree within
+        a relative tolerance of 1e-9 (float32: 1e-5, float16: 1e-2).
 
     Returns
     -------
     Aligned
-        The common ``support`` (k, d) and the masses ``p``, ``q`` (k,) on it.
+        The common ``support`` (k, d) and the weights ``p``, ``q`` (k,) on it.
 
     Raises
     ------
     InputError
-        For wrong types or shapes, empty, non-finite or negative input, bad sums.
+        For a wrong type, shape or sum, and for empty, non-finite or negative input.
 
     Examples
     --------
@@ -86,23 +86,23 @@ def align(
     _validate.require_same_space(points_x, points_y)
     shape = (len(points_x), len(points_y))
     of = ("point of x", "point of y")
-    masses_a, masses_b, _ = _validate.as_masses(a, b, shape, of, normalize)
+    weights_a, weights_b, _ = _validate.as_masses(a, b, shape, of, normalize)
     support, starts, order = _merge(np.concatenate([points_x, points_y]))
-    p = _merged(masses_a, a is None, order, starts, 0)
-    q = _merged(masses_b, b is None, order, starts, len(points_x))
+    p = _merged(weights_a, a is None, order, starts, 0)
+    q = _merged(weights_b, b is None, order, starts, len(points_x))
     all_distinct = len(support) == len(order) and min(shape) > 1
     if (near := _near_misses(support, p, q)) > 0.5 * min(shape):
         warn(
             f"{near} atoms of x and y are equal in single precision, but not in double,"
-            " and count as different. If they are meant to be equal, round both alike,"
-            " for example to np.float32"
+            " and count as different; if they should be equal, round both alike, for example"
+            " to np.float32"
         )
     elif a is None and b is None and all_distinct:
         warn(
-            "x and y are samples that share no atom. Two samples of any continuous law "
-            "share none, so KL = inf and JS = log 2 whatever the laws are: otdist.samples"
-            " estimates and bounds divergences from samples, and a Wasserstein distance"
-            " measures how far apart they are"
+            "x and y are samples that share no atom. Samples of continuous distributions"
+            " never do, so that KL = inf and JS = log 2 for any two of them: use"
+            " otdist.samples to estimate and bound divergences from samples, or a Wasserstein"
+            " distance"
         )
     kept = (p > 0.0) | (q > 0.0)
     support, p, q = support[kept], p[kept], q[kept]
@@ -112,17 +112,17 @@ def align(
 
 
 def _merged(
-    masses: FloatArray, uniform: bool, order: IntArray, starts: IntArray, first: int
+    weights: FloatArray, uniform: bool, order: IntArray, starts: IntArray, first: int
 ) -> FloatArray:
-    """Sum the masses of equal atoms; uniform ones are counted and divided once."""
+    """Sum the weights of equal atoms; uniform weights are counted and divided once."""
     every = np.zeros(len(order))
-    every[first : first + len(masses)] = 1.0 if uniform else masses
+    every[first : first + len(weights)] = 1.0 if uniform else weights
     sums = np.add.reduceat(every[order], starts)
-    return sums / len(masses) if uniform else sums
+    return sums / len(weights) if uniform else sums
 
 
 def _near_misses(support: FloatArray, p: FloatArray, q: FloatArray) -> int:
-    """Count atoms of one measure that equal one of the other in single precision only."""
+    """Count atoms of one measure that equal an atom of the other in single precision only."""
     alone = (p > 0.0) != (q > 0.0)
     if np.count_nonzero(alone) < 2:
         return 0
@@ -139,7 +139,7 @@ def _points(name: str, values: ArrayLike) -> FloatArray:
 
 
 def _merge(points: FloatArray) -> tuple[FloatArray, IntArray, IntArray]:
-    """Return distinct rows, where each begins in the sorted order, and that order."""
+    """Return distinct rows, the start of each in the sorted order, and that order."""
     order = np.lexsort(points.T[::-1])
     ordered = points[order]
     changes = np.any(ordered[1:] != ordered[:-1], axis=1)

@@ -1,4 +1,4 @@
-"""Sums, products, quotients, logarithms as ``high + low``: twice a float's digits."""
+"""Arithmetic and logarithms of numbers ``high + low``, with twice the digits of a float."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from otdist.typing import FloatArray, IntArray
 
 DoubleDouble: TypeAlias = tuple[FloatArray, FloatArray]
 
-# log(2), of which the first part times an exponent is exact.
-_LOG_2, _LOG_2_LOW = (
-    float.fromhex("0x1.62e42fefa38p-1"),
-    float.fromhex("0x1.ef35793c7673p-45"),
-)
+# log(2) as high + low; the product of an exponent and the first part is exact.
+_LOG_2 = float.fromhex("0x1.62e42fefa38p-1")
+_LOG_2_LOW = float.fromhex("0x1.ef35793c7673p-45")
 _LOG1P_SERIES = [(-1) ** (k + 1) / k for k in range(9, 1, -1)]
 
 
 def sum_last(terms: FloatArray, low: FloatArray | None = None) -> DoubleDouble:
-    """Sum over the last axis of ``(lanes, k)``, by halves, to about 2**-100."""
+    """Sum over the last axis of ``(lanes, k)`` by halves, with an error of about 2**-100."""
     high, low = terms, np.zeros_like(terms) if low is None else low
     while (size := high.shape[-1]) > 1:
         half, rest = (size + 1) // 2, size // 2
@@ -33,7 +31,7 @@ def sum_last(terms: FloatArray, low: FloatArray | None = None) -> DoubleDouble:
 
 
 def sum_exactly(parts: list[FloatArray]) -> DoubleDouble:
-    """Sum arrays to the last place of the result, whatever cancels (Ogita et al.)."""
+    """Sum arrays to the last place of the result despite cancellation (Ogita et al.)."""
     for _ in range(2):
         for k in range(1, len(parts)):
             parts[k], parts[k - 1] = two_sum(parts[k - 1], parts[k])
@@ -83,7 +81,7 @@ def divide(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
 def log(a: DoubleDouble, shift: IntArray | int = 0) -> DoubleDouble:
     """Return the logarithm of ``a * 2**shift`` for a > 0, with an error below 2**-68.
 
-    A table has it for the seven leading binary digits, a series for the others (Tang).
+    A table gives it for the seven leading binary digits, a series for the rest (Tang).
     """
     mantissa, exponent = np.frexp(a[0])
     inverse, table, table_low = log_table()[:, np.rint(256.0 * mantissa).astype(int)]
@@ -98,7 +96,7 @@ def log(a: DoubleDouble, shift: IntArray | int = 0) -> DoubleDouble:
 
 @cache
 def log_table() -> FloatArray:
-    """Return x = 256/k and -log(x), as high + low, for k to 256, of use from 128 on."""
+    """Return x = 256/k and -log(x) as high + low, for k from 128 to 256."""
     inverse = 256.0 / np.maximum(np.arange(257), 128)
     logs = [-Decimal(x).ln(Context(prec=50)) for x in inverse]
     high = np.array([float(x) for x in logs])
@@ -107,7 +105,7 @@ def log_table() -> FloatArray:
 
 
 def _split(a: FloatArray) -> DoubleDouble:
-    """Return two halves of 26 bits, with the sum `a` (Veltkamp)."""
+    """Split `a` into a sum of two numbers of 26 bits (Veltkamp)."""
     shifted = (2.0**27 + 1.0) * a
     high = shifted - (shifted - a)
     return high, a - high

@@ -1,4 +1,4 @@
-"""Divergences made from the ratio p/q: chi-square, Renyi, and any convex generator."""
+"""Divergences of the ratio p/q: chi-square, Renyi, and any convex generator."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from otdist.divergences.batched import by_lanes
 from otdist.divergences.double_double import sum_last
-from otdist.divergences.histograms import SHIFT, Pair, as_pair, log_of_base
+from otdist.divergences.histograms import SHIFT, Pair, as_pair, by_lanes, log_of_base
 from otdist.divergences.shannon import kl_divergence
 from otdist.errors import InputError
+from otdist.inputs import validate as _validate
 from otdist.typing import FloatArray
 
 # (exp(x) - 1 - x) / x**2 = sum of x**k / (k + 2)!, to the last place for |x| <= 1.
 _EXP_SERIES = [1.0 / math.factorial(k + 2) for k in range(18, -1, -1)]
 _LARGEST_EXPONENT = 700.0
-_ENDLESS = 1e300  # an order so large, times any log(p/q) but 0, exceeds all logarithms
+_ENDLESS = 1e300  # larger orders give the limit for an infinite order
 
 
 def chi2_divergence(
@@ -30,9 +30,9 @@ def chi2_divergence(
 
     .. math:: \chi^2(p \| q) = \sum_i (p_i - q_i)^2 / q_i = \sum_i p_i^2 / q_i - 1
 
-    In [0, inf]: inf as soon as some ``p[i] > 0`` where ``q[i] == 0``. Without unit; not
-    the test statistic, which is the sample size times this. KL <= log(1 + chi2).
-    Arguments, shapes, errors and cost: as for `kl_divergence`.
+    It is inf if some ``p[i] > 0`` where ``q[i] == 0``. The chi-square test statistic is the
+    sample size times this. KL <= log(1 + chi2).
+    For parameters, returned types, errors and cost see `kl_divergence`.
     Source: Tsybakov, *Introduction to Nonparametric Estimation*, section 2.4.
 
     Examples
@@ -52,7 +52,7 @@ def _chi2(pair: Pair) -> float | FloatArray:
         terms = np.where(root == 0.0, 0.0, root * root / mass)
         exponent = 2 * (exponent - SHIFT) - mass_exponent
         exponent[root == 0.0] = exponent.min()
-        # The sum in units of the largest term: squares leave the range of floats.
+        # The sum is in units of the largest term, as squares can overflow.
         top = exponent.max(axis=-1)
         total = sum_last(np.ldexp(terms, exponent - top[:, None]))[0]
         values = np.where(pair.escapes().any(axis=-1), math.inf, np.ldexp(total, top))
@@ -74,32 +74,21 @@ def renyi_divergence(
               \log \sum_i p_i^\alpha q_i^{1-\alpha} \ge 0
 
     It grows with `alpha`. Orders 0, 1 and inf are the limits: ``-log q(p > 0)``, KL and
-    ``log max p/q``. It is inf on disjoint supports, and for ``alpha >= 1`` as soon as
-    some ``p[i] > 0`` where ``q[i] == 0``.
+    ``log max p/q``. It is inf on disjoint supports, and for ``alpha >= 1`` if some
+    ``p[i] > 0`` where ``q[i] == 0``.
 
     Parameters
     ----------
     p, q, axis, base, normalize
-        As for `kl_divergence`, as are the shapes, the unit, the errors and the cost.
+        See `kl_divergence`, also for returned types, units, errors and cost.
     alpha : float
         Order, at least 0; inf is allowed.
 
-    Returns
-    -------
-    float or ndarray
-        A float for 1-D input, else a float64 array without `axis`.
-
-    Raises
-    ------
-    InputError
-        See `kl_divergence`; an order that is negative, NaN or no number.
-
     Notes
     -----
-    With ``b = 1 - alpha`` and ``r = log(p/q)`` the sum is ``1 - b A``, where all terms
-    of ``A = sum p (1 - exp(-b r))/b - p + q`` are >= 0, as those of KL, the limit for
-    ``b = 0``: near-equal histograms and orders near 1 keep their precision. Source:
-    van Erven and Harremoes, *Renyi divergence and Kullback-Leibler divergence* (2014).
+    With ``b = 1 - alpha`` and ``r = log(p/q)`` the sum is ``1 - b A``. All terms of
+    ``A = sum p (1 - exp(-b r))/b - p + q`` are >= 0, and the limit for ``b = 0`` is KL, so
+    that near-equal histograms and orders near 1 keep their precision. Source: van Erven and Harremoes, *Renyi divergence and Kullback-Leibler divergence* (2014).
 
     Examples
     --------
@@ -108,11 +97,11 @@ def renyi_divergence(
     >>> renyi_divergence([0.75, 0.25], [0.5, 0.5], float("inf"), base=2)
     0.5849625007211562
     """
-    order = _as_order(alpha)
+    order, unit = _as_order(alpha), log_of_base(base)
     if order == 1.0:
         return kl_divergence(p, q, axis=axis, base=base, normalize=normalize)
     plain = partial(_renyi, order=order)
-    return by_lanes(plain, p, q, axis, normalize, log_base=log_of_base(base))
+    return by_lanes(plain, p, q, axis, normalize) / unit
 
 
 def f_divergence(
@@ -129,34 +118,29 @@ def f_divergence(
     .. math:: D_f(p \| q) = \sum_{q_i > 0} q_i f(p_i / q_i)
               + f'(\infty) \sum_{q_i = 0} p_i
 
-    ``q`` weighs: ``f(t) = t log t`` gives KL(p || q), ``f(t) = -log t`` KL(q || p).
+    ``f(t) = t log t`` gives KL(p || q) and ``f(t) = -log t`` gives KL(q || p).
 
     Parameters
     ----------
     p, q, axis, normalize
-        As for `kl_divergence`, as are the shapes and the other errors.
+        See `kl_divergence`, also for returned types.
     f : callable
-        Takes an array of ratios >= 0, returns as many numbers; f(0) may be inf.
+        Takes an array of ratios >= 0 and returns as many numbers; f(0) may be inf.
     recession : float, optional
-        The slope f'(inf), the limit of f(t)/t, which may be inf. Needed only where `p`
-        has mass and `q` has none, or so little that the ratio overflows.
-
-    Returns
-    -------
-    float or ndarray
-        A float for 1-D input, else a float64 array without `axis`.
+        The limit f'(inf) of f(t)/t, which may be inf. Needed only if some ``p[i] > 0``
+        where ``q[i]`` is 0 or so small that the ratio overflows.
 
     Raises
     ------
     InputError
-        See `kl_divergence`; an f that is not callable, has f(1) != 0, or returns NaN,
-        -inf or another shape; a recession that is missing where needed, NaN or -inf.
+        As for `kl_divergence`; for an f that is not callable, has f(1) != 0, or returns
+        NaN, -inf or another shape; for a recession that is missing, NaN or -inf.
 
     Notes
     -----
-    `f` is applied as given: near-equal histograms keep their digits only if f(t) does
-    near t = 1, without a linear part: ``t log t - t + 1`` rather than ``t log t``. It is
-    not checked that f is convex. One call of f on all ratios, O(size) memory.
+    Near-equal histograms keep their digits only if f(t) does near t = 1: pass ``t log t - t
+    + 1`` rather than ``t log t``. The convexity of f is not checked. f is called once with
+    all ratios; O(size) memory.
 
     Examples
     --------
@@ -185,13 +169,13 @@ def f_divergence(
 
 
 def _as_order(alpha: Any) -> float:
-    number = isinstance(alpha, (int, float, np.integer, np.floating))
-    if isinstance(alpha, bool) or not number or not alpha >= 0.0:
+    order = _validate.as_number("alpha", alpha, "a number >= 0, or inf")
+    if not order >= 0.0:
         raise InputError(f"alpha must be a number >= 0, or inf, got {alpha!r}")
-    return float(alpha)
+    return order
 
 
-def _renyi(pair: Pair, log_base: float = 1.0, *, order: float) -> float | FloatArray:
+def _renyi(pair: Pair, *, order: float) -> float | FloatArray:
     with np.errstate(all="ignore"):
         if order > _ENDLESS:
             scaled = np.ldexp(_largest_ratio(pair), SHIFT)
@@ -200,14 +184,14 @@ def _renyi(pair: Pair, log_base: float = 1.0, *, order: float) -> float | FloatA
         if order > 1.0:
             scaled[pair.escapes().any(axis=-1)] = math.inf
         scaled[pair.disjoint()] = math.inf
-    return pair.unscaled(scaled / log_base)
+    return pair.unscaled(scaled)
 
 
 def _scaled_renyi(pair: Pair, order: float) -> FloatArray:
     """Return 2**600 times the divergence of a finite order other than 1."""
     b, both = 1.0 - order, pair
     if order < 0.5:
-        # The sum is the same from the other side, where b <= 1/2 loses no digit.
+        # With p and q exchanged the sum is the same, and b <= 1/2 loses no digit.
         b, both = order, Pair(pair.q, pair.p, pair.shape)
     if b == 0.0:
         return np.ldexp(_order_zero(pair), SHIFT)
@@ -216,7 +200,7 @@ def _scaled_renyi(pair: Pair, order: float) -> FloatArray:
     lost = b * np.ldexp(total, -SHIFT)  # 1 - lost is the sum of p**a q**(1-a)
     part = np.where(np.abs(lost) < 2.0**-60, 1.0, -np.log1p(-lost) / lost)
     scaled: FloatArray = total * (b / (1.0 - order)) * part
-    # Away from 1 the logarithm of the sum itself is as precise, and cannot overflow.
+    # For a sum far from 1 its logarithm is as precise, and cannot overflow.
     away = ~(np.abs(lost) < 0.5)
     if away.any():
         logs = _log_of_power_sum(both, ratio, b)
@@ -225,15 +209,15 @@ def _scaled_renyi(pair: Pair, order: float) -> FloatArray:
 
 
 def _order_zero(pair: Pair) -> FloatArray:
-    """Return -log q(p > 0), from the smaller one of that mass and the rest."""
+    """Return -log q(p > 0), from the smaller of q(p > 0) and q(p = 0)."""
     parts = [pair.p.raw > 0.0, pair.p.raw == 0.0]
-    masses = (sum_last(np.where(part, pair.q.high, 0.0))[0] for part in parts)
-    inside, outside = (np.ldexp(mass, -SHIFT) for mass in masses)
+    sums = (sum_last(np.where(part, pair.q.high, 0.0))[0] for part in parts)
+    inside, outside = (np.ldexp(total, -SHIFT) for total in sums)
     return -np.where(outside < 0.5, np.log1p(-outside), np.log(inside))
 
 
 def _log_of_power_sum(pair: Pair, ratio: FloatArray, b: float) -> FloatArray:
-    """Return the log of the sum of p exp(-b r), -inf if no bin has mass of both."""
+    """Return the log of the sum of p exp(-b r); -inf for disjoint supports."""
     powers = -b * ratio
     shared = (pair.p.raw > 0.0) & (pair.q.raw > 0.0)
     size = np.where(shared, pair.p.log()[0] + powers, -math.inf)
@@ -265,7 +249,7 @@ def _exp_rest(x: FloatArray) -> FloatArray:
 
 
 def _largest_ratio(pair: Pair) -> FloatArray:
-    """Return the largest log(p/q) where p has mass."""
+    """Return the largest log(p/q) where p > 0."""
     ratio = np.where(pair.p.raw > 0.0, pair.log_ratio(), -math.inf)
     largest: FloatArray = np.maximum(ratio.max(axis=-1), 0.0)
     return largest
@@ -275,7 +259,7 @@ def _largest_ratio(pair: Pair) -> FloatArray:
 
 
 def _ratio(pair: Pair) -> FloatArray:
-    """Return p/q, rounded about once, inf where it overflows or q has no mass."""
+    """Return p/q, rounded about once; inf where it overflows or q = 0."""
     (p, p_exponent), (q, q_exponent) = pair.p.mantissa(), pair.q.mantissa()
     far: FloatArray = np.ldexp(p / q, p_exponent - q_exponent)
     difference = pair.difference()[0]
@@ -285,7 +269,7 @@ def _ratio(pair: Pair) -> FloatArray:
 
 
 def _heights(f: Any, ratio: FloatArray) -> FloatArray:
-    """Return f at the ratios, refusing what is no generator."""
+    """Return f at the ratios, or raise if f is not a generator."""
     if not callable(f):
         raise InputError(f"f must be a function of an array of ratios, got {f!r}")
     values = np.asarray(f(np.append(ratio.reshape(-1), 1.0)))
@@ -300,7 +284,7 @@ def _heights(f: Any, ratio: FloatArray) -> FloatArray:
         at = np.append(ratio.reshape(-1), 1.0)[bad][0]
         raise InputError(
             f"f must be a number or inf at each ratio, got f({at}) = {heights[bad][0]};"
-            " define its limit there"
+            " define f there by its limit"
         )
     if abs(heights[-1]) > 1e-12:
         raise InputError(f"f(1) must be 0, got {heights[-1]}; subtract it from f")
@@ -311,10 +295,8 @@ def _as_recession(recession: Any, *, needed: bool) -> float:
     """Return the slope of f at infinity."""
     if recession is None and not needed:
         return 0.0
-    number = isinstance(recession, (int, float, np.integer, np.floating))
-    if not number or not -math.inf < recession <= math.inf:
-        raise InputError(
-            "recession must be the limit of f(t)/t, a number or inf, where p has mass"
-            f" and q has none; got {recession!r}"
-        )
-    return float(recession)
+    wanted = "the limit of f(t)/t, a number or inf, as some p > 0 where q = 0"
+    slope = _validate.as_number("recession", recession, wanted)
+    if not slope > -math.inf:
+        raise InputError(f"recession must be {wanted}, got {recession!r}")
+    return slope

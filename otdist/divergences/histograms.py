@@ -1,12 +1,14 @@
-"""Pairs of histograms: validated, and normalised without the rounding of p / sum(p).
+"""Pairs of histograms: validated, normalised, and evaluated lane by lane.
 
-Masses are ``high + low``, as histograms may differ by less than that rounding, and
-scaled to a sum of 2**600, for subnormals.
+A lane is one histogram along the given axis. Normalised weights are stored as ``high +
+low``, since two histograms may differ by less than the rounding of p / sum(p), and scaled to
+a sum of 2**600, so that subnormal weights keep their digits.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from otdist.divergences.double_double import (
     add,
     divide,
     log,
+    log_table,
     multiply,
     negative,
     sum_exactly,
@@ -24,18 +27,24 @@ from otdist.divergences.double_double import (
     two_product,
 )
 from otdist.errors import InputError
+from otdist.inputs import validate as _validate
 from otdist.typing import FloatArray, IntArray
 
 SHIFT, TOTAL = 600, 2.0**600
-SMALL = 2.0**-1000  # below every scaled mass that is not 0
-#: How far from 1 a sum may be, by the type that the masses came in.
-SUM_TOLERANCE = {"e": 1e-2, "f": 1e-5, "d": 1e-9}
-SERIES_LIMIT = 0.125  # of |t|: there, ten terms leave less than 2**-63 of the sum
+SMALL = 2.0**-1000  # below every positive scaled weight
+SERIES_LIMIT = 0.125  # largest |t| for which ten terms of a series are exact to 2**-63
 ATANH_SERIES = [1.0 / (2 * k + 3) for k in range(9, -1, -1)]
+
+# Number of bins from which compiling or blocks are worth it.
+_LARGE = 1 << 18
+# Bins of one compiled call: Ctrl-C is handled between calls.
+_CHUNK = 1 << 22
+# Bins of a NumPy block, so that temporary arrays stay in the cache.
+_BLOCK = 1 << 14
 
 
 class Histogram(NamedTuple):
-    """Histograms ``(lanes, k)``: as given, and normalised as ``high + low``."""
+    """Histograms ``(lanes, k)``, as given and normalised."""
 
     raw: FloatArray
     high: FloatArray  # every lane sums to 2**600
@@ -45,13 +54,13 @@ class Histogram(NamedTuple):
     exponent: IntArray
 
     def log(self) -> DoubleDouble:
-        """Return the logarithm of the masses, of any size; finite at 0."""
+        """Return the logarithm of the weights, of any size; finite at 0."""
         raw = np.maximum(self.raw, math.ulp(0.0))
         sums = log((self.mass, self.mass_low), self.exponent)
         return add(log((raw, np.zeros_like(raw))), negative(sums))
 
     def mantissa(self) -> tuple[FloatArray, IntArray]:
-        """Return m, e: the masses are m * 2**e, also where they leave the floats."""
+        """Return m and e with weights m * 2**e, which may be outside the range of floats."""
         mantissa, exponent = np.frexp(self.raw)
         return mantissa / self.mass, exponent - self.exponent
 
@@ -66,41 +75,41 @@ class Pair(NamedTuple):
     def difference(self) -> DoubleDouble:
         """Return p - q, precise where they are nearly equal."""
         p, q = self.p, self.q
-        # For masses a, b and sums A, B, p - q = (a B - b A)/(A B): the quotients a/A
-        # and b/B, as high + low, may differ by less than they were rounded by.
+        # For weights a, b with sums A, B, p - q = (a B - b A)/(A B): the quotients a/A and
+        # b/B, even as high + low, may differ by less than their rounding.
         a, b = (np.ldexp(one.raw, SHIFT - one.exponent) for one in (p, q))
         left = *two_product(a, q.mass), *two_product(a, q.mass_low)
         right = *two_product(-b, p.mass), *two_product(-b, p.mass_low)
-        # One beside the other, they cancel exactly where the histograms are equal.
+        # In alternating order, the parts of equal histograms cancel exactly.
         cross = sum_exactly([part for both in zip(left, right, strict=True) for part in both])
         sums = multiply((p.mass, p.mass_low), (q.mass, q.mass_low))
         return divide(cross, sums)
 
     def contrast(self) -> tuple[DoubleDouble, DoubleDouble, DoubleDouble]:
-        """Return p - q, p + q and their ratio t, which is 0 where both vanish."""
+        """Return p - q, p + q and their ratio t, which is 0 where both are 0."""
         difference = self.difference()
         high, low = add((self.p.high, self.p.low), (self.q.high, self.q.low))
         together = np.maximum(high, SMALL), low
         return difference, together, divide(difference, together)
 
     def log_ratio(self) -> FloatArray:
-        """Return log(p/q), precise near 0; finite where a mass is 0."""
+        """Return log(p/q), precise near 0; finite where a weight is 0."""
         t = self.contrast()[2][0]
         ratio = 2.0 * (t + t * t * t * np.polyval(ATANH_SERIES, t * t))
         far = np.abs(t) > SERIES_LIMIT
         return np.where(far, self.far_log_ratio()[0], ratio) if far.any() else ratio
 
     def far_log_ratio(self) -> DoubleDouble:
-        """Return log(p/q), without digits where it is near 0; finite at 0."""
+        """Return log(p/q), imprecise near 0; finite where a weight is 0."""
         return add(self.p.log(), negative(self.q.log()))
 
     def escapes(self) -> NDArray[np.bool_]:
-        """Return where p has mass and q has none."""
+        """Return where p > 0 and q = 0."""
         outside: NDArray[np.bool_] = (self.p.raw > 0.0) & (self.q.raw == 0.0)
         return outside
 
     def disjoint(self) -> NDArray[np.bool_]:
-        """Return the lanes in which no bin has mass of both."""
+        """Return the lanes in which no bin has p > 0 and q > 0."""
         shared = (self.p.raw > 0.0) & (self.q.raw > 0.0)
         return np.logical_not(shared.any(axis=-1))
 
@@ -111,19 +120,87 @@ class Pair(NamedTuple):
         return values.reshape(self.shape) if self.shape else float(values[0])
 
 
+def by_lanes(
+    plain: Callable[[Pair], float | FloatArray],
+    p: ArrayLike,
+    q: ArrayLike,
+    axis: int,
+    normalize: bool,
+    *,
+    kernel: str = "",
+    root: bool = False,
+) -> float | FloatArray:
+    """Return the divergence `plain` of each lane; of many bins by blocks, or compiled.
+
+    `kernel` names a compiled kernel for the same divergence, or its square if `root`.
+    """
+    many = _of_many(plain, p, q, axis, normalize, kernel, root)
+    return plain(as_pair(p, q, axis, normalize)) if many is None else many
+
+
+def _of_many(
+    plain: Callable[[Pair], float | FloatArray],
+    p: ArrayLike,
+    q: ArrayLike,
+    axis: int,
+    normalize: bool,
+    kernel: str,
+    root: bool,
+) -> float | FloatArray | None:
+    """Return the divergence of each lane; None for few bins or input to convert or refuse."""
+    if not (isinstance(p, np.ndarray) and isinstance(q, np.ndarray)):
+        return None
+    if p.dtype != q.dtype or p.dtype.char not in "efd" or p.shape != q.shape:
+        return None
+    valid_axis = isinstance(axis, (int, np.integer)) and -p.ndim <= axis < p.ndim
+    if p.size < _LARGE or not valid_axis:
+        return None
+    first, second = _as_lanes(p, axis), _as_lanes(q, axis)
+    values = np.full(len(first), np.nan)
+    if kernel:
+        tolerance = math.inf if normalize else _validate.sum_tolerance(p.dtype)
+        _run(kernel, first, second, tolerance, values)
+        values = np.sqrt(values) if root else values
+    # A kernel returns NaN for lanes that need NumPy's range or that are invalid.
+    left = np.flatnonzero(np.isnan(values))
+    step = max(1, _BLOCK // first.shape[1])
+    try:
+        for start in range(0, left.size, step):
+            part = left[start : start + step]
+            values[part] = plain(as_pair(first[part], second[part], -1, normalize))
+    except InputError:
+        return None  # as_pair raises it again with the index in the input
+    shape = np.moveaxis(p, axis, -1).shape[:-1]
+    return values.reshape(shape) if shape else float(values[0])
+
+
+def _as_lanes(values: NDArray[Any], axis: int) -> NDArray[Any]:
+    lanes = np.moveaxis(values, axis, -1)
+    return np.ascontiguousarray(lanes.reshape(-1, lanes.shape[-1]))
+
+
+def _run(kernel: str, p: NDArray[Any], q: NDArray[Any], tolerance: float, out: FloatArray) -> None:
+    """Run a kernel, which is compiled for read-only float64 arrays only."""
+    from otdist.divergences import kernels  # loads the compiler
+
+    run = getattr(kernels, kernel)
+    p, q = (_validate.frozen(rows.astype(np.float64, copy=False)) for rows in (p, q))
+    step = max(1, _CHUNK // p.shape[1])
+    with np.errstate(all="ignore"):  # for runs without compilation
+        for start in range(0, len(p), step):
+            part = slice(start, start + step)
+            run(p[part], q[part], tolerance, log_table(), out[part])
+
+
 def as_pair(p: ArrayLike, q: ArrayLike, axis: int, normalize: bool) -> Pair:
     """Validate two arrays of histograms along one axis."""
     (first, tolerance_p), (second, tolerance_q) = _as_float("p", p), _as_float("q", q)
     if first.shape != second.shape:
         got = f"{first.shape} and {second.shape}; align() puts points on one support"
         raise InputError(f"p and q must have equal shapes (no broadcasting), got {got}")
-    ndim = first.ndim
-    if ndim == 0:
+    if first.ndim == 0:
         raise InputError("p and q must have at least one axis, got numbers (0-d)")
-    if not isinstance(axis, (int, np.integer)) or not -ndim <= axis < ndim:
-        raise InputError(f"axis must be an integer in [{-ndim}, {ndim}), got {axis!r}")
-    _refuse("p", first, first < 0.0, "nonnegative")
-    _refuse("q", second, second < 0.0, "nonnegative")
+    axis = _validate.as_axis("p", axis, first.ndim)
     first, second = np.moveaxis(first, axis, -1), np.moveaxis(second, axis, -1)
     first_histogram = _histogram("p", first, None if normalize else tolerance_p)
     second_histogram = _histogram("q", second, None if normalize else tolerance_q)
@@ -132,37 +209,20 @@ def as_pair(p: ArrayLike, q: ArrayLike, axis: int, normalize: bool) -> Pair:
 
 def log_of_base(base: float | None) -> float:
     """Return the natural logarithm of a validated base, 1 for None."""
-    if base is None:
-        return 1.0
-    number = isinstance(base, (int, float, np.integer, np.floating))
-    if not number or not 1.0 < base < math.inf:
-        raise InputError(f"base must be finite and above 1, or None, got {base!r}")
-    return math.log(base)
+    wanted = "a finite number above 1, or None"
+    return 1.0 if base is None else math.log(_validate.as_inside("base", base, 1, math.inf, wanted))
 
 
 def _as_float(name: str, values: ArrayLike) -> tuple[FloatArray, float]:
-    """Return finite float64 values, and the tolerance their own dtype deserves."""
-    try:
-        array: NDArray[Any] = np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{name} must be rectangular, got uneven rows") from error
-    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
-        got = f"dtype {array.dtype}; convert it first if nothing is lost by that"
-        raise InputError(f"{name} must hold real numbers of at most 64 bits, got {got}")
+    """Return finite float64 values >= 0, and the tolerance of sums for their dtype."""
+    array = _validate.as_float64(name, values)
     if array.size == 0:
         raise InputError(f"{name} must not be empty, got shape {array.shape}")
-    if array.dtype.kind != "f":
-        large = (array > 2**53) | (array < -(2**53))
-        _refuse(name, array, large, "at most 2**53 to be exact in float64")
-    _refuse(name, array, ~np.isfinite(array), "finite")
-    return array.astype(np.float64), SUM_TOLERANCE.get(array.dtype.char, 1e-9)
-
-
-def _refuse(name: str, array: NDArray[Any], bad: NDArray[Any], wanted: str) -> None:
-    if bad.any():
-        index = np.argwhere(bad)[0].tolist()
-        got = array[tuple(index)]
-        raise InputError(f"{name}{index} must be {wanted}, got {got}")
+    _validate.require_finite(name, array)
+    if (negative := array < 0.0).any():
+        where = _validate.first_index(negative)
+        raise InputError(f"{name}{where} must be nonnegative, got {array[negative][0]}")
+    return array, _validate.sum_tolerance(np.asarray(values).dtype)
 
 
 def _histogram(name: str, lanes: FloatArray, tolerance: float | None) -> Histogram:
@@ -179,11 +239,11 @@ def _histogram(name: str, lanes: FloatArray, tolerance: float | None) -> Histogr
 
 
 def _check_sums(name: str, sums: FloatArray, tolerance: float | None) -> None:
-    """Refuse sums that are not 1, or, without a tolerance, only those that are 0."""
+    """Raise for a sum that is not 1 or, without a tolerance, for a sum of 0."""
     off = sums == 0.0 if tolerance is None else ~(np.abs(sums - 1.0) <= tolerance)
     if off.any():
         index = tuple(np.argwhere(off)[0].tolist())
         wanted = f"sum to 1 within {tolerance} (normalize=True divides by the sum)"
-        wanted = wanted if sums[index] else "have mass"
+        wanted = wanted if sums[index] else "have a positive weight"
         where = f" at index {index} of the other axes" if index else ""
         raise InputError(f"{name} must {wanted}, got the sum {sums[index]!s}{where}")

@@ -1,9 +1,9 @@
 """KL and JS of many histograms, one lane at a time, without temporary arrays.
 
-Numbers are ``high + low`` wherever digits could be lost, so that near-equal histograms
-keep theirs: p - q is ``(a B - b A) / (A B)`` for masses a, b and their sums A, B. What
-is out of the ordinary is left to NumPy: lanes with masses of very unlike sizes, or that
-are no histograms, get NaN. So inputs need no validation.
+Numbers are ``high + low`` where digits could be lost, so that near-equal histograms keep
+theirs: p - q is ``(a B - b A) / (A B)`` for weights a, b with sums A, B. Lanes that are
+invalid, or whose weights differ too much in size, get NaN and are left to NumPy, so that
+inputs need no validation.
 """
 
 import math
@@ -14,15 +14,15 @@ from numba import njit
 from otdist.compiled.simd import product_error
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
+# Without wrappers a kernel can only be called by kernels, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 fusing_inner = njit(**_INNER, fastmath={"contract"})
 inlined = njit(**_FLAGS, inline="always")
 
-# Masses between these keep all products and their errors in the range of floats.
-_FAR = 2.0**-20  # |p - q|/p: below, the errors of rounding errors matter
+_FAR = 2.0**-20  # |p - q|/p below which the rounding of rounding errors matters
+# Weights in this range keep all products and their errors in the range of floats.
 _LEAST, _MOST = 2.0**-300, 2.0**200
 _LOG_2 = math.log(2.0)
 _LOG_2_HIGH = float.fromhex("0x1.62e42fefa38p-1")  # exact times an exponent
@@ -73,13 +73,13 @@ def _two_sum(a: float, b: float) -> tuple[float, float]:
 
 
 @inlined
-def _sum(masses: np.ndarray) -> tuple[float, float]:
-    """Return the sum as high + low, NaN if a mass is not ordinary."""
+def _sum(weights: np.ndarray) -> tuple[float, float]:
+    """Return the sum as high + low; NaN if a weight is out of range."""
     high, low, ordinary = 0.0, 0.0, True
-    for i in range(masses.size):
-        mass = masses[i]
-        ordinary &= (mass == 0.0) | ((mass >= _LEAST) & (mass <= _MOST))
-        high, error = _two_sum(high, mass)
+    for i in range(weights.size):
+        weight = weights[i]
+        ordinary &= (weight == 0.0) | ((weight >= _LEAST) & (weight <= _MOST))
+        high, error = _two_sum(high, weight)
         low += error
     high, low = _two_sum(high, low)
     return (high if ordinary else np.nan), low
@@ -89,7 +89,7 @@ def _sum(masses: np.ndarray) -> tuple[float, float]:
 def _sums(
     a: np.ndarray, b: np.ndarray, tolerance: float
 ) -> tuple[bool, float, float, float, float]:
-    """Return whether both are histograms of ordinary masses, and their sums."""
+    """Return whether both are histograms with weights in range, and their sums."""
     (A, A_low), (B, B_low) = _sum(a), _sum(b)
     near_one = abs(A - 1.0) <= tolerance and abs(B - 1.0) <= tolerance
     return near_one and A * B > 0.0, A, A_low, B, B_low
@@ -109,7 +109,7 @@ def _quotient(total: float, low: float, A: float, A_low: float, B: float, B_low:
 def _contrast(
     a: float, A: float, A_low: float, b: float, B: float, B_low: float
 ) -> tuple[float, float, float, float, float, float]:
-    """Return p = a B, q = b A and p - q, to the last place whatever cancels."""
+    """Return p = a B, q = b A and p - q, to the last place despite cancellation."""
     p, q = a * B, b * A
     p_low, q_low = product_error(a, B, p), product_error(b, A, q)
     p_rest, q_rest = a * B_low, b * A_low
@@ -159,7 +159,7 @@ def _ratio(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float
 def _polynomial(coefficients: tuple[float, ...], x: float) -> float:
     """Return the value at x of 14 coefficients, the highest power first.
 
-    Only here may products be fused with sums: elsewhere that undoes their errors.
+    Fusing products with sums is allowed here only: elsewhere it would void error terms.
     """
     square = x * x
     odd, even = coefficients[0], coefficients[1]
@@ -230,7 +230,7 @@ def _js_term(
 
 @inlined
 def _x_log_x(t: float, t_low: float, table: np.ndarray) -> tuple[float, float]:
-    """Return x log x of x = 1 + t, 0 at 0."""
+    """Return x log x for x = 1 + t; 0 at x = 0."""
     x, error = _two_sum(1.0, t)
     x, low = _two_sum(x, error + t_low)
     if x <= 0.0:
@@ -248,9 +248,9 @@ def kl_lanes(
     table: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write KL of each row of ``(lanes, k)``, in nats; NaN where left to NumPy.
+    """Write KL of each row of ``(lanes, k)`` in nats, or NaN for lanes left to NumPy.
 
-    Sums are 1 within the tolerance, or any for inf. The table is that of logarithms.
+    `tolerance` is that of sums, inf for any sum; `table` is `log_table`.
     """
     for lane in range(p.shape[0]):
         a, b = p[lane], q[lane]
@@ -281,7 +281,7 @@ def js_lanes(
     table: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write JS of each row of ``(lanes, k)``, as `kl_lanes` does KL."""
+    """Write JS of each row; see `kl_lanes`."""
     for lane in range(p.shape[0]):
         a, b = p[lane], q[lane]
         is_good, A, A_low, B, B_low = _sums(a, b, tolerance)

@@ -1,9 +1,9 @@
-"""Divergences between two measures on one support.
+"""Divergences of two histograms on one support.
 
-None of these see how far apart two atoms are: where the supports do not meet, KL is
-inf, JS is log 2, total variation and Hellinger are 1, at any distance.
+They do not depend on the distance of atoms: for disjoint supports KL is inf, JS is log 2,
+total variation and Hellinger are 1, at any distance.
 
-All terms are >= 0 and free of cancellation; see `divergences.histograms` for the masses.
+All terms are >= 0 and free of cancellation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from otdist.divergences.batched import by_lanes
 from otdist.divergences.double_double import (
     DoubleDouble,
     add,
@@ -29,6 +28,7 @@ from otdist.divergences.histograms import (
     SMALL,
     TOTAL,
     Pair,
+    by_lanes,
     log_of_base,
 )
 from otdist.typing import FloatArray
@@ -49,34 +49,35 @@ def kl_divergence(
 
     .. math:: KL(p \| q) = \sum_i p_i \log(p_i / q_i) \ge 0, \qquad 0 \log 0 = 0
 
-    It is inf as soon as some ``p[i] > 0`` where ``q[i] == 0``. O(size) time, and about
-    fifty temporary arrays of the size of `p`, or of its longest lane if it has more
-    than 2**18 bins. KL and JS are then compiled, and take none for float64 with `axis`
-    last. Summed in the Bregman form ``p
-    log(p/q) - p + q`` (Csiszar, 1967): near-equal histograms keep full precision.
+    It is inf if some ``p[i] > 0`` where ``q[i] == 0``. The sum is computed in the Bregman
+    form ``p log(p/q) - p + q`` (Csiszar, 1967), which keeps full precision for near-equal
+    histograms. O(size) time. Up to 2**18 bins it takes about fifty temporary arrays of the
+    size of `p`, beyond that of a lane; KL and JS are then compiled and take none for
+    float64 and the last axis.
 
     Parameters
     ----------
     p, q : array_like
-        Histograms on one common support, of equal shapes (nothing is broadcast);
-        integers or floats of at most 64 bits, computed in float64.
+        Histograms on one common support, of equal shapes (there is no broadcasting), with
+        integer or float types of at most 64 bits; they are computed in float64.
     axis : int, default -1
-        The axis that runs over the support.
+        Axis of the support.
     base : float, optional
         Base of the logarithm, above 1. The default is natural: the unit is the nat.
     normalize : bool, default False
-        Divide each histogram by its sum. If False, sums must equal 1 within 1e-9
-        (float32: 1e-5, float16: 1e-2), and those that do are rescaled to exactly 1.
+        Whether to divide each histogram by its sum. If False, sums must equal 1 within
+        1e-9 (float32: 1e-5, float16: 1e-2), and are rescaled to exactly 1.
 
     Returns
     -------
     float or ndarray
-        A float for 1-D input, else a float64 array without `axis`.
+        A float for 1-D input, as in NumPy, else a float64 array without `axis`.
 
     Raises
     ------
     InputError
-        For a wrong type, shape, axis, base or sum; empty, non-finite, negative input.
+        For a wrong type, shape, axis, base or sum, and for empty, non-finite or negative
+        input.
 
     Examples
     --------
@@ -85,7 +86,8 @@ def kl_divergence(
     >>> kl_divergence([0.5, 0.5], [1.0, 0.0])
     inf
     """
-    return by_lanes(_kl, p, q, axis, normalize, log_base=log_of_base(base), kernel="kl_lanes")
+    unit = log_of_base(base)
+    return by_lanes(_kl, p, q, axis, normalize, kernel="kl_lanes") / unit
 
 
 def js_divergence(
@@ -100,8 +102,8 @@ def js_divergence(
 
     .. math:: JS(p, q) = \tfrac12 KL(p \| m) + \tfrac12 KL(q \| m), \quad m = (p+q)/2
 
-    Not a metric (its root, `js_distance`, is), and exactly ``math.log(2)`` on disjoint
-    supports. Arguments, shapes, unit, errors and cost: as for `kl_divergence`.
+    It is exactly ``math.log(2)`` on disjoint supports. Its root `js_distance` is a metric.
+    For parameters, returned types, units, errors and cost see `kl_divergence`.
 
     With ``t = (p-q)/(p+q)`` each term is ``(p+q)/2 * phi(t)``, where ``phi(t) =
     ((1+t) log1p(t) + (1-t) log1p(-t)) / 2 = t**2/2 + t**4/12 + t**6/30 + ...``.
@@ -114,7 +116,8 @@ def js_divergence(
     >>> js_divergence([[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]], base=2)
     array([1., 0.])
     """
-    return by_lanes(_js, p, q, axis, normalize, log_base=log_of_base(base), kernel="js_lanes")
+    unit = log_of_base(base)
+    return by_lanes(_js, p, q, axis, normalize, kernel="js_lanes") / unit
 
 
 def js_distance(
@@ -129,8 +132,8 @@ def js_distance(
 
     .. math:: \sqrt{\tfrac12 KL(p \| m) + \tfrac12 KL(q \| m)}, \quad m = (p+q)/2
 
-    The base is that of the logarithm inside the root, which is taken before the value
-    could underflow. Arguments, shapes, errors and cost: as for `kl_divergence`.
+    `base` is the base of the logarithm inside the root. The root is taken before the value
+    could underflow. For parameters, returned types, errors and cost see `kl_divergence`.
     Source: Endres and Schindelin, *A new metric for probability distributions* (2003).
 
     Examples
@@ -138,16 +141,8 @@ def js_distance(
     >>> js_distance([1.0, 0.0], [0.0, 1.0], base=2)
     1.0
     """
-    return by_lanes(
-        _js_root,
-        p,
-        q,
-        axis,
-        normalize,
-        log_base=log_of_base(base),
-        kernel="js_lanes",
-        root=True,
-    )
+    unit = math.sqrt(log_of_base(base))
+    return by_lanes(_js_root, p, q, axis, normalize, kernel="js_lanes", root=True) / unit
 
 
 def total_variation(
@@ -157,7 +152,7 @@ def total_variation(
 
     .. math:: TV(p, q) = \tfrac12 \sum_i |p_i - q_i| = \max_A |p(A) - q(A)|
 
-    Without unit. Arguments, shapes, errors and cost: as for `kl_divergence`.
+    For parameters, returned types, errors and cost see `kl_divergence`.
     Source: Tsybakov, *Introduction to Nonparametric Estimation*, section 2.4.
 
     Examples
@@ -176,8 +171,8 @@ def hellinger_distance(
     .. math:: H(p, q) = \sqrt{\tfrac12 \sum_i (\sqrt{p_i} - \sqrt{q_i})^2}
 
     The difference of roots is computed as ``(p-q) / (sqrt(p)+sqrt(q))``.
-    Without unit. Arguments, shapes, errors and cost: as for `kl_divergence`. Source:
-    Tsybakov, *Introduction to Nonparametric Estimation*, 2.4 (there without the 1/2).
+    For parameters, returned types, errors and cost see `kl_divergence`. Source: Tsybakov,
+    *Introduction to Nonparametric Estimation*, 2.4 (there without the 1/2).
 
     Examples
     --------
@@ -201,22 +196,22 @@ def _hellinger(pair: Pair) -> float | FloatArray:
     return pair.unscaled(np.sqrt(total), SHIFT // 2)
 
 
-def _kl(pair: Pair, log_base: float = 1.0) -> float | FloatArray:
+def _kl(pair: Pair) -> float | FloatArray:
     with np.errstate(all="ignore"):
-        total = sum_last(*_kl_terms(pair))[0] / log_base
+        total = sum_last(*_kl_terms(pair))[0]
     return pair.unscaled(np.where(pair.escapes().any(axis=-1), math.inf, total))
 
 
-def _js(pair: Pair, log_base: float = 1.0) -> float | FloatArray:
-    return pair.unscaled(_scaled_js(pair) / log_base)
+def _js(pair: Pair) -> float | FloatArray:
+    return pair.unscaled(_scaled_js(pair))
 
 
-def _js_root(pair: Pair, log_base: float = 1.0) -> float | FloatArray:
-    return pair.unscaled(np.sqrt(_scaled_js(pair) / log_base), SHIFT // 2)
+def _js_root(pair: Pair) -> float | FloatArray:
+    return pair.unscaled(np.sqrt(_scaled_js(pair)), SHIFT // 2)
 
 
 def _scaled_js(pair: Pair) -> FloatArray:
-    """Return 2**600 JS, from (p + q) phi(t), which is twice the share of each atom."""
+    """Return 2**600 JS, as half the sum of (p + q) phi(t)."""
     with np.errstate(all="ignore"):
         difference, together, t = pair.contrast()
         size, square = np.abs(t[0]), t[0] * t[0]
@@ -232,14 +227,14 @@ def _scaled_js(pair: Pair) -> FloatArray:
 
 
 def _x_log_x(t: DoubleDouble) -> DoubleDouble:
-    """Return x log x of x = 1 + t, which is 0 at 0."""
+    """Return x log x for x = 1 + t, which is 0 at x = 0."""
     x = add((np.ones_like(t[0]), np.zeros_like(t[0])), t)
     x = np.maximum(x[0], SMALL), x[1]
     return multiply(x, log(x))
 
 
 def _kl_terms(pair: Pair) -> DoubleDouble:
-    """Return p log(p/q) - p + q; finite where q = 0 < p, which the caller sees to."""
+    """Return p log(p/q) - p + q; finite where q = 0 < p, where the caller sets inf."""
     difference, _, t = pair.contrast()
     # With log(p/q) = 2 atanh(t) the term is (p - q) (t + (1 + t) (atanh(t) - t)/t).
     series = np.polyval(ATANH_SERIES, t[0] * t[0])
@@ -254,7 +249,7 @@ def _kl_terms(pair: Pair) -> DoubleDouble:
 
 
 def _capped(total: FloatArray, bound: float, pair: Pair) -> FloatArray:
-    """Set lanes of disjoint supports to the bound, and clip 4 ulp of rounding to it."""
+    """Set lanes of disjoint supports to the bound, and clip rounding of 4 ulp above it."""
     top = bound * TOTAL
     above = (total > top) & (total <= top + 4.0 * math.ulp(top))
     return np.where(pair.disjoint() | above, top, total)

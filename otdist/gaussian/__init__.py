@@ -1,14 +1,10 @@
-"""Distances and divergences of two normal laws N(m1, C1) and N(m2, C2), in closed form.
+"""Distances and divergences of two normal distributions N(m1, C1) and N(m2, C2).
 
-The functions are named as those of `otdist` that take data: truths to compare with.
+The functions have the names of those of `otdist` that take data, and give their true values.
 
-A mean is a number or an array ``(d,)``; a covariance is a number c, the variance along
-every axis (c times the identity), or a symmetric matrix ``(d, d)``, positive definite.
-Variances, not standard deviations. All take O(d**3) time and O(d**2) memory.
-
-After a change of coordinates in which the second law is N(0, I) and the first has a
-diagonal covariance, all but the Wasserstein distances are sums over the axes. The new
-variances less 1 come from C1 - C2, so that near-equal laws keep their digits.
+A mean is a number or an array ``(d,)``. A covariance is a number, the variance along every
+axis, or a positive definite symmetric matrix ``(d, d)``: variances, not standard deviations.
+All functions take O(d**3) time and O(d**2) memory.
 """
 
 from otdist.gaussian.closed_forms import (

@@ -1,4 +1,4 @@
-"""The Wasserstein distance of order 2 of normal laws, one pair or many at once."""
+"""The Wasserstein distance of order 2 of normal distributions, for one pair or many."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from otdist.errors import InputError
 from otdist.inputs import validate as _validate
 from otdist.typing import ArrayLike, FloatArray
 
-# Up to this size of ``T - I``, for the map ``T x`` between the laws, it is iterated.
+# Largest norm of ``T - I``, for the optimal map ``T x``, that is found by iteration.
 _NEAR = 0.25
 _MOST_ITERATIONS = 60
 _EPS = float(np.finfo(float).eps)
@@ -19,7 +19,7 @@ _EPS = float(np.finfo(float).eps)
 def bures_wasserstein_distance(
     m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike
 ) -> float | FloatArray:
-    r"""Return the Wasserstein distance W_2 of normal laws N(m1, C1) and N(m2, C2).
+    r"""Return W_2 of the normal distributions N(m1, C1) and N(m2, C2).
 
     .. math:: W_2^2 = |m_1 - m_2|^2 + \operatorname{tr}\bigl(C_1 + C_2
               - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr)
@@ -29,18 +29,18 @@ def bures_wasserstein_distance(
     m1, m2 : float or array_like (..., d)
         Means, in units of length.
     C1, C2 : float or array_like (..., d, d)
-        Covariance matrices, in units of length squared, which may be singular; a
-        number is the variance along every axis. Leading axes are broadcast.
+        Covariance matrices, which may be singular, in units of length squared. A number
+        is the variance along every axis. Leading axes are broadcast.
 
     Returns
     -------
     float or ndarray
-        A metric, in units of length; an array of the leading axes, where there are any.
+        A metric, in units of length; an array with the leading axes, if there are any.
 
     Raises
     ------
     InputError
-        For wrong types or shapes, numbers that are not finite, a covariance that is not
+        For wrong types or shapes, numbers that are not finite, or a covariance that is not
         symmetric (within 1e-12 of its largest entry) or has a negative eigenvalue.
 
     See Also
@@ -49,11 +49,11 @@ def bures_wasserstein_distance(
 
     Notes
     -----
-    A closed form, without a certificate; O(d**3) time and O(d**2) memory for each pair.
-    No digit cancels that the difference of the covariances has: for near laws the map
-    T between them solves ``(T - I) C1 + C1 (T - I) + (T - I) C1 (T - I) = C2 - C1``,
-    which is iterated, and W_2 is the root mean square of ``T x - x``. For others it is
-    ``|A - B U|`` with roots ``A A' = C1``, ``B B' = C2`` and the best rotation U.
+    A closed form, without a certificate; O(d**3) time and O(d**2) memory per pair.
+    The value keeps the digits of C2 - C1. For near distributions the optimal map T solves
+    ``(T - I) C1 + C1 (T - I) + (T - I) C1 (T - I) = C2 - C1``; it is found by iteration,
+    and W_2 is the root mean square of ``T x - x``. Otherwise W_2 is ``|A - B U|`` with
+    roots ``A A' = C1``, ``B B' = C2`` and the best rotation U.
 
     References
     ----------
@@ -71,8 +71,8 @@ def bures_wasserstein_distance(
     >>> bures_wasserstein_distance([0.0, 0.0], 1.0, means, 1.0)
     array([0., 5.])
     """
-    first, C1 = as_laws("1", m1, C1)
-    second, C2 = as_laws("2", m2, C2)
+    first, C1 = as_normal("1", m1, C1)
+    second, C2 = as_normal("2", m2, C2)
     if first.shape[-1] != second.shape[-1]:
         raise InputError(
             "m1 and m2 must have equal numbers of coordinates, got"
@@ -85,7 +85,7 @@ def bures_wasserstein_distance(
     except ValueError:
         raise InputError(
             f"the leading axes of m1 {first.shape[:-1]}, C1 {C1.shape[:-2]}, m2"
-            f" {second.shape[:-1]} and C2 {C2.shape[:-2]} do not fit together"
+            f" {second.shape[:-1]} and C2 {C2.shape[:-2]} cannot be broadcast"
         ) from None
     values = distances(first - second, C1, C2)
     return np.broadcast_to(values, axes).copy() if axes else float(values)
@@ -96,10 +96,10 @@ def distances(mean: FloatArray, C1: FloatArray, C2: FloatArray) -> FloatArray:
     d = mean.shape[-1]
     axes = np.broadcast_shapes(mean.shape[:-1], C1.shape[:-2], C2.shape[:-2])
     mean = np.broadcast_to(mean, (*axes, d)).reshape(-1, d)
-    # A pair of covariances that is shared by many means counts once.
+    # A pair of covariances that many means share is computed once.
     shared = np.broadcast_shapes(C1.shape[:-2], C2.shape[:-2])
     C1, C2 = (np.broadcast_to(C, (*shared, d, d)).reshape(-1, d, d) for C in (C1, C2))
-    # Powers of 4 keep squares from over- and underflow, and every digit.
+    # Scaling by powers of 4 prevents overflow of squares, and is exact.
     half = _exponents(np.maximum(C1.max(axis=(1, 2)), C2.max(axis=(1, 2)))) // 2
     scale = -2 * half[:, None, None]
     spread = np.ldexp(_between(np.ldexp(C1, scale), np.ldexp(C2, scale)), half)
@@ -116,7 +116,7 @@ def _exponents(size: FloatArray) -> FloatArray:
 
 
 def _between(C1: FloatArray, C2: FloatArray) -> FloatArray:
-    """Return the distances (k,) of centred laws with covariances (k, d, d)."""
+    """Return the distances (k,) of centred distributions with covariances (k, d, d)."""
     if C1.shape[-1] == 1:
         roots = np.sqrt(C1[:, 0, 0]) + np.sqrt(C2[:, 0, 0])
         return np.abs(C1 - C2)[:, 0, 0] / np.where(roots > 0, roots, 1.0)
@@ -133,10 +133,10 @@ def _between(C1: FloatArray, C2: FloatArray) -> FloatArray:
 
 
 def _near(values: FloatArray, change: FloatArray) -> FloatArray:
-    """Return the distances of near laws by iteration, NaN where it does not settle.
+    """Return the distances of near distributions by iteration; NaN if it does not converge.
 
-    `values` (k, d) are the eigenvalues of the first covariance, and `change` is the
-    second less the first in the basis of its eigenvectors.
+    `values` (k, d) are the eigenvalues of the first covariance, and `change` is the second
+    covariance minus the first, in the basis of its eigenvectors.
     """
     pairs = values[:, :, None] + values[:, None, :]
     known = pairs > 0
@@ -159,13 +159,13 @@ def _near(values: FloatArray, change: FloatArray) -> FloatArray:
 
 
 def _root(covariance: FloatArray) -> FloatArray:
-    """Return A with A A' = covariance, which may be singular."""
+    """Return A with A A' = covariance."""
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
 
 
-def as_laws(which: str, mean: Any, covariance: Any) -> tuple[FloatArray, FloatArray]:
-    """Return means (..., d) and covariances (..., d, d) >= 0, or say what is wrong."""
+def as_normal(which: str, mean: Any, covariance: Any) -> tuple[FloatArray, FloatArray]:
+    """Return validated means (..., d) and covariances (..., d, d) >= 0."""
     m, C = f"m{which}", f"C{which}"
     centre = np.atleast_1d(_validate.as_float64(m, mean))
     d = centre.shape[-1]
@@ -187,14 +187,14 @@ def as_laws(which: str, mean: Any, covariance: Any) -> tuple[FloatArray, FloatAr
     if bad.any():
         raise InputError(
             f"{C} must be symmetric, but differs from its transpose at"
-            f" {_validate.first_index(bad)}; take ({C} + {C}.T) / 2 if that is rounding"
+            f" {_validate.first_index(bad)}; pass ({C} + {C}.T) / 2 if that is rounding"
         )
     smallest = np.linalg.eigvalsh(matrix)[..., 0]
     negative = smallest < (0.0 if d == 1 else -1e-12) * largest
     if negative.any():
         where = _validate.first_index(negative) if matrix.ndim > 2 else ""
         raise InputError(
-            f"{C}{where} must have no negative eigenvalue, got"
-            f" {smallest[negative][0]:.3g}; a covariance has none"
+            f"{C}{where} must have no negative eigenvalue, as it is a covariance; got"
+            f" {smallest[negative][0]:.3g}"
         )
     return centre, matrix

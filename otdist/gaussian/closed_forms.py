@@ -1,45 +1,29 @@
-"""Distances and divergences of two normal laws N(m1, C1) and N(m2, C2), in closed form.
+"""Closed forms for normal distributions, and quadrature where there is none.
 
-The functions are named as those of `otdist` that take data: truths to compare with.
-
-A mean is a number or an array ``(d,)``; a covariance is a number c, the variance along
-every axis (c times the identity), or a symmetric matrix ``(d, d)``, positive definite.
-Variances, not standard deviations. All take O(d**3) time and O(d**2) memory.
-
-After a change of coordinates in which the second law is N(0, I) and the first has a
-diagonal covariance, all but the Wasserstein distances are sums over the axes. The new
-variances less 1 come from C1 - C2, so that near-equal laws keep their digits.
+After a change of coordinates the second distribution is N(0, I) and the first has a diagonal
+covariance, so that all but the Wasserstein distances are sums over the axes. The new variances
+minus 1 are computed from C1 - C2: near-equal distributions keep their digits.
 """
 
 from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from otdist.errors import InputError, NotCertifiedError
-from otdist.gaussian.bures import as_laws, distances
+from otdist.gaussian.bures import as_normal, distances
 from otdist.inputs import validate as _validate
 from otdist.typing import ArrayLike, FloatArray
-
-__all__ = [
-    "chi2_divergence",
-    "hellinger_distance",
-    "js_divergence",
-    "kl_divergence",
-    "renyi_divergence",
-    "total_variation",
-    "wasserstein_distance",
-]
 
 _NEAR = 0.5  # |x| up to which log1p(x) - x is summed as a series
 _ATANH_SERIES = [1.0 / (2 * k + 3) for k in range(17, -1, -1)]  # for |t| <= 1/3
 _JS_SERIES = [1.0 / ((2 * k + 1) * (2 * k + 2)) for k in range(14, -1, -1)]
-# Where the quadrature for JS is split, in standard deviations; beyond 39 is nothing.
+# Breakpoints of the quadrature for JS, in standard deviations; beyond 39 densities underflow.
 _BREAKS = (-39.0, -12.0, -6.0, -3.0, -1.0, 0.0, 1.0, 3.0, 6.0, 12.0, 39.0)
-_APART = 80.0  # standard deviations between two laws that share less than 1e-300
+_APART = 80.0  # standard deviations between distributions that overlap by less than 1e-300
 
 
 def kl_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
@@ -58,13 +42,13 @@ def kl_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) ->
     Returns
     -------
     float
-        At least 0, without unit but that of the logarithm.
+        At least 0.
 
     Raises
     ------
     InputError
-        For wrong types or shapes, numbers that are not finite, a covariance that is not
-        symmetric (within 1e-12 of its largest entry) and positive definite.
+        For wrong types or shapes, numbers that are not finite, or a covariance that is not
+        positive definite and symmetric (within 1e-12 of its largest entry).
 
     Examples
     --------
@@ -72,23 +56,22 @@ def kl_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) ->
     >>> gaussian.kl_divergence(0, 1, 2, 1)
     2.0
     """
-    laws = _diagonalised(m1, C1, m2, C2)
-    return 0.5 * math.fsum([*laws.shift**2, *-_log_rest(laws)])
+    normal = _diagonalised(m1, C1, m2, C2)
+    return 0.5 * math.fsum([*normal.shift**2, *-_log_rest(normal)])
 
 
 def renyi_divergence(
     m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike, alpha: float
 ) -> float:
-    r"""Renyi divergence of order `alpha`, the weight of the first law, in nats.
+    r"""Renyi divergence of order `alpha`, the exponent of the first density, in nats.
 
     .. math:: \tfrac{\alpha}{2} (m_1 - m_2)^T C_\alpha^{-1} (m_1 - m_2)
               - \tfrac{1}{2 (\alpha - 1)} \log \frac{\det C_\alpha}
               {\det(C_1)^{1-\alpha} \det(C_2)^\alpha}, \qquad
               C_\alpha = (1 - \alpha) C_1 + \alpha C_2
 
-    It is inf where the integral diverges: for ``alpha > 1`` and a C_alpha that is not
-    positive definite. Order 1 is KL. Other arguments and errors: see `kl_divergence`.
-    Source: Gil, Alajaji and Linder, *Renyi divergence measures* (2013).
+    It is inf if ``alpha > 1`` and C_alpha is not positive definite, as the integral
+    diverges. Order 1 is KL. Source: Gil, Alajaji and Linder, *Renyi divergence measures* (2013).
 
     Parameters
     ----------
@@ -105,7 +88,7 @@ def renyi_divergence(
     Raises
     ------
     InputError
-        See `kl_divergence`; an order that is negative or not finite.
+        As for `kl_divergence`, and for an order that is negative or not finite.
 
     Examples
     --------
@@ -118,25 +101,25 @@ def renyi_divergence(
         raise InputError(f"alpha must be a finite number >= 0, got {alpha!r}")
     if order == 1.0:
         return kl_divergence(m1, C1, m2, C2)
-    laws = _diagonalised(m1, C1, m2, C2)
-    excess, b = laws.excess, 1.0 - order
+    normal = _diagonalised(m1, C1, m2, C2)
+    excess, b = normal.excess, 1.0 - order
     mixed = 1.0 + b * excess
     if not mixed.min() > 0.0:
         return math.inf
     near = np.abs(excess) * max(1.0, abs(b)) <= _NEAR
     logs = np.where(
         near,
-        _log1p_rest(b * excess * near) / b - _log_rest(laws),
-        np.log1p(b * excess) / b - laws.log_variance,
+        _log1p_rest(b * excess * near) / b - _log_rest(normal),
+        np.log1p(b * excess) / b - normal.log_variance,
     )
-    return 0.5 * math.fsum([*order * laws.shift**2 / mixed, *logs])
+    return 0.5 * math.fsum([*order * normal.shift**2 / mixed, *logs])
 
 
 def chi2_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
     """Chi-square divergence, the integral of (p1 - p2)**2 / p2: exp(Renyi_2) - 1.
 
-    In [0, inf]; inf unless 2 C2 - C1 is positive definite. For arguments and errors
-    see `kl_divergence`.
+    It is inf unless 2 C2 - C1 is positive definite. For parameters and errors see
+    `kl_divergence`.
 
     Examples
     --------
@@ -155,7 +138,7 @@ def hellinger_distance(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLik
               \exp\bigl(-\tfrac18 (m_1 - m_2)^T C^{-1} (m_1 - m_2)\bigr),
               \qquad C = (C_1 + C_2) / 2
 
-    For arguments and errors see `kl_divergence`.
+    For parameters and errors see `kl_divergence`.
 
     Examples
     --------
@@ -167,18 +150,18 @@ def hellinger_distance(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLik
 
 
 def total_variation(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
-    """Total variation distance, in [0, 1]: on the line, or for equal covariances.
+    """Total variation distance, in [0, 1], on the line or for equal covariances.
 
-    For equal covariances ``erf(s / sqrt(8))``, with the Mahalanobis distance s of the
-    means; on the line the difference of the probabilities of where p1 > p2, between the
-    roots of a quadratic. There is no closed form for the rest.
+    For equal covariances it is ``erf(s / sqrt(8))``, with the Mahalanobis distance s of the
+    means. On the line it is the difference of the probabilities of the interval between
+    the two points where the densities are equal. Otherwise there is no closed form.
 
-    For arguments and other errors see `kl_divergence`.
+    For parameters and other errors see `kl_divergence`.
 
     Raises
     ------
     InputError
-        See `kl_divergence`; unequal covariances for d > 1.
+        As for `kl_divergence`, and for unequal covariances with d > 1.
 
     Examples
     --------
@@ -202,19 +185,19 @@ def total_variation(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) 
 def js_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
     """Jensen-Shannon divergence, with the factor 1/2, in [0, log 2] nats.
 
-    On the line, or for equal covariances, where it is that of N(0, 1) and N(s, 1) for
-    the Mahalanobis distance s of the means. No closed form is known: it is integrated
-    by adaptive quadrature, to a relative error estimated to be below 1e-10 (measured:
-    below 1e-13 beside 30-digit arithmetic).
+    It is available on the line, and for equal covariances, where it equals that of N(0, 1)
+    and N(s, 1) for the Mahalanobis distance s of the means. There is no closed form: it is
+    computed by adaptive quadrature with an estimated relative error below 1e-10
+    (against 30-digit arithmetic: below 1e-13).
 
-    For arguments and other errors see `kl_divergence`.
+    For parameters and other errors see `kl_divergence`.
 
     Raises
     ------
     InputError
-        See `kl_divergence`; unequal covariances for d > 1.
+        As for `kl_divergence`, and for unequal covariances with d > 1.
     NotCertifiedError
-        If the quadrature cannot reach the error stated.
+        If the quadrature does not reach a relative error of 1e-10.
 
     Examples
     --------
@@ -239,7 +222,7 @@ def js_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) ->
         density = math.exp(first - 0.5 * log_variance) + math.exp(second)
         return 0.5 * density * _js_generator(0.5 * (square - log_variance))
 
-    middle = [] if excess else [0.5 * shift]  # equal densities: a narrow notch if far
+    middle = [] if excess else [0.5 * shift]  # where densities are equal, in a narrow notch
     breaks = sorted({*_BREAKS, *(shift + scale * k for k in _BREAKS), *middle})
     parts = [
         quad(integrand, low, high, epsabs=1e-300, epsrel=1e-12, limit=200)[:2]
@@ -248,7 +231,9 @@ def js_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) ->
     value = math.fsum(part for part, _ in parts) / math.sqrt(2.0 * math.pi)
     error = math.fsum(error for _, error in parts) / math.sqrt(2.0 * math.pi)
     if not error <= 1e-10 * value:
-        message = f"the quadrature reached {value} only within {error:.1e}"
+        message = (
+            f"the quadrature gave {value} with an error up to {error:.1e}, above 1e-10 relative"
+        )
         raise NotCertifiedError(message, None)
     return min(value, math.log(2.0))
 
@@ -256,18 +241,18 @@ def js_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) ->
 def wasserstein_distance(
     m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike, *, p: float = 1
 ) -> float:
-    r"""Wasserstein distance of order 2, or on the line also of order 1.
+    r"""Wasserstein distance of order 2, and on the line of order 1.
 
     .. math:: W_2^2 = |m_1 - m_2|^2 + \operatorname{tr}\bigl(C_1 + C_2
               - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr)
 
-    which is `otdist.bures_wasserstein_distance`, where it is said how no digit cancels.
-    On the line ``W_1 = E |m1 - m2 + (s1 - s2) Z|`` for standard deviations s.
+    This is `otdist.bures_wasserstein_distance`. On the line
+    ``W_1 = E |m1 - m2 + (s1 - s2) Z|`` for standard deviations s and a standard normal Z.
 
     Parameters
     ----------
     m1, C1, m2, C2
-        See `kl_divergence`; here a covariance may be singular, or 0.
+        See `kl_divergence`; here covariances may be singular.
     p : {1, 2}, default 1
         Order; for d > 1 there is no closed form of order 1.
 
@@ -279,7 +264,7 @@ def wasserstein_distance(
     Raises
     ------
     InputError
-        See `kl_divergence`; another order, or order 1 for d > 1.
+        As for `kl_divergence`, and for another order, or order 1 with d > 1.
 
     Examples
     --------
@@ -288,31 +273,23 @@ def wasserstein_distance(
     5.0
     """
     if p not in (1, 2):
-        raise InputError(f"p must be 1 or 2, where there is a closed form; got {p!r}")
-    first, second = _law("1", m1, C1), _law("2", m2, C2)
-    _same_dimension(first, second)
-    mean = first.mean - second.mean
+        raise InputError(f"p must be 1 or 2, got {p!r}; other orders have no closed form")
+    mean, C1, C2 = _as_pair(m1, C1, m2, C2)
     if p == 1 and len(mean) == 1:
-        step = distances(np.zeros(1), first.covariance, second.covariance)
-        return _mean_distance(abs(float(mean[0])), float(step))
+        return _mean_distance(abs(float(mean[0])), float(distances(np.zeros(1), C1, C2)))
     if p == 1:
         raise InputError(
             f"p=1 has a closed form on the line only, not for {len(mean)} coordinates;"
-            " take p=2, an upper bound of it"
+            " p=2 gives an upper bound of it"
         )
-    return float(distances(mean, first.covariance, second.covariance))
+    return float(distances(mean, C1, C2))
 
 
 # ----------------------------------------------------------------------------- reduced
 
 
-class _Law(NamedTuple):
-    mean: FloatArray
-    covariance: FloatArray
-
-
 class _Diagonalised(NamedTuple):
-    """N(shift, 1 + excess) for every axis, beside N(0, 1)."""
+    """Parameters of N(shift, 1 + excess) on every axis; the other is N(0, 1)."""
 
     shift: FloatArray
     excess: FloatArray
@@ -320,26 +297,25 @@ class _Diagonalised(NamedTuple):
 
 
 def _diagonalised(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> _Diagonalised:
-    """Validate two laws with densities, and make the second standard."""
-    first, second = _law("1", m1, C1), _law("2", m2, C2)
-    _same_dimension(first, second)
-    for name, law in (("C1", first), ("C2", second)):
-        _require_density(name, law.covariance)
-    excess, variance, axes = _spectrum(first.covariance, second.covariance)
+    """Validate two distributions with densities, and make the second standard."""
+    mean, C1, C2 = _as_pair(m1, C1, m2, C2)
+    for name, covariance in (("C1", C1), ("C2", C2)):
+        _require_density(name, covariance)
+    excess, variance, axes = _spectrum(C1, C2)
     near = np.abs(excess) <= _NEAR
     log_variance = np.where(near, np.log1p(excess * near), np.log(variance))
     excess = np.where(near, excess, variance - 1.0)
-    return _Diagonalised(axes.T @ (first.mean - second.mean), excess, log_variance)
+    return _Diagonalised(axes.T @ mean, excess, log_variance)
 
 
 def _spectrum(C1: FloatArray, C2: FloatArray) -> tuple[FloatArray, ...]:
-    """Return the variances less 1, the variances, and the axes, for which C2 is I."""
+    """Return variances minus 1, variances and axes of C1 in coordinates in which C2 is I."""
     from scipy.linalg import eigh
 
     if len(C1) == 1:
         return ((C1 - C2) / C2)[0], (C1 / C2)[0], 1.0 / np.sqrt(C2)
     excess, axes = eigh(C1 - C2, C2)
-    # Far from 1 a variance comes from C1 itself, as a sum of squares.
+    # Variances far from 1 are computed from C1 itself, as sums of squares.
     variance = ((np.linalg.cholesky(C1).T @ axes) ** 2).sum(axis=0)
     return excess, variance, axes
 
@@ -347,25 +323,24 @@ def _spectrum(C1: FloatArray, C2: FloatArray) -> tuple[FloatArray, ...]:
 def _on_the_line(
     m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike
 ) -> tuple[float, float, float]:
-    """Return shift >= 0, variance, variance - 1 of the first law beside N(0, 1)."""
-    laws = _diagonalised(m1, C1, m2, C2)
-    shift = math.hypot(*laws.shift)
-    if not laws.excess.any():
+    """Return shift >= 0, variance and variance - 1 of the first; the second is N(0, 1)."""
+    normal = _diagonalised(m1, C1, m2, C2)
+    shift = math.hypot(*normal.shift)
+    if not normal.excess.any():
         return shift, 1.0, 0.0
-    if len(laws.shift) > 1:
+    if len(normal.shift) > 1:
         raise InputError(
-            "C1 and C2 must be equal for more than one coordinate; this divergence has"
-            " no closed form for others: see js_divergence and total_variation of"
-            " otdist for histograms, otdist.samples for samples"
+            "C1 and C2 must be equal for more than one coordinate, as there is no closed form"
+            " for others; use otdist.samples with samples of both distributions"
         )
-    return shift, math.exp(laws.log_variance[0]), float(laws.excess[0])
+    return shift, math.exp(normal.log_variance[0]), float(normal.excess[0])
 
 
-def _log_rest(laws: _Diagonalised) -> FloatArray:
-    """Return the log of the variance less its excess over 1, <= 0."""
-    near = np.abs(laws.excess) <= _NEAR
-    rest = _log1p_rest(laws.excess * near)
-    return np.where(near, rest, laws.log_variance - laws.excess)
+def _log_rest(normal: _Diagonalised) -> FloatArray:
+    """Return log(variance) - excess, which is <= 0."""
+    near = np.abs(normal.excess) <= _NEAR
+    rest = _log1p_rest(normal.excess * near)
+    return np.where(near, rest, normal.log_variance - normal.excess)
 
 
 def _log1p_rest(x: FloatArray) -> FloatArray:
@@ -388,7 +363,7 @@ def _js_generator(log_ratio: float) -> float:
 
 
 def _probability(low: float, high: float) -> float:
-    """Return that of an interval under N(0, 1)."""
+    """Return the probability of an interval under N(0, 1)."""
     root = math.sqrt(2.0)
     if low > 0.0:
         low, high = -high, -low
@@ -409,19 +384,22 @@ def _mean_distance(mean: float, step: float) -> float:
 # --------------------------------------------------------------------------- validated
 
 
-def _law(which: str, mean: Any, covariance: Any) -> _Law:
-    """Return a mean (d,) and a covariance (d, d) >= 0."""
-    m = f"m{which}"
-    centre = _validate.as_float64(m, mean)
-    if centre.ndim > 1 or centre.size == 0:
-        raise InputError(f"{m} must be a number or have shape (d,), got {centre.shape}")
-    return _Law(*as_laws(which, centre, covariance))
-
-
-def _same_dimension(first: _Law, second: _Law) -> None:
-    d1, d2 = len(first.mean), len(second.mean)
+def _as_pair(
+    m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return m1 - m2 (d,) and both covariances (d, d) >= 0."""
+    means, covariances = [], []
+    for which, mean, covariance in (("1", m1, C1), ("2", m2, C2)):
+        centre = _validate.as_float64(f"m{which}", mean)
+        if centre.ndim > 1 or centre.size == 0:
+            raise InputError(f"m{which} must be a number or have shape (d,), got {centre.shape}")
+        centre, matrix = as_normal(which, centre, covariance)
+        means.append(centre)
+        covariances.append(matrix)
+    d1, d2 = (len(mean) for mean in means)
     if d1 != d2:
         raise InputError(f"m1 and m2 must have equal shapes, got {d1} and {d2} numbers")
+    return means[0] - means[1], covariances[0], covariances[1]
 
 
 def _require_density(name: str, covariance: FloatArray) -> None:
@@ -429,7 +407,6 @@ def _require_density(name: str, covariance: FloatArray) -> None:
     if not values[0] > len(values) * np.finfo(float).eps * values[-1]:
         raise InputError(
             f"{name} must be positive definite, got the smallest eigenvalue"
-            f" {values[0]:.3g}; a law without density has no divergence from one with:"
-            " leave out the coordinates that are determined by others, or take"
-            " wasserstein_distance"
+            f" {values[0]:.3g}; the divergence needs densities: remove coordinates that"
+            " are determined by others, or use wasserstein_distance"
         )

@@ -1,7 +1,7 @@
-"""Turn what a caller passes into read-only float64 arrays, or say what is wrong.
+"""Convert arguments to read-only float64 arrays and numbers, or raise `InputError`.
 
-Nothing is clipped, renormalised or cast with loss. Messages name the argument,
-the index, what was wanted, what was got and what to do.
+Nothing is clipped, renormalised or cast with loss. Messages name the argument, the index, the
+wanted and the actual value, and a remedy.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from otdist.errors import InputError
 from otdist.typing import FloatArray
 
-# Sums of masses agree up to the rounding of the coarsest type they came in.
+# Relative tolerance of sums of weights, by the bytes of their floating-point type.
 _MASS_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-9}
-# Entries of a matrix that are looked at together: 1 MB, the second-level cache.
+# Entries of a block of a matrix: 1 MB, the second-level cache.
 _BLOCK_ENTRIES = 1 << 17
 _EPS = float(np.finfo(float).eps)
 _REAL = (int, float, np.integer, np.floating)
-# Times the logarithm of a mass it must not overflow.
+# Its product with the logarithm of a weight must not overflow.
 _LARGEST_EPSILON = 1e300
 
 
 def as_float64(name: str, value: Any) -> FloatArray:
-    """Return an array of float64 that holds exactly the given numbers."""
+    """Return a float64 array that holds the given numbers exactly."""
     if type(value) is np.ndarray and value.dtype == np.float64:
         return value
     if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
@@ -44,25 +44,25 @@ def as_float64(name: str, value: Any) -> FloatArray:
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
         raise InputError(
             f"{name} must hold real numbers of at most 64 bits, got dtype"
-            f" {array.dtype}; convert it with {name}.astype(float) if that is meant"
+            f" {array.dtype}; convert it with {name}.astype(float) if nothing is lost"
         )
-    if array.dtype.kind in "iu" and array.size and np.abs(array).max() > 2**53:
+    if array.dtype.kind in "iu" and (large := (array > 2**53) | (array < -(2**53))).any():
         raise InputError(
-            f"{name} has integers above 2**53, which float64 cannot hold exactly;"
-            " subtract an offset or convert with .astype(float)"
+            f"{name}{first_index(large)} is {array[large][0]}, and float64 holds integers above"
+            " 2**53 only rounded; subtract an offset or convert with .astype(float)"
         )
     return np.asarray(array, dtype=np.float64)
 
 
 def frozen(array: FloatArray) -> FloatArray:
-    """Return a read-only C-contiguous view, copied only if it has another layout."""
+    """Return a read-only C-contiguous view, or a copy if the layout is another."""
     result = np.ascontiguousarray(array).view()
     result.flags.writeable = False
     return result
 
 
 def first_index(bad: NDArray[np.bool_]) -> str:
-    """Write the index of the first True entry as ``[i]`` or ``[i, j]``."""
+    """Return the index of the first True entry as ``[i]`` or ``[i, j]``."""
     index = np.unravel_index(int(np.argmax(bad)), bad.shape)
     return "[" + ", ".join(str(int(k)) for k in index) + "]"
 
@@ -79,7 +79,7 @@ def require_finite(name: str, array: FloatArray) -> None:
 
 
 def as_points(name: str, value: Any) -> FloatArray:
-    """Return finite points (n, d), n >= 1 and d >= 1; 1-D input is a line."""
+    """Return finite points (n, d), n >= 1 and d >= 1; 1-D input is points on the line."""
     array = as_float64(name, value)
     if array.ndim == 1:
         array = array[:, None]
@@ -131,11 +131,11 @@ def as_masses(
     normalize: bool,
     names: tuple[str, str] = ("a", "b"),
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Return weights (n,) and (m,), >= 0 and of one positive sum, and that sum.
+    """Return weights (n,) and (m,) >= 0 of equal positive sum, and this sum.
 
-    ``None`` is the uniform probability. Weights are copies, rescaled only where their
-    sums differ by rounding, or on request. `shape` is (n, m), or holds the sides of two
-    images; `of` names what weights belong to.
+    ``None`` stands for equal weights of sum 1. Weights are copied. They are rescaled only if
+    their sums differ by rounding, or if `normalize`. `shape` is (n, m), or holds the sides of
+    two images; `of` names the atoms in messages.
     """
     first, second = _both_weights(a, b, shape, of, names)
     return _balanced(first, second, names, normalize)
@@ -149,9 +149,9 @@ def as_unequal_masses(
     mass: Any,
     names: tuple[str, str] = ("a", "b"),
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Return weights (n,) and (m,), >= 0, and the larger of their sums.
+    """Return weights (n,) and (m,) >= 0, and the larger of their sums.
 
-    Both sides have at least `mass`; without a `mass` they may be zero everywhere.
+    Both sums are at least `mass`; for ``mass=None`` the weights may be zero everywhere.
     """
     first, second = _both_weights(a, b, shape, of, names, mass is None)
     if mass is not None:
@@ -185,7 +185,7 @@ def _both_weights(
 
 
 def as_price(value: Any) -> float:
-    """Return the price of a unit of mass that is not moved."""
+    """Return the price per unit of mass that is not moved."""
     return as_inside("price", value, 0.0, math.inf, "a positive number, in cost units")
 
 
@@ -219,7 +219,7 @@ def as_spacing(value: Any, n_axes: int) -> FloatArray:
 
 
 class Weights(NamedTuple):
-    """Masses, their sum, and how exact that sum is."""
+    """Weights, their sum, and the relative tolerance of the sum."""
 
     mass: FloatArray
     total: float
@@ -229,7 +229,7 @@ class Weights(NamedTuple):
 def _balanced(
     first: Weights, second: Weights, names: tuple[str, str], normalize: bool
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Return masses of one sum, and that sum."""
+    """Return weights of equal sum, and this sum."""
     (a, sum_a, tolerance_a), (b, sum_b, tolerance_b) = first, second
     if normalize:
         a, b = a / sum_a, b / sum_b
@@ -244,7 +244,7 @@ def _balanced(
 def as_weights(
     name: str, value: Any, shape: tuple[int, ...], of: str, may_be_zero: bool = False
 ) -> Weights:
-    """Return weights of the given shape, flattened."""
+    """Return weights >= 0 of the given shape, flattened."""
     array = as_float64(name, value)
     if array.shape != shape:
         raise InputError(
@@ -261,17 +261,17 @@ def as_weights(
 def require_same_mass(
     name: str, mass: float, other_name: str, other: float, tolerance: float
 ) -> None:
-    """Raise if two masses differ by more than the rounding of their sums."""
+    """Raise if two sums of weights differ by more than rounding."""
     if abs(mass - other) > tolerance * max(mass, other):
         raise InputError(
             f"the masses differ: {name} sums to {mass:.17g} and {other_name} to"
             f" {other:.17g}; pass normalize=True to compare them as probabilities, or"
-            " rescale one"
+            " rescale one of them"
         )
 
 
 def _sum(weights: FloatArray) -> float:
-    """Return the sum, rounded once; not finite where it or an entry is not."""
+    """Return the correctly rounded sum; not finite if it or an entry is not."""
     try:
         return math.fsum(weights.ravel().tolist())
     except (OverflowError, ValueError):  # too large, or inf and -inf
@@ -279,13 +279,13 @@ def _sum(weights: FloatArray) -> float:
 
 
 def _refuse_weights(name: str, array: FloatArray) -> NoReturn:
-    """Say what is wrong with weights."""
+    """Raise the error for invalid weights."""
     require_finite(name, array)
     if np.count_nonzero(array < 0):
         where = first_index(array < 0)
         raise InputError(
-            f"{name}{where} is {array[array < 0][0]}; weights must be >= 0: transport"
-            " the positive and the negative part separately if masses are signed"
+            f"{name}{where} is {array[array < 0][0]}; weights must be >= 0: for signed"
+            " weights pass the positive and the negated negative part as two measures"
         )
     if not np.count_nonzero(array):
         raise InputError(f"{name} is zero everywhere; a measure needs a positive mass")
@@ -293,26 +293,24 @@ def _refuse_weights(name: str, array: FloatArray) -> NoReturn:
 
 
 def sum_tolerance(given: np.dtype[Any]) -> float:
-    """Return how far sums of masses may be apart, by the type the masses came in."""
+    """Return the relative tolerance of sums of weights of a type."""
     return _MASS_TOLERANCE[given.itemsize if given.kind == "f" else 8]
 
 
 def as_axis(name: str, axis: Any, ndim: int) -> int:
-    """Return an axis of an array, counted from 0."""
-    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
-        raise InputError(f"axis must be an integer, got {axis!r}")
-    if not -ndim <= axis < ndim:
+    """Return a nonnegative axis of an array."""
+    is_integer = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
+    if not (is_integer and -ndim <= axis < ndim):
         raise InputError(
-            f"axis={axis} is not an axis of {name}, which has {ndim}; points lie along"
-            " that axis, and the other axes are pairs"
+            f"axis must be an integer in [{-ndim}, {ndim}), as {name}.ndim is {ndim}, got {axis!r}"
         )
     return int(axis) % ndim
 
 
 def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
-    """Return a cost matrix, its largest finite |entry|, whether some are infinite.
+    """Return a cost matrix, its largest finite |entry|, and whether it has infinite entries.
 
-    A float64 C-contiguous matrix is not copied. ``inf`` is a forbidden arc.
+    A C-contiguous float64 matrix is not copied. ``inf`` marks a forbidden arc.
     """
     cost = as_float64("cost", value)
     if cost.ndim != 2 or cost.size == 0:
@@ -322,8 +320,7 @@ def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
     if math.isnan(high):
         where = first_index(np.isnan(cost))
         raise InputError(
-            f"cost{where} is nan; every cost must be a number, or inf for an arc that"
-            " must not be used"
+            f"cost{where} is nan; every cost must be a number, or inf for a forbidden arc"
         )
     if low == -math.inf:
         where = first_index(np.isneginf(cost))
@@ -343,11 +340,11 @@ def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
 
 
 def _extremes(matrix: FloatArray) -> tuple[float, float]:
-    """Return the largest and the smallest entry; NaN if there is one."""
+    """Return the largest and the smallest entry; NaN if an entry is NaN."""
     if matrix.size <= _BLOCK_ENTRIES:
-        # Without the wrappers of max and min, which take most of the time.
+        # argmax and argmin avoid the wrappers of max and min, which take most of the time.
         return matrix.item(matrix.argmax()), matrix.item(matrix.argmin())
-    # Block by block, so that each is read from memory once.
+    # Block by block, so that each entry is read from memory once.
     height = max(1, _BLOCK_ENTRIES // matrix.shape[1])
     blocks = [matrix[start : start + height] for start in range(0, len(matrix), height)]
     high, low = np.transpose([(block.max(), block.min()) for block in blocks])
@@ -365,14 +362,23 @@ def require_product(mass: float, largest: float) -> None:
 
 
 def as_number(name: str, value: Any, wanted: str) -> float:
-    """Return a real number as a float; NaN and inf pass."""
+    """Return a real number as a float, which may be NaN or inf."""
     if isinstance(value, bool) or not isinstance(value, _REAL):
         raise InputError(f"{name} must be {wanted}, got {value!r}")
     return float(value)
 
 
+def as_count(name: str, value: Any, least: int = 1) -> int:
+    """Return an integer that is at least `least`."""
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not (is_integer and value >= least):
+        wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise InputError(f"{name} must be {wanted}, got {value!r}")
+    return int(value)
+
+
 def as_inside(name: str, value: Any, least: float, most: float, wanted: str) -> float:
-    """Return a number between two others, both excluded."""
+    """Return a number in the open interval (least, most)."""
     number = as_number(name, value, wanted)
     if not least < number < most:
         raise InputError(f"{name} must be {wanted}, got {value!r}")
@@ -386,13 +392,13 @@ def as_order(p: Any, concave: Any = False) -> float:
         raise InputError(f"concave must be True or False, got {concave!r}")
     if concave and not 0 < order < 1:
         raise InputError(
-            f"with concave=True p must be between 0 and 1, got {p}; leave it out for p >= 1"
+            f"with concave=True p must be between 0 and 1, got {p}; omit concave for p >= 1"
         )
     if not concave and not order >= 1:
         raise InputError(
-            f"p must be >= 1, got {p}; for p < 1 the cost is concave and its root no"
-            " distance: for points on the line pass concave=True, which takes no root,"
-            " elsewhere the matrix distance**p to emd"
+            f"p must be >= 1, got {p}; for p < 1 the cost is concave, and its p-th root is no"
+            " distance: for points on the line pass concave=True, which takes no root;"
+            " otherwise pass the matrix distance**p to emd"
         )
     return order
 
@@ -403,7 +409,7 @@ def as_period(period: Any) -> float:
 
 
 def as_vector(name: str, value: Any, n: int) -> FloatArray:
-    """Return numbers (n,); NaN and inf pass."""
+    """Return numbers (n,), which may be NaN or inf."""
     array = as_float64(name, value)
     if array.shape != (n,):
         raise InputError(f"{name} must have shape ({n},), got {array.shape}")
@@ -415,7 +421,7 @@ def as_values(name: str, value: Any, n: int, points: FloatArray | None) -> Float
     if callable(value):
         if points is None:
             raise InputError(
-                f"{name} is a function, and the problem has no points to evaluate it at;"
+                f"{name} is a function, but the problem has no points to evaluate it at;"
                 " pass its values"
             )
         value = value(points)
@@ -430,7 +436,7 @@ def as_finite_vector(name: str, value: Any, n: int) -> FloatArray:
 
 
 def as_epsilon(epsilon: Any, largest: float) -> float:
-    """Return an entropic weight that is positive and leaves digits to the costs."""
+    """Return an entropic weight that is positive and not too far from the costs."""
     value = as_number("epsilon", epsilon, "a positive number")
     if not 0 < value <= _LARGEST_EPSILON:
         raise InputError(
@@ -440,15 +446,15 @@ def as_epsilon(epsilon: Any, largest: float) -> float:
     if value < floor:
         raise InputError(
             f"epsilon={value:.3g} is below the rounding of the costs, which reach"
-            f" {largest:.3g}; epsilon is in cost units: take at least"
-            f" {floor:.3g}, or an exact method"
+            f" {largest:.3g}; epsilon is in cost units: pass at least {floor:.3g}, or use an"
+            " exact method"
         )
     ceiling = 1e9 * largest
     if value > ceiling > 0:
         raise InputError(
             f"epsilon={value:.3g} is so far above the costs, which reach {largest:.3g},"
-            " that nothing of them is left: the plan is the product of both masses;"
-            f" epsilon is in cost units: take at most {ceiling:.3g}"
+            " that they have no effect, and the plan is the product of the marginals;"
+            f" epsilon is in cost units: pass at most {ceiling:.3g}"
         )
     return value
 
@@ -462,22 +468,21 @@ def as_tolerance(tol: Any) -> float:
 
 
 def as_jobs(n_jobs: Any) -> int:
-    """Return a number of threads; -1 stands for one on each processor."""
+    """Return a number of threads; -1 stands for the number of processors."""
     if type(n_jobs) is int and n_jobs >= 1:
         return n_jobs
-    value = as_number("n_jobs", n_jobs, "a positive integer, or -1")
+    value = as_number("n_jobs", n_jobs, "a positive integer or -1")
     if value == -1:
         return os.cpu_count() or 1
     if not (value >= 1 and value == int(value)):
-        raise InputError(f"n_jobs must be a positive integer, or -1, got {n_jobs!r}")
+        raise InputError(f"n_jobs must be a positive integer or -1, got {n_jobs!r}")
     return int(value)
 
 
 def as_generator(rng: Any, *, apart: bool = False) -> np.random.Generator:
-    """Return a source of randomness (SPEC 7).
+    """Return a random generator (SPEC 7).
 
-    One that shares no numbers with `rng` if `apart`: data may have been drawn with the
-    same seed.
+    If `apart`, it is a child of `rng`, independent of data drawn with the same seed.
     """
     try:
         generator = np.random.default_rng(rng)

@@ -1,20 +1,13 @@
-"""Pictures of measures, plans and distances; needs matplotlib.
-
-Figures are made without pyplot: no window, no global state. Save one with
-``figure.savefig("name.png")``, or show it as the last line of a notebook cell.
-"""
+"""The figure of a comparison: two measures, the plan, and all distances."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otdist.comparison.separation import separations
 from otdist.errors import InputError
-from otdist.plot.separation import plot_demo, plot_separation
 from otdist.plot.style import BLUE, GREY, ORANGE, PALE, new_figure, tidy
 from otdist.typing import ArrayLike, FloatArray, IntArray
 
@@ -24,16 +17,8 @@ if TYPE_CHECKING:
 
     from otdist.comparison.table import Comparison
 
-__all__ = [
-    "plot_comparison",
-    "plot_demo",
-    "plot_separation",
-    "require_format",
-    "separations",
-]
-
-_ARCS = 150
-_DENSE_LIMIT = 2_000_000
+_ARCS = 150  # largest number of arcs drawn
+_DENSE_LIMIT = 2_000_000  # entries of a dense plan that is searched for arcs
 
 
 def plot_comparison(
@@ -44,20 +29,22 @@ def plot_comparison(
     shape: tuple[int, int] | None = None,
     names: Sequence[str] = ("P", "Q"),
 ) -> Figure:
-    """Draw two measures, some arcs of the optimal plan, and the numbers.
+    """Draw two measures, arcs of the optimal plan, and all distances.
+
+    Measures on the line are drawn as distribution functions: the area between them is W1.
+    Points of more than two coordinates are projected on two principal components.
 
     Parameters
     ----------
     comparison : Comparison
-        What `compare` returned for these points.
+        The result of `compare` for these points.
     x, y : array_like (n, d) or (n,), (m, d) or (m,)
-        The points: on the line the distribution functions are drawn, whose area
-        between is W1; beyond the plane their first two principal components.
+        Points.
     shape : (int, int), optional
-        Rows and columns, if both measures are images with one mass per pixel in
+        Rows and columns, if both measures are images with one weight per pixel in
         row-major order.
     names : sequence of two str, default ("P", "Q")
-        What to call the measures.
+        Names of the measures.
 
     Returns
     -------
@@ -101,39 +88,20 @@ def plot_comparison(
     return figure
 
 
-def require_format(path: str | Path) -> None:
-    """Raise unless matplotlib is there and can write a file of that name.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    InputError
-        If the extension names no picture format.
-    """
-    known = new_figure(1, 1).canvas.get_supported_filetypes()
-    extension = Path(path).suffix.lower().lstrip(".")
-    if extension not in known:
-        raise InputError(
-            f"{path} has the extension {extension!r}, which is no picture format;"
-            f" known are {', '.join(sorted(known))}"
-        )
-
-
 def _as_points(points: ArrayLike) -> FloatArray:
     array = np.asarray(points, dtype=np.float64)
     return array.reshape(len(array), -1)
 
 
 def _arcs(comparison: Comparison) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return the arcs (i, j, mass) of the plan that carry mass somewhere else."""
+    """Return rows, columns and masses of the arcs of the plan."""
     plan = comparison.exact.plan
     n, m = comparison.exact.problem.shape
     if hasattr(plan, "row"):
         rows, columns, mass = plan.row, plan.col, plan.data
     elif n * m <= _DENSE_LIMIT:
         entries = plan.toarray()
-        # A dense plan has an entry everywhere: take what is clearly there.
+        # A dense plan has an entry everywhere: keep those that are large in their row.
         rows, columns = np.nonzero(entries > 0.05 * entries.max(axis=1, keepdims=True))
         mass = entries[rows, columns]
     else:
@@ -141,30 +109,26 @@ def _arcs(comparison: Comparison) -> tuple[IntArray, IntArray, FloatArray]:
     return rows, columns, mass
 
 
-def _sample(
-    comparison: Comparison, x: FloatArray, y: FloatArray
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """Choose at most `_ARCS` arcs, by equal shares of the work (mass × length)."""
+def _sample(comparison: Comparison, x: FloatArray, y: FloatArray) -> tuple[IntArray, IntArray]:
+    """Choose at most `_ARCS` arcs, at equal shares of the total mass × length."""
     rows, columns, mass = _arcs(comparison)
     work = mass * np.linalg.norm(x[rows] - y[columns], axis=1)
     total = np.cumsum(work)
     if len(total) == 0 or total[-1] == 0:
-        return rows[:0], columns[:0], mass[:0]
+        return rows[:0], columns[:0]
     marks = (np.arange(_ARCS) + 0.5) / _ARCS * total[-1]
     chosen = np.unique(np.searchsorted(total, marks))
     if np.count_nonzero(work) <= _ARCS:
         chosen = np.flatnonzero(work)
-    return rows[chosen], columns[chosen], mass[chosen]
+    return rows[chosen], columns[chosen]
 
 
 def _draw_arcs(axes: Axes, start: FloatArray, end: FloatArray) -> None:
     from matplotlib.collections import LineCollection
 
     segments = np.stack([start, end], axis=1)
-    axes.add_collection(
-        LineCollection(list(segments), colors=GREY, linewidths=0.7, alpha=0.55),
-        autolim=False,
-    )
+    lines = LineCollection(list(segments), colors=GREY, linewidths=0.7, alpha=0.55)
+    axes.add_collection(lines, autolim=False)
 
 
 def _draw_images(
@@ -175,44 +139,34 @@ def _draw_images(
     shape: tuple[int, int],
     names: Sequence[str],
 ) -> None:
-    """Draw both images on one grey scale, and what moves from one to the other."""
+    """Draw both images on one grey scale, and the mass that moves between them."""
     problem = comparison.exact.problem
     images = problem.a.reshape(shape), problem.b.reshape(shape)
     high = max(float(image.max()) for image in images)
     for k, image in enumerate(images):
-        axes = figure.add_subplot(panels[:, k])
-        shown = axes.imshow(image, cmap="gray", vmin=0, vmax=high)
-        axes.set_title(_short(names[k]), fontsize=11)
-        axes.set_xlabel("column (pixels)")
-        axes.set_ylabel("row (pixels)")
-        bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8)
-        bar.set_label("mass")
+        grey = {"cmap": "gray", "vmin": 0, "vmax": high}
+        _draw_image(figure.add_subplot(panels[:, k]), image, _short(names[k]), "mass", grey)
     difference = images[0] - images[1]
     limit = float(np.abs(difference).max()) or 1.0
     axes = figure.add_subplot(panels[:, 2])
-    shown = axes.imshow(difference, cmap="RdBu", vmin=-limit, vmax=limit, alpha=0.8)
-    rows, columns, _ = _sample(comparison, points, points)
-    _draw_moves(axes, points[rows][:, ::-1], points[columns][:, ::-1])
-    axes.set_title("what moves", fontsize=11)
-    axes.set_xlabel("column (pixels)")
-    axes.set_ylabel("row (pixels)")
-    bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8)
-    bar.set_label("surplus (blue) or lack (red) of mass")
+    colours = {"cmap": "RdBu", "vmin": -limit, "vmax": limit, "alpha": 0.8}
+    label = "excess (blue) or deficit (red) of mass"
+    _draw_image(axes, difference, "moved mass", label, colours)
+    rows, columns = _sample(comparison, points, points)
+    start, end = points[rows][:, ::-1], points[columns][:, ::-1]
+    arrows: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004}
+    axes.quiver(*start.T, *(end - start).T, color="#222222", alpha=0.8, **arrows)
 
 
-def _draw_moves(axes: Axes, start: FloatArray, end: FloatArray) -> None:
-    """Draw arrows, in pixels."""
-    step = end - start
-    axes.quiver(
-        *start.T,
-        *step.T,
-        angles="xy",
-        scale_units="xy",
-        scale=1,
-        width=0.004,
-        color="#222222",
-        alpha=0.8,
-    )
+def _draw_image(
+    axes: Axes, image: FloatArray, title: str, label: str, colours: dict[str, Any]
+) -> None:
+    """Draw an image with a colour bar."""
+    shown = axes.imshow(image, **colours)
+    axes.set(xlabel="column (pixels)", ylabel="row (pixels)")
+    axes.set_title(title, fontsize=11)
+    bar = axes.figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8)
+    bar.set_label(label)
 
 
 def _draw_clouds(
@@ -222,8 +176,8 @@ def _draw_clouds(
     y: FloatArray,
     names: Sequence[str],
 ) -> None:
-    """Draw two clouds in the plane, dots of an area that goes with their mass."""
-    rows, columns, _ = _sample(comparison, x, y)
+    """Draw two clouds in the plane, as dots with areas proportional to the weights."""
+    rows, columns = _sample(comparison, x, y)
     labels = ("first coordinate", "second coordinate")
     if x.shape[1] > 2:
         x, y = _principal(x, y)
@@ -237,26 +191,15 @@ def _draw_clouds(
         (y, problem.b, ORANGE, names[1]),
     ):
         area = size * mass / largest
-        axes.scatter(
-            points[:, 0],
-            points[:, 1],
-            s=area,
-            color=colour,
-            alpha=0.8,
-            lw=0,
-            label=None,
-        )
+        axes.scatter(points[:, 0], points[:, 1], s=area, color=colour, alpha=0.8, lw=0)
         axes.scatter([], [], s=30, color=colour, label=_short(name))
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel(labels[0])
-    axes.set_ylabel(labels[1])
-    axes.set_title(f"{_short(names[0])}, {_short(names[1])} and the plan", fontsize=11)
-    axes.legend(frameon=False, fontsize=9)
-    tidy(axes)
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    _finish(axes, f"{_short(names[0])}, {_short(names[1])} and the plan")
 
 
 def _principal(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Project both clouds on the two directions in which they spread most."""
+    """Project both clouds on their first two principal components."""
     both = np.concatenate([x, y])
     centre = both.mean(axis=0)
     basis = np.linalg.svd(both - centre, full_matrices=False)[2][:2].T
@@ -286,15 +229,18 @@ def _draw_line(
         axes.step(places, curve, where="post", color=colour, lw=1.8, label=_short(name))
         curves.append(curve)
     axes.fill_between(places, curves[0], curves[1], step="post", color=PALE, label="area: W₁")
-    axes.set_xlabel("position")
-    axes.set_ylabel("mass up to here")
-    axes.set_title("distribution functions", fontsize=11)
+    axes.set(xlabel="position", ylabel="cumulative mass")
+    _finish(axes, "distribution functions")
+
+
+def _finish(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=11)
     axes.legend(frameon=False, fontsize=9)
     tidy(axes)
 
 
 def _draw_transport(axes: Axes, comparison: Comparison) -> None:
-    """Draw the costs, all in the same unit, with their brackets."""
+    """Draw the transport costs with their brackets."""
     p = comparison.exact.problem.p
     wanted = {"cost": "exact", "Sinkhorn": "Sinkhorn"}
     if p == 1:
@@ -311,7 +257,7 @@ def _draw_transport(axes: Axes, comparison: Comparison) -> None:
 
 
 def _draw_divergences(axes: Axes, comparison: Comparison) -> None:
-    """Draw the divergences; an infinite one leaves the picture as an arrow."""
+    """Draw the divergences; an infinite value is drawn as an arrow to the edge."""
     names = ["KL(P|Q)", "KL(Q|P)", "JS", "TV", "Hellinger"]
     values = [comparison[name].value for name in names]
     finite = [value for value in values if np.isfinite(value)]
@@ -325,7 +271,7 @@ def _draw_divergences(axes: Axes, comparison: Comparison) -> None:
 def _draw_bars(
     axes: Axes, names: Sequence[str], values: Sequence[float], edge: float = 1.0
 ) -> None:
-    """Draw horizontal bars with their numbers."""
+    """Draw horizontal bars and write their values."""
     for k, value in enumerate(values):
         infinite = np.isinf(value)
         axes.barh(k, edge if infinite else value, height=0.6, color=BLUE, alpha=0.75)

@@ -1,86 +1,34 @@
-"""Pictures of what distances see while one of two measures moves away."""
+"""Figures of distances while one of two measures moves away."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from otdist.plot.style import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure, tidy
-from otdist.typing import ArrayLike, FloatArray
+from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from otdist.comparison.separation import Row
+    from otdist.comparison.separation import Separation
 
 
-def plot_demo(thetas: ArrayLike, table: Mapping[str, ArrayLike]) -> Figure:
-    """Draw what each distance sees of two parallel lines at distance theta.
+def plot_demo(rows: Sequence[Separation]) -> Figure:
+    """Draw W1, JS, KL and TV of two parallel lines at signed distance theta.
 
     Parameters
     ----------
-    thetas : array_like (k,)
-        Positions of the second line, increasing.
-    table : mapping of str to array_like (k,)
-        Values under the keys ``"W1"``, ``"JS"``, ``"KL"`` and ``"TV"``; infinite
-        ones are drawn as arrows at the upper edge.
+    rows : sequence of Separation
+        The result of `demo_separations`, by increasing theta; infinite values are drawn
+        as arrows at the upper edge.
 
     Returns
     -------
     matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
-    theta = np.asarray(thetas, dtype=np.float64)
-    values = {name: np.asarray(table[name], dtype=np.float64) for name in table}
-    figure = new_figure(10.0, 4.4)
-    scene, axes = figure.subplots(1, 2, width_ratios=[1, 2.5])
-    _draw_lines(scene, float(theta.max()))
-    top = 1.32 * max(1.0, float(values["W1"].max()))
-    axes.set_ylim(-0.05 * top, top)
-    for name, colour, label in (
-        ("TV", GREEN, "TV"),
-        ("JS", ORANGE, "JS (nats)"),
-        ("KL", PURPLE, "KL (nats), ∞ off θ = 0"),
-    ):
-        _draw_with_hole(axes, theta, values[name], colour, label, 0.95 * top)
-    axes.plot(theta, values["W1"], "o-", color=BLUE, lw=2.4, ms=4, label="W₁ (distance)")
-    _label_zero(axes, theta, values)
-    if np.isinf(values["KL"]).any():
-        _label_infinity(axes, 0.95 * top)
-    axes.set_xlabel("θ, signed distance of the lines")
-    axes.set_ylabel("value")
-    axes.set_title("Only W₁ has a slope that leads to θ = 0", fontsize=11)
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.16),
-        ncols=4,
-        frameon=False,
-        fontsize=9,
-    )
-    tidy(axes)
-    return figure
-
-
-def plot_separation(rows: Sequence[Row]) -> Figure:
-    """Draw W1, JS, KL and the slope of the critic while one measure moves.
-
-    Parameters
-    ----------
-    rows : sequence of Row
-        What `separations` returned.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Values above; below them what each changes by for a step of the measure, and
-        the mean slope of the critic where the first measure is.
 
     Raises
     ------
@@ -89,7 +37,63 @@ def plot_separation(rows: Sequence[Row]) -> Figure:
 
     Examples
     --------
-    >>> from otdist.plot import plot_separation, separations
+    >>> from otdist.comparison.separation import demo_separations
+    >>> from otdist.plot import plot_demo
+    >>> figure = plot_demo(demo_separations(2, 3))
+    >>> [axes.get_title() for axes in figure.axes]
+    ['Two lines, no common point', 'Only W₁ has a slope that leads to θ = 0']
+    """
+    theta, w1, js, kl, tv = (
+        np.array([getattr(row, name) for row in rows]) for name in ("theta", "w1", "js", "kl", "tv")
+    )
+    figure = new_figure(10.0, 4.4)
+    scene, axes = figure.subplots(1, 2, width_ratios=[1, 2.5])
+    _draw_lines(scene, float(theta.max()))
+    top = 1.32 * max(1.0, float(w1.max()))
+    axes.set_ylim(-0.05 * top, top)
+    for values, colour, label in (
+        (tv, GREEN, "TV"),
+        (js, ORANGE, "JS (nats)"),
+        (kl, PURPLE, "KL (nats), ∞ off θ = 0"),
+    ):
+        _draw_with_hole(axes, theta, values, colour, label, 0.95 * top)
+    axes.plot(theta, w1, "o-", color=BLUE, lw=2.4, ms=4, label="W₁ (distance)")
+    if (theta == 0).any():
+        _label_zero(axes)
+    if np.isinf(kl).any():
+        _label_infinity(axes, 0.95 * top)
+    axes.set_xlabel("θ, signed distance of the lines")
+    axes.set_ylabel("value")
+    axes.set_title("Only W₁ has a slope that leads to θ = 0", fontsize=11)
+    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 4}
+    axes.legend(frameon=False, fontsize=9, **below)
+    tidy(axes)
+    return figure
+
+
+def plot_separation(rows: Sequence[Separation]) -> Figure:
+    """Draw W1, JS, KL and the slope of the critic while one measure moves.
+
+    Parameters
+    ----------
+    rows : sequence of Separation
+        The result of `separations`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Above the values; below their difference quotients, and the mean slope of the
+        critic on the first measure.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from otdist.comparison import separations
+    >>> from otdist.plot import plot_separation
     >>> rows = separations([[0.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 1.0]])
     >>> [axes.get_ylabel() for axes in plot_separation(rows).axes]
     ['value', 'slope']
@@ -114,16 +118,11 @@ def plot_separation(rows: Sequence[Row]) -> Figure:
     values.set_ylim(-0.05 * top, top)
     if infinite.any():
         _label_infinity(values, 0.95 * top)
-    slopes.plot(
-        offset,
-        [row.slope for row in rows],
-        "--",
-        color=GREEN,
-        label="slope of the critic",
-    )
+    steepness = [row.slope for row in rows]
+    slopes.plot(offset, steepness, "--", color=GREEN, label="slope of the critic")
     values.set_ylabel("value")
     slopes.set_ylabel("slope")
-    slopes.set_xlabel("how far the second measure is moved (distance)")
+    slopes.set_xlabel("offset of the second measure (distance)")
     for axes in (values, slopes):
         axes.legend(frameon=False, fontsize=9)
         tidy(axes)
@@ -131,19 +130,12 @@ def plot_separation(rows: Sequence[Row]) -> Figure:
 
 
 def _draw_lines(axes: Axes, theta: float) -> None:
-    """Show the two measures of the demonstration themselves."""
+    """Draw the two parallel lines."""
     second = (theta, ORANGE, r"$\mathrm{P}_\theta$")
     for position, colour, label in ((0.0, BLUE, r"$\mathrm{P}_0$"), second):
         axes.plot([position, position], [0, 1], color=colour, lw=4)
-        axes.annotate(
-            label,
-            (position, 1.0),
-            (0, 6),
-            textcoords="offset points",
-            ha="center",
-            color=colour,
-            fontsize=12,
-        )
+        options: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 12}
+        axes.annotate(label, (position, 1.0), (0, 6), color=colour, **options)
     arrow = {"arrowstyle": "<->", "color": GREY}
     axes.annotate("", (theta, 0.5), (0.0, 0.5), arrowprops=arrow)
     axes.text(theta / 2, 0.53, "θ", ha="center", color=GREY, fontsize=12)
@@ -155,24 +147,15 @@ def _draw_lines(axes: Axes, theta: float) -> None:
     tidy(axes)
 
 
-def _label_zero(axes: Axes, theta: FloatArray, values: Mapping[str, FloatArray]) -> None:
-    """Mark theta = 0 where everything vanishes."""
-    at_zero = np.array([value[theta == 0] for value in values.values()])
-    if at_zero.size == 0 or at_zero.any():
-        return
+def _label_zero(axes: Axes) -> None:
+    """Mark theta = 0, where all distances are 0."""
     axes.plot([0.0], [0.0], "o", ms=8, color="black", zorder=4)
-    axes.annotate(
-        "all are 0 at θ = 0",
-        (0.0, 0.0),
-        (16, -1),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-    )
+    options: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
+    axes.annotate("all are 0 at θ = 0", (0.0, 0.0), (16, -1), **options)
 
 
 def _label_infinity(axes: Axes, edge: float) -> None:
-    """Let the height at which infinite values are drawn be called so."""
+    """Label the height at which infinite values are drawn."""
     ticks = [tick for tick in axes.get_yticks() if 0 <= tick < 0.9 * edge]
     axes.set_yticks([*ticks, edge], [*(f"{tick:g}" for tick in ticks), "∞"])
 
@@ -185,18 +168,11 @@ def _draw_with_hole(
     label: str,
     edge: float,
 ) -> None:
-    """Draw a function that jumps at 0: both branches, two rings, one dot."""
+    """Draw a function that jumps at 0: both branches, their open ends, and the value at 0."""
     infinite = np.isinf(values)
     if infinite.any():
-        axes.plot(
-            theta[infinite],
-            np.full(int(infinite.sum()), edge),
-            ls="none",
-            marker="^",
-            ms=6,
-            color=colour,
-            label=label,
-        )
+        heights = np.full(int(infinite.sum()), edge)
+        axes.plot(theta[infinite], heights, "^", ms=6, color=colour, label=label)
         label = "_nolegend_"
     for side in (theta < 0, theta > 0):
         branch = side & ~infinite

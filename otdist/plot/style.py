@@ -1,4 +1,4 @@
-"""Colours and empty figures that all pictures share."""
+"""Colours and layout of all figures."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ GREY, PALE = "#555555", "#e6e6e6"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure, or say how to install matplotlib."""
+    """Return an empty figure; raise ImportError with the remedy if matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("pictures need matplotlib: pip install 'otdist[plot]'") from None
+        raise ImportError("figures need matplotlib: pip install 'otdist[plot]'") from None
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 
 def tidy(axes: Axes) -> None:
-    """Leave out the frame and draw a light grid."""
+    """Remove the upper and right frame and draw a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=PALE, lw=0.7)
     axes.set_axisbelow(True)

@@ -1,9 +1,9 @@
-"""Divergences of two laws, estimated or bounded from samples of them.
+"""Divergences of two distributions, estimated or bounded from samples.
 
-The divergences of `otdist` itself compare atoms, and samples of continuous laws share
-none: there KL is inf and JS log 2, whatever the laws. What is here looks past the atoms.
-Nothing bounds a divergence from above by samples alone, without assumptions on how
-smooth the laws are; and no lower bound of KL exceeds about the log of the sample size.
+The divergences of `otdist` itself compare atoms. Samples of continuous distributions share no
+atom: their KL is inf and their JS log 2. The functions here estimate the divergences of the
+distributions. Without assumptions on smoothness, samples give no upper bound of a divergence,
+and no lower bound of KL above about the log of the sample size.
 """
 
 from otdist.samples.estimates import (

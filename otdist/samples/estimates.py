@@ -1,10 +1,4 @@
-"""Divergences of two laws, estimated or bounded from samples of them.
-
-The divergences of `otdist` itself compare atoms, and samples of continuous laws share
-none: there KL is inf and JS log 2, whatever the laws. What is here looks past the atoms.
-Nothing bounds a divergence from above by samples alone, without assumptions on how
-smooth the laws are; and no lower bound of KL exceeds about the log of the sample size.
-"""
+"""Estimates and lower bounds of divergences from samples."""
 
 from __future__ import annotations
 
@@ -25,18 +19,10 @@ from otdist.errors import InputError
 from otdist.inputs import validate as _validate
 from otdist.typing import ArrayLike, FloatArray, IntArray
 
-__all__ = [
-    "Estimate",
-    "LowerBound",
-    "classifier_divergence",
-    "divergence_lower",
-    "knn_divergence",
-]
-
-#: ``(k, d)`` points to the ``(k,)`` probabilities that they come from x, if both laws
-#: are as likely.
+#: Maps points ``(k, d)`` to the probabilities ``(k,)`` that they come from x, for equal
+#: prior probabilities of x and y.
 Discriminator: TypeAlias = Callable[[FloatArray], ArrayLike]
-#: Two training samples to a discriminator.
+#: Maps two training samples to a discriminator.
 Classifier: TypeAlias = Callable[[FloatArray, FloatArray], Discriminator]
 
 _KINDS: dict[str, Callable[..., float | FloatArray]] = {
@@ -45,12 +31,12 @@ _KINDS: dict[str, Callable[..., float | FloatArray]] = {
     "kl": kl_divergence,
     "hellinger": hellinger_distance,
 }
-_MOST_PRODUCTS = 30  # coordinates; beyond, only squares of them are features
+_MOST_PRODUCTS = 30  # coordinates up to which all products, not only squares, are features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """An estimate, its standard error, and what must hold for them to mean anything."""
+    """An estimate, its standard error, and the assumptions of both."""
 
     value: float
     standard_error: float
@@ -59,7 +45,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LowerBound:
-    """A bound that holds with the stated confidence, and on which assumptions."""
+    """A lower bound with its confidence and its assumptions."""
 
     kind: str
     lower: float
@@ -73,30 +59,30 @@ def knn_divergence(x: ArrayLike, y: ArrayLike, k: int = 5) -> Estimate:
     .. math:: \frac{d}{n} \sum_{i=1}^n \log \frac{\nu_k(i)}{\rho_k(i)}
               + \log \frac{m}{n - 1}
 
-    with the distances rho to the k-th nearest other point of x, and nu to the k-th
-    nearest point of y. It is consistent for densities, but biased at any size, the more
-    the higher the dimension, and may be negative; between laws on disjoint sets of
-    lower dimension it grows with log n without bound, as KL is inf.
+    Here rho is the distance to the k-th nearest other point of x, and nu to the k-th
+    nearest point of y. The estimate is consistent for densities, but biased for finite
+    samples, more so in high dimension, and may be negative. For distributions on disjoint
+    sets of lower dimension, where KL is inf, it grows like log n.
 
     Parameters
     ----------
     x, y : array_like (n, d), (m, d), or (n,), (m,)
-        Independent points; 1-D input is points on the line. At least k + 2 of each.
+        Samples of at least k + 2 independent points; 1-D input is points on the line.
     k : int, default 5
-        Which neighbour. A larger k has less variance and more bias.
+        Number of the neighbour. A larger k has less variance and more bias.
 
     Returns
     -------
     Estimate
-        ``value`` and ``standard_error``, the jackknife over the points of both samples.
-        It sees no bias, and is on average at least the true one (Efron and Stein;
-        measured on normal laws: 1.1 to 1.8 times the true one).
+        ``value`` and its ``standard_error``, by the jackknife over both samples. The
+        standard error does not include the bias. On average it is at least the true one
+        (Efron and Stein), for normal distributions 1.1 to 1.8 times.
 
     Raises
     ------
     InputError
         For wrong types or shapes, input that is not finite, too few points, and equal
-        points, within x or between x and y, which a law with a density does not have.
+        points within x or between x and y, as distributions with densities have none.
 
     Notes
     -----
@@ -122,15 +108,14 @@ def knn_divergence(x: ArrayLike, y: ArrayLike, k: int = 5) -> Estimate:
 
     points_x, points_y = _as_samples(x, y)
     (n, d), m = points_x.shape, len(points_y)
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise InputError(f"k must be a positive integer, got {k!r}")
+    k = _validate.as_count("k", k)
     if min(n, m) < k + 2:
         raise InputError(f"x and y need at least k + 2 = {k + 2} points, got {n} and {m}")
     own, near_own = cKDTree(points_x).query(points_x, k + 2)
     other, near_other = cKDTree(points_y).query(points_x, k + 1)
     _refuse_duplicates(own[:, 1], other[:, 0])
     rho, nu = d * np.log(own[:, k : k + 2]), d * np.log(other[:, k - 1 : k + 1])
-    # A neighbour left out makes the k-th nearest the next one.
+    # Without one of the k neighbours, the k-th nearest is the next one.
     without_x = _sums_by(near_own[:, 1 : k + 1], rho[:, 1] - rho[:, 0], n)
     without_y = _sums_by(near_other[:, :k], nu[:, 1] - nu[:, 0], m)
     terms = nu[:, 0] - rho[:, 0]
@@ -141,8 +126,8 @@ def knn_divergence(x: ArrayLike, y: ArrayLike, k: int = 5) -> Estimate:
         value=math.fsum(terms) / n + math.log(m / (n - 1)),
         standard_error=math.sqrt(float(spread)),
         assumptions=(
-            "x and y are independent samples of laws with densities; the estimate is"
-            " biased, no bound, and its standard error does not see the bias"
+            "x and y are independent samples of distributions with densities; the estimate"
+            " is biased, and its standard error does not include the bias"
         ),
     )
 
@@ -159,40 +144,41 @@ def classifier_divergence(
 
     .. math:: JS(P, Q) \ge \log 2 + \tfrac12 E_P \log D + \tfrac12 E_Q \log(1 - D)
 
-    for every D with values in (0, 1), with equality for p / (p + q): the loss of a
-    generative adversarial network. D is fitted to one part of the samples, the means
-    are taken over the other, so that the expectation of the estimate is a lower bound.
+    This holds for every D with values in (0, 1), with equality for p / (p + q). D is fitted
+    to one part of the samples and the means are taken over the other, so that the
+    expectation of the estimate is a lower bound. It is the loss of a generative adversarial
+    network.
 
     Parameters
     ----------
     x, y : array_like (n, d), (m, d), or (n,), (m,)
-        Independent points; 1-D input is points on the line. At least 4 of each.
+        Samples of at least 4 independent points; 1-D input is points on the line.
     classifier : callable, optional
-        ``classifier(x, y)`` takes the training points ``(., d)`` and returns a function
-        of points ``(k, d)``: the probabilities ``(k,)`` that they come from x, as if
-        both were as likely. By default a logistic regression on coordinates and their
-        products (for d > 30, squares only), penalised by the inverse sample size.
+        ``classifier(x, y)`` takes two arrays of training points and returns a function
+        that maps points ``(k, d)`` to the probabilities ``(k,)`` that they come from x, for
+        equal prior probabilities. By default a logistic regression on coordinates and
+        their products (for d > 30, squares only), penalised by the inverse sample size.
     held_out : float, default 0.5
-        Part of both samples that the classifier does not see.
+        Share of both samples that is held out from the classifier.
     rng : numpy.random.Generator, int, or None
-        Says how the samples are divided.
+        Random numbers for dividing the samples (SPEC 7).
 
     Returns
     -------
     Estimate
-        ``value``, at most log 2, negative for a classifier worse than none, and the
-        ``standard_error`` of these means, for the classifier as it was fitted.
+        ``value``, at most log 2 and negative for a poor classifier, and its
+        ``standard_error`` for the classifier as fitted.
 
     Raises
     ------
     InputError
-        For wrong types or shapes, input that is not finite, too few points; for
-        probabilities of a wrong shape, NaN, or outside of [0, 1].
+        For wrong types or shapes, input that is not finite, too few points, and
+        probabilities that are NaN, outside of [0, 1] or of a wrong shape.
 
     Notes
     -----
-    Probabilities are clipped to [h, 1 - h], h = 1/(2 + training points), which any D
-    allows: a single certain mistake would else cost infinitely much.
+    Probabilities are clipped to [h, 1 - h] with h = 1/(2 + training points), as otherwise a
+    single mistake with probability 1 would make the estimate -inf.
 
     References
     ----------
@@ -209,10 +195,10 @@ def classifier_divergence(
     True
     """
     parts = _divided(x, y, held_out, rng)
-    chances = _discriminated(parts, classifier)
+    probabilities = _discriminated(parts, classifier)
     clip = 1.0 / (2.0 + len(parts[0]) + len(parts[1]))
-    chance_x, chance_y = (np.clip(chance, clip, 1.0 - clip) for chance in chances)
-    gain_x, gain_y = np.log(chance_x), np.log1p(-chance_y)
+    from_x, from_y = (np.clip(each, clip, 1.0 - clip) for each in probabilities)
+    gain_x, gain_y = np.log(from_x), np.log1p(-from_y)
     spread = np.var(gain_x, ddof=1) / len(gain_x) + np.var(gain_y, ddof=1) / len(gain_y)
     return Estimate(
         value=math.log(2.0) + 0.5 * float(gain_x.mean() + gain_y.mean()),
@@ -234,13 +220,13 @@ def divergence_lower(
     held_out: float = 0.5,
     rng: Any = None,
 ) -> LowerBound:
-    r"""Bound a divergence of two laws from below, with a confidence that is exact.
+    r"""Bound a divergence of two distributions from below, with exact confidence.
 
-    A classifier fitted to one part of the samples calls an event A: that a point comes
-    from x. On the other part, P(A) and Q(A) are bounded by Clopper and Pearson; merging
-    all points to "A or not" never increases a divergence, so that with p <= P(A) and
-    q >= Q(A) it is at least that of (p, 1 - p) and (q, 1 - q). This holds for finite
-    samples of any laws in any dimension; a bad classifier costs tightness alone.
+    A classifier is fitted to one part of the samples. Let A be the event that it assigns a
+    point to x. On the other part, P(A) and Q(A) are bounded by Clopper and Pearson. Reducing
+    points to "A or not A" never increases a divergence: if p <= P(A) and q >= Q(A), it is
+    at least that of (p, 1 - p) and (q, 1 - q). This holds for finite samples of any
+    distributions in any dimension; a poor classifier only makes the bound less tight.
 
     Parameters
     ----------
@@ -250,24 +236,25 @@ def divergence_lower(
         Total variation, Jensen-Shannon divergence, KL(P || Q) (both in nats), or
         Hellinger distance, as the functions of `otdist` define them.
     confidence : float, default 0.95
-        In (0, 1); half of the rest for each of P(A) and Q(A).
+        In (0, 1); half of the risk is used for each of P(A) and Q(A).
 
     Returns
     -------
     LowerBound
-        ``lower`` is below the true value with a probability of at least `confidence`;
-        0 where the samples prove nothing.
+        ``lower`` is at most the true value with a probability of at least `confidence`. It
+        is 0 if the samples prove nothing.
 
     Raises
     ------
     InputError
-        See `classifier_divergence`; an unknown kind, a confidence outside of (0, 1).
+        As for `classifier_divergence`, and for an unknown kind or a confidence outside of
+        (0, 1).
 
     Notes
     -----
-    It holds for one bound: of several from the same samples, the largest needs its
-    share of the confidence each. Perfectly separated samples, with 1000 held-out points
-    of each, prove TV >= 0.9926, JS >= 0.6688 and KL >= 5.559 at 95 %.
+    The confidence is that of one bound; several bounds from the same samples must share
+    the risk. 1000 held-out points of each of two perfectly separated samples prove
+    TV >= 0.9926, JS >= 0.6688 and KL >= 5.559 at 95 %.
 
     References
     ----------
@@ -288,18 +275,18 @@ def divergence_lower(
         known = ", ".join(repr(name) for name in _KINDS)
         raise InputError(f"kind must be one of {known}, got {kind!r}")
     level = _validate.as_inside("confidence", confidence, 0, 1, "a number in (0, 1)")
-    chance_x, chance_y = _discriminated(_divided(x, y, held_out, rng), classifier)
+    from_x, from_y = _discriminated(_divided(x, y, held_out, rng), classifier)
     risk = 0.5 * (1.0 - level)
-    hits_x = int(np.count_nonzero(chance_x > 0.5))
-    hits_y = int(np.count_nonzero(chance_y > 0.5))
-    p = _binomial_lower(hits_x, len(chance_x), risk)
-    q = 1.0 - _binomial_lower(len(chance_y) - hits_y, len(chance_y), risk)
+    hits_x = int(np.count_nonzero(from_x > 0.5))
+    hits_y = int(np.count_nonzero(from_y > 0.5))
+    p = _binomial_lower(hits_x, len(from_x), risk)
+    q = 1.0 - _binomial_lower(len(from_y) - hits_y, len(from_y), risk)
     lower = float(_KINDS[kind]([p, 1.0 - p], [q, 1.0 - q])) if p > q else 0.0
     return LowerBound(
         kind=kind,
         lower=lower,
         confidence=level,
-        assumptions="x and y are independent samples, of any laws",
+        assumptions="x and y are independent samples of any distributions",
     )
 
 
@@ -317,14 +304,14 @@ def _refuse_duplicates(own: FloatArray, other: FloatArray) -> None:
         if not nearest.all():
             i = int(np.argmin(nearest))
             raise InputError(
-                f"x[{i}] equals another point of {where}; laws with a density have no"
-                " equal points. If atoms are meant, align() and kl_divergence compare"
-                " them; if numbers were rounded, add noise of the size of the rounding"
+                f"x[{i}] equals another point of {where}; samples of distributions with"
+                " densities have no equal points. Compare atoms with align() and"
+                " kl_divergence; add noise of the size of the rounding to rounded points"
             )
 
 
 def _sums_by(neighbours: IntArray, changes: FloatArray, size: int) -> FloatArray:
-    """Return, for each point, the sum of the changes of those it is a neighbour of."""
+    """Return for each point the sum of the changes of the points it is a neighbour of."""
     repeated = np.repeat(changes, neighbours.shape[1])
     sums = np.bincount(neighbours.reshape(-1), repeated, minlength=size)
     return sums.astype(np.float64)
@@ -342,8 +329,8 @@ def _divided(
         cut = len(points) - round(part * len(points))
         if min(cut, len(points) - cut) < 2:
             raise InputError(
-                f"{name} has {len(points)} points, too few to fit a classifier to two"
-                f" of them and hold out another two (held_out={part:g})"
+                f"{name} has {len(points)} points; held_out={part:g} must leave at least two"
+                " for the fit and two held out"
             )
         mixed = points[generator.permutation(len(points))]
         training.append(mixed[:cut])
@@ -355,7 +342,7 @@ def _discriminated(
     parts: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
     classifier: Classifier | None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the chances of held-out points to come from x."""
+    """Return the probabilities that held-out points come from x."""
     train_x, train_y, held_x, held_y = parts
     if classifier is not None and not callable(classifier):
         raise InputError(f"classifier must be a function of x and y, got {classifier!r}")
@@ -365,13 +352,13 @@ def _discriminated(
             f"classifier must return a function of points to probabilities, got {discriminator!r}"
         )
     every = np.concatenate([held_x, held_y])
-    chances = _validate.as_vector("the classifier's result", discriminator(every), len(every))
-    bad = ~((chances >= 0.0) & (chances <= 1.0))
+    probabilities = _validate.as_vector("the classifier's result", discriminator(every), len(every))
+    bad = ~((probabilities >= 0.0) & (probabilities <= 1.0))
     if bad.any():
         raise InputError(
-            f"the classifier must return probabilities in [0, 1], got {chances[bad][0]}"
+            f"the classifier must return probabilities in [0, 1], got {probabilities[bad][0]}"
         )
-    return chances[: len(held_x)], chances[len(held_x) :]
+    return probabilities[: len(held_x)], probabilities[len(held_x) :]
 
 
 def _binomial_lower(hits: int, trials: int, risk: float) -> float:
@@ -385,7 +372,7 @@ def _binomial_lower(hits: int, trials: int, risk: float) -> float:
 
 
 def _logistic(x: FloatArray, y: FloatArray) -> Discriminator:
-    """Fit a logistic regression with quadratic features, both samples of equal weight."""
+    """Fit a logistic regression on quadratic features, with equal weights of both samples."""
     from scipy.optimize import minimize
     from scipy.special import expit
 
@@ -397,7 +384,7 @@ def _logistic(x: FloatArray, y: FloatArray) -> Discriminator:
         return _quadratic((z - centre) / spread)
 
     design = features(points)
-    # A label of 1 for x, -1 for y; weights that add up to 1/2 for each.
+    # Labels are 1 for x and -1 for y; weights sum to 1/2 for each.
     label = np.repeat([1.0, -1.0], [len(x), len(y)])
     weight = np.repeat([0.5 / len(x), 0.5 / len(y)], [len(x), len(y)])
     penalty = np.full(design.shape[1], 1.0 / len(points))
@@ -415,7 +402,7 @@ def _logistic(x: FloatArray, y: FloatArray) -> Discriminator:
 
 
 def _quadratic(z: FloatArray) -> FloatArray:
-    """Return 1, the coordinates, and their products, or squares if there are many."""
+    """Return 1, the coordinates, and their products (squares in high dimension)."""
     d = z.shape[1]
     if d > _MOST_PRODUCTS:
         products = z * z

@@ -1,4 +1,4 @@
-"""Critics of the WGAN papers, and one whose Lipschitz constant is proved."""
+"""The critics of WGAN and WGAN-GP, and a critic with a proved Lipschitz constant."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from otdist.typing import ArrayLike, FloatArray, Sampler, Seed
 Kind: TypeAlias = Literal["clip", "gp", "orthonormal"]
 _Draw: TypeAlias = Callable[[int], FloatArray]
 
-_TOLERANCE = 1e-6  # of a Lipschitz bound that counts as 1
+_TOLERANCE = 1e-6  # of a certified Lipschitz bound
 _PENALTY = 10.0
 _DEPTH = 3  # hidden layers
-_HELD_OUT = 0.3  # of the points given, or
-_N_HELD_OUT = 1 << 14  # drawn from a sampler
-_N_SCALE = 4096  # points that centre and scale are taken from
+_HELD_OUT = 0.3  # share of given points that is held out
+_N_HELD_OUT = 1 << 14  # number of held-out points from a sampler
+_N_SCALE = 4096  # number of points for estimating centre and scale
 _BLOCK = 1 << 14  # points evaluated together
 
 
 class _Recipe(NamedTuple):
-    """How one kind of critic is trained."""
+    """Settings for training one kind of critic."""
 
     batch: int
     steps: int
-    width: int  # at least twice the dimension
+    width: int  # of hidden layers, at least twice the dimension
 
 
 _RECIPES: dict[str, _Recipe] = {
@@ -52,22 +52,23 @@ _RECIPES: dict[str, _Recipe] = {
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class NetworkCritic:
-    """A trained network, high on the first law and low on the second.
+    """A trained network, high on the first distribution and low on the second.
 
     Attributes
     ----------
     kind : str
         "clip", "gp" or "orthonormal".
     network : torch.nn.Sequential
-        In float64; ``network(points)`` is (k, 1).
+        In float64; ``network(points)`` has shape (k, 1).
     value : float
-        Mean of the critic under the first law minus that under the second, on held-out
-        points; what the WGAN papers report as their estimate of W1.
+        Mean of the critic under the first distribution minus its mean under the second, on
+        held-out points. The WGAN papers report it as an estimate of W1.
     standard_error : float
-        Of `value`, over fresh samples.
+        Standard error of `value`.
     n_held_out : (int, int)
-        Points of either law that `value` is from, seen by no training.
+        Numbers of held-out points of the two distributions.
     dimension : int
+        Number of coordinates of the points.
     """
 
     kind: str
@@ -79,25 +80,25 @@ class NetworkCritic:
 
     @property
     def lipschitz(self) -> float:
-        """A proved bound of the Lipschitz constant; see `lipschitz_bound`.
+        """Proved bound of the Lipschitz constant; see `lipschitz_bound`.
 
-        Computed anew from the weights at each call. Far above 1 it says that little is
-        proved, not that the network is steep; far below 1, that it is too flat.
+        It is computed from the weights at each access. A bound far above 1 does not mean
+        that the network is steep; a bound far below 1 means that it is too flat.
         """
         return lipschitz_bound(self.network)
 
     @property
     def is_certified(self) -> bool:
-        """Whether the critic is proved 1-Lipschitz, to 1e-6.
+        """Whether the critic is proved 1-Lipschitz within 1e-6.
 
-        Then `value` is no more than W1 of the laws, but for the noise of the held-out
-        points. Else it is an estimate that may be on either side.
+        In this case the expectation of `value` is at most W1 of the distributions. Otherwise
+        it may be above or below W1.
         """
         return self.lipschitz <= 1 + _TOLERANCE
 
     @property
     def normalized_value(self) -> float:
-        """``value / lipschitz``: no more than W1 but for noise, for any kind."""
+        """``value / lipschitz``, whose expectation is at most W1 for any kind."""
         return self.value / self.lipschitz
 
     def __call__(self, points: ArrayLike) -> FloatArray:
@@ -105,7 +106,7 @@ class NetworkCritic:
         return _values(self.network, self._points(points))
 
     def gradient(self, points: ArrayLike) -> FloatArray:
-        """Return the gradient (k, d) at each point; one of several where they meet."""
+        """Return the gradient (k, d) at each point; at a kink, one of several."""
         found = []
         with torch.enable_grad():
             for part in self._points(points).split(_BLOCK):
@@ -116,7 +117,7 @@ class NetworkCritic:
     def __str__(self) -> str:
         n, m = self.n_held_out
         claim = (
-            "no more than W1 but for noise"
+            "at most W1 but for sampling noise"
             if self.is_certified
             else "an estimate of W1 without a certificate"
         )
@@ -140,33 +141,32 @@ def train_critic(
     clip: float = 0.01,
     rng: Seed = None,
 ) -> NetworkCritic:
-    r"""Train a network to tell two laws apart, as the critic of a Wasserstein GAN.
+    r"""Train a network to tell two distributions apart, as the critic of a Wasserstein GAN.
 
     .. math:: \max_f\; E_P f - E_Q f
 
     Parameters
     ----------
     x, y : array_like (n, d) and (m, d), or callable
-        Independent draws from P and Q, of which 30 % are held out, at random; or
-        samplers: ``x(n, rng)`` draws n fresh points (n, d) with a
-        `numpy.random.Generator`, for every batch and for 16384 held-out points.
+        Independent samples of P and Q, of which a random 30 % is held out; or samplers:
+        ``x(n, rng)`` draws n new points (n, d) with a `numpy.random.Generator`, for every
+        batch and for 16384 held-out points.
     kind : {"orthonormal", "clip", "gp"}, default "orthonormal"
-        ``"clip"``: the WGAN critic. Weights are clipped to [-clip, clip] after every
-        step; RMSProp at 5e-5, batches of 64. Lipschitz, with a constant nobody chose.
-        ``"gp"``: WGAN-GP. The loss has 10 times the mean of ``(|∇f| - 1)²`` added,
-        between points of a batch; Adam at 1e-4, betas (0, 0.9), batches of 64. A wish,
-        not a constraint. ``"orthonormal"``: weights with orthonormal rows or columns
-        (Cayley transform) and GroupSort of pairs; Adam at 0.01, falling to 0 as a
-        cosine, batches of 256. 1-Lipschitz by construction, and proved from the
-        weights.
+        ``"clip"`` is the WGAN critic: weights are clipped to [-clip, clip] after every
+        step (RMSProp at 5e-5, batches of 64). Its Lipschitz constant depends on width and
+        depth. ``"gp"`` is WGAN-GP: 10 times the mean of ``(|∇f| - 1)²`` between points of a
+        batch is added to the loss (Adam at 1e-4, betas (0, 0.9), batches of 64). This
+        penalty does not bound the Lipschitz constant. ``"orthonormal"`` has weights with
+        orthonormal rows or columns (Cayley transform) and GroupSort of pairs (Adam at 0.01
+        with cosine decay, batches of 256). It is 1-Lipschitz by construction.
     steps : int, optional
-        Of training; 1000 for "orthonormal", else 5000.
+        Number of training steps; 1000 for "orthonormal", else 5000.
     clip : float, default 0.01
-        For ``"clip"`` only.
+        Largest weight, for ``"clip"`` only.
     rng : numpy.random.Generator, int or None
-        For splitting, initial weights and batches (SPEC 7). The state of torch's own
-        generator is left as it was. One seed gives one critic on one machine with one
-        number of threads.
+        Random numbers for splitting, initial weights and batches (SPEC 7). The state of
+        torch's own generator does not change. A seed gives the same critic on the same
+        machine with the same number of threads.
 
     Returns
     -------
@@ -175,20 +175,19 @@ def train_critic(
     Raises
     ------
     InputError
-        For points of wrong shapes or not finite, fewer than 10 of them, an unknown kind,
-        numbers out of range, a sampler that does not return n points.
+        For points of wrong shapes or not finite, fewer than 10 points, an unknown kind,
+        numbers out of range, or a sampler that does not return n points.
 
     Notes
     -----
-    Three hidden layers of max(2 d, 128) for "clip" and "gp", with ReLU, as in the W1
-    benchmark of Korotin, Kolesov and Burnaev (2022); of max(2 d, 64) for "orthonormal".
-    Trained in float32, on the processor. The orthonormal network is then made exactly
-    orthonormal in float64. It is trained on data moved to mean 0 and deviation 1 and
-    does not depend on their units; the other two do, as published.
+    The networks have three hidden layers: of width max(2 d, 128) with ReLU for "clip" and
+    "gp", as in the W1 benchmark of Korotin, Kolesov and Burnaev (2022), and of width
+    max(2 d, 64) for "orthonormal". They are trained in float32 on the CPU, for 10 to 20 s.
+    The orthonormal network is trained on standardised data, so that it does not depend on
+    their units, and is made exactly orthonormal in float64 afterwards.
 
-    How near `value` comes to W1 depends on the training, and nothing certifies that.
-    `kr_dual` has critics that need no training like this and are mostly nearer.
-    About 10 to 20 s.
+    How near `value` is to W1 depends on the training and is not certified. The critics of
+    `kr_dual` need no such training and are mostly nearer.
 
     References
     ----------
@@ -211,7 +210,7 @@ def train_critic(
         raise InputError(f"kind must be one of {known}; got {kind!r}")
     recipe = _RECIPES[kind]
     if steps is not None:
-        recipe = recipe._replace(steps=_as_count("steps", steps))
+        recipe = recipe._replace(steps=_validate.as_count("steps", steps))
     clip = _validate.as_inside("clip", clip, 0, math.inf, "a positive number")
     generator = _validate.as_generator(rng)
     draw_x, held_out_x = _source("x", x, generator)
@@ -229,13 +228,6 @@ def train_critic(
     return _held_out(kind, network, held_out_x, held_out_y)
 
 
-def _as_count(name: str, value: int) -> int:
-    number = _validate.as_number(name, value, "a positive integer")
-    if not (number >= 1 and number == int(number)):
-        raise InputError(f"{name} must be a positive integer, got {value!r}")
-    return int(number)
-
-
 def _source(
     name: str, given: ArrayLike | Sampler, rng: np.random.Generator
 ) -> tuple[_Draw, FloatArray]:
@@ -244,16 +236,16 @@ def _source(
         sampler = given
 
         def fresh(n: int) -> FloatArray:
-            points = _validate.as_points(f"what {name} draws", sampler(n, rng))
+            points = _validate.as_points(f"{name}(n, rng)", sampler(n, rng))
             if len(points) != n:
-                raise InputError(f"{name} must draw {n} points, drew {len(points)}")
+                raise InputError(f"the sampler {name} must return n={n} points, got {len(points)}")
             return points
 
         return fresh, fresh(_N_HELD_OUT)
     points = _validate.as_points(name, given)
     if len(points) < 10:
         raise InputError(
-            f"{name} has {len(points)} points, and training beside held-out data needs at least 10"
+            f"{name} must have at least 10 points, of which some are held out, got {len(points)}"
         )
     order = rng.permutation(len(points))
     n_held_out = int(_HELD_OUT * len(points))
@@ -268,7 +260,7 @@ def _source(
 def _fit_plain(
     draw_x: _Draw, draw_y: _Draw, dimension: int, recipe: _Recipe, clip: float | None
 ) -> nn.Sequential:
-    """Train with clipped weights, or with a penalty where there is no clip."""
+    """Train with clipped weights, or with a gradient penalty if clip is None."""
     network = plain(dimension, max(2 * dimension, recipe.width), _DEPTH)
     optimizer: torch.optim.Optimizer
     if clip is not None:
@@ -289,7 +281,7 @@ def _fit_plain(
 
 
 def _gradient_penalty(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return the mean of (|gradient| - 1)² at random points of segments from x to y."""
+    """Return the mean of (|gradient| - 1)² at random points between x and y."""
     t = torch.rand(len(x), 1, dtype=x.dtype)
     z = (t * x + (1 - t) * y).requires_grad_()
     (gradient,) = torch.autograd.grad(network(z).sum(), z, create_graph=True)
@@ -299,7 +291,7 @@ def _gradient_penalty(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> t
 def _fit_orthonormal(
     draw_x: _Draw, draw_y: _Draw, dimension: int, recipe: _Recipe
 ) -> nn.Sequential:
-    """Train under the constraint, on data of mean 0 and deviation 1."""
+    """Train an orthonormal network on standardised data."""
     some = np.concatenate([draw_x(_N_SCALE), draw_y(_N_SCALE)])
     centre, scale = some.mean(axis=0), float(some.std(axis=0).max()) or 1.0
     network = orthonormal(dimension, max(2 * dimension, recipe.width), _DEPTH)
@@ -323,7 +315,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
 
 
 def _held_out(kind: str, network: nn.Sequential, x: FloatArray, y: FloatArray) -> NetworkCritic:
-    """Look at the held-out points, once."""
+    """Evaluate a network on the held-out points."""
     sample = Sample.of(x, y, np.ones(len(x)), np.ones(len(y)))
     on_x, on_y = (_values(network, torch.from_numpy(z.copy())) for z in (x, y))
     return NetworkCritic(

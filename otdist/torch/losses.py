@@ -1,4 +1,4 @@
-"""Transport costs as losses: values and first derivatives come from otdist itself."""
+"""Transport costs as losses, with values and first derivatives from otdist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from otdist.typing import Metric
 
 _TYPES = (torch.float32, torch.float64)
 
-#: Takes arrays x, y, a, b and whether derivatives are wanted.
+#: Takes arrays x, y, a, b and the flag `gradients`.
 _Evaluate: TypeAlias = Callable[..., tuple[float, Gradients | None]]
 
 
@@ -38,15 +38,15 @@ def wasserstein_loss(
 
     .. math:: \min_{P \in \Pi(a, b)} \sum_{ij} P_{ij}\, d(x_i, y_j)^p
 
-    This is ``Result.value``: W_p to the power p, no root taken. A root has an infinite
-    slope at 0; for p = 1 there is none to take.
+    This is ``Result.value``: W_p to the power p. There is no root, as its slope at 0 is
+    infinite for p > 1.
 
     Parameters
     ----------
     x, y : Tensor (n, d), (m, d), or (n,), (m,)
         Points, float32 or float64, on any device.
     a, b : Tensor (n,), (m,), optional
-        Masses >= 0 of one sum (for float32 to 1e-5); uniform probabilities by default.
+        Weights >= 0 of equal sum (float32: within 1e-5); 1/n and 1/m by default.
     p : float, default 1
         Order, finite.
     metric : str, default "euclidean"
@@ -55,28 +55,28 @@ def wasserstein_loss(
     Returns
     -------
     Tensor ()
-        In cost × mass, on the device of x and in the wider type of x and y; proved to a
-        relative gap of 1e-9 before it is rounded to that type.
+        In cost × mass, on the device of x and in the wider type of x and y. It is proved to
+        a relative gap of 1e-9 before rounding to that type.
 
     Raises
     ------
     InputError
-        See `Problem`; what is no tensor of float32 or float64.
+        As for `Problem`, and for arguments that are not float32 or float64 tensors.
     NotCertifiedError
         If the value could not be proved.
     RuntimeError
-        Where a derivative of a derivative is asked for.
+        If a second derivative is computed.
 
     Notes
     -----
-    Derivatives are exact, by the envelope theorem: the optimal plan times the slopes of
-    the costs for the points, the potentials for the masses. These hold along changes
-    that keep both sums equal, and are centred to mean 0: let masses come from a
-    softmax. Where the optimum is not unique, and where points meet for p = 1,
-    a subgradient.
+    By the envelope theorem the derivatives are exact: with respect to points, the optimal
+    plan times the slopes of the costs; with respect to weights, the potentials. The latter
+    hold along changes that keep both sums equal, and have mean 0: compute weights by a
+    softmax. If the optimum is not unique, or if points coincide for p = 1, they are
+    subgradients.
 
-    One exact solve on the processor: points are copied there in float64, derivatives
-    back. 3 ms for 256 points in the plane, 22 ms for 1024; see `solve` for memory.
+    The loss takes one exact solve on the CPU, with float64 copies of the points: 3 ms for
+    256 points in the plane, 22 ms for 1024. See `solve` for memory.
 
     Examples
     --------
@@ -105,62 +105,54 @@ def sinkhorn_divergence_loss(
     b: torch.Tensor | None = None,
     *,
     epsilon: float,
-    p: float = 2,
+    p: float = 1,
     reach: float | None = None,
     metric: Metric = "euclidean",
     tol: float = 1e-6,
 ) -> torch.Tensor:
     """Return the debiased Sinkhorn divergence of two point clouds, differentiable.
 
-    The value of `otdist.sinkhorn_divergence`, which says what each argument is. Note
-    the default order here, p = 2, for which the loss is smooth where points meet.
+    See `otdist.sinkhorn_divergence`. For p = 2 the loss is smooth; for p = 1 it has
+    kinks where points coincide.
 
     Parameters
     ----------
-    x, y : Tensor (n, d), (m, d), or (n,), (m,)
-        Points, float32 or float64, on any device.
-    a, b : Tensor (n,), (m,), optional
-        Masses; with `reach` their sums may differ.
+    x, y, a, b, metric
+        See `wasserstein_loss`; with `reach` the sums of the weights may differ.
     epsilon : float
         Entropic weight, in cost units.
-    p : float, default 2
+    p : float, default 1
         Order, finite.
     reach : float, optional
-        How far mass is worth moving, in units of distance.
-    metric : str, default "euclidean"
-        See `Problem`.
+        See `otdist.sinkhorn_divergence`.
     tol : float, default 1e-6
-        Marginal error of each term, as a part of the mass.
+        Marginal error of each term, relative to the mass.
 
     Returns
     -------
     Tensor ()
-        In cost × mass, not rooted, on the device of x and in the wider type of x and y.
+        In cost × mass, without a root; device and type as for `wasserstein_loss`.
 
     Raises
     ------
-    InputError
-        See `otdist.sinkhorn_divergence`; what is no tensor of float32 or float64.
-    NotCertifiedError
-        If a term does not reach its tolerance.
-    RuntimeError
-        Where a derivative of a derivative is asked for.
+    InputError, NotCertifiedError, RuntimeError
+        As for `wasserstein_loss` and `otdist.sinkhorn_divergence`.
 
     Notes
     -----
-    Derivatives are those of `otdist.sinkhorn_divergence_gradients`, as exact as
-    potentials and plan, which are off by about `tol`, relative. Without `reach` those
-    in the masses hold along changes that keep both sums equal, and are centred.
+    Derivatives are those of `otdist.sinkhorn_divergence_gradients`. They have a relative
+    error of about `tol`, that of potentials and plan. Without `reach`, derivatives with
+    respect to weights hold along changes that keep both sums equal, and have mean 0.
 
-    Three entropic solves on the processor, O(n + m) memory; 23 ms for 256 points in the
-    plane, 105 ms for 1024, at an epsilon of 2.5 % of the mean cost.
+    The loss takes three entropic solves on the CPU, with O(n + m) memory: 23 ms for 256
+    points in the plane, 105 ms for 1024, with an epsilon of 2.5 % of the mean cost.
 
     Examples
     --------
     >>> import torch
     >>> from otdist.torch import sinkhorn_divergence_loss
     >>> x = torch.zeros(1, 2, requires_grad=True)
-    >>> loss = sinkhorn_divergence_loss(x, torch.tensor([[3.0, 4.0]]), epsilon=0.1)
+    >>> loss = sinkhorn_divergence_loss(x, torch.tensor([[3.0, 4.0]]), epsilon=0.1, p=2)
     >>> loss.backward()
     >>> loss.item(), x.grad
     (25.0, tensor([[-6., -8.]]))
@@ -194,7 +186,7 @@ def _require_tensor(name: str, value: Any) -> None:
     if not isinstance(value, torch.Tensor):
         raise InputError(
             f"{name} must be a torch tensor, got {type(value).__name__}; convert it"
-            f" with torch.as_tensor, or call the function of otdist itself"
+            " with torch.as_tensor"
         )
     if value.dtype not in _TYPES:
         raise InputError(
@@ -203,7 +195,7 @@ def _require_tensor(name: str, value: Any) -> None:
 
 
 class _Loss(torch.autograd.Function):
-    """A value and its slopes, both computed on the way forward."""
+    """A value and its slopes, both computed in the forward pass."""
 
     @staticmethod
     def forward(ctx: Any, evaluate: _Evaluate, *measures: torch.Tensor | None) -> torch.Tensor:
@@ -229,9 +221,9 @@ class _Loss(torch.autograd.Function):
 
 
 class _Slope(torch.autograd.Function):
-    """A first derivative, as a function of its point that has none itself.
+    """A first derivative that raises if it is differentiated.
 
-    Without it a second derivative would silently be taken as 0.
+    Otherwise PyTorch would silently take the second derivative as 0.
     """
 
     @staticmethod
@@ -244,7 +236,6 @@ class _Slope(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> None:
         raise RuntimeError(
-            "a loss of otdist.torch has first derivatives only: the envelope theorem"
-            " gives no second ones. Do not differentiate its gradient"
-            " (create_graph=True, or gradgradcheck)"
+            "losses of otdist.torch have first derivatives only; do not differentiate the"
+            " gradient (create_graph=True, or gradgradcheck)"
         )

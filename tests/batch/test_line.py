@@ -170,11 +170,11 @@ def test_a_bad_pair_is_found_before_any_is_solved(monkeypatch):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"axis": 2}, "axis=2 is not an axis of x, which has 2"),
-        ({"axis": 0.5}, "axis must be an integer, got 0.5"),
-        ({"axis": True}, "axis must be an integer, got True"),
+        ({"axis": 2}, r"axis must be an integer in \[-2, 2\), as x.ndim is 2, got 2"),
+        ({"axis": 0.5}, "axis must be an integer .*, got 0.5"),
+        ({"axis": True}, "axis must be an integer .*, got True"),
         ({"a": np.ones((3, 4)) / 4}, "a must have 5 entries along axis=-1"),
-        ({"a": 1.0}, "axis=-1 is not an axis of a, which has 0"),
+        ({"a": 1.0}, "axis must be an integer .* a.ndim is 0, got -1"),
         ({"y": np.ones((2, 5))}, r"must broadcast, got shapes \(3, 5\), \(2, 5\)"),
         ({"y": np.ones((3, 0))}, r"y is empty, shape \(3, 0\)"),
         ({"x": [["a"]]}, "x must hold real numbers"),

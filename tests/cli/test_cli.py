@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it says when it cannot, its exit codes."""
+"""The command line: its output, its error messages and its exit codes."""
 
 import dataclasses
 import json
@@ -15,9 +15,9 @@ from conftest import JIT_OFF
 
 import otdist
 from otdist import InputWarning
-from otdist.cli import demo as _demo
 from otdist.cli import verify as _verify
 from otdist.cli.main import main
+from otdist.comparison import separation as _separation
 from otdist.comparison import table as _compare
 from otdist.plot import plot_comparison
 
@@ -94,7 +94,7 @@ def test_ctrl_c_is_quiet(run, monkeypatch):
     def interrupted(n):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_demo, "sweep", interrupted)
+    monkeypatch.setattr(_separation, "demo_separations", interrupted)
     assert run("demo", "--no-plot") == (130, "", "")
 
 
@@ -110,8 +110,8 @@ def test_a_reader_that_goes_away():
 
 
 @pytest.mark.parametrize("n", [1, 37, 100])
-def test_sweep_values(n):
-    rows = _demo.sweep(n)
+def test_demo_values(n):
+    rows = _separation.demo_separations(n)
     assert [row.theta for row in rows] == [k / 10 for k in range(-10, 11)]
     for row in rows:
         assert row.lower <= row.upper
@@ -123,7 +123,7 @@ def test_sweep_values(n):
         assert row.tv == (0 if same else 1)
 
 
-def test_demo_prints_a_row_for_each_theta_and_a_picture(run, tmp_path):
+def test_demo_prints_a_row_for_each_theta_and_writes_a_figure(run, tmp_path):
     code, out, err = run("demo", "--points", 10)
     assert (code, err) == (0, "")
     rows = [line.split() for line in out.splitlines()]
@@ -136,15 +136,15 @@ def test_demo_prints_a_row_for_each_theta_and_a_picture(run, tmp_path):
         assert line[-3:-1] == (["inf", "inf"] if theta else ["0", "0"])
         assert tv == (theta != 0)
     assert "10 points" in out
-    picture = tmp_path / "otdist-demo.png"
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert f"Picture: {picture.name}" in out
+    figure = tmp_path / "otdist-demo.png"
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert f"Figure: {figure.name}" in out
 
 
-def test_demo_without_picture(run, tmp_path):
+def test_demo_without_figure(run, tmp_path):
     code, out, _ = run("demo", "--points", 2, "--no-plot")
     assert code == 0
-    assert "icture" not in out
+    assert "igure" not in out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -246,7 +246,7 @@ def test_bad_compare(run, clouds):
     np.save("c.npy", np.ones((3, 5)))
     fails(run("compare", "none.csv", b), "cannot read none.csv: No such file")
     fails(run("compare", a), "B is missing", "--signed")
-    fails(run("compare", a, b, "--signed"), "leave B", str(b))
+    fails(run("compare", a, b, "--signed"), "omit B", str(b))
     fails(run("compare", a, "c.npy"), "2 and 5", str(a), "c.npy")
     fails(run("compare", a, b, "--p", "0.5"), "p must be >= 1, got 0.5")
     outcome = run("compare", a, b, "--p", "inf", "--method", "sinkhorn")
@@ -293,22 +293,22 @@ def test_a_value_without_proof_is_exit_code_2(run, clouds, monkeypatch):
     fails(run("compare", *clouds), "no proof: try --method highs")
 
 
-# --- pictures ---------------------------------------------------------------------
+# --- figures ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
-def test_picture_of_clouds(run, d):
+def test_figure_of_clouds(run, d):
     rng = np.random.default_rng(2)
     np.save("a.npy", rng.normal(size=(8, d)))
     np.save("b.npy", rng.normal(size=(9, d)))
     code, out, err = run("compare", "a.npy", "b.npy", "--plot", "a.png")
     assert code == 0
-    assert err == "otdist: picture: a.png\n"
+    assert err == "otdist: figure: a.png\n"
     assert "W_1" in out
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_picture_shows_where_the_mass_goes():
+def test_figure_shows_where_the_mass_goes():
     x, y = np.array([[0.0, 0], [0, 1]]), np.array([[1.0, 0], [1, 1]])
     table = otdist.compare(x, y)
     # The plan of an entropic method has entries everywhere; the arcs are the same.
@@ -318,13 +318,13 @@ def test_picture_shows_where_the_mass_goes():
         np.testing.assert_array_equal(segments, np.stack([x, y], axis=1))
 
 
-def test_picture_of_other_points_is_refused():
+def test_figure_of_other_points_is_refused():
     table = otdist.compare([0.0, 1.0], [2.0, 3.0])
     with pytest.raises(otdist.InputError, match=r"2 and 2 points .* got 3 and 2"):
         plot_comparison(table, [0.0, 1.0, 2.0], [2.0, 3.0])
 
 
-def test_picture_of_images(run):
+def test_figure_of_images(run):
     Image = pytest.importorskip("PIL.Image")
     for name, seed in (("a", 3), ("b", 4)):
         noise = np.random.default_rng(seed).permutation(36).reshape(6, 6)
@@ -336,7 +336,7 @@ def test_picture_of_images(run):
     assert code == 0
 
 
-def test_picture_without_matplotlib(run, clouds, monkeypatch):
+def test_figure_without_matplotlib(run, clouds, monkeypatch):
     for name in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
     fails(run("compare", *clouds, "--plot", "a.png"), "pip install 'otdist[plot]'")
@@ -359,7 +359,7 @@ def test_verify(run):
 def test_verify_sees_a_wrong_value(run, monkeypatch):
     pytest.importorskip("ot")
     right = _verify._peer_value
-    monkeypatch.setattr(_verify, "_peer_value", lambda ot, case: right(ot, case) * (1 + 1e-8))
+    monkeypatch.setattr(_verify, "_peer_value", lambda *case: right(*case) * (1 + 1e-8))
     code, out, _ = run("verify", "--problems", 3)
     assert code == 1
     assert "DO NOT AGREE" in out
@@ -373,7 +373,7 @@ def test_verify_sees_a_missing_proof(run, monkeypatch):
 
     monkeypatch.setattr(_verify, "solve", entropic)
     report = _verify.verify(2)
-    assert report.n_certified < report.n_problems
+    assert report.total.n_certified < report.total.n_problems
     assert not report.passed
 
 
@@ -428,19 +428,19 @@ def test_pooling_keeps_mass_and_unit(run):
     assert json.loads(out)["rows"]["cost"]["value"] == pytest.approx(128, rel=1e-14)
 
 
-def test_pooling_needs_a_grid_that_blocks_fill(run, clouds):
+def test_pooling_needs_a_grid_that_divides_into_blocks(run, clouds):
     np.savetxt("a.txt", np.ones((4, 6)))
     grid = ("compare", "a.txt", "a.txt", "--grid", "4x6", "--pool")
-    fails(run(*grid, "4"), "4 x 6 pixels, which blocks of 4 x 4 do not fill")
-    fails(run(*grid, "0"), "blocks of 0 x 0 do not fill")
+    fails(run(*grid, "4"), "4 x 6 pixels, which cannot be divided into blocks of 4 x 4")
+    fails(run(*grid, "0"), "cannot be divided into blocks of 0 x 0")
     fails(run("compare", *clouds, "--pool", "2"), "holds points, not pixels")
 
 
-def test_compare_writes_a_picture_of_separations(run, clouds, tmp_path):
+def test_compare_writes_a_figure_of_separations(run, clouds, tmp_path):
     pytest.importorskip("matplotlib")
     out = tmp_path / "away.png"
     code, printed, err = run("compare", *clouds, "--separation", out, "--noise", 0.5)
-    assert (code, err) == (0, f"otdist: picture: {out}\n")
+    assert (code, err) == (0, f"otdist: figure: {out}\n")
     assert out.stat().st_size > 1000
-    assert "W_1 is at most this" in printed
+    assert "upper bound 2 E|e| + C TV of W_1 with noise" in printed
     fails(run("compare", *clouds, "--noise", -1), "noise must be a positive length")

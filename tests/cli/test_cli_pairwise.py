@@ -1,4 +1,4 @@
-"""``otdist pairwise``: what it writes, and what it says when it cannot."""
+"""``otdist pairwise``: its output and its error messages."""
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_pairs_without_an_answer_are_told_and_written(run, clouds, monkeypatch):
 
     monkeypatch.setattr(_certify_pairs, "LARGEST_ROUNDING", -1.0)
     monkeypatch.setattr(_solve_pairs, "_solved", stuck)
-    monkeypatch.setattr("otdist.cli.pairwise._TOLD", 2)
+    monkeypatch.setattr("otdist.cli.main._MOST_FAILURES", 2)
     names, _ = clouds
     code, out, err = run(*names, "-o", "m.npz", "--quiet")
     assert code == 1

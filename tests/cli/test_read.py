@@ -85,7 +85,7 @@ def test_weight_column_by_option(tmp_path, option):
         ("# nothing\n\n", ["no numbers"]),
         ("x,y\n", ["no numbers"]),
         (",x,y\n0,1,2\n", ["line 1", "column 1", "index=False"]),
-        ("x,weight\n1,0.5\n2,-0.5\n", ["line 3", "-0.5", "negative", "--signed"]),
+        ("x,weight\n1,0.5\n2,-0.5\n", ["line 3", "the weight -0.5 must be >= 0", "--signed"]),
         ("x,weight\n1,0\n2,0\n", ["0 everywhere"]),
         ("weight\n1\n2\n", ["no other", "--grid"]),
         ("x,weight,weights\n1,2,3\n", ["2 weight columns", "--weights"]),
@@ -189,9 +189,9 @@ def test_bad_signed_files(tmp_path):
     refuses(path, "line 2", ">= 0 in the first half", reader=read_signed, grid="1x2")
     path = write(tmp_path, "c.txt", "1\n2\n\n-2\n1\n")
     refuses(path, "line 5", "<= 0 in the second half", reader=read_signed, grid="1x2")
-    refuses(path, "line 4", "-2.0 is negative", "--signed", grid="1x4")
+    refuses(path, "line 4", "the weight -2.0 must be >= 0", "--signed", grid="1x4")
     np.save(tmp_path / "a.npy", [1.0, np.nan, -1.0])
-    refuses(tmp_path / "a.npy", "nan is not finite", reader=read_signed, grid="1x3")
+    refuses(tmp_path / "a.npy", "the weight nan must be finite", reader=read_signed, grid="1x3")
 
 
 # --- arrays -----------------------------------------------------------------------

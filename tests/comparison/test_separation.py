@@ -1,10 +1,11 @@
-"""What distances see while one measure moves, and the pictures of it."""
+"""Distances while one measure moves, and the figures of them."""
 
 import numpy as np
 import pytest
 
 from otdist import InputError, compare, datasets, w1_interval, wasserstein_distance
-from otdist.plot import plot_separation, separations
+from otdist.comparison import separations
+from otdist.plot import plot_separation
 
 LOG_2 = np.log(2.0)
 
@@ -52,7 +53,7 @@ def test_offsets_are_checked(offsets):
         separations([[0.0]], [[1.0]], offsets=offsets)
 
 
-def test_the_picture_shows_what_was_computed():
+def test_the_figure_shows_the_computed_values():
     pytest.importorskip("matplotlib")
     rows = separations([[0.0, 0.0]], [[1.0, 0.0]], offsets=[-1.0, 0.0, 1.0])
     values, slopes = plot_separation(rows).axes
@@ -79,14 +80,14 @@ def test_noise_bounds_w1_in_the_table():
     for bad in (0, -1, np.nan, np.inf, "a"):
         with pytest.raises(InputError, match="noise must be a positive length"):
             compare(x, y, noise=bad)
-    with pytest.raises(InputError, match="Euclidean points"):
+    with pytest.raises(InputError, match="noise needs metric='euclidean', got 'cityblock'"):
         compare(x, y, noise=0.5, metric="cityblock")
 
 
-def test_the_table_has_an_interval_for_the_laws():
+def test_the_table_has_an_interval_for_the_distributions():
     x, y = datasets.parallel_lines(0.5).sample(60, rng=0)
     table = compare(x, y, diameter=1.2, confidence=0.9, rng=1)
-    row = table["laws"]
+    row = table["interval"]
     wanted = w1_interval(x, y, diameter=1.2, confidence=0.9, rng=1)
     assert (row.lower, row.upper) == (wanted.lower, wanted.upper)
     assert row.value == wanted.plug_in == table["W_1"].value

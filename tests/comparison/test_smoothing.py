@@ -81,7 +81,7 @@ def test_it_is_the_density_that_counts():
 
 
 def test_what_is_refused():
-    with pytest.raises(InputError, match="got 3 coordinates"):
+    with pytest.raises(InputError, match="needs points of 1 or 2 coordinates, got 3"):
         smoothed(np.zeros((2, 3)), np.zeros((2, 3)), uniform(2), uniform(2), 0.1)
-    with pytest.raises(InputError, match="at most 1000 atoms"):
+    with pytest.raises(InputError, match="needs at most 1000 points"):
         smoothed(np.zeros((600, 1)), np.ones((600, 1)), uniform(600), uniform(600), 0.1)

@@ -1,4 +1,4 @@
-"""Intervals for W1 of the laws: their ends, their coverage, and what they refuse."""
+"""Confidence intervals for W1: their ends, their coverage, and invalid input."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_assumptions_are_printed():
     text = str(by_box)
     assert f"in [{by_box.lower:.6g}, {by_box.upper:.6g}] with confidence 0.95" in text
     assert "all points are independent" in text
-    assert "both laws are in the box from [0. 0.] to [1. 1.], of diameter 1.41421" in text
+    assert "both distributions are in the box from [0. 0.] to [1. 1.], of diameter 1.41421" in text
     text = str(w1_interval(x, y, diameter=3.0, critic="linear", rng=0))
     assert "no two points of the supports are farther apart than 3" in text
 
@@ -84,24 +84,24 @@ def test_the_diameter_of_a_box_is_that_of_the_metric():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({}, "needs a diameter that no two points .* Without it no interval holds"),
-        ({"diameter": 2.0, "box": (0.0, 1.0)}, "and not both"),
+        ({}, "needs either diameter=.* or box=.* not computed from the samples"),
+        ({"diameter": 2.0, "box": (0.0, 1.0)}, "needs either diameter=.* or box="),
         ({"diameter": 2.0, "independent": False}, "needs independent points"),
-        ({"diameter": 0.5}, "diameter=0.5, but two of the points are"),
+        ({"diameter": 0.5}, "diameter=0.5 is too small: two of the points are"),
         ({"diameter": math.inf}, "diameter must be a positive number, got inf"),
         ({"diameter": -1}, "diameter must be a positive number, got -1"),
         ({"diameter": "2"}, "diameter must be a positive number, got '2'"),
         ({"box": 1.0}, r"box must be a pair \(low, high\) of corners, got 1.0"),
         ({"box": (0.0, [1.0])}, r"box\[1\] must be a number or have shape \(2,\)"),
         ({"box": (0.0, math.nan)}, r"box\[1\]\[0\] is nan"),
-        ({"box": (0.1, 1.0)}, "must have a positive size and hold all points"),
-        ({"box": (0.0, 0.7)}, "must have a positive size and hold all points"),
-        ({"box": (1.0, 0.0)}, "must have a positive size and hold all points"),
+        ({"box": (0.1, 1.0)}, "must have a positive size and contain all points"),
+        ({"box": (0.0, 0.7)}, "must have a positive size and contain all points"),
+        ({"box": (1.0, 0.0)}, "must have a positive size and contain all points"),
         ({"diameter": 2.0, "confidence": 1.0}, r"confidence must be in \(0, 1\)"),
         ({"diameter": 2.0, "confidence": math.nan}, r"confidence must be in \(0, 1\)"),
-        ({"diameter": 2.0, "critic": "mcshane"}, "holds nothing out"),
+        ({"diameter": 2.0, "critic": "mcshane"}, "holds no points out"),
         ({"diameter": 2.0, "critic": "best"}, "critic must be one of"),
-        ({"diameter": 2.0, "metric": "sqeuclidean"}, "w1_interval needs a metric"),
+        ({"diameter": 2.0, "metric": "sqeuclidean"}, "metric of w1_interval must be one of"),
     ],
 )
 def test_what_is_refused(options, message):
@@ -132,7 +132,7 @@ def test_coverage(confidence):
         assert misses / 200 <= (1 - confidence) / 2 + 3 * error
 
 
-def test_the_interval_of_equal_laws_holds_zero():
+def test_the_interval_of_equal_distributions_contains_zero():
     rng = np.random.default_rng(2)
     x, y = rng.random((2, 100, 3))
     interval = w1_interval(x, y, box=(0, 1), rng=0)

@@ -10,7 +10,7 @@ import pytest
 from conftest import JIT_OFF
 
 from otdist import InputError, datasets, wasserstein_distance
-from otdist.datasets.funnel_rays import Rays
+from otdist.datasets.families import Rays
 
 LOG_2 = math.log(2)
 RNG = 7
@@ -281,22 +281,25 @@ def test_singular_pairs_have_the_divergences_of_disjoint_supports():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: datasets.ray_pair(0, 4), "d must be at least 1, got 0"),
-        (lambda: datasets.ray_pair(2, 1.5), "n_funnels must be an integer, got 1.5"),
+        (lambda: datasets.ray_pair(0, 4), "d must be a positive integer, got 0"),
+        (lambda: datasets.ray_pair(2, 1.5), "n_funnels must be a positive integer, got 1.5"),
         (lambda: datasets.ray_pair(2, 4, power=0.5), "power must be a finite number"),
         (lambda: datasets.ray_pair(2, 4, half_width=0), "half_width must be a finite"),
-        (lambda: datasets.ray_pair(2, 4, n_samples=1), "n_samples must be at least 2"),
+        (
+            lambda: datasets.ray_pair(2, 4, n_samples=1),
+            "n_samples must be an integer of at least 2, got 1",
+        ),
         (lambda: datasets.ball_funnel(2, math.nan), "power must be a finite number"),
         (lambda: datasets.ball_funnel(2, radius=-1.0), "radius must be a finite"),
         (lambda: datasets.concentric_spheres(2, 2.0, 1.0), "outer must be a finite"),
         (lambda: datasets.concentric_spheres(2, 0.0), "inner must be a finite number"),
-        (lambda: datasets.translation(True), "d must be an integer, got True"),
+        (lambda: datasets.translation(True), "d must be a positive integer, got True"),
         (lambda: datasets.translation(2, math.inf), "length must be a finite number"),
         (lambda: datasets.ring_of_modes(4, 5), "at most n_modes=4; got 5"),
-        (lambda: datasets.ring_of_modes(0), "n_modes must be at least 1"),
+        (lambda: datasets.ring_of_modes(0), "n_modes must be a positive integer, got 0"),
         (lambda: datasets.parallel_lines(math.nan), "distance must be a finite number"),
         (lambda: datasets.crossing_segments(4.0), "angle must be a finite number"),
-        (lambda: datasets.translation(2).sample(0), "n must be at least 1, got 0"),
+        (lambda: datasets.translation(2).sample(0), "n must be a positive integer, got 0"),
     ],
 )
 def test_bad_arguments(call, message):

@@ -233,7 +233,7 @@ def test_generators_that_are_none_are_refused():
         f_divergence(p, q, lambda t: t**2)
     with pytest.raises(InputError, match=r"number or inf at each ratio, got f\(2.0\)"):
         f_divergence(p, q, lambda t: np.where(t == 2, np.nan, 0))
-    with pytest.raises(InputError, match=r"got f\(0.0\) = -inf; define its limit"):
+    with pytest.raises(InputError, match=r"got f\(0.0\) = -inf; define f there by its limit"):
         f_divergence([0, 1], q, lambda t: np.where(t == 0, -np.inf, 0))
     with pytest.raises(InputError, match="one real number for each of its 3 ratios"):
         f_divergence(p, q, lambda t: 0.0)
@@ -291,5 +291,5 @@ def test_order_and_base_of_renyi():
     for alpha in (-0.5, math.nan, "2", None, True, 1j):
         with pytest.raises(InputError, match="alpha must be a number >= 0, or inf"):
             renyi_divergence(p, q, alpha)
-    with pytest.raises(InputError, match="base must be finite and above 1"):
+    with pytest.raises(InputError, match="base must be a finite number above 1"):
         renyi_divergence(p, q, 2, base=1)

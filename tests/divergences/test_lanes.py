@@ -33,7 +33,7 @@ from otdist import (
     total_variation,
 )
 from otdist.compiled import simd
-from otdist.divergences import batched as _lanes
+from otdist.divergences import histograms as _lanes
 from otdist.divergences import kernels as divergences
 
 EACH = pytest.mark.parametrize("function", LOGARITHMIC, ids=lambda f: f.__name__)
@@ -164,7 +164,7 @@ def test_the_index_named_is_that_of_the_input(function):
     q[1, 2] = -0.5
     with pytest.raises(InputError, match=r"q\[1, 2\] must be nonnegative"):
         function(p, q, axis=0)
-    with pytest.raises(InputError, match=r"q must have mass, .* at index \(1,\)"):
+    with pytest.raises(InputError, match=r"q must have a positive weight, .* at index \(1,\)"):
         function(np.ones((2, 2)), np.array([[1.0, 1], [0, 0]]), normalize=True)
     with pytest.raises(InputError, match="axis must be an integer"):
         function(p, p, axis=2)

@@ -135,7 +135,10 @@ def test_js_beside_30_digits(gap, variance):
 
 def test_a_quadrature_that_fails_is_no_number(monkeypatch):
     monkeypatch.setattr("scipy.integrate.quad", lambda *_, **__: (0.02, 1e-9))
-    with pytest.raises(NotCertifiedError, match=r"quadrature reached 0\.\d+ only within"):
+    with pytest.raises(
+        NotCertifiedError,
+        match=r"quadrature gave 0\.\d+ with an error up to .*, above 1e-10 relative",
+    ):
         gaussian.js_divergence(0, 1, 1, 1)
 
 
@@ -272,7 +275,7 @@ def test_histograms_on_a_fine_grid_agree(function):
         assert value == pytest.approx(function(0.5, 1, 0, 1.5), rel=1e-5)
 
 
-def test_far_and_thin_laws():
+def test_far_and_thin_distributions():
     assert gaussian.js_divergence(0, 1, 1000, 1) == LOG_2
     assert gaussian.js_divergence(0, 1, 30, 1) == pytest.approx(LOG_2, rel=1e-15)
     assert gaussian.total_variation(0, 1, 1000, 2) == 1.0
@@ -315,19 +318,19 @@ BAD = [
         ([0, 0], [[1, 2], [2, 1]], [0, 0], 1),
         r"C1 must have no negative eigenvalue, .*-1",
     ),
-    ((0, -1, 0, 1), r"C1 must have no negative eigenvalue, got -1"),
+    ((0, -1, 0, 1), r"C1 must have no negative eigenvalue, .*; got -1"),
 ]
 
 
 @EACH
 @pytest.mark.parametrize("laws, message", BAD)
-def test_bad_laws_are_refused(function, laws, message):
+def test_bad_distributions_are_refused(function, laws, message):
     with pytest.raises(InputError, match=message):
         function(*laws)
 
 
 @pytest.mark.parametrize("function", ALL[:-1])
-def test_laws_without_density_are_refused(function):
+def test_distributions_without_density_are_refused(function):
     message = "C2 must be positive definite, .* wasserstein_distance"
     with pytest.raises(InputError, match=message):
         function(0, 1, 0, 0)

@@ -55,7 +55,11 @@ def refuses(message):
         ([1j], [1.0], "x must hold real numbers of at most 64 bits, got dtype complex"),
         ([True], [1.0], "x must hold real numbers of at most 64 bits, got dtype bool"),
         ([None], [1.0], "got dtype object; convert it with x.astype(float)"),
-        (np.array([2**53 + 1]), [1.0], "x has integers above 2**53"),
+        (
+            np.array([2**53 + 1]),
+            [1.0],
+            "x[0] is 9007199254740993, and float64 holds integers above 2**53 only rounded",
+        ),
         (np.ones(2, np.longdouble), [1.0], "at most 64 bits"),
     ],
 )

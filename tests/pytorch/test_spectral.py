@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from otdist.torch import spectral as _spectral
-from otdist.torch.spectral import spectral_norm_bound
+from otdist.torch import networks as _spectral
+from otdist.torch.networks import spectral_norm_bound
 
 
 def exact(matrix):

@@ -358,7 +358,7 @@ def test_bad_samples_are_refused(call, message):
         ({"held_out": 0}, r"held_out must be a number in \(0, 1\), got 0"),
         ({"held_out": math.nan}, r"held_out must be a number in \(0, 1\), got nan"),
         ({"held_out": "half"}, "held_out must be a number"),
-        ({"held_out": 0.9}, r"x has 10 points, too few .*held_out=0.9"),
+        ({"held_out": 0.9}, r"x has 10 points; held_out=0.9 must leave at least two"),
         ({"rng": "seed"}, "rng must be a numpy Generator, a seed, or None, got 'seed'"),
         ({"rng": -1}, "rng must be a numpy Generator, a seed, or None, got -1"),
         ({"classifier": 3}, "classifier must be a function of x and y, got 3"),
