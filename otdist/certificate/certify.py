@@ -237,7 +237,7 @@ def _plain(potential: FloatArray) -> FloatArray:
 @functools.cache
 def _kernel() -> Callable[..., tuple[float, float, float, float, float, float]]:
     """Return the compiled pass; to import it in every call takes time."""
-    from otdist.certificate.kernels.one_problem import dense_bounds
+    from otdist.certificate.kernels.brackets import dense_bounds
 
     kernel: Callable[..., tuple[float, float, float, float, float, float]]
     kernel = dense_bounds

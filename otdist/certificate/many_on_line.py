@@ -95,11 +95,11 @@ class LineBounds:
         scratch: Scratch,
     ) -> None:
         """Look at the claims for the pairs from `start` on."""
-        from otdist.certificate.kernels import many_on_line as certificate_line
+        from otdist.certificate.kernels.line_and_circle import line_bounds
 
         found = self._found[start : start + len(claims.n_arcs)]
         with np.errstate(all="ignore"):  # for where compilation is off
-            certificate_line.line_bounds(*measures, *self._cost, *claims, *scratch, found)
+            line_bounds(*measures, *self._cost, *claims, *scratch, found)
 
     def bounds(self) -> Bounds:
         """Return what is proved of all pairs."""

@@ -64,7 +64,7 @@ def bracket(
     Brackets
         A pair is proved only if its plan is a coupling, up to rounding.
     """
-    from otdist.certificate.kernels import many_pairs as kernel
+    from otdist.certificate.kernels import brackets as kernel
 
     n, m = family.most
     out = np.empty((len(first), 6))
@@ -134,7 +134,7 @@ def triangle_excess(cost: FloatArray) -> float:
 
     O(n³) time. 0 for a metric, up to rounding; inf for what is none.
     """
-    from otdist.certificate.kernels import many_pairs as kernel
+    from otdist.certificate.kernels import brackets as kernel
 
     n, worst = len(cost), 0.0
     best = np.empty(n)

@@ -109,7 +109,7 @@ def _matrix_sums(
     columns: FloatArray,
     sums: FloatArray,
 ) -> int:
-    from otdist.certificate.kernels.one_problem import matrix_sums
+    from otdist.certificate.kernels.brackets import matrix_sums
 
     n_bad: int = matrix_sums(block, costs[start : start + len(block)], columns, sums)
     return n_bad
@@ -125,7 +125,7 @@ def _point_sums(
     columns: FloatArray,
     sums: FloatArray,
 ) -> int:
-    from otdist.certificate.kernels.one_problem import point_sums
+    from otdist.certificate.kernels.points import point_sums
 
     scratch = np.empty(_TILE)
     n_bad: int = point_sums(block, x, y, norm, p, start, scratch, columns, sums)

@@ -1,8 +1,8 @@
 """The ground cost as kernels read it: from a matrix, or computed from coordinates.
 
-A line is the row of one source or the column of one sink. Its slacks, costs minus
-the potentials of the other side, are written to a buffer that stays in the
-processor's cache; no matrix is made of coordinates.
+A line is the row of one source or the column of one sink. Its slacks, which are its costs
+minus the potentials of the other side, are written to a buffer that stays in the processor's
+cache; coordinates are never made into a matrix.
 """
 
 from typing import NamedTuple
@@ -187,6 +187,15 @@ def cost_of(costs: Costs, i: int, j: int) -> float:
     if costs.p == 1.0 or (costs.kind == EUCLIDEAN and costs.p == 2.0):
         return total
     return total**costs.p
+
+
+@kernel
+def least_slacks(costs: Costs, f: np.ndarray, slacks: np.ndarray, least: np.ndarray) -> None:
+    """Write ``min_i c[i, j] - f[i]`` for every column of points; `slacks` (n,) is scratch."""
+    for j in range(least.size):
+        point = costs.y[:, j]
+        point_slacks(point, costs.x, 0, costs.kind, costs.p, f, slacks)
+        least[j] = minimum(slacks)
 
 
 @kernel

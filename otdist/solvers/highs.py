@@ -1,4 +1,4 @@
-"""The same linear program through SciPy's HiGHS: the independent second route."""
+"""The transport linear program, solved by SciPy's HiGHS: an independent check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from otdist.solvers.registry import Options
 
 
 def run(problem: Problem, options: Options) -> Candidate:
-    """Minimise <plan, cost> over the couplings; O(nm) memory, several times.
+    """Minimise <plan, cost> over the couplings; a multiple of O(nm) memory.
 
     HiGHS works with absolute tolerances, so costs and masses are scaled to
     O(1) first, by powers of two.
@@ -53,7 +53,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     )
     none = np.empty(0, np.int64)
     if solution.x is None:
-        # No point at all: infeasible, or stopped before one was found.
+        # No solution: the problem is infeasible, or HiGHS stopped before it found a point.
         plan = Arcs(none, none, np.zeros(0))
         potentials = np.zeros(n + m)
     else:
@@ -62,7 +62,7 @@ def run(problem: Problem, options: Options) -> Candidate:
         plan = Arcs(rows[used], columns[used], mass[used])
         potentials = np.asarray(solution.eqlin.marginals) * cost_unit
     if not has_forbidden:
-        # HiGHS meets marginals to an absolute tolerance only.
+        # HiGHS satisfies the marginals to an absolute tolerance only.
         plan = completed(plan, problem.a, problem.b)
     return Candidate(
         plan=plan,
@@ -70,15 +70,15 @@ def run(problem: Problem, options: Options) -> Candidate:
         g=potentials[n:],
         n_iter=int(solution.nit),
         finished=solution.status == 0,
-        # Without forbidden arcs it can only be masses below HiGHS's tolerance.
+        # Without forbidden arcs HiGHS reports masses below its tolerance as infeasible.
         stranded=none if solution.status == 2 and has_forbidden else None,
     )
 
 
 def _interruptible(call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call in a thread, since HiGHS does not look at Ctrl-C; this one does.
+    """Call in a thread that can be abandoned, since HiGHS ignores Ctrl-C.
 
-    An interrupted call goes on in the background until it ends or Python does.
+    An interrupted call continues in the background until it or Python ends.
     """
     outcome: list[Any] = []
     failure: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""The entries of an entropic plan, computed when somebody wants to see them."""
+"""Entries and sums of an entropic plan, computed from its potentials."""
 
 import numpy as np
 from numba import njit
@@ -78,8 +78,8 @@ def rounded_sums(
 ) -> None:
     """Write row sums of ``2**(scale * (f + g - c)) s`` from `start` to `stop`.
 
-    And add to the columns what is left of these rows once they are scaled down to their
-    masses. `row` (m,) is scratch, `nothing` (m,) is zero.
+    Rows above their masses are scaled down to them, and all rows are then added to the columns.
+    `row` (m,) is scratch, `nothing` (m,) is zero.
     """
     for i in range(start, stop):
         _write_row(costs, i, f, g, scale, nothing, row)

@@ -1,12 +1,12 @@
-"""Transport on a circle: the line, once it is known where to cut.
+"""Transport on a circle, reduced to the line by the best cut.
 
-Some optimal coupling keeps the order of the circle: it is that of the line for the level
-functions of both measures, one of them shifted (Delon, Salomon, Sobolevski, *Fast
-transport optimization for Monge costs on the circle*, 2010). The cost is a convex,
-piecewise linear function of the shift. For p = 1 its minimum is a weighted median of
-the differences of levels (Cabrelli and Molter, 1995); else it is found by its slope.
-Potentials are sums of cost differences around the circle; where two levels meet they
-may be those of either side, and a mixture of both closes the circle.
+Some optimal coupling keeps the order of the circle: it is the coupling on a line of the two
+cumulative distributions, one of them shifted (Delon, Salomon, Sobolevski, *Fast transport
+optimization for Monge costs on the circle*, 2010). The cost is a convex, piecewise linear
+function of the shift. For p = 1 its minimum is a weighted median of the differences of levels
+(Cabrelli and Molter, 1995); otherwise a search on its slope finds the minimum. Potentials are
+sums of cost differences around the circle. Where two levels meet, either side gives a
+difference, and a mixture of both closes the circle.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from otdist.solvers.registry import Options
 
 
 def run(problem: Problem, options: Options) -> Candidate:
-    """Shift, then merge; O((n + m) log(n + m)) time and O(n + m) memory."""
+    """Shift and merge the levels; O((n + m) log(n + m)) time and O(n + m) memory."""
     del options
     circle = problem.geometry
     assert isinstance(circle, Circle)

@@ -1,9 +1,9 @@
-"""Euclidean W1 of two images within a known part, by a flow on few directions.
+"""Euclidean W1 of two images to a known relative error, by a flow on few directions.
 
-Mass takes straight steps to pixels within `reach` that no shorter step leads towards
-(Bassetti, Gualandi, Veneroni, *On the computation of Kantorovich-Wasserstein distances
-between two-dimensional histograms by uncapacitated minimum cost flows*, 2020). Its cost
-is at least W1, and more by no more than the longest detour: 1.3 % for steps up to 3.
+Mass moves by steps to pixels within `reach` that are no multiples of shorter steps (Bassetti,
+Gualandi, Veneroni, *On the computation of Kantorovich-Wasserstein distances between
+two-dimensional histograms by uncapacitated minimum cost flows*, 2020). The cost of the flow is
+at least W1, and exceeds it by no more than the longest detour: 1.3 % for steps up to 3.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LONGEST = 24
 
 
 def run(problem: Problem, options: Options) -> Candidate:
-    """Solve with the shortest steps that promise `tol`; O(N reach**2) memory."""
+    """Solve with the shortest steps that guarantee `tol`; O(N reach**2) memory."""
     pixels = problem.geometry
     assert isinstance(pixels, Pixels)
     spacing = tuple(float(axis[1]) if len(axis) > 1 else 1.0 for axis in pixels.axes)
