@@ -13,7 +13,6 @@ from numba import njit
 from otdist.compiled.simd import smaller
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -200,11 +199,7 @@ def least_slacks(costs: Costs, f: np.ndarray, slacks: np.ndarray, least: np.ndar
 
 @kernel
 def carry_over(
-    matrix: np.ndarray,
-    rows: np.ndarray,
-    f: np.ndarray,
-    columns: np.ndarray,
-    g: np.ndarray,
+    matrix: np.ndarray, rows: np.ndarray, f: np.ndarray, columns: np.ndarray, g: np.ndarray
 ) -> None:
     """Write ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
     g[:] = np.inf

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from otdist.compiled import llvm
 from otdist.compiled.llvm import DOUBLE, INT, ORDERED, SHORT, SINGLE
 
-#: Places of a block: what a vector of single precision holds.
+#: Places of a block, as many as the widest vectors of single precision have.
 WIDTH = 16
 
 _POLYNOMIALS = {
@@ -53,7 +53,11 @@ _FRACTION = {64: 52, 32: 23}  # bits below the exponent
 def _plain_soft_row(
     costs: np.ndarray, g: np.ndarray, f: float, scale: float, out: np.ndarray
 ) -> float:
-    """Write ``2 ** (scale * (f + g - costs))`` and return its sum."""
+    """Write ``2 ** (scale * (f + g - costs))`` and return its sum.
+
+    Exponents are computed in the precision of the costs, powers in that of `out`, which may
+    be the array of costs itself.
+    """
     lowest = _LOWEST[8 * out.itemsize]
     t = (f + g - costs) * scale
     powers = np.exp2(np.clip(t, lowest, 1 - lowest).astype(out.dtype))
@@ -73,21 +77,17 @@ def _plain_soft_points(
     scale: float,
     out: np.ndarray,
 ) -> float:
-    """Write the powers of `_plain_soft_row` where costs are distances, or their squares.
+    """Write the powers of `soft_row` for costs that are distances, or their squares.
 
-    From point i of x to the points of y from the `first` on, as many as `out` has places.
+    The distances are from point i of x (d, n) to points of y (d, m) from the `first` on, as many
+    as `out` has places. Both arrays have one precision.
     """
     costs = ((x[:, i, None] - y[:, first : first + out.size]) ** 2).sum(axis=0)
     return _plain_soft_row(np.sqrt(costs) if has_root else costs, g, f, scale, out)
 
 
 def _plain_keep_blocks(
-    row: np.ndarray,
-    level: float,
-    weight: float,
-    index: np.ndarray,
-    values: np.ndarray,
-    top: int,
+    row: np.ndarray, level: float, weight: float, index: np.ndarray, values: np.ndarray, top: int
 ) -> tuple[int, float]:
     """Append, times `weight`, the blocks of a row in which an entry reaches `level`.
 
@@ -110,12 +110,7 @@ def _plain_block_dot(
 
 
 def _plain_block_add(
-    index: np.ndarray,
-    values: np.ndarray,
-    start: int,
-    stop: int,
-    weight: float,
-    y: np.ndarray,
+    index: np.ndarray, values: np.ndarray, start: int, stop: int, weight: float, y: np.ndarray
 ) -> None:
     """Add the blocks of a row, times `weight`, to y."""
     y.reshape(-1, WIDTH)[index[start:stop]] += weight * values[start:stop]
@@ -154,12 +149,6 @@ def _llvm_kind(kind: Any) -> Any:
 
 @intrinsic
 def _simd_soft_row(typing_context: Any, costs: Any, g: Any, f: Any, scale: Any, out: Any) -> Any:
-    """Write ``2 ** (scale * (f + g - costs))`` and return its sum.
-
-    Exponents are computed in the precision of the costs, powers in that of `out`,
-    which may be the array of costs itself.
-    """
-
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = _llvm_kind(signature.args[0])
         costs = llvm.array(context, builder, signature.args[0], args[0]).data
@@ -186,12 +175,7 @@ def _simd_soft_points(
     scale: Any,
     out: Any,
 ) -> Any:
-    """Write the powers of ``2 ** (scale * (f + g - c))`` for costs of points; return their sum.
-
-    Points are (d, n) and (d, m), of one precision. Costs stay in registers, so that only the
-    powers are written to memory.
-    """
-
+    # Costs stay in registers, so that only the powers are written to memory.
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = _llvm_kind(signature.args[0])
         points, others = (llvm.array(context, builder, signature.args[k], args[k]) for k in (0, 2))
@@ -264,16 +248,8 @@ def _soft_loop(
 
 @intrinsic
 def _simd_keep_blocks(
-    typing_context: Any,
-    row: Any,
-    level: Any,
-    weight: Any,
-    index: Any,
-    values: Any,
-    top: Any,
+    typing_context: Any, row: Any, level: Any, weight: Any, index: Any, values: Any, top: Any
 ) -> Any:
-    """Append, times `weight`, the blocks of a row in which an entry reaches `level`."""
-
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         entries, places, kept = (
             llvm.array(context, builder, signature.args[k], args[k]) for k in (0, 3, 4)
@@ -322,8 +298,6 @@ def _block_at(builder: Any, index: Any, values: Any, number: Any) -> tuple[Any, 
 def _simd_block_dot(
     typing_context: Any, index: Any, values: Any, start: Any, stop: Any, x: Any
 ) -> Any:
-    """Return the product of the blocks of a row and x."""
-
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         places, kept, vector = (
             llvm.array(context, builder, signature.args[k], args[k]).data for k in (0, 1, 4)
@@ -342,16 +316,8 @@ def _simd_block_dot(
 
 @intrinsic
 def _simd_block_add(
-    typing_context: Any,
-    index: Any,
-    values: Any,
-    start: Any,
-    stop: Any,
-    weight: Any,
-    y: Any,
+    typing_context: Any, index: Any, values: Any, start: Any, stop: Any, weight: Any, y: Any
 ) -> Any:
-    """Add the blocks of a row, times `weight`, to y."""
-
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         places, kept, vector = (
             llvm.array(context, builder, signature.args[k], args[k]).data for k in (0, 1, 5)

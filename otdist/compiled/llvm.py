@@ -1,7 +1,7 @@
 """Vectors in LLVM's own language: constants, loads and stores, sums of lanes.
 
-A vector of width 1 is a plain number, so that one builder serves a loop over vectors and
-the loop over what is left at its end.
+A vector of width 1 is a plain number, so that one builder serves a loop over vectors and the
+loop over the numbers that remain at its end.
 """
 
 from typing import Any

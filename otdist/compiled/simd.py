@@ -42,8 +42,7 @@ def _plain_product_error(a: float, b: float, product: float) -> float:
 
 @intrinsic
 def _simd_product_error(typing_context: Any, a: Any, b: Any, product: Any) -> Any:
-    """Return a * b - product exactly, by one fused instruction."""
-
+    # One fused instruction.
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fma(args[0], args[1], builder.fneg(args[2]))
 
@@ -54,7 +53,7 @@ def _simd_product_error(typing_context: Any, a: Any, b: Any, product: Any) -> An
 def _simd_smaller(typing_context: Any, x: Any, y: Any) -> Any:
     """Return the smaller of two numbers, in a loop of many at a time.
 
-    What Python writes stays scalar, five times slower.
+    A comparison written in Python stays scalar, five times slower.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:

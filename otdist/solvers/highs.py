@@ -33,8 +33,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     arc = np.arange(n_arcs)
     ends = np.concatenate([rows, n + columns])
     incidence = csr_array(
-        (np.ones(2 * n_arcs), (ends, np.concatenate([arc, arc]))),
-        shape=(n + m, n_arcs),
+        (np.ones(2 * n_arcs), (ends, np.concatenate([arc, arc]))), shape=(n + m, n_arcs)
     )
     cost_unit = _power_of_two(problem.geometry.largest)
     mass_unit = _power_of_two(problem.mass)

@@ -10,7 +10,6 @@ from numba import njit
 from otdist.certificate.kernels.points import lower_all, point_costs
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})

@@ -14,7 +14,6 @@ from numba import njit
 from otdist.certificate.kernels.brackets import add_exactly
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -85,92 +84,67 @@ def _nearest_sums(
         best[j] = min(left[below] + abs(y[j] - x[below]), right[above] + abs(x[above] - y[j]))
 
 
-@inner
-def _minima_between(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    period: float,
-    p: float,
-    first: int,
-    last: int,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_k |x[k] - y[j]| ** p - f[k]`` over the places k from `first` to `last`.
+class Minima(NamedTuple):
+    """Sorted positions x with potentials f, and arrays for the minima at sorted y."""
 
-    The minimising k never falls as j grows. Halving the step between the j that are done
-    therefore scans O(n + m) pairs a level.
+    x: np.ndarray  # (n,) float64
+    f: np.ndarray  # (n,) float64
+    y: np.ndarray  # (m,) float64
+    period: float  # 0 for the line
+    p: float  # >= 1
+    where: np.ndarray  # (m,) int64, the minimising place of each y
+    best: np.ndarray  # (m,) float64
+
+
+@inner
+def _write_minima(minima: Minima) -> None:
+    """Write ``min_i d(x[i], y[j]) ** p - f[i]``.
+
+    Three turns of x make the minimum on a circle one on a line. There the minimising place
+    rises by n with every turn of y, so that the first column shows where to search for all
+    others. A line has the middle turn only. The minimising place never falls as j grows:
+    halving the step between the j that are done therefore scans O(n + m) pairs a level.
     """
-    m, step = y.size, 1
+    n, m = minima.x.size, minima.y.size
+    first, last = n, 2 * n - 1
+    if minima.period > 0.0:
+        _scan(minima, 0, 0, 3 * n - 1)
+        first = minima.where[0]
+        last = min(first + n, 3 * n - 1)
+    step = 1
     while step < m:
         step *= 2
     while step >= 1:
         for j in range(step - 1, m, 2 * step):
-            low = where[j - step] if j >= step else first
-            high = where[j + step] if j + step < m else last
-            _scan(x, f, y, period, p, j, low, high, where, best)
+            low = minima.where[j - step] if j >= step else first
+            high = minima.where[j + step] if j + step < m else last
+            _scan(minima, j, low, high)
         step //= 2
 
 
 @inner
-def _scan(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    period: float,
-    p: float,
-    j: int,
-    low: int,
-    high: int,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
+def _scan(minima: Minima, j: int, low: int, high: int) -> None:
     """Find the least slack of column j among places of three turns of x.
 
-    The middle turn, of the places n to 2 n - 1, is x itself: a line has no other.
+    The places n to 2 n - 1 are x itself, the others x a turn before and behind.
     """
-    n, half = x.size, 0.5 * period
+    x, f, y_j, p = minima.x, minima.f, minima.y[j], minima.p
+    n, half = x.size, 0.5 * minima.period
     least, first = np.inf, low
     for k in range(low, high + 1):
         if k < n:
             i = k
-            distance = (half - x[i]) + (y[j] + half)
+            distance = (half - x[i]) + (y_j + half)
         elif k < 2 * n:
             i = k - n
-            distance = abs(x[i] - y[j])
+            distance = abs(x[i] - y_j)
         else:
             i = k - 2 * n
-            distance = (half - y[j]) + (x[i] + half)
+            distance = (half - y_j) + (x[i] + half)
         slack = _to_power(distance, p) - f[i]
         if slack < least:
             least, first = slack, k
-    best[j], where[j] = least, first
-
-
-@inner
-def _minima(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    period: float,
-    p: float,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i d(x[i], y[j]) ** p - f[i]`` on a line, or on a circle with a period.
-
-    Three turns of x make the minimum on a circle one on a line. There the minimising place
-    rises by n with every turn of y, so that the first column tells where to search for all
-    others.
-    """
-    n = x.size
-    if period == 0.0:
-        _minima_between(x, f, y, period, p, n, 2 * n - 1, where, best)
-        return
-    _scan(x, f, y, period, p, 0, 0, 3 * n - 1, where, best)
-    first = where[0]
-    _minima_between(x, f, y, period, p, first, min(first + n, 3 * n - 1), where, best)
+    minima.best[j], minima.where[j] = least, first
 
 
 @kernel
@@ -188,7 +162,7 @@ def sorted_minimum(
     The distance d is the shorter arc if there is a period, with positions within half of it
     of 0; a period of 0 stands for the line. `where` (m,) int64 is scratch.
     """
-    _minima(x, f, y, period, p, where, best)
+    _write_minima(Minima(x, f, y, period, p, where, best))
 
 
 class Pair(NamedTuple):
@@ -291,7 +265,7 @@ def _bound(
     if period == 0.0 and p == 1.0:
         _nearest_sums(x, known, y, sides[1], sides[2], spare, best)
     else:
-        _minima(x, known, y, period, p, spare, best)
+        _write_minima(Minima(x, known, y, period, p, spare, best))
     _bound_sum(pair, f, p, period, off, best, total, out)
 
 

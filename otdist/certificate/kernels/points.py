@@ -4,7 +4,6 @@ import numpy as np
 from numba import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 finite_kernel = njit(**_FLAGS, fastmath={"nnan", "nsz"})
@@ -27,13 +26,7 @@ def lower_all(row: np.ndarray, g: float, least: np.ndarray) -> None:
 
 @finite_inner
 def point_costs(
-    x: np.ndarray,
-    i: int,
-    y: np.ndarray,
-    start: int,
-    norm: int,
-    p: float,
-    out: np.ndarray,
+    x: np.ndarray, i: int, y: np.ndarray, start: int, norm: int, p: float, out: np.ndarray
 ) -> None:
     """Write the costs between point i of x and the points of y from `start` on.
 
@@ -210,7 +203,7 @@ def screened_minimum(
             # Close pairs are 0 here: they rule out nothing, and are not ruled out.
             slack = above * row[i] - f[i] if row[i] > 0.0 else np.inf
             upper = slack if slack < upper else upper  # noqa: FURB136
-        # What is summed here is rounded too.
+        # The upper bound is rounded too.
         upper += 2.0**-50 * (abs(upper) if upper < np.inf else 0.0)
         least = np.inf
         for start in range(0, n, _SCREEN):

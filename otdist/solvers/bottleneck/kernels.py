@@ -12,7 +12,6 @@ from otdist.compiled.costs import Costs, minimum, n_below, slacks_of
 from otdist.compiled.simd import smaller
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -69,11 +68,7 @@ def nearest(costs: Costs, nothing: np.ndarray, row: np.ndarray, columns: np.ndar
 
 @kernel
 def count_within(
-    costs: Costs,
-    above: float,
-    nothing: np.ndarray,
-    row: np.ndarray,
-    begin: np.ndarray,
+    costs: Costs, above: float, nothing: np.ndarray, row: np.ndarray, begin: np.ndarray
 ) -> None:
     """Write where lists of arcs with costs below `above` begin."""
     begin[0] = 0
@@ -92,7 +87,7 @@ def list_within(
         if k == stop:
             continue
         slacks_of(costs, i, nothing, row)
-        # Without a branch; what is written beyond the end is written over, or spare.
+        # Without a branch: entries beyond the end are overwritten, or fall on the spare place.
         for j in range(row.size):
             lists.column[k], lists.cost[k] = j, row[j]
             k += row[j] < above
@@ -227,13 +222,7 @@ def augment(lists: Lists, radius: float, flow: Flow, labels: Labels, last: int) 
 
 @inner
 def _next_place(
-    lists: Lists,
-    radius: float,
-    flow: Flow,
-    labels: Labels,
-    i: int,
-    depth: int,
-    is_last: bool,
+    lists: Lists, radius: float, flow: Flow, labels: Labels, i: int, depth: int, is_last: bool
 ) -> int:
     """Return the next place of a row's list that leads on, its end if there is none."""
     k, stop = labels.row_place[i], lists.begin[i + 1]

@@ -18,7 +18,7 @@ from otdist.plans.integer_masses import fitted, quantise
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
-from otdist.solvers.circle.kernels.cut import PARTS, couple_levels
+from otdist.solvers.circle.kernels.cut import PARTS, Pair, couple_levels
 from otdist.solvers.registry import Options
 
 
@@ -31,21 +31,9 @@ def run(problem: Problem, options: Options) -> Candidate:
     masses = quantise(problem.a[by_x], problem.b[by_y])
     rows, columns, ahead = np.empty((3, n + m), np.int64)
     mass, spare, along = np.empty(n + m), np.empty(n + m + PARTS), np.empty(n)
-    n_arcs = couple_levels(
-        circle.x[by_x],
-        circle.y[by_y],
-        np.cumsum(masses.a),
-        np.cumsum(masses.b),
-        masses.unit,
-        circle.p,
-        circle.period,
-        ahead,
-        spare,
-        rows,
-        columns,
-        mass,
-        along,
-    )
+    level_a, level_b = np.cumsum(masses.a), np.cumsum(masses.b)
+    pair = Pair(circle.x[by_x], circle.y[by_y], level_a, level_b, circle.p, circle.period)
+    n_arcs = couple_levels(pair, masses.unit, ahead, spare, rows, columns, mass, along)
     plan = Arcs(by_x[rows[:n_arcs]], by_y[columns[:n_arcs]], mass[:n_arcs])
     if not masses.is_exact:
         plan = fitted(plan, problem.a, problem.b)

@@ -59,10 +59,7 @@ def coarsened(network: Network, rng: np.random.Generator) -> Coarse:
     """Join every node to its nearest neighbour."""
     inner = _nearest(network, rng)
     n, tail, head = network.n_nodes, network.tail, network.head
-    ends = (
-        np.concatenate([tail[inner], head[inner]]),
-        np.concatenate([head[inner], tail[inner]]),
-    )
+    ends = (np.concatenate([tail[inner], head[inner]]), np.concatenate([head[inner], tail[inner]]))
     lengths = np.tile(network.length[inner].astype(np.float64), 2)
     forest = csr_array((lengths, ends), shape=(n, n))
     n_groups, group = connected_components(forest, directed=False)

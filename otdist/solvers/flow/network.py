@@ -91,11 +91,7 @@ def _excess(difference: FloatArray, component: IntArray | None) -> tuple[IntArra
 
 
 def flow_of(
-    network: Network,
-    edge: IntArray,
-    units: IntArray,
-    forward: NDArray[np.bool_],
-    unit: float,
+    network: Network, edge: IntArray, units: IntArray, forward: NDArray[np.bool_], unit: float
 ) -> Flow:
     """Return the flow on the edges that carry mass, from tail to head if `forward`."""
     used = units > 0

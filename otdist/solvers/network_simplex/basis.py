@@ -36,11 +36,6 @@ def _step(n: int) -> int:
     return step
 
 
-def artificial_flow(basis: kernel.Tree, n: int) -> int:
-    """Return the mass that leaves its source by an artificial arc."""
-    return int(kernel.artificial_flow(basis, n))
-
-
 def value_of(basis: kernel.Tree, masses: IntegerMasses) -> float:
     """Return the cost of the flow, artificial arcs included, in cost × mass."""
     return float(basis.flow.astype(np.float64) @ basis.cost) * masses.unit
@@ -58,11 +53,7 @@ def _left_over(basis: kernel.Tree) -> IntArray:
 
 
 def plan_of(
-    basis: kernel.Tree,
-    masses: IntegerMasses,
-    shape: tuple[int, int],
-    *,
-    keep_artificial: bool,
+    basis: kernel.Tree, masses: IntegerMasses, shape: tuple[int, int], *, keep_artificial: bool
 ) -> Arcs:
     """Read the plan from the tree; couple artificial flow by the north-west corner rule."""
     n, m = shape

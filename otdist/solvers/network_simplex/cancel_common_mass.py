@@ -81,11 +81,7 @@ def _nothing(problem: Problem) -> Rest:
 
 
 def potentials(
-    problem: Problem,
-    rest: Rest,
-    f: FloatArray,
-    g: FloatArray,
-    n_jobs: int,
+    problem: Problem, rest: Rest, f: FloatArray, g: FloatArray, n_jobs: int
 ) -> tuple[FloatArray, FloatArray]:
     """Return potentials of all atoms, from optimal potentials of the rest.
 

@@ -15,12 +15,7 @@ from otdist.compiled.costs import MATRIX, Costs, Found, carry_over
 from otdist.compiled.kd_tree import TILE
 from otdist.geometry.compiled_costs import restricted
 from otdist.solvers.network_simplex.kernels import matrix, tiles
-from otdist.solvers.network_simplex.kernels.candidate_lists import (
-    Lists,
-    Rows,
-    merge,
-    turn,
-)
+from otdist.solvers.network_simplex.kernels.candidate_lists import Lists, Rows, merge, turn
 from otdist.typing import FloatArray, IntArray
 
 _TINY = float(np.finfo(float).tiny)
@@ -79,13 +74,7 @@ def _tiles_of(points: FloatArray, potential: FloatArray) -> tiles.Tiles:
 
 
 def nearest(
-    costs: Costs,
-    potential: FloatArray,
-    width: int,
-    scale: float,
-    n_jobs: int,
-    *,
-    by_column: bool,
+    costs: Costs, potential: FloatArray, width: int, scale: float, n_jobs: int, *, by_column: bool
 ) -> tuple[FloatArray, Found]:
     """Return the c-transform of a potential, and the nearly tight arcs of each line."""
     n, m = shape_of(costs)

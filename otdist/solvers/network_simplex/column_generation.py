@@ -45,13 +45,7 @@ _MORE, _MORE_POINTS = 32, 8
 class CandidateArcs:
     """Lists of arcs that grow by the violated ones."""
 
-    def __init__(
-        self,
-        costs: Costs,
-        candidates: Lists,
-        masses: IntegerMasses,
-        n_jobs: int,
-    ) -> None:
+    def __init__(self, costs: Costs, candidates: Lists, masses: IntegerMasses, n_jobs: int) -> None:
         self.costs = costs
         self.lists = candidates
         self.masses = masses

@@ -144,9 +144,7 @@ def _read_only(array: FloatArray) -> FloatArray:
 def _room_for(n: int, m: int) -> small.Room:
     width = n + m + 1 + tree.BLOCK_ROWS
     return small.Room(
-        np.empty((9, width), np.uint32),
-        np.empty((3, n + m + 3), np.int64),
-        np.empty((2, width)),
+        np.empty((9, width), np.uint32), np.empty((3, n + m + 3), np.int64), np.empty((2, width))
     )
 
 
@@ -246,13 +244,7 @@ def hides_digits(search: Search) -> bool:
     return 0 < _BLUR * abs(value) < _ROUNDING * size * mass
 
 
-def optimise(
-    search: Search,
-    margin: float,
-    limits: Limits,
-    *,
-    negligible: int = 0,
-) -> bool:
+def optimise(search: Search, margin: float, limits: Limits, *, negligible: int = 0) -> bool:
     """Pivot from artificial arcs to the optimum; False if a limit came first.
 
     Artificial arcs cost a margin more than the potentials of the start. If artificial flow is
@@ -272,7 +264,7 @@ def optimise(
         n_pivots = int(pivots.n_pivots[0])
         if limits.report is not None:
             limits.report(n_pivots, _relative_gap(search))
-        has_artificial = tree.artificial_flow(basis, n) > negligible
+        has_artificial = kernel.artificial_flow(basis, n) > negligible
         # Where artificial arcs have no flow, the margin changes no difference of potentials;
         # without it they are of the size of the costs in the tree.
         levels = (margin, margin) if has_artificial else (0.0, 2 * margin)
@@ -298,7 +290,7 @@ def optimise(
 def _relative_gap(search: Search) -> float:
     """Return the relative gap of the tree and the bound; inf with artificial flow."""
     n = len(search.masses.a)
-    if tree.artificial_flow(search.basis, n) > 0:
+    if kernel.artificial_flow(search.basis, n) > 0:
         return np.inf
     value = tree.value_of(search.basis, search.masses)
     return (value - search.arcs.bound) / max(abs(value), np.finfo(float).tiny)

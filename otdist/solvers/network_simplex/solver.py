@@ -20,6 +20,7 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.solvers.network_simplex import basis as tree
 from otdist.solvers.network_simplex import search as simplex
+from otdist.solvers.network_simplex.kernels import spanning_tree as kernel
 from otdist.solvers.registry import Options, start_from
 from otdist.typing import FloatArray, IntArray
 
@@ -126,11 +127,7 @@ def _in_order(problem: Problem, options: Options, begun: Start | None = None) ->
 
 def _limits(options: Options) -> simplex.Limits:
     return simplex.Limits(
-        options.max_iter,
-        options.deadline,
-        options.tol,
-        options.report,
-        options.n_jobs,
+        options.max_iter, options.deadline, options.tol, options.report, options.n_jobs
     )
 
 
@@ -151,10 +148,7 @@ def _in_parts(problem: Problem, options: Options, begun: Start | None = None) ->
 
 
 def _begun(
-    problem: Problem,
-    masses: IntegerMasses,
-    g: FloatArray | None,
-    limits: simplex.Limits,
+    problem: Problem, masses: IntegerMasses, g: FloatArray | None, limits: simplex.Limits
 ) -> simplex.Search:
     """Return a search from potentials g, or from those of coarser problems."""
     geometry = problem.geometry
@@ -201,7 +195,7 @@ def _searched(
     negligible = 0
     while True:
         finished = simplex.optimise(search, margin, limits, negligible=negligible)
-        left = tree.artificial_flow(basis, n)
+        left = kernel.artificial_flow(basis, n)
         if not finished or left in (0, negligible) or left > rounding:
             break
         # A margin above the cost of all paths has shown that no path is left for this flow. Its
@@ -213,11 +207,7 @@ def _searched(
 
 
 def _claim(
-    problem: Problem,
-    search: simplex.Search,
-    *,
-    finished: bool,
-    stranded: IntArray | None = None,
+    problem: Problem, search: simplex.Search, *, finished: bool, stranded: IntArray | None = None
 ) -> Candidate:
     """Return the plan and the potentials of the tree."""
     basis, masses = search.basis, search.masses

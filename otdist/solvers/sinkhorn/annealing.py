@@ -245,13 +245,7 @@ class Anneal:
                     g = anderson.next(state.g, g, state.error)
 
     def _pass(
-        self,
-        f: FloatArray,
-        g: FloatArray,
-        epsilon: float,
-        *,
-        rough: bool,
-        keep: bool = False,
+        self, f: FloatArray, g: FloatArray, epsilon: float, *, rough: bool, keep: bool = False
     ) -> tuple[State, Blocks | None]:
         """Move f to the soft c-transform of g, and sum the columns of the plan."""
         with_a, with_b = epsilon * self.log_a, epsilon * self.log_b

@@ -77,12 +77,7 @@ def begin(problem: Problem, target: float, limits: Limits, n_jobs: int) -> Start
 
 
 def _carried(
-    problem: Problem,
-    rows: IntArray,
-    f: FloatArray,
-    epsilon: float,
-    columns: IntArray,
-    n_jobs: int,
+    problem: Problem, rows: IntArray, f: FloatArray, epsilon: float, columns: IntArray, n_jobs: int
 ) -> FloatArray:
     """Return the soft c-transform of the potentials of some rows, for some columns."""
     part = _turned(problem.geometry.restrict(rows, columns))

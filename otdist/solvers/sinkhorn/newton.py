@@ -95,11 +95,7 @@ class Balance:
 
     def _scaled(self, log_v: FloatArray) -> _Scaled:
         m = len(self.b)
-        v, y, sums = (
-            np.zeros(self.n_places),
-            np.zeros(self.n_places),
-            np.empty_like(self.a),
-        )
+        v, y, sums = (np.zeros(self.n_places), np.zeros(self.n_places), np.empty_like(self.a))
         np.exp(log_v, out=v[:m])
         for rows, pool in self.blocks.parts:
             mass, rest = self.a[rows], self.blocks.rest_rows[rows]

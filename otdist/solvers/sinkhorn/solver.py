@@ -79,12 +79,7 @@ def _run(problem: Problem, options: Options) -> Candidate:
     # Row sums are exact, so the dual objective has no further term.
     value = float(a @ f + b @ g) if state.epsilon == target else float("nan")
     return Candidate(
-        plan=plan,
-        f=f,
-        g=g,
-        n_iter=anneal.n_iter,
-        finished=state.finished,
-        regularized_value=value,
+        plan=plan, f=f, g=g, n_iter=anneal.n_iter, finished=state.finished, regularized_value=value
     )
 
 

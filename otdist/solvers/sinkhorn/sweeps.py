@@ -74,11 +74,7 @@ class Pairs:
     """
 
     def __init__(
-        self,
-        geometry: Geometry,
-        a: FloatArray,
-        b: FloatArray | None = None,
-        n_jobs: int = 1,
+        self, geometry: Geometry, a: FloatArray, b: FloatArray | None = None, n_jobs: int = 1
     ) -> None:
         self.geometry, self.a, self.n_jobs = geometry, read_only(a), n_jobs
         self.n, self.m = geometry.shape
@@ -206,11 +202,7 @@ class Pairs:
     ) -> Blocks:
         """Return the blocks of all parts, and the rest of the columns."""
         parts = [Part(*each) for each in zip(self._parts, pools, strict=True)]
-        ones, kept, sums = (
-            np.ones(self.n_places),
-            np.zeros(self.n_places),
-            np.empty(self.n),
-        )
+        ones, kept, sums = (np.ones(self.n_places), np.zeros(self.n_places), np.empty(self.n))
         for rows, pool in parts:
             scaled_columns(pool, rows.start, ones, self.a[rows], rest[rows], sums[rows], kept)
         # Blocks are in single precision: a difference below its rounding counts as 0.

@@ -113,12 +113,7 @@ class Relaxed:
         return self._state(f, g, damping * free, slack, epsilon)
 
     def _state(
-        self,
-        f: FloatArray,
-        g: FloatArray,
-        next_g: FloatArray,
-        slack: FloatArray,
-        epsilon: float,
+        self, f: FloatArray, g: FloatArray, next_g: FloatArray, slack: FloatArray, epsilon: float
     ) -> State:
         """Return value, gap and error, given ``log(column sum / target)``.
 

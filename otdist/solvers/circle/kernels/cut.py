@@ -3,13 +3,14 @@
 A circle becomes a line once the best cut is known; `solvers.circle.solver` has the theory.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 from otdist.solvers.circle.kernels.levels import add_exactly, integer_levels, power
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -22,6 +23,17 @@ _FEW = 2048
 _NEAR_BITS = 10
 # One in so many passes halves the range, whatever the slopes.
 _HALVE_EVERY = 8
+
+
+class Pair(NamedTuple):
+    """Two sorted distributions on a circle, with integer masses of one sum."""
+
+    x: np.ndarray  # (n,) float64, within half a period of 0
+    y: np.ndarray  # (m,) float64
+    level_a: np.ndarray  # (n,) int64, running sums of the masses
+    level_b: np.ndarray  # (m,) int64
+    p: float
+    period: float
 
 
 @kernel
@@ -50,37 +62,18 @@ def couple_around(
     0. `ahead` (n + m,) int64 and `spare` (n + m + PARTS,) are scratch.
     """
     for k in range(n_arcs.size):
-        points_x, points_y = x[which[0, k]], y[which[1, k]]
         unit = integer_levels(a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b)
         n_arcs[k] = 0
         if unit == 0.0:
             continue
-        n_arcs[k] = couple_levels(
-            points_x,
-            points_y,
-            level_a,
-            level_b,
-            unit,
-            p,
-            period,
-            ahead,
-            spare,
-            rows[k],
-            columns[k],
-            mass[k],
-            f[k],
-        )
+        pair = Pair(x[which[0, k]], y[which[1, k]], level_a, level_b, p, period)
+        n_arcs[k] = couple_levels(pair, unit, ahead, spare, rows[k], columns[k], mass[k], f[k])
 
 
 @kernel
 def couple_levels(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
+    pair: Pair,
     unit: float,
-    p: float,
-    period: float,
     ahead: np.ndarray,
     spare: np.ndarray,
     rows: np.ndarray,
@@ -88,29 +81,19 @@ def couple_levels(
     mass: np.ndarray,
     f: np.ndarray,
 ) -> int:
-    """Write f and the arcs of one pair, given by running sums of its masses.
+    """Write f and the arcs of one pair, whose masses are multiples of a unit.
 
     Returns the number of arcs.
     """
-    if p == 1.0:
-        shift = _median_shift(x, y, level_a, level_b, period, ahead, spare)
-    else:
-        shift = _convex_shift(x, y, level_a, level_b, p, period)
-    _close(x, y, level_a, level_b, shift, p, period, spare, f)
-    return _shifted(level_a, level_b, shift, unit, rows, columns, mass)
+    shift = _median_shift(pair, ahead, spare) if pair.p == 1.0 else _convex_shift(pair)
+    _close(pair, shift, spare, f)
+    return _shifted(pair.level_a, pair.level_b, shift, unit, rows, columns, mass)
 
 
 @inner
-def _median_shift(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    period: float,
-    ahead: np.ndarray,
-    spare: np.ndarray,
-) -> int:
+def _median_shift(pair: Pair, ahead: np.ndarray, spare: np.ndarray) -> int:
     """Return minus a median of the levels' difference, weighted by length of arc."""
+    x, y, level_a, level_b, _, period = pair
     n, m = x.size, y.size
     length, bins = spare[: n + m], spare[n + m :]
     i, j, difference = 0, 0, 0
@@ -169,58 +152,40 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray, half: float, bins:
 
 
 @inner
-def _convex_shift(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    p: float,
-    period: float,
-) -> int:
+def _convex_shift(pair: Pair) -> int:
     """Return the shift of the levels of x at which coupling level to level costs least.
 
     The cost is convex in the shift, and linear between shifts at which two levels meet. Its
     slope is computed in O(n + m). The slope for few x is about the same, and its root shows
     where to look for the root for all.
     """
-    total = level_b[-1]
-    low, high, stride = -total, total, x.size // _FEW
+    total = pair.level_b[-1]
+    low, high, stride = -total, total, pair.x.size // _FEW
     if stride > 1:
         width = total >> _NEAR_BITS
-        near = _root(x, y, level_a, level_b, p, period, low, high, stride, width)
+        near = _root(pair, low, high, stride, width)
         low, high = max(near - width, -total), min(near + width, total)
-    return _root(x, y, level_a, level_b, p, period, low, high, 1, 0)
+    return _root(pair, low, high, 1, 0)
 
 
 @inner
-def _root(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    p: float,
-    period: float,
-    low: int,
-    high: int,
-    stride: int,
-    width: int,
-) -> int:
+def _root(pair: Pair, low: int, high: int, stride: int, width: int) -> int:
     """Return the least shift from which on the cost rises, up to a width.
 
     By false position, and now and then by halving. The ends of the range move to shifts at
     which levels meet, so that a width of 0 ends at the optimum and not merely near it. A range
     without the root is extended towards it.
     """
-    total = level_b[-1]
-    slope_low = _slope_at(x, y, level_a, level_b, low, p, period, stride)[0]
+    total = pair.level_b[-1]
+    slope_low = _slope_at(pair, low, stride)[0]
     while slope_low >= 0.0 and low > -total:
         high, low = low, max(low - 8 * (high - low + 1), -total)
-        slope_low = _slope_at(x, y, level_a, level_b, low, p, period, stride)[0]
-    slope_high = _slope_at(x, y, level_a, level_b, high, p, period, stride)[0]
+        slope_low = _slope_at(pair, low, stride)[0]
+    slope_high = _slope_at(pair, high, stride)[0]
     while slope_high < 0.0 and high < total:
         low, high = high, min(high + 8 * (high - low + 1), total)
         slope_low = slope_high
-        slope_high = _slope_at(x, y, level_a, level_b, high, p, period, stride)[0]
+        slope_high = _slope_at(pair, high, stride)[0]
     side, moved, n_passes = 0, 0, 0
     while high - low > width:
         n_passes += 1
@@ -235,7 +200,7 @@ def _root(
             shift = max(high - beyond, low)
         elif side <= -2:
             shift = min(low + beyond, high - 1)
-        slope, down, up = _slope_at(x, y, level_a, level_b, shift, p, period, stride)
+        slope, down, up = _slope_at(pair, shift, stride)
         if slope >= 0.0:
             moved, side = high - shift + down, max(side, 0) + 1
             high, slope_high = shift - down, slope
@@ -246,20 +211,12 @@ def _root(
 
 
 @inner
-def _slope_at(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    shift: int,
-    p: float,
-    period: float,
-    stride: int,
-) -> tuple[float, int, int]:
+def _slope_at(pair: Pair, shift: int, stride: int) -> tuple[float, int, int]:
     """Return the slope of the cost above a shift, and how far down and up it is constant.
 
     All of `stride` neighbours among x are treated as if at the place of the last.
     """
+    x, y, level_a, level_b, p, period = pair
     n, m, total = x.size, y.size, level_b[-1]
     turn, j = (level_a[0] + shift) // total, 0
     slope, lost = 0.0, 0.0
@@ -312,22 +269,13 @@ def _cost(x: float, turn: int, y: float, p: float, period: float) -> float:
 
 
 @inner
-def _close(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    shift: int,
-    p: float,
-    period: float,
-    above: np.ndarray,
-    f: np.ndarray,
-) -> None:
+def _close(pair: Pair, shift: int, above: np.ndarray, f: np.ndarray) -> None:
     """Sum the cost differences at the levels of x to f, so that f returns to 0.
 
     Where a level of y ends too, the difference may be that of the y that ends, of the y that
     begins, or any mixture of both; one mixture for all closes the circle.
     """
+    x, y, level_a, level_b, p, period = pair
     n, m, total = x.size, y.size, level_b[-1]
     turn, j = (level_a[0] + shift - 1) // total, 0
     ahead, k = turn, 0

@@ -6,7 +6,6 @@ from numba import njit
 from otdist.plans.kernels.integer_masses import quantise
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inner = njit(**_INNER)
 
@@ -16,11 +15,7 @@ _MOST_FACTORS = 8.0
 
 @inner
 def integer_levels(
-    a: np.ndarray,
-    b: np.ndarray,
-    factor: float,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
+    a: np.ndarray, b: np.ndarray, factor: float, level_a: np.ndarray, level_b: np.ndarray
 ) -> float:
     """Write running sums of a and ``factor * b`` as integers; return their unit.
 

@@ -22,7 +22,6 @@ from numba import njit
 from otdist.compiled.thread_order import rehang
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -54,7 +53,7 @@ class Tree(NamedTuple):
 def hang(tree: Tree, length: np.ndarray, excess: np.ndarray) -> None:
     """Fill in a tree whose nodes are numbered in preorder, given parents and edges.
 
-    The flow takes the excess of every subtree to its parent, or brings what it lacks.
+    The flow of an edge is the excess of the subtree below it.
     """
     n = tree.parent.size
     for k in range(n):
@@ -187,11 +186,7 @@ def pivot(tree: Tree, u: Any, v: Any, edge: Any, excess: Any) -> Any:
 
 @inner
 def _worst(
-    tail: np.ndarray,
-    head: np.ndarray,
-    length: np.ndarray,
-    potential: np.ndarray,
-    least: Any,
+    tail: np.ndarray, head: np.ndarray, length: np.ndarray, potential: np.ndarray, least: Any
 ) -> tuple[int, Any]:
     """Return the edge whose fall exceeds its length most, or -1 if none does by `least`."""
     worst = -1
@@ -225,11 +220,7 @@ def run(
         begin = cursor[0]
         end = min(begin + n_block, n_edges)
         e, excess = _worst(
-            tail[begin:end],
-            head[begin:end],
-            length[begin:end],
-            tree.potential,
-            np.int64(0),
+            tail[begin:end], head[begin:end], length[begin:end], tree.potential, np.int64(0)
         )
         budget -= end - begin
         cursor[0] = end if end < n_edges else 0

@@ -16,7 +16,6 @@ from otdist.compiled.simd import least_difference, smaller
 from otdist.solvers.network_simplex.kernels.spanning_tree import Tree, pivot, renumber
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -54,13 +53,7 @@ def is_noise(reduced_cost: float, f: float, g: float) -> bool:
 
 
 @inner
-def _collect(
-    cost: np.ndarray,
-    tree: Tree,
-    search: Search,
-    n_block: int,
-    tolerance: float,
-) -> int:
+def _collect(cost: np.ndarray, tree: Tree, search: Search, n_block: int, tolerance: float) -> int:
     """Price blocks of rows until one has violating arcs, the best of each row.
 
     Returns the number of rows priced: n, without a candidate, if the basis is optimal.
@@ -128,12 +121,7 @@ def _move_candidate(search: Search, source: int, target: int) -> None:
 
 @inlined
 def _pivot_on_candidates(
-    tree: Tree,
-    search: Search,
-    n: int,
-    tolerance: float,
-    budget: int,
-    max_pivots: int,
+    tree: Tree, search: Search, n: int, tolerance: float, budget: int, max_pivots: int
 ) -> int:
     """Bring candidates into the tree until none violates; return the rest of the budget."""
     while search.cursor[1] > 0 and budget > 0 and search.n_pivots[0] < max_pivots:

@@ -27,7 +27,6 @@ from otdist.solvers.network_simplex.kernels.spanning_tree import (
 )
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -120,7 +119,7 @@ def _search(
 
 @inlined
 def _rounding(potential: np.ndarray) -> float:
-    """Return what rounding may make of a reduced cost."""
+    """Return a bound on the rounding of a reduced cost."""
     largest = 0.0
     for k in range(potential.size):
         largest = max(largest, abs(potential[k]))
@@ -264,7 +263,7 @@ def solve_small(
     Masses are positive and sum to `total`. Of `start` (n + m,) the second part is g to
     start from, the first scratch; artificial arcs cost `margin` more, and `growth` times
     that where it was too small. `arcs` (2, n + m) receives rows and columns of the plan,
-    `mass` (n + m,) what they carry, `potential` (n + m + 1,) f, g and the root's. Returns
+    `mass` (n + m,) their masses, `potential` (n + m + 1,) f, g and the root's. Returns
     a code, the number of arcs, that of pivots, and whether the integer masses are exact.
     The code is MORE, and the rest is void, where a limit was met, artificial flow is left, or
     rounding may exceed `blur` times the value.
@@ -275,17 +274,7 @@ def solve_small(
     unit, is_exact = quantise(a, b, 1.0, total, whole[:n], whole[n:])
     tolerance = 1e-13 * scale
     code = _search(
-        cost,
-        whole,
-        start,
-        scale,
-        tolerance,
-        margin,
-        growth,
-        budget,
-        max_pivots,
-        tree,
-        search,
+        cost, whole, start, scale, tolerance, margin, growth, budget, max_pivots, tree, search
     )
     if code == MORE:
         return MORE, 0, 0, False

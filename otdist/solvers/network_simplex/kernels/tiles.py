@@ -27,13 +27,12 @@ from otdist.solvers.network_simplex.kernels.matrix import keep_best
 from otdist.solvers.network_simplex.kernels.pivot_loop import is_noise
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
 _TRIES = 64  # lengths of a step
-_PARTS = 4  # of a tile, each of which may have a violated arc
+_PARTS = 4  # parts of a tile, each of which contributes at most one violated arc
 _ROUNDING = 2.0**-45  # part of a cost that its rounding is below, and that of powers
 
 

@@ -46,12 +46,7 @@ def normal_matvec(pool: Pool, first: int, x: np.ndarray, weight: np.ndarray, y: 
 
 @fusing_kernel
 def diagonal(
-    pool: Pool,
-    first: int,
-    v: np.ndarray,
-    weight: np.ndarray,
-    sums: np.ndarray,
-    y: np.ndarray,
+    pool: Pool, first: int, v: np.ndarray, weight: np.ndarray, sums: np.ndarray, y: np.ndarray
 ) -> None:
     """Add ``sum_i weight[i] q[i, j] (sums[i] - q[i, j])`` to y, with ``q = Q v``.
 

@@ -17,7 +17,6 @@ from otdist.compiled.exp2 import WIDTH, keep_blocks, soft_points, soft_row
 from otdist.compiled.simd import least_difference, smaller
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -152,13 +151,7 @@ def _find_runs(
 
 @inner
 def _entries(
-    costs: Costs,
-    i: int,
-    g: np.ndarray,
-    f: float,
-    scale: float,
-    n_runs: int,
-    buffers: Buffers,
+    costs: Costs, i: int, g: np.ndarray, f: float, scale: float, n_runs: int, buffers: Buffers
 ) -> float:
     """Write the row of the plan for a row potential, and return its sum."""
     row = buffers.row[: g.size]
