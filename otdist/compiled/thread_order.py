@@ -14,6 +14,16 @@ inner = njit(**_INNER)
 
 
 @inner
+def thread_by_number(tree: Any) -> None:
+    """Let the thread visit nodes by their numbers, for subtrees of known sizes."""
+    n = tree.parent.size
+    for k in range(n):
+        tree.thread[k] = k + 1 if k + 1 < n else 0
+        tree.back[k] = k - 1 if k > 0 else n - 1
+        tree.last[k] = k + tree.size[k] - 1
+
+
+@inner
 def rehang(tree: Any, lower: Any, out: Any, upper: Any) -> None:
     """Cut the subtree of `out` and hang it by its node `lower` under `upper`.
 

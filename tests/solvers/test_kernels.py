@@ -375,7 +375,6 @@ def test_one_signature_per_kernel():
         trees,
         kernel,
         small,
-        brackets,
         points,
         costs,
         lists,
@@ -402,6 +401,7 @@ def test_one_signature_per_kernel():
     assert len(small.coarse_start.nopython_signatures) == 1
     assert len(kernel.run_on_lists.nopython_signatures) == 1
     assert len(brackets.dense_bounds.nopython_signatures) == 1
+    assert len(brackets.matrix_sums.nopython_signatures) <= 1
     assert len(line_and_circle.sorted_minimum.nopython_signatures) == 1
 
 

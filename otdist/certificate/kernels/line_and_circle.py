@@ -166,7 +166,7 @@ def sorted_minimum(
 
 
 class Pair(NamedTuple):
-    """One pair of distributions, and the coupling claimed for it."""
+    """One pair of distributions, its cost, and the coupling and potential claimed."""
 
     x: np.ndarray  # (n,) float64, sorted
     y: np.ndarray  # (m,) float64, sorted
@@ -176,6 +176,9 @@ class Pair(NamedTuple):
     rows: np.ndarray  # (arcs,) int32
     columns: np.ndarray  # (arcs,) int32
     mass: np.ndarray  # (arcs,) float64
+    f: np.ndarray  # (n,) float64, the potential of x
+    p: float
+    period: float  # 0 for the line
 
 
 @kernel
@@ -222,16 +225,16 @@ def line_bounds(
             rows[k, used],
             columns[k, used],
             mass[k, used],
+            f[k],
+            p,
+            period,
         )
-        _bound(pair, f[k], p, period, sums, sides, best, spare, out[k])
+        _bound(pair, sums, sides, best, spare, out[k])
 
 
 @inner
 def _bound(
     pair: Pair,
-    f: np.ndarray,
-    p: float,
-    period: float,
     sums: np.ndarray,
     sides: np.ndarray,
     best: np.ndarray,
@@ -239,7 +242,7 @@ def _bound(
     out: np.ndarray,
 ) -> None:
     """Certify one pair."""
-    x, y, n = pair.x, pair.y, pair.x.size
+    x, y, n, p, period = pair.x, pair.y, pair.x.size, pair.p, pair.period
     if not (_is_sorted(x) and _is_sorted(y)):
         return
     start, stop = min(x[0], y[0]), max(x[n - 1], y[y.size - 1])
@@ -261,12 +264,12 @@ def _bound(
     # Atoms without mass do not constrain the potential.
     known = sides[0]
     for i in range(n):
-        known[i] = f[i] if pair.a[i] > 0.0 else -np.inf
+        known[i] = pair.f[i] if pair.a[i] > 0.0 else -np.inf
     if period == 0.0 and p == 1.0:
         _nearest_sums(x, known, y, sides[1], sides[2], spare, best)
     else:
         _write_minima(Minima(x, known, y, period, p, spare, best))
-    _bound_sum(pair, f, p, period, off, best, total, out)
+    _bound_sum(pair, off, best, total, out)
 
 
 @inner
@@ -349,12 +352,12 @@ def _distance(x: float, y: float, period: float) -> float:
 
 
 @reordering_inner
-def _paid(pair: Pair, start: int, stop: int, p: float, period: float) -> float:
+def _paid(pair: Pair, start: int, stop: int) -> float:
     """Return the cost of a block of arcs."""
     total = 0.0
     for k in range(start, stop):
         x, y = pair.x[pair.rows[k]], pair.y[pair.columns[k]]
-        total += pair.mass[k] * _to_power(_distance(x, y, period), p)
+        total += pair.mass[k] * _to_power(_distance(x, y, pair.period), pair.p)
     return total
 
 
@@ -394,20 +397,13 @@ def _balance(
 
 @inner
 def _bound_sum(
-    pair: Pair,
-    f: np.ndarray,
-    p: float,
-    period: float,
-    off: np.ndarray,
-    best: np.ndarray,
-    total: float,
-    out: np.ndarray,
+    pair: Pair, off: np.ndarray, best: np.ndarray, total: float, out: np.ndarray
 ) -> None:
     """Write the dual value, the cost of the arcs and the rounding error of both."""
-    a, b, factor, n = pair.a, pair.b, pair.factor, pair.x.size
+    a, b, f, factor, n = pair.a, pair.b, pair.f, pair.factor, pair.x.size
     upper, lost = 0.0, 0.0
     for start in range(0, pair.mass.size, _BLOCK):
-        term = _paid(pair, start, min(start + _BLOCK, pair.mass.size), p, period)
+        term = _paid(pair, start, min(start + _BLOCK, pair.mass.size))
         upper, error = add_exactly(upper, term)
         lost += error
     upper += lost

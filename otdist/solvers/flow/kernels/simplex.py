@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from otdist.compiled.thread_order import rehang
+from otdist.compiled.thread_order import rehang, thread_by_number
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -57,8 +57,6 @@ def hang(tree: Tree, length: np.ndarray, excess: np.ndarray) -> None:
     """
     n = tree.parent.size
     for k in range(n):
-        tree.thread[k] = k + 1 if k + 1 < n else 0
-        tree.back[k] = k - 1 if k > 0 else n - 1
         tree.size[k] = 1
         tree.flow[k] = excess[k]
     for k in range(n - 1, 0, -1):
@@ -68,9 +66,8 @@ def hang(tree: Tree, length: np.ndarray, excess: np.ndarray) -> None:
     tree.flow[0] = 0
     tree.up[0] = True
     tree.potential[0] = 0
-    tree.last[0] = n - 1
+    thread_by_number(tree)
     for k in range(1, n):
-        tree.last[k] = k + tree.size[k] - 1
         tree.up[k] = tree.flow[k] >= 0
         above = tree.potential[tree.parent[k]]
         if tree.up[k]:

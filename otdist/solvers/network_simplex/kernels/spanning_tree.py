@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from otdist.compiled.thread_order import rehang
+from otdist.compiled.thread_order import rehang, thread_by_number
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -59,18 +59,14 @@ def hang_on_root(
     size, n = tree.parent.size, a.size
     for k in range(size):
         tree.parent[k] = 0
-        tree.thread[k] = k + 1 if k + 1 < size else 0
-        tree.back[k] = k - 1 if k > 0 else size - 1
-        tree.last[k] = k
-        tree.size[k] = 1
+        tree.size[k] = 1 if k > 0 else size
         atom = k - 1 if k > 0 else size - 1
         tree.atom[k] = atom
         tree.node[atom] = k
         if k > 0:
             tree.flow[k] = a[atom] if atom < n else b[atom - n]
             tree.cost[k] = tree.potential[atom] = start[atom] + margin
-    tree.last[0] = size - 1
-    tree.size[0] = size
+    thread_by_number(tree)
     tree.flow[0] = 0
     tree.cost[0] = tree.potential[size - 1] = 0.0
 
@@ -157,10 +153,8 @@ def renumber(tree: Tree) -> None:
             place = source
         tree.flow[place], tree.cost[place] = flow, cost
         moved[place] = 1
+    thread_by_number(tree)
     for k in range(size):
-        tree.thread[k] = k + 1 if k + 1 < size else 0
-        tree.back[k] = k - 1 if k > 0 else size - 1
-        tree.last[k] = k + tree.size[k] - 1
         tree.node[tree.atom[k]] = k
 
 
