@@ -37,7 +37,7 @@ _EUCLIDEAN, _SQUARED = 2, 4
 
 def norm_of(metric: str) -> int:
     """Return the code of a metric; `InputError` if the compiled passes do not compute it."""
-    from otdist.certificate.kernels.one_problem import METRIC_CODES
+    from otdist.certificate.kernels.points import METRIC_CODES
 
     return code_of(metric, METRIC_CODES, "the kernels of the certificate")
 
@@ -70,11 +70,12 @@ def of_line(line: Line, f: FloatArray, n_jobs: int = 1) -> FloatArray:
     del n_jobs
     if sum(line.shape) < _COMPILED_LINE:
         return line.column_minimum(f)
-    from otdist.certificate.kernels.one_problem import line_minimum
+    from otdist.certificate.kernels.line_and_circle import sorted_minimum
 
     x, y = line.x[line.by_x], line.y[line.by_y]
     ordered, best = np.empty((2, len(y)))
-    line_minimum(x, f[line.by_x], y, line.p, np.empty(len(y), np.int64), ordered)
+    where = np.empty(len(y), np.int64)
+    sorted_minimum(x, f[line.by_x], y, 0.0, line.p, where, ordered)
     best[line.by_y] = ordered
     return best
 
@@ -84,12 +85,12 @@ def of_circle(circle: Circle, f: FloatArray, n_jobs: int = 1) -> FloatArray:
     del n_jobs
     if sum(circle.shape) < _COMPILED_CIRCLE:
         return circle.column_minimum(f)
-    from otdist.certificate.kernels.line_and_circle import circle_minimum
+    from otdist.certificate.kernels.line_and_circle import sorted_minimum
 
     x, y = circle.x[circle.by_x], circle.y[circle.by_y]
     ordered, best = np.empty((2, len(y)))
     where = np.empty(len(y), np.int64)
-    circle_minimum(x, f[circle.by_x], y, circle.period, circle.p, where, ordered)
+    sorted_minimum(x, f[circle.by_x], y, circle.period, circle.p, where, ordered)
     best[circle.by_y] = ordered
     return best
 
@@ -134,7 +135,7 @@ def _lower(
     """Lower `best` to ``min_i c[i, j] - f[i]``."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from otdist.certificate.kernels import one_problem as certificate
+    from otdist.certificate.kernels import points as certificate
 
     x, y = np.ascontiguousarray(points.x.T), np.ascontiguousarray(points.y.T)
     # Some 50 ms at a time, so that Ctrl-C is heard.
@@ -161,7 +162,7 @@ def _screened_minimum(points: Points, norm: int, f: FloatArray) -> FloatArray | 
     differences of coordinates in double precision. None where that part is too large,
     or single precision could overflow.
     """
-    from otdist.certificate.kernels.one_problem import screened_minimum
+    from otdist.certificate.kernels.points import screened_minimum
 
     d = points.x.shape[1]
     # Of a square that is not close: products of d terms, sums and rounded coordinates.

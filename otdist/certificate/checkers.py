@@ -185,7 +185,7 @@ class MatrixChecker(PairwiseChecker[Dense]):
         """Add up rows of a plan, compiled for many pairs."""
         if not self._has_many_pairs():
             return super().add_up(start, block, columns, sums)
-        from otdist.certificate.kernels.one_problem import matrix_sums
+        from otdist.certificate.kernels.brackets import matrix_sums
 
         costs = self.geometry.cost[start : start + len(block)]
         return bool(matrix_sums(block, costs, columns, sums))
@@ -201,7 +201,7 @@ class PointsChecker(PairwiseChecker[Points]):
         metric = named(self.geometry.metric)
         if metric is None or not self._has_many_pairs():
             return super().add_up(start, block, columns, sums)
-        from otdist.certificate.kernels.one_problem import point_sums
+        from otdist.certificate.kernels.points import point_sums
 
         norm, scratch = c_transform.norm_of(metric.name), np.empty(_TILE)
         x, y = self._coordinates
@@ -326,7 +326,7 @@ def _plain(potential: FloatArray) -> FloatArray:
 @functools.cache
 def _dense_bounds() -> Callable[..., AtOnce]:
     """Return the compiled pass; to import it in every call takes time."""
-    from otdist.certificate.kernels.one_problem import dense_bounds
+    from otdist.certificate.kernels.brackets import dense_bounds
 
     kernel: Callable[..., AtOnce] = dense_bounds
     return kernel

@@ -74,11 +74,11 @@ class LineBounds:
         scratch: Scratch,
     ) -> None:
         """Check the claims for the pairs from `start` on."""
-        from otdist.certificate.kernels import many_on_line as kernel
+        from otdist.certificate.kernels.line_and_circle import line_bounds
 
         found = self._found[start : start + len(claims.n_arcs)]
         with np.errstate(all="ignore"):  # for where compilation is off
-            kernel.line_bounds(*measures, *self._cost, *claims, *scratch, found)
+            line_bounds(*measures, *self._cost, *claims, *scratch, found)
 
     def bounds(self) -> Bracket[FloatArray]:
         """Return the bounds of all pairs, NaN for claims that are not sound."""

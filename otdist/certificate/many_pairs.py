@@ -76,7 +76,7 @@ def _sums(
     g: FloatArray,
 ) -> FloatArray:
     """Return the sums (Q, 6) that the compiled pass finds: see its docstring."""
-    from otdist.certificate.kernels import many_pairs as kernel
+    from otdist.certificate.kernels import brackets as kernel
 
     n, m = family.most
     out = np.empty((len(first), 6))
@@ -145,7 +145,7 @@ def triangle_excess(cost: FloatArray) -> float:
 
     O(n³) time. 0 for a metric, up to rounding; inf for a matrix with NaN or negative entries.
     """
-    from otdist.certificate.kernels import many_pairs as kernel
+    from otdist.certificate.kernels import brackets as kernel
 
     n, worst = len(cost), 0.0
     best = np.empty(n)

@@ -1,8 +1,8 @@
 """The ground cost as kernels read it: from a matrix, or computed from coordinates.
 
-A line is the row of one source or the column of one sink. Its slacks, costs minus
-the potentials of the other side, are written to a buffer that stays in the
-processor's cache; no matrix is made of coordinates.
+A line is the row of one source or the column of one sink. Its slacks, which are its costs
+minus the potentials of the other side, are written to a buffer that stays in the processor's
+cache; coordinates are never made into a matrix.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,6 @@ from numba import njit
 from otdist.compiled.simd import smaller
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -229,12 +228,17 @@ def cost_of(costs: Costs, i: int, j: int) -> float:
 
 
 @kernel
+def least_slacks(costs: Costs, f: np.ndarray, slacks: np.ndarray, least: np.ndarray) -> None:
+    """Write ``min_i c[i, j] - f[i]`` for every column of points; `slacks` (n,) is scratch."""
+    for j in range(least.size):
+        point = costs.y[:, j]
+        point_slacks(point, costs.x, 0, costs.kind, costs.p, f, slacks)
+        least[j] = minimum(slacks)
+
+
+@kernel
 def carry_over(
-    matrix: np.ndarray,
-    rows: np.ndarray,
-    f: np.ndarray,
-    columns: np.ndarray,
-    g: np.ndarray,
+    matrix: np.ndarray, rows: np.ndarray, f: np.ndarray, columns: np.ndarray, g: np.ndarray
 ) -> None:
     """Write ``min_i c[i, j] - f[i]`` over the rows given, for the columns given."""
     g[:] = np.inf

@@ -1,8 +1,7 @@
 """Vector instructions that the compiler does not find by itself.
 
-Each is written in LLVM's own language, which turns it into the widest vectors that
-the processor has. Each has a twin in NumPy, which says what it does and runs where
-compilation is off.
+Each is written in LLVM's own language, which turns it into the widest vectors that the
+processor has. Each has a twin in NumPy, which documents it and runs where compilation is off.
 """
 
 from typing import Any
@@ -13,12 +12,11 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from otdist.compiled import llvm
+from otdist.compiled.llvm import DOUBLE, INT, ORDERED, SHORT
+
 _WIDTH = 16  # numbers compared at a time
 _HALVES = (8, 4, 2, 1)
-_FLOAT, _INT = ir.DoubleType(), ir.IntType(64)
-_FLOATS, _INTS = ir.VectorType(_FLOAT, _WIDTH), ir.VectorType(_INT, _WIDTH)
-_MASK = ir.VectorType(ir.IntType(32), _WIDTH)
-_FLAGS = ("nnan", "nsz")  # inf is legal, NaN is not
 
 
 def _plain_smaller(x: float, y: float) -> float:
@@ -44,8 +42,7 @@ def _plain_product_error(a: float, b: float, product: float) -> float:
 
 @intrinsic
 def _simd_product_error(typing_context: Any, a: Any, b: Any, product: Any) -> Any:
-    """Return a * b - product exactly, by one fused instruction."""
-
+    # One fused instruction.
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fma(args[0], args[1], builder.fneg(args[2]))
 
@@ -56,12 +53,12 @@ def _simd_product_error(typing_context: Any, a: Any, b: Any, product: Any) -> An
 def _simd_smaller(typing_context: Any, x: Any, y: Any) -> Any:
     """Return the smaller of two numbers, in a loop of many at a time.
 
-    What Python writes stays scalar, five times slower.
+    A comparison written in Python stays scalar, five times slower.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        is_less = builder.fcmp_ordered("<", args[0], args[1], flags=_FLAGS)
-        return builder.select(is_less, args[0], args[1], flags=_FLAGS)
+        is_less = builder.fcmp_ordered("<", args[0], args[1], flags=ORDERED)
+        return builder.select(is_less, args[0], args[1], flags=ORDERED)
 
     return x(x, x), generate
 
@@ -76,13 +73,13 @@ def _simd_least_difference(typing_context: Any, u: Any, v: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         first, second = (
-            context.make_array(kind)(context, builder, value)
+            llvm.array(context, builder, kind, value)
             for kind, value in zip(signature.args, args, strict=True)
         )
         size = builder.extract_value(first.shape, 0)
-        least = cgutils.alloca_once_value(builder, ir.Constant(_FLOAT, float("inf")))
-        place = cgutils.alloca_once_value(builder, ir.Constant(_INT, 0))
-        is_long = builder.icmp_signed(">=", size, ir.Constant(_INT, _WIDTH))
+        least = cgutils.alloca_once_value(builder, ir.Constant(DOUBLE, float("inf")))
+        place = cgutils.alloca_once_value(builder, ir.Constant(INT, 0))
+        is_long = builder.icmp_signed(">=", size, ir.Constant(INT, _WIDTH))
         with builder.if_else(is_long) as (long, short):
             with long:
                 value, index = _vector_loop(builder, first.data, second.data, size)
@@ -97,11 +94,11 @@ def _simd_least_difference(typing_context: Any, u: Any, v: Any) -> Any:
 
 
 def _scalar_loop(builder: Any, first: Any, second: Any, size: Any, least: Any, place: Any) -> None:
-    """Do it one by one, for arrays shorter than a vector."""
+    """Compare one by one, for arrays shorter than a vector."""
     with cgutils.for_range(builder, size) as loop:
         x, y = (builder.load(builder.gep(data, [loop.index])) for data in (first, second))
         difference, old = builder.fsub(x, y), builder.load(least)
-        is_less = builder.fcmp_ordered("<", difference, old, flags=_FLAGS)
+        is_less = builder.fcmp_ordered("<", difference, old, flags=ORDERED)
         builder.store(builder.select(is_less, difference, old), least)
         kept = builder.select(is_less, loop.index, builder.load(place))
         builder.store(kept, place)
@@ -109,60 +106,39 @@ def _scalar_loop(builder: Any, first: Any, second: Any, size: Any, least: Any, p
 
 def _vector_loop(builder: Any, first: Any, second: Any, size: Any) -> Any:
     """Compare whole vectors, and at the end their lanes."""
-    width = ir.Constant(_INT, _WIDTH)
-    infinite = ir.Constant(_FLOATS, [ir.Constant(_FLOAT, float("inf"))] * _WIDTH)
+    width = ir.Constant(INT, _WIDTH)
+    infinite = llvm.constant(DOUBLE, _WIDTH, float("inf"))
     values = cgutils.alloca_once_value(builder, infinite)
-    starts = cgutils.alloca_once_value(builder, _integers([0] * _WIDTH))
+    starts = cgutils.alloca_once_value(builder, llvm.constant(INT, _WIDTH, 0))
 
     def look_at(start: Any) -> None:
-        x, y = (_vector_at(builder, data, start) for data in (first, second))
+        x, y = (llvm.load(builder, data, start, DOUBLE, _WIDTH) for data in (first, second))
         difference, old = builder.fsub(x, y), builder.load(values)
-        is_less = builder.fcmp_ordered("<", difference, old, flags=_FLAGS)
+        is_less = builder.fcmp_ordered("<", difference, old, flags=ORDERED)
         builder.store(builder.select(is_less, difference, old), values)
-        start = _everywhere(builder, start)
+        start = llvm.everywhere(builder, start, _WIDTH)
         builder.store(builder.select(is_less, start, builder.load(starts)), starts)
 
     with cgutils.for_range(builder, builder.sdiv(size, width)) as loop:
         look_at(builder.mul(loop.index, width))
     look_at(builder.sub(size, width))
-    places = builder.add(builder.load(starts), _integers(range(_WIDTH)))
+    places = builder.add(builder.load(starts), llvm.integers(INT, range(_WIDTH)))
     return _least_lane(builder, builder.load(values), places)
-
-
-def _vector_at(builder: Any, data: Any, start: Any) -> Any:
-    address = builder.bitcast(builder.gep(data, [start]), _FLOATS.as_pointer())
-    return builder.load(address, align=8)
-
-
-def _everywhere(builder: Any, number: Any) -> Any:
-    """Return a vector that holds an integer in every lane."""
-    nothing = ir.Constant(_INTS, ir.Undefined)
-    one = builder.insert_element(nothing, number, ir.Constant(_MASK.element, 0))
-    return builder.shuffle_vector(one, nothing, _lanes([0] * _WIDTH))
 
 
 def _least_lane(builder: Any, values: Any, places: Any) -> Any:
     """Return the least value and its place; of equal ones the first place."""
     for half in _HALVES:
-        turned = _lanes([(k + half) % _WIDTH for k in range(_WIDTH)])
+        turned = llvm.integers(SHORT, [(k + half) % _WIDTH for k in range(_WIDTH)])
         other = builder.shuffle_vector(values, values, turned)
         other_place = builder.shuffle_vector(places, places, turned)
-        is_less = builder.fcmp_ordered("<", other, values, flags=_FLAGS)
-        is_equal = builder.fcmp_ordered("==", other, values, flags=_FLAGS)
+        is_less = builder.fcmp_ordered("<", other, values, flags=ORDERED)
+        is_equal = builder.fcmp_ordered("==", other, values, flags=ORDERED)
         is_first = builder.icmp_signed("<", other_place, places)
         takes = builder.or_(is_less, builder.and_(is_equal, is_first))
         values = builder.select(takes, other, values)
         places = builder.select(takes, other_place, places)
-    zero = ir.Constant(_MASK.element, 0)
-    return builder.extract_element(values, zero), builder.extract_element(places, zero)
-
-
-def _integers(numbers: Any) -> Any:
-    return ir.Constant(_INTS, [ir.Constant(_INT, k) for k in numbers])
-
-
-def _lanes(numbers: Any) -> Any:
-    return ir.Constant(_MASK, [ir.Constant(_MASK.element, k) for k in numbers])
+    return llvm.first_lane(builder, values), llvm.first_lane(builder, places)
 
 
 _jit_is_off = getattr(config, "DISABLE_JIT", False)

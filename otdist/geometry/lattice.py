@@ -1,4 +1,4 @@
-"""Steps from pixel to pixel: the edges of a flow on a grid."""
+"""Steps between pixels: the edges of a flow on a grid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def unit_offsets(n_axes: int) -> list[tuple[int, ...]]:
 
 
 def king_offsets(n_axes: int) -> list[tuple[int, ...]]:
-    """Return the steps to all pixels that touch, one of two opposite ones."""
+    """Return the steps to all touching pixels, one of each two opposite ones."""
     every = itertools.product((-1, 0, 1), repeat=n_axes)
     return [offset for offset in every if offset > (0,) * n_axes]
 
@@ -28,10 +28,10 @@ def coprime_offsets(reach: int) -> list[tuple[int, ...]]:
 
 
 def detour(reach: int, spacing: tuple[float, float]) -> float:
-    """Return how much longer than a straight line a path of coprime steps can be.
+    """Return the largest ratio of a path of coprime steps to the straight line.
 
-    Between two neighbouring directions the shortest path takes steps along both; at half
-    their angle it is longest beside the straight line, by one over the cosine of that.
+    Between two neighbouring directions the shortest path takes steps along both. It is longest,
+    compared with the straight line, halfway between them: by 1 / cos(half their angle).
     """
     steps = [(abs(i), abs(j)) for i, j in coprime_offsets(reach)]
     angles = sorted({math.atan2(j * spacing[1], i * spacing[0]) for i, j in steps})

@@ -1,11 +1,11 @@
 """Potentials to start from, found on coarser problems.
 
-Atoms are grouped by halving them across their widest coordinate, again and again
-(a kd-tree). A level of the hierarchy keeps one atom of each group, the one nearest
-to its centre, with the mass of all. Potentials of a level carry over to the next
-finer one by the c-transform (Schmitzer, *SIAM J. Sci. Comput.* 38, 2016; Gerber and
-Maggioni, *JMLR* 18, 2017). For a cost matrix the coordinates of a row are its costs
-to a few columns: rows that cost alike are near each other.
+Atoms are grouped by halving them repeatedly across their widest coordinate (a kd-tree). A level
+of the hierarchy keeps one atom of each group, the one nearest to its centre, with the mass of
+the group. Potentials of a level are extended to the next finer one by the c-transform
+(Schmitzer, *SIAM J. Sci. Comput.* 38, 2016; Gerber and Maggioni, *JMLR* 18, 2017). For a cost
+matrix the coordinates of a row are its costs to a few columns: rows with similar costs are
+near each other.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from otdist.typing import FloatArray, IntArray
 _COARSEST = 64
 # Atoms in a group of the finest level, about.
 _GROUP = 4
-# Columns that serve as coordinates of the rows, and as many to see if they do.
+# Columns that serve as coordinates of the rows; as many others test the groups.
 _N_LANDMARKS = 12
-# Groups that spread over more than this part of the whole are no neighbours.
+# Atoms form no groups if more than this part of the variance is within them.
 _SPREAD = 0.2
 
 
 class Level(NamedTuple):
-    """The atoms that stand for their groups, and the masses of those."""
+    """Atoms that represent groups, and the masses of the groups."""
 
     rows: IntArray
     columns: IntArray
@@ -63,8 +63,8 @@ def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
 def order_of(points: FloatArray) -> IntArray:
     """Return an order in which the points (n, d) of each tile lie together.
 
-    Tiles follow each other at random, and so do the points of a tile: in an order that
-    neighbours have in space the tree search takes more pivots.
+    Tiles, and points within a tile, are in random order: the network simplex takes more pivots
+    where neighbours in the order are neighbours in space.
     """
     n, order = len(points), kd_ordered(points)
     last = n - n % TILE
@@ -97,7 +97,7 @@ def _coordinates(geometry: Geometry) -> tuple[FloatArray, FloatArray]:
 
 
 def _scaled(x: FloatArray) -> FloatArray:
-    """Return coordinates of at most 1, whose squares neither over- nor underflow."""
+    """Scale coordinates to at most 1, so that squares neither overflow nor underflow."""
     exponent = int(np.frexp(np.abs(x).max())[1])
     return np.ascontiguousarray(np.ldexp(x, -exponent))
 

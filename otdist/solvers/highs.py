@@ -1,4 +1,4 @@
-"""Exact transport as a linear program, by HiGHS through SciPy: an independent solver."""
+"""The transport linear program, solved by SciPy's HiGHS: an independent check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENDED = {0: Ended.FINISHED, 1: Ended.ITERATIONS}
 
 
 def run(problem: Problem, options: Options) -> Candidate:
-    """Minimise <plan, cost> over the couplings; O(nm) memory, several times.
+    """Minimise <plan, cost> over the couplings; a multiple of O(nm) memory.
 
     HiGHS works with absolute tolerances, so costs and masses are scaled to
     O(1) first, by powers of two.
@@ -36,8 +36,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     arc = np.arange(n_arcs)
     ends = np.concatenate([rows, n + columns])
     incidence = csr_array(
-        (np.ones(2 * n_arcs), (ends, np.concatenate([arc, arc]))),
-        shape=(n + m, n_arcs),
+        (np.ones(2 * n_arcs), (ends, np.concatenate([arc, arc]))), shape=(n + m, n_arcs)
     )
     cost_unit = _power_of_two(problem.geometry.largest)
     mass_unit = _power_of_two(problem.mass)
@@ -56,7 +55,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     )
     none = np.empty(0, np.int64)
     if solution.x is None:
-        # No point at all: infeasible, or stopped before one was found.
+        # No solution: the problem is infeasible, or HiGHS stopped before it found a point.
         plan = Arcs(none, none, np.zeros(0))
         potentials = np.zeros(n + m)
     else:
@@ -65,7 +64,7 @@ def run(problem: Problem, options: Options) -> Candidate:
         plan = Arcs(rows[used], columns[used], mass[used])
         potentials = np.asarray(solution.eqlin.marginals) * cost_unit
     if not has_forbidden:
-        # HiGHS meets marginals to an absolute tolerance only.
+        # HiGHS satisfies the marginals to an absolute tolerance only.
         plan = completed(plan, problem.a, problem.b)
     return Candidate(
         plan=plan,
@@ -73,15 +72,15 @@ def run(problem: Problem, options: Options) -> Candidate:
         g=potentials[n:],
         n_iter=int(solution.nit),
         ended=_ENDED.get(solution.status, Ended.STALLED),
-        # Without forbidden arcs it can only be masses below HiGHS's tolerance.
+        # Without forbidden arcs HiGHS reports masses below its tolerance as infeasible.
         stranded=none if solution.status == 2 and has_forbidden else None,
     )
 
 
 def _interruptible(call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call in a thread, since HiGHS does not look at Ctrl-C; this one does.
+    """Call in a thread that can be abandoned, since HiGHS ignores Ctrl-C.
 
-    An interrupted call goes on in the background until it ends or Python does.
+    An interrupted call continues in the background until it or Python ends.
     """
     outcome: list[Any] = []
     failure: list[BaseException] = []

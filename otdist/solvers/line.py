@@ -1,4 +1,4 @@
-"""Transport on the line in closed form: sorted mass goes to sorted mass.
+"""Transport on the line in closed form: the sorted coupling.
 
 For a cost that is convex in x - y the coupling that fills sorted points from
 the north-west corner is optimal for every p >= 1 and for p = inf (Villani,
@@ -41,8 +41,8 @@ def run(problem: Problem, options: Options) -> Candidate:
 def _potentials(line: Line, masses: IntegerMasses) -> tuple[FloatArray, FloatArray]:
     """Sum cost differences down and along the staircase of sorted points.
 
-    Row i ends inside column j(i), so ``f[i+1] - f[i] = c[i+1, j] - c[i, j]``, and
-    alike for columns. Where both end at once the staircase goes down first.
+    Row i ends inside column j(i), so that ``f[i+1] - f[i] = c[i+1, j] - c[i, j]``; columns
+    are treated likewise. Where a row and a column end at once the staircase goes down first.
     """
     (n, m), by_x, by_y = line.shape, line.by_x, line.by_y
     level_a, level_b = np.cumsum(masses.a), np.cumsum(masses.b)

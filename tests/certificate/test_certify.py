@@ -437,7 +437,7 @@ def test_c_transforms_on_longer_lines(n, m, p):
 
 
 def test_the_compiled_line_minimum_agrees_with_numpy():
-    from otdist.certificate.kernels.one_problem import line_minimum
+    from otdist.certificate.kernels.line_and_circle import sorted_minimum
 
     rng = np.random.default_rng(23)
     for n, m in ((1, 1), (1, 7), (7, 1), (30, 41), (64, 64), (65, 63)):
@@ -447,7 +447,7 @@ def test_the_compiled_line_minimum_agrees_with_numpy():
             f = np.where(rng.random(n) < 0.7, rng.normal(size=n), -INF)
             f[-1] = 0.0
             got = np.empty(m)
-            line_minimum(x, f, y, p, np.empty(m, np.int64), got)
+            sorted_minimum(x, f, y, 0.0, p, np.empty(m, np.int64), got)
             expected = (cost - f[:, None]).min(axis=0)
             slack = 8 * EPS * (cost.max() + 4)
             assert np.abs(got - expected).max() <= slack

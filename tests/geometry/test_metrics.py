@@ -14,7 +14,7 @@ import pytest
 import otdist
 from otdist import InputError, Problem, kr_dual, solve
 from otdist.certificate import c_transform
-from otdist.certificate.kernels import one_problem as certificate
+from otdist.certificate.kernels import points as certificate
 from otdist.compiled import costs as kernel
 from otdist.geometry import metrics
 from otdist.geometry.points import Points, cost_matrix, kernel_code
@@ -120,7 +120,7 @@ A_NEW_METRIC = {
         ("kind == CITYBLOCK", "kind in (CITYBLOCK, 5)"),
         ("METRIC_CODES = (", "METRIC_CODES = (5, "),
     ),
-    "certificate/kernels/one_problem.py": (
+    "certificate/kernels/points.py": (
         ("norm == 1:", "norm in (1, 5):"),
         ("METRIC_CODES = (", "METRIC_CODES = (5, "),
     ),

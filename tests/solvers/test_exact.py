@@ -9,7 +9,7 @@ from conftest import JIT_OFF
 from otdist import Problem, solve
 from otdist.certificate import c_transform as _transform
 from otdist.certificate.checkers import checker_of
-from otdist.certificate.kernels import one_problem as certificate
+from otdist.certificate.kernels import points as certificate
 from otdist.solvers import coarsen as start
 from otdist.solvers.network_simplex import candidate_lists as lists
 from otdist.solvers.network_simplex import column_generation as columns

@@ -19,8 +19,8 @@ from otdist import InfeasibleError, InputError, Problem, Status, certify, solve
 from otdist.plans.plans import Arcs, Flow
 from otdist.solvers.flow import coarsen as start
 from otdist.solvers.flow import push, simplex
-from otdist.solvers.flow.kernels import price as flow_simplex
 from otdist.solvers.flow.kernels import push as flow_push
+from otdist.solvers.flow.kernels import simplex as flow_simplex
 from otdist.solvers.flow.network import network_of
 from otdist.solvers.registry import Options
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from otdist import Problem, certify, solve
 from otdist.certificate.c_transform import _COMPILED_LINE
+from otdist.certificate.kernels import brackets, line_and_circle, points
 from otdist.certificate.kernels import grid as certificate_grid
-from otdist.certificate.kernels import one_problem as certificate
 from otdist.compiled import costs, simd
 from otdist.compiled import kd_tree as clusters
 from otdist.plans.integer_masses import quantise
@@ -26,9 +26,8 @@ from otdist.plans.kernels import entropic as plans
 from otdist.solvers.network_simplex import column_generation as columns
 from otdist.solvers.network_simplex import search, solver
 from otdist.solvers.network_simplex.kernels import candidate_lists as lists
-from otdist.solvers.network_simplex.kernels import nearest
+from otdist.solvers.network_simplex.kernels import matrix as matrices
 from otdist.solvers.network_simplex.kernels import pivot_loop as kernel
-from otdist.solvers.network_simplex.kernels import price as pricing
 from otdist.solvers.network_simplex.kernels import small_problem as small
 from otdist.solvers.network_simplex.kernels import spanning_tree as trees
 from otdist.solvers.sinkhorn.kernels import grid as grids
@@ -376,11 +375,10 @@ def test_one_signature_per_kernel():
         trees,
         kernel,
         small,
-        certificate,
+        points,
         costs,
         lists,
-        nearest,
-        pricing,
+        matrices,
         clusters,
         balance,
         plans,
@@ -402,8 +400,9 @@ def test_one_signature_per_kernel():
     assert len(small.solve_small.nopython_signatures) == 1
     assert len(small.coarse_start.nopython_signatures) == 1
     assert len(kernel.run_on_lists.nopython_signatures) == 1
-    assert len(certificate.dense_bounds.nopython_signatures) == 1
-    assert len(certificate.line_minimum.nopython_signatures) == 1
+    assert len(brackets.dense_bounds.nopython_signatures) == 1
+    assert len(brackets.matrix_sums.nopython_signatures) <= 1
+    assert len(line_and_circle.sorted_minimum.nopython_signatures) == 1
 
 
 SAME_RESULT = """

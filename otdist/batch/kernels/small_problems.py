@@ -15,10 +15,10 @@ from numba import njit
 
 from otdist.compiled.costs import point_slacks
 from otdist.compiled.simd import least_difference
+from otdist.plans.kernels.integer_masses import quantise
 from otdist.solvers.network_simplex.kernels.pivot_loop import DONE, MORE, run
 from otdist.solvers.network_simplex.kernels.small_problem import (
     Room,
-    quantise,
     search_in,
 )
 from otdist.solvers.network_simplex.kernels.spanning_tree import Tree, read_plan
@@ -212,7 +212,7 @@ def _solve(
     """
     n, m = cost.shape
     whole, potential = work.whole[: n + m], work.potential[: n + m + 1]
-    unit, is_exact = quantise(a, b, total, whole)
+    unit, is_exact = quantise(a, b, 1.0, total, whole[:n], whole[n:])
     n_arcs, scale = _first_plan(cost, whole, work.floats, work.atom[2], work.arcs)
     tree, search = search_in(work.room, n + m + 1, BLOCK_ROWS, potential)
     _plant(tree, cost, work.arcs, n_arcs, work.links)

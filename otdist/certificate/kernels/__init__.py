@@ -1,1 +1,4 @@
-"""Compiled loops of certificates, which share nothing with those of solvers."""
+"""Compiled loops of certificates.
+
+They share no code with solvers: a mistake in a solver must not hide in its checker.
+"""

@@ -1,33 +1,30 @@
-"""Compiled passes of the certificate along one axis of a grid.
+"""C-transforms and sums of exponentials along one axis of a grid, for certificates.
 
-Used by nothing else, and by no solver. Each has a NumPy twin that tests compare it with.
+Each has a NumPy twin that tests compare it with.
 """
 
 import numpy as np
 from numba import njit
 
+from otdist.certificate.kernels.points import lower_all
+
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 kernel = njit(**_FLAGS)
-finite_kernel = njit(**_FLAGS, fastmath={"nnan", "nsz"})
 finite_fusing_kernel = njit(**_FLAGS, fastmath={"contract", "nnan", "nsz"})
 
-# Terms below exp(-_DEEP) of the largest count as no more than that.
+# Terms below exp(-_DEEP) of the largest are raised to that.
 _DEEP = 45.0
-# Sums that are looked at together.
+# Sums between two looks at a count.
 _SCREEN = 64
 
 
-@finite_kernel
+@kernel
 def _smallest_sums(line: np.ndarray, cost: np.ndarray, least: np.ndarray) -> None:
     """Write ``min_i line[i] + cost[i, j]`` for every j."""
     least[:] = np.inf
     for i in range(line.size):
-        value = line[i]
-        if value < np.inf:
-            row = cost[i]
-            for j in range(least.size):
-                total = value + row[j]
-                least[j] = total if total < least[j] else least[j]  # noqa: FURB136
+        if line[i] < np.inf:
+            lower_all(cost[i], -line[i], least)
 
 
 @kernel
@@ -39,10 +36,10 @@ def smallest_sums(lines: np.ndarray, cost: np.ndarray, least: np.ndarray) -> Non
 
 @finite_fusing_kernel
 def _add_exponentials(value: float, cost: np.ndarray, least: np.ndarray, sums: np.ndarray) -> None:
-    """Add ``exp(least - value - cost)``, right to 2**-44 of it, where that counts.
+    """Add ``exp(least - value - cost)`` where that counts, with a relative error of 2**-44.
 
-    In arithmetic alone, which the compiler turns into vectors: the 128th power of cosh
-    plus sinh of x / 128, by their series.
+    By arithmetic alone, which the compiler turns into vectors: the 128th power of
+    ``cosh(x / 128) + sinh(x / 128)``, from their series.
     """
     hits = 0
     for j in range(sums.size):
@@ -81,8 +78,8 @@ def _add_exponentials(value: float, cost: np.ndarray, least: np.ndarray, sums: n
 def log_sums(lines: np.ndarray, cost: np.ndarray, least: np.ndarray, sums: np.ndarray) -> None:
     """Write ``-log sum_i exp(-lines[k, i] - cost[i, j])`` over ``lines[k, j]``.
 
-    inf stands for no term, in the cost too, and for a sum of none. `least` and `sums`
-    are scratch for one line.
+    An entry or a cost of inf stands for no term, and a result of inf for no terms at all.
+    `least` and `sums` are scratch for one line.
     """
     for k in range(lines.shape[0]):
         line = lines[k]

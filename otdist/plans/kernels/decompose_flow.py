@@ -1,4 +1,4 @@
-"""Split a flow without cycles into what goes from each source to each sink."""
+"""Decomposition of a flow without cycles into mass from sources to sinks."""
 
 import numpy as np
 from numba import njit
@@ -16,28 +16,29 @@ def decompose(
     nodes: np.ndarray,
     found: np.ndarray,
 ) -> tuple[int, int]:
-    """Pass lots of mass on from node to node, and write the pairs that they join.
+    """Pass lots of mass from node to node, and write the pairs of nodes that they join.
 
-    A lot is mass from one source. Nodes are done after all that sends to them; lots are
-    chained, taken from the front, and split where an edge takes only a part.
+    A lot is mass from one source. A node is processed after all nodes that send to it. The lots
+    at a node form a linked list; they are taken from its front, and split where an edge takes
+    only a part.
 
     Parameters
     ----------
     start : (N + 1,) int64
         Where the edges out of each node begin in `heads` and `units`.
     excess : (N,) int64
-        What a node sends out beyond what it gets.
+        Outflow minus inflow of each node.
     lots : (3, N + K) int64
-        Room: source, units and next lot.
+        Scratch: source, units and next lot.
     nodes : (3, N) int64
-        Room: edges still to come in, the queue, the first lot of each node.
+        Scratch: incoming edges not yet processed, the queue, the first lot of each node.
     found : (3, 2 N + K) int64
         Source, sink and units of the pairs.
 
     Returns
     -------
     n_found, n_done : int
-        Pairs found, and nodes done: all, unless there is a cycle.
+        Number of pairs, and of nodes processed: all nodes, unless there is a cycle.
     """
     source, amount, following = lots[0], lots[1], lots[2]
     waiting, queue, first = nodes[0], nodes[1], nodes[2]

@@ -1,4 +1,4 @@
-"""The entries of an entropic plan, computed when somebody wants to see them."""
+"""Entries and sums of an entropic plan, computed from its potentials."""
 
 import numpy as np
 from numba import njit
@@ -7,7 +7,6 @@ from otdist.compiled.costs import MATRIX, Costs, power_of_distance, slacks_of
 from otdist.compiled.exp2 import soft_points, soft_row
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})
@@ -78,8 +77,8 @@ def rounded_sums(
 ) -> None:
     """Write row sums of ``2**(scale * (f + g - c)) s`` from `start` to `stop`.
 
-    And add to the columns what is left of these rows once they are scaled down to their
-    masses. `row` (m,) is scratch, `nothing` (m,) is zero.
+    Rows above their masses are scaled down to them, and all rows are then added to the columns.
+    `row` (m,) is scratch, `nothing` (m,) is zero.
     """
     for i in range(start, stop):
         _write_row(costs, i, f, g, scale, nothing, row)

@@ -1,6 +1,6 @@
 """Maximum flow along the arcs within a radius: Dinic's blocking flows on lists of arcs.
 
-Rows carry what they have left, columns what room they have.
+Rows hold the mass they have left, columns the mass they still take.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,6 @@ from otdist.compiled.costs import Costs, minimum, n_below, slacks_of
 from otdist.compiled.simd import smaller
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -39,7 +38,7 @@ class Flow(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What a breadth-first search from the rows with mass left has reached."""
+    """Rows and columns reached by a breadth-first search from the rows with mass left."""
 
     row_level: np.ndarray  # (n,) int64, -1 for rows not reached
     column_level: np.ndarray  # (m,) int64, that of the row a column was reached from
@@ -69,11 +68,7 @@ def nearest(costs: Costs, nothing: np.ndarray, row: np.ndarray, columns: np.ndar
 
 @kernel
 def count_within(
-    costs: Costs,
-    above: float,
-    nothing: np.ndarray,
-    row: np.ndarray,
-    begin: np.ndarray,
+    costs: Costs, above: float, nothing: np.ndarray, row: np.ndarray, begin: np.ndarray
 ) -> None:
     """Write where lists of arcs with costs below `above` begin."""
     begin[0] = 0
@@ -92,7 +87,7 @@ def list_within(
         if k == stop:
             continue
         slacks_of(costs, i, nothing, row)
-        # Without a branch; what is written beyond the end is written over, or spare.
+        # Without a branch: entries beyond the end are overwritten, or fall on the spare place.
         for j in range(row.size):
             lists.column[k], lists.cost[k] = j, row[j]
             k += row[j] < above
@@ -102,8 +97,8 @@ def list_within(
 def label(lists: Lists, radius: float, flow: Flow, labels: Labels) -> int:
     """Search from the rows with mass left, one level after the other.
 
-    Returns the first level of which some column has room, or NO_PATH: the rows
-    reached then carry more than all columns within the radius of them can take.
+    Returns the first level at which some column has room, or NO_PATH: the rows reached then
+    hold more mass than the columns within their radius can take.
     """
     labels.row_level[:] = -1
     labels.column_level[:] = -1
@@ -194,9 +189,9 @@ def _push(flow: Flow, labels: Labels, depth: int, column: int) -> None:
 
 @kernel
 def augment(lists: Lists, radius: float, flow: Flow, labels: Labels, last: int) -> bool:
-    """Push flow along paths of the labels until none is left.
+    """Push flow along paths of the labels until no path is left.
 
-    Returns whether it got there: False if there may be no place for another arc.
+    Returns False if it stopped before, since there may be no place for another arc.
     """
     for place in range(labels.queue.size):
         root = labels.queue[place]
@@ -210,7 +205,7 @@ def augment(lists: Lists, radius: float, flow: Flow, labels: Labels, last: int) 
             i = labels.path_row[depth]
             k = _next_place(lists, radius, flow, labels, i, depth, depth == last)
             if k == lists.begin[i + 1]:
-                # No way on from this row: nobody need try it again.
+                # No path leads on from this row: it need not be tried again.
                 if depth > 0:
                     labels.row_level[i] = -1
                 depth -= 1
@@ -227,13 +222,7 @@ def augment(lists: Lists, radius: float, flow: Flow, labels: Labels, last: int) 
 
 @inner
 def _next_place(
-    lists: Lists,
-    radius: float,
-    flow: Flow,
-    labels: Labels,
-    i: int,
-    depth: int,
-    is_last: bool,
+    lists: Lists, radius: float, flow: Flow, labels: Labels, i: int, depth: int, is_last: bool
 ) -> int:
     """Return the next place of a row's list that leads on, its end if there is none."""
     k, stop = labels.row_place[i], lists.begin[i + 1]
@@ -274,7 +263,10 @@ def least_leaving(lists: Lists, labels: Labels) -> float:
 def least_leaving_of_all(
     costs: Costs, labels: Labels, potential: np.ndarray, row: np.ndarray
 ) -> float:
-    """Do the same for all costs; `potential` is 0 where not reached, else -inf."""
+    """Return the least cost between rows reached and columns not reached, of all pairs.
+
+    `potential` is 0 for columns not reached, else -inf.
+    """
     least = np.inf
     for i in range(labels.row_level.size):
         if labels.row_level[i] >= 0:

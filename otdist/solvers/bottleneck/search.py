@@ -1,9 +1,9 @@
-"""Closes in on the least radius within which all mass can be coupled.
+"""Search for the least radius within which all mass can be coupled.
 
-A radius is decided by a maximum flow, which begins from that of a smaller radius. One
-that is too small leaves rows whose mass does not fit into the columns within it: the
-least cost that leaves those is a lower bound, and itself the cost of some pair. One
-that is not too small gives a coupling, whose largest cost is an upper bound.
+A maximum flow decides about a radius; it begins with the flow of a smaller radius. If a radius
+is too small, the mass of some rows does not fit into the columns within it: the least cost
+from these rows to other columns is a lower bound, and itself the cost of a pair. Otherwise the
+flow is a coupling, and its largest cost is an upper bound.
 """
 
 from __future__ import annotations
@@ -18,21 +18,19 @@ from otdist.runtime.blocks import available_memory
 from otdist.solvers.bottleneck import kernels as kernel
 from otdist.typing import FloatArray, IntArray
 
-# Mass that a coupling may leave out, as a part of all: the rounding of the weights.
+# Part of the mass that a coupling may leave out: the rounding of the weights.
 _ROUNDING = 4e-13
-# Arcs with flow that there is room for at first, for each atom.
+# Initial places for arcs with flow, for each atom.
 _PLACES = 4
-# The first step up from a radius that is too small, as a part of it.
+# The first step up from a radius that is too small, relative to it.
 _FIRST_STEP = 0.125
-# How far lists of arcs reach beyond the radius they are made for.
+# Lists of arcs reach beyond the radius they are made for by this factor.
 _BEYOND = 1.0625
-
-
 _TINY = float(np.finfo(float).tiny)
 
 
 class Search:
-    """A radius that is too small, one that is not, and the one being decided."""
+    """Bounds on the least radius, and the radius that is being decided."""
 
     def __init__(self, geometry: Geometry, masses: IntegerMasses) -> None:
         n, m = geometry.shape
@@ -52,14 +50,14 @@ class Search:
         columns = np.empty(m)
         rows_need = kernel.nearest(self.costs, self._nothing, self._row, columns)
         self.lower, self.upper = float(columns.min()), np.inf
-        # The loneliest atom needs this much, unless its mass is rounding.
+        # The most isolated atom needs this radius, unless its mass is rounding.
         self.radius = max(rows_need, float(columns.max()))
         self._is_first, self._step = True, _FIRST_STEP / 2
         self._lists = self._listed(self.radius)
 
     @property
     def is_infeasible(self) -> bool:
-        """Whether some mass has no allowed arc to go along."""
+        """Whether some mass cannot move along allowed arcs."""
         return self.lower == np.inf
 
     @property
@@ -93,7 +91,7 @@ class Search:
                 self._lists = self._listed(self.radius)
 
     def _learn_from_too_small(self) -> None:
-        """Take the bound that the rows reached prove: they do not fit in nearer."""
+        """Raise the lower bound: the rows reached do not fit into nearer columns."""
         self._small, labels = self._flow, self._labels
         self.crowded, self.near = labels.row_level >= 0, labels.column_level >= 0
         least = float(kernel.least_leaving(self._lists, labels))
@@ -103,13 +101,13 @@ class Search:
         self.lower = float(least)
 
     def _next_radius(self) -> float:
-        """Halve the number of floats between the bounds; without an upper one, grow."""
+        """Halve the number of floats between the bounds, or grow without an upper bound."""
         is_first, self._is_first = self._is_first, False
         if is_first and self.upper < np.inf:
-            # Most likely nothing below it is enough.
+            # Most likely no smaller radius is enough.
             return float(np.nextafter(self.upper, -np.inf))
         if self.upper == np.inf and self.lower > 0:
-            # In longer and longer steps, since lists are as long as radii are large.
+            # By growing steps, since large radii make long lists.
             self._step *= 2
             larger = (1 + self._step) * self.lower
             return max(self.lower, min(larger, self._largest))
@@ -119,7 +117,7 @@ class Search:
         return _float_of((_ordinal(self.lower) + _ordinal(top)) // 2)
 
     def _listed(self, radius: float) -> kernel.Lists:
-        """List the arcs within a radius, and a little beyond."""
+        """List the arcs within a radius and slightly beyond."""
         n = len(self.masses.a)
         self._reach = max(radius, min(_BEYOND * radius, self.upper))
         above = float(np.nextafter(self._reach, np.inf))
@@ -133,7 +131,7 @@ class Search:
         return lists
 
     def plan(self) -> Arcs | None:
-        """Return the coupling of the upper bound, None if there is none yet."""
+        """Return the coupling of the upper bound, or None before there is one."""
         if self._enough is None:
             return None
         rows, columns, amount = _arcs_of(self._enough)
@@ -182,7 +180,7 @@ def _arcs_of(flow: kernel.Flow) -> tuple[IntArray, IntArray, FloatArray]:
     """Return rows, columns and amounts of the arcs with flow, each pair once."""
     m = len(flow.head)
     owner = np.full(len(flow.row), -1)
-    # All lists at once, one arc further at a time.
+    # Walk all linked lists at once, one arc at a time.
     columns, arcs = np.arange(m), flow.head
     while len(arcs):
         columns, arcs = columns[arcs >= 0], arcs[arcs >= 0]
@@ -197,7 +195,7 @@ def _arcs_of(flow: kernel.Flow) -> tuple[IntArray, IntArray, FloatArray]:
 
 
 def _ordinal(value: float) -> int:
-    """Return the number of a float, in the order of all floats."""
+    """Return the position of a float in the order of all floats."""
     bits = int(np.float64(value).view(np.int64))
     return bits if bits >= 0 else -(2**63) - bits
 

@@ -1,9 +1,9 @@
 """The least radius within which all mass can be coupled: transport for p = inf.
 
-By duality of flows (Strassen, 1965, for measures) a radius is too small exactly if some
-set of rows has more mass than all columns within the radius of it. Radii are halved as
-in Gross's bottleneck assignment (1959), and decided by maximum flow (Dinic, 1970), each
-from the flow of the largest radius known to be too small.
+By duality of flows (Strassen, 1965, for measures) a radius is too small if and only if some set
+of rows has more mass than all columns within the radius. Radii are bisected as in Gross's
+bottleneck assignment (1959). Maximum flows (Dinic, 1970) decide about them, each beginning with
+the flow of the largest radius known to be too small.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _EXACT = 1e-9
 
 
 def run(problem: Problem, options: Options) -> Candidate:
-    """Halve the radius; O(nm) time for each phase of a flow, some tens in all.
+    """Bisect the radius; O(nm) time for each phase of a flow, some tens in all.
 
-    Twelve bytes for each pair not farther apart than about twice the value, or less.
-    The potentials are 1 on a set of rows that does not fit into the columns nearer than
-    the value, and -1 on those columns.
+    Memory is at most twelve bytes for each pair not farther apart than about twice the value.
+    The potentials are 1 on a set of rows that does not fit into the columns nearer than the
+    value, and -1 on those columns.
     """
     masses = quantise(problem.a, problem.b)
     search = Search(problem.geometry, masses)

@@ -1,8 +1,8 @@
-"""A spanning tree to begin with: that of a coarser graph, solved first.
+"""An initial spanning tree from a coarser graph, which is solved first.
 
-Every node is joined to its nearest neighbour (Borůvka, 1926), which leaves less than half
-of the nodes. The optimal tree of those, with the edges that joined nodes, is a spanning
-tree of the graph whose flow is wrong only near by.
+Every node is joined to its nearest neighbour (Borůvka, 1926), which leaves less than half of
+the nodes. The optimal tree of the groups, together with the edges that join nodes, is a
+spanning tree of the graph whose flow differs from the optimum only locally.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from otdist.solvers.flow.simplex import Tree, optimise
 from otdist.solvers.registry import Options
 from otdist.typing import IntArray
 
-# Joined nodes have more neighbours by this factor where nothing is far from anything: a
-# coarser graph then says little of the finer one, and costs as much.
+# If groups have this many times as many neighbours as nodes have, no node is far from another.
+# The coarser graph then has little to do with the finer one, and takes as long to solve.
 _SPREAD = 1.5
-# Below so many nodes any start will do.
+# With fewer nodes than this any start is good enough.
 _FEW = 2000
 
 
 def solve(network: Network, options: Options) -> Tree:
     """Return an optimal spanning tree, or the best one when a limit is met."""
     rng, levels, edges = np.random.default_rng(0), [], np.empty(0, np.int64)
-    # Groups of two or more nodes at least halve their number: one is left in the end.
+    # Groups have two or more nodes, so that their number at least halves, down to one.
     while network.n_nodes > 1:
         coarse = coarsened(network, rng)
         if network.n_nodes > _FEW and _degree(coarse.network) > _SPREAD * _degree(network):
@@ -60,14 +60,11 @@ def coarsened(network: Network, rng: np.random.Generator) -> Coarse:
     """Join every node to its nearest neighbour."""
     inner = _nearest(network, rng)
     n, tail, head = network.n_nodes, network.tail, network.head
-    ends = (
-        np.concatenate([tail[inner], head[inner]]),
-        np.concatenate([head[inner], tail[inner]]),
-    )
+    ends = (np.concatenate([tail[inner], head[inner]]), np.concatenate([head[inner], tail[inner]]))
     lengths = np.tile(network.length[inner].astype(np.float64), 2)
     forest = csr_array((lengths, ends), shape=(n, n))
     n_groups, group = connected_components(forest, directed=False)
-    # The groups' edges are measured from their first nodes.
+    # The first node of a group represents it: edges are lengthened by the paths to it.
     first = np.empty(n_groups, np.int64)
     first[group[::-1]] = np.arange(n)[::-1]
     within = dijkstra(forest, indices=first, min_only=True).astype(np.int64)
@@ -75,7 +72,7 @@ def coarsened(network: Network, rng: np.random.Generator) -> Coarse:
     low, high = group[tail[between]], group[head[between]]
     low, high = np.minimum(low, high), np.maximum(low, high)
     length = network.length[between] + within[tail[between]] + within[head[between]]
-    # Of parallel edges the shortest.
+    # Keep the shortest of parallel edges.
     order = np.lexsort((length, high, low))
     low, high, length, between = (part[order] for part in (low, high, length, between))
     is_first = np.ones(len(low), bool)
@@ -93,10 +90,13 @@ def coarsened(network: Network, rng: np.random.Generator) -> Coarse:
 
 
 def _nearest(network: Network, rng: np.random.Generator) -> IntArray:
-    """Return the edges to the nearest neighbours; ties at random, but the same for all."""
+    """Return the edges to the nearest neighbours.
+
+    Ties are broken by one random order of all edges, so that no cycle arises.
+    """
     order = np.lexsort((rng.random(len(network.length)), network.length))
     ends = np.stack([network.tail[order], network.head[order]], axis=1).ravel()
     nearest = np.empty(network.n_nodes, np.int64)
-    # Of the values for one place the last one stays: that of the shortest edge.
+    # Where a node is assigned several times the last value stays: that of its shortest edge.
     nearest[ends[::-1]] = np.repeat(order, 2)[::-1]
     return np.unique(nearest)

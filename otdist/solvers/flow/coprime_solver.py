@@ -1,9 +1,9 @@
-"""Euclidean W1 of two images within a known part, by a flow on few directions.
+"""Euclidean W1 of two images to a known relative error, by a flow on few directions.
 
-Mass takes straight steps to pixels within `reach` that no shorter step leads towards
-(Bassetti, Gualandi, Veneroni, *On the computation of Kantorovich-Wasserstein distances
-between two-dimensional histograms by uncapacitated minimum cost flows*, 2020). Its cost
-is at least W1, and more by no more than the longest detour: 1.3 % for steps up to 3.
+Mass moves by steps to pixels within `reach` that are no multiples of shorter steps (Bassetti,
+Gualandi, Veneroni, *On the computation of Kantorovich-Wasserstein distances between
+two-dimensional histograms by uncapacitated minimum cost flows*, 2020). The cost of the flow is
+at least W1, and exceeds it by no more than the longest detour: 1.3 % for steps up to 3.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST = 24
 
 
 def run(problem: Problem, options: Options) -> Candidate:
-    """Solve with the shortest steps that promise `tol`; O(N reach**2) memory."""
+    """Solve with the shortest steps that guarantee `tol`; O(N reach**2) memory."""
     height, width = cast("Pixels", problem.geometry).spacing
     reach = _reach((height, width), options.tol)
     edges = problem.geometry.edges(reach)

@@ -1,8 +1,8 @@
-"""Edges with integer lengths, and the mass that each node has in excess.
+"""Graphs with integer lengths of edges and integer excess masses of nodes.
 
-Lengths are rounded down to multiples of a unit, so small that no sum over a path loses
-much, and so large that sums are exact in int64, and potentials in float64. A lower bound
-from them is then exact; masses are rounded to 2**-61 of what moves.
+Lengths are rounded down to multiples of a unit. The unit is small, so that a sum over a path
+loses little, and large enough that sums are exact in int64 and potentials in float64: a lower
+bound from them is then exact. Masses are rounded to 2**-61 of the mass that moves.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from otdist.typing import FloatArray, IntArray, NDArray
 
 # Moved mass in integer units stays below this power of two, and so do sums of lengths.
 _BITS = 61
-# Potentials of so many bits, from the middle of their range, are held by float64: also
-# where paths of steps are longer than the distance.
+# Potentials of so many bits, from the middle of their range, are exact in float64, also where
+# paths of steps are longer than the distance.
 _POTENTIAL_BITS = 53
 
 
@@ -45,10 +45,10 @@ def network_of(
     edges: tuple[IntArray, IntArray, FloatArray],
     component: IntArray | None = None,
 ) -> tuple[Network, Scale]:
-    """Return the edges, and as excess what a has beyond b: the rest may stay.
+    """Return the edges with a - b as excess: mass that a and b share stays in place.
 
-    Parts of the graph that nothing joins are joined by edges of length 0, which no flow
-    crosses, since each part has as much of a as of b.
+    Components of the graph are joined by edges of length 0. No flow crosses them, since a and b
+    have equal mass in each component.
     """
     tail, head, length = edges
     if component is not None and component.max() > 0:
@@ -69,7 +69,7 @@ def network_of(
 
 
 def _length_unit(length: FloatArray, largest: float) -> float:
-    """Return a power of two of which lengths are multiples, rounded down."""
+    """Return a power of two, the unit that lengths are rounded down to multiples of."""
     bits = math.frexp(largest)[1] - _POTENTIAL_BITS
     bits = max(bits, math.frexp(float(length.sum()))[1] - _BITS)
     return math.ldexp(1.0, max(bits, -1022))
@@ -91,13 +91,9 @@ def _excess(difference: FloatArray, component: IntArray | None) -> tuple[IntArra
 
 
 def flow_of(
-    network: Network,
-    edge: IntArray,
-    units: IntArray,
-    forward: NDArray[np.bool_],
-    unit: float,
+    network: Network, edge: IntArray, units: IntArray, forward: NDArray[np.bool_], unit: float
 ) -> Flow:
-    """Return the flow on the edges that carry some; from tail to head if `forward`."""
+    """Return the flow on the edges that carry mass, from tail to head if `forward`."""
     used = units > 0
     edge, units, forward = edge[used], units[used], forward[used]
     tail = network.tail[edge].astype(np.int64)

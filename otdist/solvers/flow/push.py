@@ -1,8 +1,7 @@
-"""A spanning tree to begin with, from a flow that is nearly optimal.
+"""An initial spanning tree from a nearly optimal flow.
 
-By potentials and flows that get more exact from phase to phase: in each, no edge is off
-by more than a sixth of what it was. The edges that carry most, with those that are
-nearest to being used, make the tree.
+Potentials and flows improve from phase to phase: each allows edges a sixth of the error of the
+phase before. The edges with the most flow, and those closest to being used, form the tree.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ from otdist.solvers.flow.kernels import push as kernel
 from otdist.solvers.flow.network import Network
 from otdist.typing import IntArray, NDArray
 
-# Each phase is so much more exact than the one before; the first is off by about the
-# mean length.
+# Each phase allows a smaller error of an edge by this factor; the first allows the mean length.
 _SHRINK = 6
 _PHASES = 4
-# Arcs that a phase may look at, as a multiple of those that there are.
+# Arcs that a phase may look at, as a multiple of the number of arcs.
 _EFFORT = 400
 
 

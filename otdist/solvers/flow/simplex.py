@@ -9,25 +9,24 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
 from otdist.plans.plans import Flow
-from otdist.solvers.flow.kernels import price as kernel
-from otdist.solvers.flow.kernels import spanning_tree as flow_tree
+from otdist.solvers.flow.kernels import simplex as kernel
 from otdist.solvers.flow.network import Network, Scale, flow_of
 from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray, NDArray
 
-# Edges priced at a time, beside the root of their number: small blocks keep to one part
-# of the graph for a while.
+# Edges priced at a time, as a part of the root of their number: with small blocks the search
+# stays in one part of the graph for a while.
 _BLOCK = 0.15
 # Work between two looks at the clock, some 50 ms.
 _CHUNK = 1 << 25
 
 
 class Tree(NamedTuple):
-    """A spanning tree of a network, optimal or not, whose nodes have other numbers."""
+    """A spanning tree of a network, optimal or not, with node numbers of its own."""
 
-    basis: flow_tree.Tree
-    number: IntArray  # (N,) of each node in the tree
-    edge: IntArray  # (N,) the edge above each node of the tree, that of the root is none
+    basis: kernel.Tree
+    number: IntArray  # (N,) the number in the tree of each node
+    edge: IntArray  # (N - 1,) the edge above each node of the tree but the root
     finished: bool
     n_pivots: int
 
@@ -44,7 +43,7 @@ def optimise(network: Network, edges: IntArray, options: Options, n_pivots: int 
     tail, head = tail[order].astype(np.uint32), head[order].astype(np.uint32)
     length, excess = network.length[order], np.empty(network.n_nodes, np.int64)
     excess[number] = network.excess
-    flow_tree.hang(basis, length, excess)
+    kernel.hang(basis, length, excess)
     cursor, state = np.array([0, n_pivots]), kernel.MORE
     n_block = max(10, int(_BLOCK * len(length) ** 0.5))
     budget = max(_CHUNK, 2 * len(length))
@@ -64,12 +63,12 @@ def answer(network: Network, tree: Tree, scale: Scale) -> tuple[Flow, FloatArray
     forward = (network.tail[edge] == below) == basis.up[1:]
     flow = flow_of(network, edge, basis.flow[1:], forward, scale.mass)
     potential = basis.potential[tree.number]
-    # Numbers from the middle of their range have the most digits.
+    # Measured from the middle of their range potentials keep the most digits.
     middle = (int(potential.max()) + int(potential.min())) // 2
     return flow, (potential - middle) * scale.length
 
 
-def _planted(network: Network, edges: IntArray) -> tuple[flow_tree.Tree, IntArray]:
+def _planted(network: Network, edges: IntArray) -> tuple[kernel.Tree, IntArray]:
     """Return a tree with parents and edges only, numbered in preorder."""
     n, tail, head = network.n_nodes, network.tail[edges], network.head[edges]
     ends = np.concatenate([tail, head]), np.concatenate([head, tail])
@@ -77,12 +76,12 @@ def _planted(network: Network, edges: IntArray) -> tuple[flow_tree.Tree, IntArra
     order, above = breadth_first_order(forest, 0)
     above[0] = 0
     number, room = np.empty((2, n), np.int64)
-    flow_tree.preorder(order, above, number, room)
+    kernel.preorder(order, above, number, room)
     edge, parent = np.zeros(n, np.int64), np.empty(n, np.uint32)
     edge[number[np.where(above[head] == tail, head, tail)]] = edges
     parent[number] = number[above]
     thread, back, last, size = np.empty((4, n), np.uint32)
     flow, potential = np.empty((2, n), np.int64)
     up: NDArray[np.bool_] = np.empty(n, bool)
-    basis = flow_tree.Tree(parent, thread, back, last, size, edge, flow, up, potential)
+    basis = kernel.Tree(parent, thread, back, last, size, edge, flow, up, potential)
     return basis, number

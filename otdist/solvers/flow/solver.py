@@ -1,8 +1,9 @@
-"""Transport by a flow on edges, where paths of them are as short as distances.
+"""Transport by a flow on edges, where distances are lengths of paths.
 
-On a graph by definition; on a grid with the L1 metric by steps along the axes, with L∞ by
-those of a king. W1 is then the least cost of a flow with divergence a - b (Beckmann,
-1952; Ling and Okada, 2007, for L1 on grids): O(N) edges instead of N² pairs.
+They are by definition on a graph; on a grid with the L1 metric paths take steps along the
+axes, with the L∞ metric a king's steps in chess. W1 is then the least cost of a flow with
+divergence a - b (Beckmann, 1952; Ling and Okada, 2007, for L1 on grids): O(N) edges instead of
+N² pairs.
 """
 
 from __future__ import annotations

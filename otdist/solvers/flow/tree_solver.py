@@ -1,7 +1,7 @@
 """Transport on a tree in closed form, in linear time.
 
-All mass that crosses an edge is what is below it in excess: W1 is the sum of that, in
-absolute value, times the length (Evans and Matsen, 2012). Potentials follow its direction.
+The mass that crosses an edge is the excess of the subtree below it. W1 is the sum of its
+absolute values times the lengths (Evans and Matsen, 2012). Potentials fall in its direction.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from otdist.solvers.registry import Options
 
 
 def run(problem: Problem, options: Options) -> Candidate:
-    """Hang the tree up and add up what is below; O(n) time and memory."""
+    """Root the tree and sum the excess of subtrees; O(n) time and memory."""
     edges = problem.geometry.edges()
     assert edges is not None, "the registry asks for edges"
     network, scale = network_of(problem, edges)

@@ -1,6 +1,6 @@
-"""The exact engine: good potentials first, few arcs in the tree, all arcs priced.
+"""The exact engine: the network simplex on few arcs, from good potentials.
 
-`search` drives the network simplex on a set of arcs, whose basis `tree` builds and
-reads out. For large problems `start` makes coarser ones, `lists` finds the candidate
-arcs and the violated ones among all, and `columns` puts them together.
+`search` drives the network simplex on a set of arcs; `basis` allocates its tree and reads the
+plan from it. For large problems `column_generation` takes potentials from coarser problems,
+and candidate arcs, or violated ones among all arcs, from `candidate_lists`.
 """

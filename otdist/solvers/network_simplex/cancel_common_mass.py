@@ -1,8 +1,8 @@
-"""Cancels the mass that two measures have in common, where the cost is a metric.
+"""Cancellation of the mass that two distributions share, where the cost is a metric.
 
-Mass that both measures have at one point may stay there: a plan that moves it and brings
-other mass instead is no better, by the triangle inequality (Villani, *Topics in Optimal
-Transportation*, 2003, 1.2). What is left has fewer atoms, of two images half of them.
+Mass that both distributions have at one point may stay there: a plan that replaces it by other
+mass is no better, by the triangle inequality (Villani, *Topics in Optimal Transportation*,
+2003, 1.2). The rest has fewer atoms, about half of them for two images.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from otdist.problem.problem import Problem
 from otdist.solvers.network_simplex.pooled_images import Sources, least_from
 from otdist.typing import FloatArray, IntArray
 
-# Less than this part of the mass is not worth another problem, and has few digits.
+# A rest below this part of the mass is not solved by itself, since it has few digits.
 _LEAST = 1e-9
 
 
 class Rest(NamedTuple):
-    """What is left of a problem, and the mass that stays where it is."""
+    """The rest of a problem, and the mass that stays in place."""
 
     problem: Problem | None  # None if nothing is left
     rows: IntArray
@@ -31,9 +31,9 @@ class Rest(NamedTuple):
 
 
 def cancel(problem: Problem) -> Rest | None:
-    """Cancel common mass; None if there is none, or next to nothing besides.
+    """Cancel common mass; return None if there is none, or almost no other mass.
 
-    Points that occur more than once on a side are left alone.
+    Points that occur more than once on a side are not cancelled.
     """
     geometry = cast("Points", problem.geometry)
     if geometry.facts.same_atoms:
@@ -55,7 +55,7 @@ def cancel(problem: Problem) -> Rest | None:
 
 
 def _without(problem: Problem, rows: IntArray, columns: IntArray) -> Rest | None:
-    """Cancel what the listed pairs, each at one point, have in common."""
+    """Cancel the common mass of the listed pairs of equal points."""
     mass = np.minimum(problem.a[rows], problem.b[columns])
     kept = Arcs(rows, columns, mass)
     a, b = problem.a.copy(), problem.b.copy()
@@ -71,7 +71,7 @@ def _without(problem: Problem, rows: IntArray, columns: IntArray) -> Rest | None
 
 
 def _nothing(problem: Problem) -> Rest:
-    """Cancel nothing; leave out the atoms without mass."""
+    """Cancel nothing, and drop the atoms without mass."""
     rows, columns = np.flatnonzero(problem.a), np.flatnonzero(problem.b)
     none = np.empty(0, np.int64)
     kept = Arcs(none, none, np.empty(0))
@@ -79,16 +79,12 @@ def _nothing(problem: Problem) -> Rest:
 
 
 def potentials(
-    problem: Problem,
-    rest: Rest,
-    f: FloatArray,
-    g: FloatArray,
-    n_jobs: int,
+    problem: Problem, rest: Rest, f: FloatArray, g: FloatArray, n_jobs: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return potentials of all atoms, from optimal ones of those that were left.
+    """Return potentials of all atoms, from optimal potentials of the rest.
 
-    They are one function and its negative, whose slope is nowhere more than 1: the
-    least ``cost - f`` over the rows that were left. Mass that stays costs 0 and earns 0.
+    They are a function of slope at most 1 and its negative: the least ``cost - f`` over the
+    rows of the rest. Mass that stays in place costs 0 and gains 0.
     """
     geometry = cast("Points", problem.geometry)
     if geometry.facts.same_atoms:
@@ -101,11 +97,11 @@ def potentials(
 def _of_pixels(
     grid: Points, rest: Rest, f: FloatArray, g: FloatArray, n_jobs: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Do the same for pixels, of which none is in both lists.
+    """Return potentials of all pixels, none of which is in both lists of the rest.
 
-    f and g are of slope 1 together, since each atom has an arc that costs no more than
-    they pay: if i' did pay more than i and the way there, i' -> j would pay more than
-    its cost, where i -> j is such an arc of i. Only the other pixels are new.
+    -f and g form one function of slope at most 1, since every atom i has a tight arc i -> j:
+    if ``f[i'] > f[i] + c(i', i)`` for some i', the arc i' -> j would violate its cost. Only
+    the other pixels need new potentials.
     """
     value = np.full(len(grid.x), np.nan)
     value[rest.rows], value[rest.columns] = -f, g

@@ -1,7 +1,7 @@
-"""Candidate arcs, and the violated ones among all: passes over every pair.
+"""Passes over all pairs that find candidate arcs, or violated ones.
 
-A pass is cut into ranges of rows, which threads share; what it finds does not
-depend on their number. Ctrl-C and time limits take effect between ranges.
+A pass is divided into ranges of rows, which threads share; its result does not depend on the
+number of threads. Ctrl-C and time limits take effect between ranges.
 """
 
 from __future__ import annotations
@@ -13,15 +13,8 @@ import numpy as np
 
 from otdist.compiled.costs import MATRIX, Costs, Found, carry_over, restricted
 from otdist.compiled.kd_tree import TILE
-from otdist.solvers.network_simplex.kernels import nearest as near
-from otdist.solvers.network_simplex.kernels import price as pricing
-from otdist.solvers.network_simplex.kernels import tiles as tiled
-from otdist.solvers.network_simplex.kernels.candidate_lists import (
-    Lists,
-    Rows,
-    merge,
-    turn,
-)
+from otdist.solvers.network_simplex.kernels import matrix, tiles
+from otdist.solvers.network_simplex.kernels.candidate_lists import Lists, Rows, merge, turn
 from otdist.typing import FloatArray, IntArray
 
 _TINY = float(np.finfo(float).tiny)
@@ -35,25 +28,25 @@ def shape_of(costs: Costs) -> tuple[int, int]:
 
 
 def no_rows(n: int, room: int = 0) -> Rows:
-    """Return lists without arcs, and room for some."""
+    """Return lists without arcs, with room for some."""
     return Rows(np.zeros(n + 1, np.int64), np.empty(room, np.uint32), np.empty(room))
 
 
 def _places(lines: int, width: int) -> Found:
-    """Return room for the arcs of each line."""
+    """Return empty arrays for the arcs of each line."""
     return Found(np.empty((lines, width), np.uint32), np.zeros(lines, np.uint32))
 
 
-def _tiles_of(points: FloatArray, potential: FloatArray) -> tiled.Tiles:
+def _tiles_of(points: FloatArray, potential: FloatArray) -> tiles.Tiles:
     """Return tiles of points (d, n) that follow each other.
 
-    The linear functions are fitted by least squares; whatever they are, bounds hold.
+    The linear functions are fitted by least squares; bounds hold for any linear functions.
     """
     d, n = points.shape
     first = np.arange(0, n, TILE)
     size = np.diff(first, append=n)
     centre = np.add.reduceat(points, first, axis=1) / size
-    # Of at most 1, so that squares neither over- nor underflow.
+    # Scaled to at most 1, so that squares neither overflow nor underflow.
     off = points - np.repeat(centre, size, axis=1)
     exponent = int(np.frexp(np.abs(off).max())[1])
     off = np.ldexp(off, -exponent)
@@ -64,14 +57,14 @@ def _tiles_of(points: FloatArray, potential: FloatArray) -> tiled.Tiles:
     for k in range(d):
         moments[:, k] = np.add.reduceat(off[k] * off, first, axis=1).T
         sums[:, k, 0] = np.add.reduceat(off[k] * above, first)
-    # A little more on the diagonal, for points that lie on a line or a plane.
+    # A small ridge makes the moments regular for points on a line or a plane.
     ridge = 1e-6 * np.add.reduceat(square, first) + _TINY
     moments += ridge[:, None, None] * np.eye(d)
     slope = np.linalg.solve(moments, sums)[:, :, 0].T
     rest = potential - (np.repeat(slope, size, axis=1) * off).sum(axis=0)
     # Centres are rounded, and so are the distances from them.
     radius = np.sqrt(np.maximum.reduceat(square, first)) + 2.0**-40
-    return tiled.Tiles(
+    return tiles.Tiles(
         centre,
         np.ascontiguousarray(np.ldexp(slope, -exponent)),
         np.ldexp(radius, exponent),
@@ -80,13 +73,7 @@ def _tiles_of(points: FloatArray, potential: FloatArray) -> tiled.Tiles:
 
 
 def nearest(
-    costs: Costs,
-    potential: FloatArray,
-    width: int,
-    scale: float,
-    n_jobs: int,
-    *,
-    by_column: bool,
+    costs: Costs, potential: FloatArray, width: int, scale: float, n_jobs: int, *, by_column: bool
 ) -> tuple[FloatArray, Found]:
     """Return the c-transform of a potential, and the nearly tight arcs of each line."""
     n, m = shape_of(costs)
@@ -95,34 +82,15 @@ def nearest(
     if costs.kind == MATRIX:
 
         def work(start: int, stop: int) -> None:
-            scratch = near.scratch_for(size, width)
-            near.nearest(
-                costs,
-                by_column,
-                start,
-                stop,
-                potential,
-                scale,
-                scratch,
-                least,
-                found,
-            )
+            scratch = matrix.scratch_for(size, width)
+            matrix.nearest(costs, by_column, start, stop, potential, scale, scratch, least, found)
     else:
-        tiles = _tiles_of(costs.x if by_column else costs.y, potential)
+        grouped = _tiles_of(costs.x if by_column else costs.y, potential)
 
         def work(start: int, stop: int) -> None:
-            scratch = tiled.scratch_for(len(tiles.top), width)
-            tiled.nearest(
-                costs,
-                by_column,
-                start,
-                stop,
-                potential,
-                tiles,
-                scale,
-                scratch,
-                least,
-                found,
+            scratch = tiles.scratch_for(len(grouped.top), width)
+            tiles.nearest(
+                costs, by_column, start, stop, potential, grouped, scale, scratch, least, found
             )
 
     _in_ranges(work, lines, size, n_jobs)
@@ -140,7 +108,7 @@ def violated(
 ) -> tuple[FloatArray, Found]:
     """Price all pairs of some rows; return at most `width` violated arcs of each.
 
-    The smallest slacks of those rows (n,) come first.
+    The first array (n,) holds the smallest slacks of those rows.
     """
     n, m = shape_of(costs)
     least, found = np.empty(n), _places(n, width)
@@ -149,13 +117,13 @@ def violated(
 
         def work(start: int, stop: int) -> None:
             part, slacks = rows[start:stop], np.empty(m)
-            pricing.violations(costs, part, f, g, tolerance, slacks, least, found)
+            matrix.violations(costs, part, f, g, tolerance, slacks, least, found)
     else:
-        tiles = _tiles_of(costs.y, g)
+        grouped = _tiles_of(costs.y, g)
 
         def work(start: int, stop: int) -> None:
-            part, scratch = rows[start:stop], tiled.scratch_for(len(tiles.top), 0)
-            tiled.violations(costs, part, f, g, tolerance, tiles, scratch, least, found)
+            part, scratch = rows[start:stop], tiles.scratch_for(len(grouped.top), 0)
+            tiles.violations(costs, part, f, g, tolerance, grouped, scratch, least, found)
 
     _in_ranges(work, len(rows), m, n_jobs)
     return least, found
@@ -174,7 +142,7 @@ def carried_over(
 
 
 def _in_ranges(work: Callable[[int, int], None], lines: int, size: int, n_jobs: int) -> None:
-    """Do the work for all lines, range by range, on several threads if asked."""
+    """Call the function for all lines, range by range, on several threads if asked."""
     length = max(1, _RANGE // max(size, 1))
     starts = range(0, lines, length)
 

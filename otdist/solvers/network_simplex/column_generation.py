@@ -1,9 +1,9 @@
 """Column generation: the network simplex on few arcs, checked against all.
 
-The tree sees only candidate arcs, those of nearly the least slack under the
-potentials of the start. When none of them violates, all n times m pairs are
-priced; violated arcs join the candidates, and the search goes on with the tree as
-it is, until no pair violates. With good potentials that takes two or three rounds
+The tree has only candidate arcs, those of nearly the least slack under the potentials of the
+start. When none of them violates, all n times m pairs are priced. Violated arcs join the
+candidates, and the search continues with the same tree, until no pair violates. With good
+potentials this takes two or three rounds
 (Gottschlich and Schuhmacher, *PLoS ONE* 9, 2014; Schmitzer, *SIAM J. Sci. Comput.*
 38, 2016).
 """
@@ -31,10 +31,10 @@ from otdist.solvers.network_simplex.search import (
 from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray
 
-# Candidate arcs of a row and of a column at the start. On points fewer are as good,
-# and take less memory; on matrices of other kinds they may take three times as long.
+# Candidate arcs of a row and of a column at the start. On points fewer are as good, and take
+# less memory; on other matrices fewer may take three times as long.
 _ROW_WIDTH, _COLUMN_WIDTH = 40, 20
-_POINTS_WIDTH = 0.6  # of these
+_POINTS_WIDTH = 0.6  # part of these widths
 # Pairs of a coarse problem up to which all its arcs are candidates.
 _ALL_ARCS = 1 << 17
 # Violated arcs that a row may add in one round; of points fewer, to save memory.
@@ -44,13 +44,7 @@ _MORE, _MORE_POINTS = 32, 8
 class CandidateArcs:
     """Lists of arcs that grow by the violated ones."""
 
-    def __init__(
-        self,
-        costs: Costs,
-        candidates: Lists,
-        masses: IntegerMasses,
-        n_jobs: int,
-    ) -> None:
+    def __init__(self, costs: Costs, candidates: Lists, masses: IntegerMasses, n_jobs: int) -> None:
         self.costs = costs
         self.lists = candidates
         self.masses = masses
@@ -67,14 +61,14 @@ class CandidateArcs:
         return code
 
     def extend(self, basis: Tree, tolerance: float) -> bool:
-        """Add violated arcs, of the rows that had some, or else of all rows."""
+        """Add violated arcs, of the active rows first, else of all rows."""
         n, _ = lists.shape_of(self.costs)
         if len(self.active) and self._add(basis, tolerance, self.active):
             return True
         return self._add(basis, tolerance, np.arange(n))
 
     def _add(self, basis: Tree, tolerance: float, rows: IntArray) -> bool:
-        """Price all pairs of some rows; add the violated ones."""
+        """Price all pairs of some rows and add the violated ones."""
         n, m = lists.shape_of(self.costs)
         f, g = basis.potential[:n], basis.potential[n : n + m]
         width = _MORE if self.costs.kind == MATRIX else _MORE_POINTS
@@ -86,7 +80,7 @@ class CandidateArcs:
         self.active = np.flatnonzero(found.number)
         if len(self.active) == 0:
             return False
-        # The old lists by column go first: all together would take twice the memory.
+        # Free the old lists by column first: both together would take twice the memory.
         known = Rows(*self.lists[:3])
         del self.lists
         known = lists.merged(self.costs, known, found)
@@ -97,7 +91,7 @@ class CandidateArcs:
 def search_candidates(
     geometry: Geometry, masses: IntegerMasses, g: FloatArray, n_jobs: int
 ) -> Search:
-    """Begin on the arcs that are nearly tight for g and its c-transforms."""
+    """Return a search on the arcs that are nearly tight for g and its c-transforms."""
     n, m = geometry.shape
     costs = geometry.costs()
     scale = geometry.largest or 1.0
@@ -112,7 +106,7 @@ def search_candidates(
 
 
 def potentials(geometry: Geometry, a: FloatArray, b: FloatArray, options: Options) -> FloatArray:
-    """Return potentials g (m,) to start from, carried down from coarser problems."""
+    """Return potentials g (m,) to start from, extended from coarser problems."""
     m = geometry.shape[1]
     levels = start.hierarchy(geometry, a, b)
     costs = geometry.costs()
@@ -128,5 +122,5 @@ def potentials(geometry: Geometry, a: FloatArray, b: FloatArray, options: Option
         optimise(search, 2 * search.largest, options)
         f = search.basis.potential[: len(level.rows)]
         g = lists.carried_over(costs, level.rows, f, finer[k], options.n_jobs)
-    # A constant between f and g means nothing, and would cost both of them digits.
+    # A constant that moves between f and g is arbitrary, and would cost both digits.
     return np.asarray(g - g.mean())

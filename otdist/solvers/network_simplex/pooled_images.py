@@ -1,11 +1,10 @@
-"""Potentials of W1 on pixels to start from, found on pooled images.
+"""Initial potentials of W1 on pixels, from pooled images.
 
-Blocks of two pixels along every axis are pooled, again and again, into one at their
-centre. What a block has too much and what it lacks cancel, since mass that moves
-within it costs next to nothing there: half as many blocks are sources, and half sinks.
-The potential of a pooled image carries over to the next finer one as the steepest
-function of slope 1 (Gottschlich and Schuhmacher, *PLoS ONE* 9, 2014, on pooled
-starts; Schmitzer, *SIAM J. Sci. Comput.* 38, 2016).
+Blocks of two pixels along every axis are pooled repeatedly into one at their centre. Positive
+and negative excess within a block cancel, since mass that moves within it costs next to
+nothing: half of the blocks are sources, and half are sinks. The potential of a pooled image is
+extended to the next finer image as the steepest function of slope 1 (Gottschlich and
+Schuhmacher, *PLoS ONE* 9, 2014, on pooled starts; Schmitzer, *SIAM J. Sci. Comput.* 38, 2016).
 """
 
 from __future__ import annotations
@@ -15,54 +14,52 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.compiled.costs import fill_rows
+from otdist.compiled.costs import fill_rows, least_slacks
 from otdist.geometry.grid_metric import Pixels, pixels_of
 from otdist.geometry.points import Points
 from otdist.plans.integer_masses import quantise
 from otdist.solvers.coarsen import order_of
 from otdist.solvers.network_simplex import candidate_lists as lists
 from otdist.solvers.network_simplex.column_generation import search_candidates
-from otdist.solvers.network_simplex.kernels.c_transform import least_slacks
 from otdist.solvers.network_simplex.search import Solution, optimise, solve_from
 from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray
 
 # Pairs up to which all arcs are priced.
 _SMALL = 1 << 18
-# Pairs up to which a c-transform is made without looking for tiles to skip.
+# Pairs up to which a c-transform does not look for tiles to skip.
 _ALL_PAIRS = 1 << 21
 # Blocks of the coarsest image, at most.
 _COARSEST = 64
-# What artificial arcs cost above a start, of the largest cost: cold, from a pooled
-# image where all arcs are priced, and what they are then raised by.
+# Margin of artificial arcs as a part of the largest cost: without a start, and from a pooled
+# image where all arcs are priced; the factor by which a margin that is too small grows.
 _COLD, _MARGIN, _GROWTH = 2.0, 0.1, 4.0
-# The same for many arcs, in pixels: too much costs up to twice the pivots.
+# Margin for many arcs, in pixels: larger margins cost up to twice the pivots.
 _PIXELS = 0.5
-# Less than this part of what moves is rounding of sums.
+# Excess below this part of the moving mass is rounding of sums.
 _ROUNDING = 1e-13
-
 
 _threads = threading.local()
 
 
 class Sources(NamedTuple):
-    """Points (n, d) and their potentials, which bound those of all other points."""
+    """Points (n, d) with potentials f, which define the potential at other points."""
 
     points: FloatArray
     f: FloatArray
 
 
 class Start(NamedTuple):
-    """Potentials g of the columns, and what artificial arcs should cost above them."""
+    """Potentials g of the columns, and the margin of artificial arcs above them."""
 
     g: FloatArray
     margin: float
 
 
 def start(grid: Pixels, net: FloatArray, part: Points, options: Options) -> Start:
-    """Return where to begin on some of the pixels, from all pooled images.
+    """Return the start for some of the pixels, from all pooled images.
 
-    `net` (N,) is what each pixel has too much.
+    `net` (N,) is the excess mass of each pixel.
     """
     found = None
     for axes, masses in _pooled_images(grid.axes, net):
@@ -126,7 +123,7 @@ def least_from(sources: Sources, points: FloatArray, like: Points, n_jobs: int =
 def solve_small(
     part: Points, a: FloatArray, b: FloatArray, begun: Start, max_pivots: int
 ) -> Solution | None:
-    """Solve on all arcs; None where they are many, or a limit was met."""
+    """Solve on all arcs; return None where there are too many, or a limit was met."""
     n, m = part.shape
     if n * m > _SMALL:
         return None
@@ -156,9 +153,9 @@ def solve_small(
 
 
 def _matrix_room(n: int, m: int) -> FloatArray:
-    """Return room for a matrix, which the next one in this thread is written over.
+    """Return an uninitialised matrix in memory that this thread uses again.
 
-    Pages that are new to the process take longer to come by than all costs to compute.
+    The process gets new pages more slowly than it computes all costs.
     """
     room: FloatArray | None = getattr(_threads, "room", None)
     if room is None:
@@ -169,7 +166,7 @@ def _matrix_room(n: int, m: int) -> FloatArray:
 def _shuffled(n: int) -> IntArray:
     """Return 0 … n - 1 in an order in which neighbours are far apart.
 
-    Neighbours want the same sinks: priced together they take up to twice the pivots.
+    Neighbours compete for the same sinks: priced together they take up to twice the pivots.
     """
     return np.argsort(np.arange(n) * 0.6180339887498949 % 1.0)
 
@@ -179,8 +176,8 @@ def _pooled_images(
 ) -> list[tuple[tuple[FloatArray, ...], FloatArray]]:
     """Return centres along the axes and masses of pooled images, coarsest first.
 
-    Axes are pooled while their steps are short beside the others, so that blocks of
-    flat pixels become cubes.
+    An axis is pooled only while its steps are short compared with the others, so that blocks
+    of flat pixels become cubes.
     """
     images = []
     masses = net.reshape([len(axis) for axis in axes])
@@ -196,12 +193,12 @@ def _pooled_images(
 
 
 def _steps(axes: tuple[FloatArray, ...]) -> list[float]:
-    """Return how far neighbours are apart along each axis; inf where there are none."""
+    """Return the distance of neighbours along each axis; inf for a single pixel."""
     return [float(axis[1] - axis[0]) if len(axis) > 1 else np.inf for axis in axes]
 
 
 def _centres(axis: FloatArray) -> FloatArray:
-    """Return the middle of two neighbours each; the last one may have none."""
+    """Return the centres of pairs of neighbours; the last pixel may have none."""
     left, right = axis[::2], axis[1::2]
     centres = left.copy()
     centres[: len(right)] += 0.5 * (right - left[: len(right)])

@@ -24,34 +24,34 @@ BUDGET = 100_000_000
 _EXACT = 1e-9
 # Rounding of a reduced cost, as a part of the largest potential.
 _ROUNDING = 8 * float(np.finfo(float).eps)
-# Atoms of the smaller side from which on coarser problems pay.
+# Atoms of the smaller side from which on coarser problems save time.
 _FEWEST = 150
-# Atoms of a group there, at least.
+# Atoms of a group of a coarser problem, at least.
 _GROUP = 4
 # Columns that serve as coordinates of the rows of a small matrix.
 _N_LANDMARKS = 6
-# Part of the value that rounding may blur before the search is done once more.
+# Rounding errors above this part of the value let the search be repeated.
 _BLUR = 1e-11
 
 
 class ArcSet(Protocol):
-    """The arcs that the tree may use; `bound` is the best lower bound they proved."""
+    """Arcs that the tree may use; `bound` is the best lower bound that pricing proved."""
 
     bound: float
 
     def advance(
         self, basis: kernel.Tree, search: simplex.Search, tolerance: float, limit: int
     ) -> int:
-        """Pivot until no known arc violates (DONE), or for some 50 ms (MORE)."""
+        """Pivot until no known arc violates (DONE), or for about 50 ms (MORE)."""
         ...
 
     def extend(self, basis: kernel.Tree, tolerance: float) -> bool:
-        """Price all arcs; return whether there is anything left to pivot on."""
+        """Price all arcs; return whether some violate."""
         ...
 
 
 class AllArcs:
-    """Every arc of a matrix, priced row by row: best for small problems."""
+    """All arcs of a matrix, priced row by row: best for small problems."""
 
     def __init__(self, cost: FloatArray) -> None:
         self.cost = cost
@@ -103,8 +103,8 @@ def solve_at_once(
 ) -> Solution | None:
     """Solve a small problem in one call.
 
-    None where that call met a limit, forbidden arcs or costs of too many decades, or
-    atoms that form no groups if those are needed: `optimise` knows what to do.
+    None where the call met a limit, forbidden arcs or costs of too many orders of magnitude,
+    or where groups are needed and atoms form none. `optimise` handles these cases.
     """
     n, m = geometry.shape
     cost, scale = geometry.dense(), geometry.largest or 1.0
@@ -125,9 +125,7 @@ def solve_at_once(
 def _room_for(n: int, m: int) -> small.Room:
     width = n + m + 1 + tree.BLOCK_ROWS
     return small.Room(
-        np.empty((9, width), np.uint32),
-        np.empty((3, n + m + 3), np.int64),
-        np.empty((2, width)),
+        np.empty((9, width), np.uint32), np.empty((3, n + m + 3), np.int64), np.empty((2, width))
     )
 
 
@@ -145,8 +143,8 @@ def solve_from(
 ) -> Solution | None:
     """Solve in one call, from potentials g at the end of `start` (n + m,).
 
-    Artificial arcs cost `margin` more, and `growth` times that where it was too small.
-    None as for `solve_at_once`.
+    Artificial arcs cost `margin` more than the start; a margin that is too small grows by
+    `growth`. Returns None in the cases of `solve_at_once`.
     """
     n, m = cost.shape
     arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
@@ -186,7 +184,7 @@ def _coarse_start(
     room: small.Room,
     g: FloatArray,
 ) -> bool:
-    """Write potentials of coarser problems; False where there are none."""
+    """Write potentials from coarser problems; return False where atoms form no groups."""
     n, m = cost.shape
     depth = int(np.log2(min(n, m) / _GROUP))
     most = 1 << depth
@@ -205,14 +203,14 @@ def _coarse_start(
 
 
 def search_all(geometry: Geometry, masses: IntegerMasses, g: FloatArray) -> Search:
-    """Begin on all arcs of the cost matrix."""
+    """Return a search on all arcs of the cost matrix."""
     f = geometry.row_minimum(g)
     arcs = AllArcs(geometry.dense())
     return begin(arcs, geometry, masses, np.concatenate([f, g]))
 
 
 def begin(arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatArray) -> Search:
-    """Return a search that has not begun, from potentials f and g in one array."""
+    """Return a search that starts from potentials f and g, given in one array."""
     n, m = geometry.shape
     basis, pivots = tree.allocate(n, m)
     largest = geometry.largest or 1.0
@@ -220,29 +218,23 @@ def begin(arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatA
 
 
 def hides_digits(search: Search) -> bool:
-    """Whether the potentials are so large that their rounding blurs the value."""
+    """Whether rounding of large potentials may cost the value digits."""
     size = float(np.abs(search.basis.potential).max())
     value = tree.value_of(search.basis, search.masses)
     mass = float(search.masses.a.sum()) * search.masses.unit
     return 0 < _BLUR * abs(value) < _ROUNDING * size * mass
 
 
-def optimise(
-    search: Search,
-    margin: float,
-    options: Options,
-    *,
-    negligible: int = 0,
-) -> Ended:
+def optimise(search: Search, margin: float, options: Options, *, negligible: int = 0) -> Ended:
     """Pivot from artificial arcs to the optimum, or to a limit.
 
-    Artificial arcs cost a margin more than the potentials of the start. When no arc
-    is violated and artificial flow is left, the margin was too small, or forbidden
-    arcs leave mass without a way: it is raised until it exceeds the cost of any path.
+    Artificial arcs cost a margin more than the potentials of the start. If artificial flow is
+    left when no arc violates, the margin was too small, or forbidden arcs leave mass without a
+    path: the margin is raised until it exceeds the cost of any path.
 
-    The entering tolerance starts at the scale of the costs. When no arc is left it is
-    lowered to the rounding of the potentials, which may be far smaller than the
-    largest cost, and the search goes on.
+    The entering tolerance begins at the scale of the costs. When no arc is left, it is lowered
+    to the rounding of the potentials, which may be far smaller than the largest cost, and the
+    search continues.
     """
     arcs, basis, pivots, masses, start, largest, scale = search
     n, m = len(masses.a), len(masses.b)
@@ -253,9 +245,9 @@ def optimise(
         n_pivots = int(pivots.n_pivots[0])
         if options.report is not None:
             options.report(n_pivots, _relative_gap(search))
-        has_artificial = tree.artificial_flow(basis, n) > negligible
-        # Where artificial arcs carry nothing, the margin changes no difference of
-        # potentials; without it they are of the size of the costs in the tree.
+        has_artificial = kernel.artificial_flow(basis, n) > negligible
+        # Where artificial arcs have no flow, the margin changes no difference of potentials;
+        # without it they are of the size of the costs in the tree.
         levels = (margin, margin) if has_artificial else (0.0, 2 * margin)
         kernel.set_artificial_costs(basis, n, start, *levels)
         if code == simplex.MORE:
@@ -277,9 +269,9 @@ def optimise(
 
 
 def _relative_gap(search: Search) -> float:
-    """Return how far the tree is from the bound; with artificial flow, inf."""
+    """Return the relative gap of the tree and the bound; inf with artificial flow."""
     n = len(search.masses.a)
-    if tree.artificial_flow(search.basis, n) > 0:
+    if kernel.artificial_flow(search.basis, n) > 0:
         return np.inf
     value = tree.value_of(search.basis, search.masses)
     return (value - search.arcs.bound) / max(abs(value), np.finfo(float).tiny)

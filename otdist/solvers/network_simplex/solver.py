@@ -1,7 +1,7 @@
 """Exact transport by the network simplex method, on few arcs at a time.
 
-Small matrices are priced whole. Larger problems, and points of any number, go
-through column generation from potentials of a coarser problem; see `solvers.network_simplex`.
+In small problems all arcs are priced. Larger ones go through column generation, from potentials
+of a coarser problem; see `solvers.network_simplex`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
 from otdist.solvers.network_simplex import basis as tree
 from otdist.solvers.network_simplex import search as simplex
+from otdist.solvers.network_simplex.kernels import spanning_tree as kernel
 from otdist.solvers.registry import Options, start_from
 from otdist.typing import FloatArray, IntArray
 
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from otdist.solvers.network_simplex import cancel_common_mass as cancellation
     from otdist.solvers.network_simplex.pooled_images import Start
 
-# Entries of the matrix up to which all arcs are priced in turn.
+# Entries of a matrix up to which all arcs are priced.
 _SMALL = 1 << 18
-# The same for a matrix whose rows and columns form groups.
+# Entries up to which all arcs are priced if rows and columns form groups.
 _MEDIUM = 3 << 18
-# The same for a matrix with fewer rows or columns than this.
+# All arcs are priced if there are fewer rows or columns than this.
 _NARROW = 64
-# A warm start trusts its potentials to this part of the largest cost.
+# Margin of artificial arcs above a warm start, as a part of the largest cost.
 _WARM_MARGIN = 1e-3
 _EPS = float(np.finfo(float).eps)
 
@@ -65,7 +66,7 @@ def run(problem: Problem, options: Options) -> Candidate:
 
 
 def _without_common(problem: Problem, options: Options) -> Candidate:
-    """Solve for the mass that the two measures do not have in common, if p = 1."""
+    """Solve for the mass that the two distributions do not share, if p = 1."""
     from otdist.solvers.network_simplex import cancel_common_mass as cancellation
 
     rest = cancellation.cancel(problem) if problem.is_metric else None
@@ -86,7 +87,7 @@ def _without_common(problem: Problem, options: Options) -> Candidate:
 
 
 def _rest_solved(whole: Problem, rest: cancellation.Rest, options: Options) -> Candidate:
-    """Solve what is left; on pixels from the potentials of pooled images."""
+    """Solve the rest; on pixels from the potentials of pooled images."""
     problem = rest.problem
     assert problem is not None
     if not whole.geometry.facts.same_atoms or options.warm_start is not None:
@@ -123,7 +124,7 @@ def _in_order(problem: Problem, options: Options, begun: Start | None = None) ->
 
 
 def _in_parts(problem: Problem, options: Options, begun: Start | None = None) -> Candidate:
-    """Solve by column generation, or on all arcs where they are few."""
+    """Solve by column generation, or on all arcs if there are few."""
     geometry = problem.geometry
     masses = quantise(problem.a, problem.b)
     g, margin = begun or (None, 2.0 * (geometry.largest or 1.0))
@@ -138,12 +139,9 @@ def _in_parts(problem: Problem, options: Options, begun: Start | None = None) ->
 
 
 def _begun(
-    problem: Problem,
-    masses: IntegerMasses,
-    g: FloatArray | None,
-    options: Options,
+    problem: Problem, masses: IntegerMasses, g: FloatArray | None, options: Options
 ) -> simplex.Search:
-    """Begin a search, from potentials g or the best that can be found soon."""
+    """Return a search from potentials g, or from those of coarser problems."""
     geometry = problem.geometry
     n, m = geometry.shape
     is_narrow = min(n, m) < _NARROW and geometry.as_points() is None
@@ -158,17 +156,17 @@ def _begun(
 
 
 def _searched_near(problem: Problem, search: simplex.Search, options: Options) -> Candidate | None:
-    """Search again with margins of the size of the costs that are paid.
+    """Search again with margins of the size of the costs that the plan pays.
 
-    Where a few costs are far above those, potentials that come from them have no
-    digits left for the others. Without need for them, no such potential appears.
+    Where a few costs are far larger, potentials of their size have no digits left for the
+    others. If the plan does not need these costs, small margins avoid such potentials.
     """
     geometry, masses = problem.geometry, search.masses
     mass = float(masses.a.sum()) * masses.unit
     paid = abs(tree.value_of(search.basis, masses)) / mass
     nothing = np.zeros(geometry.shape[1])
     g = geometry.column_minimum(geometry.row_minimum(nothing))
-    # Rounding could go round in circles: there is an answer already, so give up then.
+    # Rounding may make the search cycle; stop then, since there is an answer already.
     n_pivots = int(search.pivots.n_pivots[0]) + 20 * sum(geometry.shape)
     options = options._replace(max_iter=min(options.max_iter, n_pivots))
     again = _begun(problem, masses, g, options)._replace(scale=paid)
@@ -180,19 +178,19 @@ def _searched_near(problem: Problem, search: simplex.Search, options: Options) -
 def _searched(
     problem: Problem, search: simplex.Search, margin: float, options: Options
 ) -> Candidate:
-    """Search until an optimum is found, a limit is met, or mass has no way to go."""
+    """Search until an optimum is found, a limit is met, or mass has no path."""
     basis, n = search.basis, problem.shape[0]
-    # Masses of parts that no arc connects may differ by the rounding of their sums.
+    # Masses of components that no arc connects may differ by the rounding of their sums.
     rounding = int(16 * _EPS * float(search.masses.a.sum()))
     negligible = 0
     while True:
         ended = simplex.optimise(search, margin, options, negligible=negligible)
         finished = ended is Ended.FINISHED
-        left = tree.artificial_flow(basis, n)
+        left = kernel.artificial_flow(basis, n)
         if not finished or left in (0, negligible) or left > rounding:
             break
-        # A margin above all paths has shown that no path is left for this flow; the
-        # potentials it leaves are as large, so begin again and let the flow be.
+        # A margin above the cost of all paths has shown that no path is left for this flow. Its
+        # potentials are as large as the margin, so begin again and ignore the flow.
         negligible = left
     is_stranded = finished and left > negligible
     rows = tree.stranded_rows(basis, n) if is_stranded else None
@@ -200,12 +198,9 @@ def _searched(
 
 
 def _claim(
-    problem: Problem,
-    search: simplex.Search,
-    ended: Ended,
-    stranded: IntArray | None,
+    problem: Problem, search: simplex.Search, ended: Ended, stranded: IntArray | None
 ) -> Candidate:
-    """Read plan and potentials off the tree."""
+    """Return the plan and the potentials of the tree."""
     basis, masses = search.basis, search.masses
     n, m = problem.shape
     finished = ended is Ended.FINISHED

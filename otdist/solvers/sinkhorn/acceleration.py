@@ -1,4 +1,4 @@
-"""Over-relaxation of Sinkhorn's iteration, at a rate that is observed."""
+"""Over-relaxation and Anderson acceleration of Sinkhorn's iteration."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from otdist.typing import FloatArray
 
 
 class Relaxation:
-    """Over-relaxation: potentials move omega times as far as the iteration says.
+    """Over-relaxation: potentials move omega times as far as in the plain iteration.
 
-    Near the optimum Sinkhorn's iteration is block Gauss-Seidel; with contraction
-    rate r at weight omega, its own rate is ``(r + omega - 1)**2 / (r omega**2)``
-    and the best weight follows from that (Young, 1971; Thibault et al., 2021).
-    The rate is observed over a few iterations at a time. If the error grows, the
-    weight goes back to 1 and is trusted less; trust comes back with iterations.
+    Near the optimum Sinkhorn's iteration is block Gauss-Seidel. If it contracts at rate r with
+    weight omega, its rate without relaxation is ``(r + omega - 1)**2 / (r omega**2)``, which
+    gives the best weight (Young, 1971; Thibault et al., 2021). The rate is observed over a few
+    iterations at a time. If the error grows, the weight returns to 1 and its limit is lowered;
+    the limit rises again with iterations.
     """
 
     _WINDOW = 10
@@ -27,7 +27,7 @@ class Relaxation:
         self._best = np.inf
 
     def observe(self, error: float) -> bool:
-        """Take the error of one iteration; return whether to start over from g."""
+        """Record the error of an iteration; return whether to restart from g."""
         if not error <= 10 * self._best:
             self._cap = 1 + (max(self.omega, 1.01) - 1) / 2
             self.omega, self._best, self._errors = 1.0, np.inf, []
@@ -48,8 +48,8 @@ class Relaxation:
 class Anderson:
     """Anderson's acceleration of a fixed-point iteration (Walker and Ni, 2011).
 
-    The next iterate combines the last few so that their residuals cancel best. Where
-    the error grows it begins anew from the best iterate.
+    The next iterate is the combination of the last few whose residuals cancel best. Where the
+    error grows, the iteration restarts from the best iterate.
     """
 
     _MEMORY = 8
@@ -61,7 +61,7 @@ class Anderson:
         self._best, self._best_next = np.inf, weight
 
     def next(self, g: FloatArray, mapped: FloatArray, error: float) -> FloatArray:
-        """Return the next iterate, from one, what it is mapped to, and its error."""
+        """Return the next iterate, from an iterate g, its image and its error."""
         if error > 2 * self._best:
             self._points, self._residuals, self._best = [], [], 2 * self._best
             return self._best_next

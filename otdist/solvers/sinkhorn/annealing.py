@@ -1,10 +1,10 @@
-"""Lower epsilon to its target, and solve there.
+"""Annealing: lower epsilon to its target, and solve there.
 
-Each weight begins from potentials extrapolated from the two before. A pass over all
-pairs is a Sinkhorn iteration; it also keeps the larger entries of the plan, on which
-Newton's method solves what is left (`balance`). Where the plan is too large to be kept,
-and where both sides are the same measure, the iteration goes on alone: accelerated by
-Anderson's method, or averaged.
+Each epsilon (weight) starts from potentials extrapolated from the two before. A pass over all
+pairs is a Sinkhorn iteration; it also keeps the larger entries of the plan, on which Newton's
+method reduces the error (`newton`). Where the plan is too large to be kept, and where both
+sides are the same distribution, passes are iterated without Newton's method: with Anderson's
+acceleration, or averaged.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ from otdist.solvers.sinkhorn.newton import Balance
 from otdist.solvers.sinkhorn.sweeps import Blocks, Pairs
 from otdist.typing import FloatArray
 
-# Each weight is this many times smaller than the one before, or less where that turns
-# out to be too much, but no less than this.
+# Ratio of a weight to the next; it is lowered where the next weight turns out to be too small,
+# but not below the least ratio.
 _RATIO = 2.5
 _LEAST_RATIO = 1.1
 # The first weight is this part of the largest cost: the plan is almost a product there.
 _FIRST = 0.25
-# Marginal error, as a part of the mass, that Newton's method leaves at weights before
-# the target; and the one above which a weight is too small to begin with.
+# Marginal error, as a part of the mass, that suffices at weights above the target; and the error
+# above which a weight is too small to start with.
 _LOOSE = 0.001
 _TOO_FAR = 0.5
-# Of the error wanted at the target, what Newton's method leaves for the rest.
+# Part of the error wanted at the target that Newton's method may leave.
 _SHARE = 0.1
-# A coarse plan whose rows reach fewer columns is shaped by its grouping.
+# If rows of a coarse plan reach fewer columns than this, its grouping determines it.
 _SHARP = 8.0
-# Entries of the plan are kept from this part of their row's mass on. Weak links between
-# parts of a nearly disconnected plan are what Newton's method is for.
+# Entries of the plan are kept from this part of their row's mass on: small, since Newton's method
+# is needed for the weak links between parts of a nearly disconnected plan.
 _LEVEL = 1e-10
-# The same for a coarse plan, which need not be exact, to save memory.
+# Level for a coarse plan, which need not be exact: a larger one saves memory.
 _COARSE_LEVEL = 1e-5
 _NEWTON_STEPS = 40
-# A weight is too small if the error is not halved in so many passes; for the last that
-# can be tried, in so many.
+# A weight is too small if the error is not halved in so many passes; the second number holds
+# once the ratio of weights cannot be lowered further.
 _PATIENCE, _LAST_PATIENCE = 4, 100
-# An iteration that leaves this part of the error, or less, needs no other method.
+# An iteration that reduces the error to this part, or less, needs no other method.
 _FAST = 0.25
-# Iterations alone at each weight before the target.
+# Iterations without Newton's method at each weight above the target.
 _ITERATIONS_PER_WEIGHT = 5
-# Relative error of an entry in single precision, of a matrix; and of points, of which
-# the exponents are single as well, times the largest exponent.
+# Relative error of an entry in single precision for a matrix. For points, whose exponents are in
+# single precision too, it is multiplied by the largest exponent.
 _SINGLE = 1e-7
 # Masses below this part of the total would underflow.
 _LEAST_SINGLE = 1e-24
 # Weights above this many times the largest cost would overflow.
 _LARGEST_SINGLE = 1e20
-# The largest such error at which an entry is good enough to anneal by.
+# Largest relative error of entries with which single precision is used.
 _ROUGH = 1e-2
-# Columns with less than this part of their mass are out of reach.
+# Columns with less than this part of their mass are lost to underflow.
 _LOST = 1e-30
 
 
 class State(NamedTuple):
-    """Where the annealing stands; rows of the plan are exact.
+    """State of the annealing; rows of the plan are exact.
 
-    Potentials hold no masses: the plan is ``a bᵀ exp((f + g - c) / epsilon)``.
+    Potentials do not include masses: the plan is ``a bᵀ exp((f + g - c) / epsilon)``.
     """
 
     f: FloatArray
@@ -77,7 +77,7 @@ class State(NamedTuple):
 
 
 class Anneal:
-    """An entropic problem on its way to the target."""
+    """Annealing of an entropic problem."""
 
     def __init__(self, problem: Problem, options: Options) -> None:
         self.geometry, self.a, self.b = problem.geometry, problem.a, problem.b
@@ -94,10 +94,10 @@ class Anneal:
         self.fits_single = min(self.a.min(), self.b.min()) >= _LEAST_SINGLE * self.mass
 
     def first(self, target: float) -> tuple[FloatArray, FloatArray, float]:
-        """Return what to begin from without potentials: such, and a weight.
+        """Return potentials and a weight to start with, for a problem without potentials.
 
-        Where rows are much alike the target will do at once, and Sinkhorn's iteration
-        alone may be all it takes.
+        Where rows of the cost are similar, the target itself may be a good start, and
+        Sinkhorn's iteration may converge fast.
         """
         first, f, g = self._highest(target), np.zeros(len(self.a)), 0 * self.b
         if first > target and not self.is_out:
@@ -109,7 +109,7 @@ class Anneal:
         return f, g, first
 
     def least(self, g: FloatArray, target: float) -> tuple[FloatArray, float]:
-        """Return the least weight, from the target on, that can begin from g; and f."""
+        """Return f and the least weight, from the target on, that can start from g."""
         epsilon, f = target, np.zeros(len(self.a))
         first = self._highest(target)
         while epsilon < first and not self.is_out:
@@ -121,7 +121,7 @@ class Anneal:
         return f, min(epsilon, first)
 
     def _highest(self, target: float) -> float:
-        """Return the weight above which there is nothing to gain."""
+        """Return the highest weight that is ever useful."""
         return max(target, _FIRST * self.largest)
 
     def run(
@@ -135,19 +135,19 @@ class Anneal:
     ) -> State:
         """Lower epsilon to the target and solve there to the tolerance.
 
-        Or only loosely, and only until rows of the plan reach few columns. Where the
-        next weight turns out to be too far, it is taken nearer.
+        With `until_sharp` solve loosely, and only until rows of the plan reach few columns.
+        Where the next weight turns out to be too small, a larger one is tried.
         """
         before, state, ratio = None, None, _RATIO
         highest = self._highest(target)
         self.is_coarse = until_sharp
         while not self.is_out:
             is_last = epsilon == target and not until_sharp
-            # Once weights come no nearer, there is nothing left but patience.
+            # Once the ratio cannot be lowered further, more passes are the only way.
             self.patience = _PATIENCE if ratio >= _LEAST_RATIO else _LAST_PATIENCE
             found = self.at(f, g, epsilon, is_last=is_last)
             if not found.finished and state is None and epsilon < highest:
-                # Too small to begin with, after all.
+                # The weight is too small to start with.
                 epsilon = min(highest, _RATIO * epsilon)
                 continue
             if found.finished or state is None or ratio < _LEAST_RATIO:
@@ -175,7 +175,7 @@ class Anneal:
         return self._by_iteration(f, g, epsilon, is_last)
 
     def _by_newton(self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool) -> State:
-        """Alternate passes over all pairs and Newton's method on what they keep."""
+        """Alternate passes over all pairs and Newton's method on the entries kept."""
         wanted = (self.options.tol if is_last else _LOOSE) * self.mass
         rough = keep = True
         errors: list[float] = []
@@ -207,7 +207,7 @@ class Anneal:
                 g, keep = self._sinkhorn(state), True
 
     def _by_iteration(self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool) -> State:
-        """Repeat Sinkhorn's iteration, accelerated; averaged if symmetric."""
+        """Repeat Sinkhorn's iteration, accelerated, or averaged if symmetric."""
         wanted = (self.options.tol if is_last else _LOOSE) * self.mass
         rough = self._noise(epsilon) <= self.options.tol
         anderson = Anderson(np.sqrt(self.b)) if is_last else None
@@ -223,7 +223,7 @@ class Anneal:
             if self.is_out or n_left <= 0 or (is_good and not rough):
                 return self._stop(state, wanted, is_last and rough)
             if is_good:
-                rough = False  # once more in full precision
+                rough = False  # repeat in full precision
             elif self.is_symmetric:
                 # Both potentials are equal at the optimum: meeting halfway converges
                 # much faster than taking turns (Feydy et al., 2019).
@@ -234,15 +234,9 @@ class Anneal:
                     g = anderson.next(state.g, g, state.error)
 
     def _pass(
-        self,
-        f: FloatArray,
-        g: FloatArray,
-        epsilon: float,
-        *,
-        rough: bool,
-        keep: bool = False,
+        self, f: FloatArray, g: FloatArray, epsilon: float, *, rough: bool, keep: bool = False
     ) -> tuple[State, Blocks | None]:
-        """Move f to the soft c-transform of g and see what columns that leaves."""
+        """Move f to the soft c-transform of g, and sum the columns of the plan."""
         with_a, with_b = epsilon * self.log_a, epsilon * self.log_b
         level = _COARSE_LEVEL if self.is_coarse else _LEVEL
         found = self.pairs.sweep(
@@ -260,7 +254,7 @@ class Anneal:
         return state, found.blocks
 
     def _stop(self, state: State, wanted: float, is_rough: bool) -> State:
-        """Return the state, with exact rows in full precision."""
+        """Return the final state, with rows exact in full precision."""
         if is_rough:
             state, _ = self._pass(state.f, state.g, state.epsilon, rough=False)
             self.n_iter -= 1
@@ -275,7 +269,7 @@ class Anneal:
         return _SINGLE * (1 + self.largest / epsilon)
 
     def _is_lost(self, state: State) -> NDArray[np.bool_]:
-        """Return which columns no row reaches at this epsilon: their sums underflow."""
+        """Return the columns that no row reaches at this epsilon: their sums underflow."""
         lost: NDArray[np.bool_] = state.columns < _LOST * self.b
         return lost
 
@@ -297,7 +291,7 @@ class Anneal:
 def _extrapolated(
     before: State | None, state: State, epsilon: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Follow the line through the potentials at two weights to the next."""
+    """Extrapolate potentials at two weights linearly to the next weight."""
     if before is None:
         return state.f, state.g
     part = (epsilon - state.epsilon) / (state.epsilon - before.epsilon)

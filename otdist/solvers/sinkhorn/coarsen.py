@@ -1,8 +1,8 @@
-"""Potentials to begin from, found on coarser problems.
+"""Initial potentials from coarser problems.
 
-A coarse atom stands for a group (`solvers.coarsen`). A coarse problem is worth solving
-down to the weight at which a row of its plan reaches only a few atoms: below, it is the
-grouping that shapes the plan. From there the next finer problem goes on.
+A coarse atom represents a group (`solvers.coarsen`). A coarse problem is solved down to the
+weight at which a row of its plan reaches only a few atoms: below that the grouping determines
+the plan. The next finer problem continues from there.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _MOST_PAIRS = 1 << 26
 
 
 class Start(NamedTuple):
-    """Where the annealing begins."""
+    """Potentials and weight that the annealing starts with."""
 
     g: FloatArray
     epsilon: float
 
 
 def in_order(problem: Problem) -> tuple[IntArray, IntArray] | None:
-    """Return an order in which neighbours lie together, if points are not few.
+    """Return an order in which neighbours lie together, for many points; else None.
 
-    The larger entries of the plan then lie in blocks.
+    The larger entries of the plan then form blocks.
     """
     n, m = problem.shape
     points = problem.geometry.as_points()
@@ -48,7 +48,7 @@ def in_order(problem: Problem) -> tuple[IntArray, IntArray] | None:
 
 
 def begin(problem: Problem, target: float, options: Options) -> Start | None:
-    """Return potentials of coarser problems and a weight to begin from, if any."""
+    """Return potentials from coarser problems and a weight, or None without such problems."""
     n, m = problem.shape
     if n * m < _COARSE_FROM or problem.is_symmetric:
         return None
@@ -75,12 +75,7 @@ def begin(problem: Problem, target: float, options: Options) -> Start | None:
 
 
 def _carried(
-    problem: Problem,
-    rows: IntArray,
-    f: FloatArray,
-    epsilon: float,
-    columns: IntArray,
-    n_jobs: int,
+    problem: Problem, rows: IntArray, f: FloatArray, epsilon: float, columns: IntArray, n_jobs: int
 ) -> FloatArray:
     """Return the soft c-transform of the potentials of some rows, for some columns."""
     part = _turned(problem.geometry.restrict(rows, columns))

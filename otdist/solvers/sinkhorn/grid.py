@@ -1,9 +1,9 @@
 """Entropic transport of two images: Sinkhorn's iteration, one axis after the other.
 
-Minimises ``<P, c> + epsilon KL(P | a bᵀ / mass)`` for a cost that is a sum over the axes.
-The Gibbs kernel exp(-c / epsilon) is then a product over them, and so is its action on
-exponentials of potentials (Solomon et al., 2015), which is done in the logarithmic
-domain here. epsilon falls from the largest cost to its target, level by level.
+Minimises ``<P, c> + epsilon KL(P | a bᵀ / mass)`` for a cost that is a sum over the axes. The
+Gibbs kernel exp(-c / epsilon) is then a product over the axes, and acts on them one by one
+(Solomon et al., 2015), here in the logarithmic domain. epsilon falls from the largest cost to
+its target, level by level.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from otdist.solvers.registry import Options
 
 _ANNEALING = 0.5
-# Before its target epsilon is lowered at this marginal error, as a part of the mass, or
-# after so many iterations. Potentials that are nearly right let the target begin where
-# over-relaxation pays; five iterations a level took two to five times as many in all.
+# Above its target epsilon is lowered at this marginal error, as a part of the mass, or after so
+# many iterations. With nearly right potentials over-relaxation works at the target from the
+# beginning; five iterations a level needed two to five times as many in all.
 _LEVEL_TOL = 0.01
 _ITERATIONS_PER_LEVEL = 100
-# In a product both factors are at most exp(_LIFT), to use the whole range of float64, and
-# 0 where they are less than exp(-_DEEP): no term is then a subnormal number, which would
-# take a hundred times as long. Sums above exp(lift - _LIFT) have not lost a digit by it.
+# Both factors of a product are at most exp(_LIFT), to use the whole range of float64. Factors
+# below exp(-_DEEP) are set to 0, so that no term is subnormal, which would take a hundred times
+# as long. Sums above exp(lift - _LIFT) lose no digit by this.
 _LIFT, _DEEP = 300.0, 350.0
-# Costs over epsilon up to which there is no need to lift, which takes two digits.
+# Costs over epsilon up to which factors need no lift, which costs two digits.
 _FLAT = 150.0
-# How far costs may fall within a tile of columns, over epsilon: sums are then safe. The
-# narrowest tile, since each takes an exponential for every pixel.
+# Range of costs over epsilon within a tile of columns for which sums are safe; and the least
+# width of a tile, since each tile needs an exponential for every pixel.
 _RANGE, _NARROWEST = 600.0, 16
-# Pixels of the lines that go through one product: they stay in the processor's cache.
+# Pixels of the lines of one product, which stay in the processor's cache.
 _BLOCK = 1 << 16
 
 
 class State(NamedTuple):
-    """Where the iteration stands after a level; the rows are exact.
+    """State of the iteration after a level; the rows are exact.
 
     The plan is ``a[i] exp((f[i] + g[j] - c[i, j]) / epsilon) b[j]``.
     """
@@ -121,7 +121,7 @@ def _level(
     while n_iter < limit and options.limit_met(n_iter) is None:
         n_iter += 1
         exact_f = gibbs.transform(g, b)
-        # From here on f and g stand for one plan, whose two errors are known.
+        # From here on f and g define one plan, whose row and column errors are known.
         f = exact_f if f is None else f + relaxation.omega * (exact_f - f)
         exact_g = gibbs.transform(f, a)
         if options.report is not None:
@@ -130,7 +130,7 @@ def _level(
         if error <= tol * problem.mass:
             if relaxation.omega == 1.0:
                 return State(f, g, epsilon, n_iter, True)
-            # Once more with exact rows, as rounding assumes.
+            # Repeat without relaxation: the rounding to a coupling assumes exact rows.
             relaxation, f = Relaxation(), None
             continue
         if is_symmetric:
@@ -143,7 +143,7 @@ def _level(
 
 
 def _error(mass: FloatArray, step: FloatArray, epsilon: float) -> float:
-    """Return how far sums are from the masses, if potentials are `step` from exact."""
+    """Return the marginal error of potentials that differ by `step` from exact ones."""
     return float(mass @ np.abs(np.expm1(np.clip(step / epsilon, -700, 700))))
 
 
@@ -186,10 +186,10 @@ class _Tile(NamedTuple):
     lift: float
 
     def write_log_sums(self, lines: FloatArray, out: FloatArray) -> bool:
-        """Write the logarithms of lines times kernel; NaN, and True, where not safe.
+        """Write logarithms of lines times kernel; return whether some are NaN, since unsafe.
 
-        The largest term of each line becomes exp(2 lift): lifted, sums are safe until
-        they are less than exp(-600) of it.
+        The largest term of each line becomes exp(2 lift): sums are then safe unless they are
+        less than exp(-600) of it.
         """
         values = lines - self.nearest
         top = values.max(axis=1, keepdims=True)
@@ -225,9 +225,9 @@ def _tiles(cost: FloatArray, lift: float) -> Iterator[_Tile]:
 
 
 def rounded(problem: Problem, state: State) -> GridPlan:
-    """Scale columns, then rows, down to their masses and spread what is missing.
+    """Scale columns, then rows, down to their masses and spread the missing mass.
 
-    After Altschuler, Weed and Rigollet (2017); scaling down is lowering a potential.
+    After Altschuler, Weed and Rigollet (2017). Lowering a potential scales its row down.
     """
     grid, epsilon = _grid_of(problem), state.epsilon
     gibbs = Gibbs(grid, epsilon)

@@ -1,9 +1,9 @@
 """Bring the columns of a plan to their masses by Newton's method, rows kept exact.
 
-On the larger entries of the plan only, which is where a Newton system has its digits:
-a linear system in one unknown per column, by conjugate gradients. The dual objective,
-which is concave, guards every step (Brauer et al., 2017; Tang et al., *Sinkhorn-Newton-
-Sparse*, 2024). Moving g by ``ε log v`` multiplies column j of the plan by v[j].
+Only the larger entries of the plan are used, which determine the digits of a Newton system. It
+has one unknown per column and is solved by conjugate gradients. The dual objective, which is
+concave, guards every step (Brauer et al., 2017; Tang et al., *Sinkhorn-Newton-Sparse*, 2024).
+Moving g by ``ε log v`` multiplies column j of the plan by v[j].
 """
 
 from __future__ import annotations
@@ -14,24 +14,20 @@ import numpy as np
 
 from otdist.compiled.costs import read_only
 from otdist.compiled.exp2 import WIDTH
-from otdist.solvers.sinkhorn.kernels.newton import (
-    diagonal,
-    scaled_columns,
-    there_and_back,
-)
+from otdist.solvers.sinkhorn.kernels.newton import diagonal, normal_matvec, scaled_columns
 from otdist.solvers.sinkhorn.sweeps import Blocks
 from otdist.typing import FloatArray
 
 # No column is scaled by more than exp of this in one step.
 _LONGEST_STEP = 4.0
-# Of the error, what entries left out of the blocks may grow to while columns are scaled.
+# Part of the error that entries outside of the blocks may grow to while columns are scaled.
 _GROWN = 0.1
-# Steps are shortened by this until the objective rises by a part of what it should.
+# Steps are shortened by this factor until the objective rises sufficiently.
 _SHORTENING = 0.3
 _SHORTEST_STEP = 1e-3
 _SUFFICIENT = 1e-2
-# A linear system is solved to this part of its first residual; to less of it, down to
-# the least, while steps do not halve the error.
+# A linear system is solved to this part of its first residual, and to smaller parts, down to the
+# least, while steps do not halve the error.
 _FORCING = 0.1
 _LEAST_FORCING = 1e-7
 _CG_STEPS = 1000
@@ -53,17 +49,17 @@ class Balance:
 
     def __init__(self, blocks: Blocks, a: FloatArray, b: FloatArray, n_jobs: int = 1) -> None:
         self.blocks, self.a, self.b, self.n_jobs = blocks, read_only(a), b, n_jobs
-        # Links weaker than this part of a row are in no block. Without any, parts of the
-        # plan may be disconnected, and the system singular.
+        # Entries below this part of a row are in no block. Without these weak links, parts of
+        # the plan may be disconnected, and the system singular.
         self.level, self.mass = blocks.level, float(a.sum())
         self.forcing = _FORCING
         self.n_places = -(-len(b) // WIDTH) * WIDTH
 
     def solve(self, tol: float, max_steps: int) -> tuple[FloatArray, FloatArray, float]:
-        """Return log u and log v that leave an error of at most tol, and the error.
+        """Return log u and log v that reduce the error to at most tol, and the error.
 
-        It is larger where columns had to be scaled so much that entries left out of the
-        blocks begin to count.
+        The error is larger than tol where columns were scaled so much that entries outside of
+        the blocks begin to count.
         """
         state = self._scaled(np.zeros(len(self.b)))
         for _ in range(max_steps):
@@ -80,7 +76,7 @@ class Balance:
         return -np.log(state.sums), state.log_v, state.error
 
     def _step(self, state: _Scaled) -> _Scaled:
-        """Take a Newton step as long as the objective allows, else Sinkhorn's."""
+        """Take a Newton step that raises the objective, or else a Sinkhorn step."""
         direction = self._direction(state, self.b - state.columns)
         direction -= np.median(direction)
         np.clip(direction, -_LONGEST_STEP, _LONGEST_STEP, out=direction)
@@ -89,7 +85,7 @@ class Balance:
         while length > _SHORTEST_STEP:
             new = self._scaled(state.log_v + length * direction)
             rise = new.objective - state.objective
-            # Near the optimum the objective has no digits left, but the error has.
+            # Near the optimum the objective has no digits left, but the error still has.
             if new.error < 0.5 * state.error or rise > _SUFFICIENT * length * slope:
                 return new
             length *= _SHORTENING
@@ -100,11 +96,7 @@ class Balance:
 
     def _scaled(self, log_v: FloatArray) -> _Scaled:
         m = len(self.b)
-        v, y, sums = (
-            np.zeros(self.n_places),
-            np.zeros(self.n_places),
-            np.empty_like(self.a),
-        )
+        v, y, sums = (np.zeros(self.n_places), np.zeros(self.n_places), np.empty_like(self.a))
         np.exp(log_v, out=v[:m])
         for rows, pool in self.blocks.parts:
             mass, rest = self.a[rows], self.blocks.rest_rows[rows]
@@ -116,12 +108,12 @@ class Balance:
         return _Scaled(log_v, v, sums, columns, error, objective)
 
     def _direction(self, state: _Scaled, residual: FloatArray) -> FloatArray:
-        """Solve ``(diag(columns) - Pᵀ diag(1/a) P) x = residual`` by CG, of the scaled plan.
+        """Solve ``(diag(columns) - Pᵀ diag(1/a) P) x = residual`` by CG, for the scaled plan P.
 
-        The matrix is singular for constants only. Its own diagonal preconditions it:
-        columns that have a row almost to themselves differ by orders from the others.
+        Only constants are in the null space. The diagonal is the preconditioner, since columns
+        that get almost all mass of a row differ from the others by orders of magnitude.
         """
-        # As the blocks add up, or the matrix would not be positive.
+        # Column sums of the blocks themselves: with others the matrix may be indefinite.
         m, columns = len(self.b), state.columns / self.blocks.accuracy
         weight = self.a / state.sums**2
         diag = np.zeros(self.n_places)
@@ -142,7 +134,7 @@ class Balance:
             np.multiply(p, state.v[:m], out=scaled[:m])
             back = np.zeros(self.n_places)
             for rows, pool in self.blocks.parts:
-                there_and_back(pool, rows.start, scaled, weight[rows], back)
+                normal_matvec(pool, rows.start, scaled, weight[rows], back)
             q = whole * p - state.v[:m] * back[:m]
             curvature = float(p @ q)
             if not curvature > 0:

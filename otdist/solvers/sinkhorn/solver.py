@@ -1,10 +1,10 @@
 """Entropic transport by Sinkhorn's iteration in the log domain.
 
-Minimises ``<P, c> + epsilon KL(P | a bᵀ / mass)`` over couplings P. One pass over
-the costs, in blocks of rows, does a whole iteration with one exp per entry: the
-exps that update f are summed again to update g. The weight epsilon is annealed
-from the scale of the costs down to its target (Schmitzer, 2019), and the plan
-is rounded to exact marginals (Altschuler, Weed, Rigollet, 2017).
+Minimises ``<P, c> + epsilon KL(P | a bᵀ / mass)`` over couplings P. One pass over the costs, in
+blocks of rows, does a whole iteration with one exp per entry: the exponentials that update f
+also give the column sums that update g. epsilon is annealed from the scale of the costs to its
+target (Schmitzer, 2019), and the plan is rounded to exact marginals (Altschuler, Weed,
+Rigollet, 2017).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from otdist.typing import FloatArray
 
 # Marginal error, as a part of the mass, at which a plan counts as a coupling.
 _COUPLING = 5e-14
-# Pairs up to which one more pass is made to round the plan.
+# Pairs up to which the plan is rounded with an additional pass.
 _FEW_PAIRS = 1 << 22
 
 
@@ -54,7 +54,7 @@ def run(problem: Problem, options: Options) -> Candidate:
 def _run(problem: Problem, options: Options) -> Candidate:
     geometry, a, b = problem.geometry, problem.a, problem.b
     has_forbidden = geometry.facts.has_forbidden
-    # Spreading what is missing would use forbidden arcs: iterate until nothing is.
+    # Spreading missing mass would use forbidden arcs: iterate until none is missing.
     tol = min(options.tol, _COUPLING) if has_forbidden else options.tol
     target = options.epsilon or default_epsilon(problem, options)
     options = options._replace(tol=tol)
@@ -105,10 +105,10 @@ def default_epsilon(problem: Problem, options: Options) -> float:
 
 
 def _rounded(problem: Problem, state: State, has_forbidden: bool, n_jobs: int) -> EntropicPlan:
-    """Scale rows and columns down to their masses and spread what is missing.
+    """Scale rows and columns down to their masses and spread the missing mass.
 
-    For many pairs the column sums are those of the last pass, which are the plan's but
-    for the rounding of exponents; room is left for that.
+    For many pairs the column sums are those of the last pass, which differ from the plan's by
+    the rounding of exponents; columns are scaled by slightly less to allow for it.
     """
     a, b, epsilon = problem.a, problem.b, state.epsilon
     f, g = state.f + epsilon * np.log(a), state.g + epsilon * np.log(b)
@@ -128,9 +128,9 @@ def _rounded(problem: Problem, state: State, has_forbidden: bool, n_jobs: int) -
 
 
 def _marginals(plan: EntropicPlan, a: FloatArray, n_jobs: int) -> tuple[FloatArray, FloatArray]:
-    """Return row sums, and column sums once rows are scaled down to their masses.
+    """Return row sums, and column sums after rows are scaled down to their masses.
 
-    Of a plan in which only the columns have been scaled.
+    Only the columns of the plan have been scaled before.
     """
     n, m = plan.shape
     rows, columns, scratch = np.empty(n), np.zeros((N_PARTS, m)), np.empty((N_PARTS, m))

@@ -1,4 +1,4 @@
-"""Passes over all pairs of atoms: a Sinkhorn iteration each, on one or more threads."""
+"""Passes over all pairs of atoms, each a Sinkhorn iteration, on one or more threads."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from otdist.solvers.sinkhorn.kernels.sweep import BOX, Boxes, Buffers, Pool, Row
 from otdist.typing import FloatArray
 
 LOG2E = 1.4426950408889634
-# Pairs in one call of the kernel: some 50 ms, so that Ctrl-C is heard.
+# Pairs in one call of the kernel: about 50 ms, so that Ctrl-C takes effect.
 _PAIRS = 1 << 25
-# Entries of blocks that are kept at most (256 MB), and pairs up to which any are.
+# Most entries of blocks that are kept (256 MB), and pairs up to which any are kept.
 _KEPT_ENTRIES = 1 << 26
 _KEPT_FROM = 1 << 28
-# Relative, of sums of entries in single precision.
+# Relative rounding of sums of entries in single precision.
 _ROUNDING = 3e-7
 _NOWHERE = Pool(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty((0, WIDTH), np.float32))
 
 
 class Part(NamedTuple):
-    """Some rows, and the blocks of their plan."""
+    """A range of rows, and the blocks of their plan."""
 
     rows: slice
     pool: Pool
 
 
 class Blocks(NamedTuple):
-    """A plan, as blocks of its larger entries and the sums of what is in none."""
+    """A plan as blocks of its larger entries, and the sums of all other entries."""
 
     parts: list[Part]
     rest_rows: FloatArray  # (n,)
     rest_columns: FloatArray  # (m,)
-    # (m,) column sums as the pass found them, over those that the blocks add up to:
-    # entries of blocks are in single precision.
+    # (m,) column sums of the pass divided by those of the blocks and the rest: they differ,
+    # since entries of blocks are in single precision.
     accuracy: FloatArray
     density: float  # part of all entries that is in blocks
     level: float  # part of a row's mass from which on entries are in blocks
 
     def reach(self) -> float:
-        """Return how many columns a row reaches: the mean of 1 / sum of squares."""
+        """Return how many columns a row reaches: the mean of 1 / (sum of squared entries)."""
         total = 0.0
         for rows, pool in self.parts:
             start = pool.start[rows.start : rows.stop + 1]
@@ -58,30 +58,26 @@ class Blocks(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What one pass finds."""
+    """Results of one pass."""
 
-    f: FloatArray  # moved
+    f: FloatArray  # the soft c-transform of g
     columns: FloatArray  # column sums of the plan of (f, g)
     blocks: Blocks | None
 
 
 class Pairs:
-    """All pairs of a problem, and the memory that passes over them use again.
+    """All pairs of a problem, and the memory that passes over them share.
 
-    Potentials hold ε log of the masses; see `solvers.sinkhorn.kernels.sweep`. Without b, columns may
-    lose what is nothing beside the rows' masses.
+    Potentials include ε log of the masses, as in `solvers.sinkhorn.kernels.sweep`. Without b,
+    columns may lose entries that are negligible for the rows' masses.
     """
 
     def __init__(
-        self,
-        geometry: Geometry,
-        a: FloatArray,
-        b: FloatArray | None = None,
-        n_jobs: int = 1,
+        self, geometry: Geometry, a: FloatArray, b: FloatArray | None = None, n_jobs: int = 1
     ) -> None:
         self.geometry, self.a, self.n_jobs = geometry, read_only(a), n_jobs
         self.n, self.m = geometry.shape
-        # Of a product of masses, that of the column.
+        # Logarithms of the columns' parts of the mass.
         self.log_b = np.full(self.m, -np.log(self.m)) if b is None else np.log(b / b.sum())
         self.costs = geometry.tabulated().costs()
         self.n_places = -(-self.m // WIDTH) * WIDTH
@@ -107,10 +103,10 @@ class Pairs:
     ) -> Pass:
         """Move f to the soft c-transform of g, and keep blocks.
 
-        Blocks are kept that have an entry of `level` times the mass of its row; with
-        None, and where there are too many, none is. Single precision is good for
-        annealing: the relative error of an entry is about 1e-7, and of points
-        also 1e-7 of the costs divided by epsilon.
+        A block is kept if it has an entry of at least `level` times the mass of its row; with
+        None, and where there are too many, no block is kept. Single precision suffices for
+        annealing: the relative error of an entry is about 1e-7, and for points also 1e-7 of
+        the costs divided by epsilon.
         """
         costs, unit = (self._single, self._unit) if single else (self.costs, 1.0)
         low, high = self._single_boxes if single else self._boxes
@@ -155,7 +151,7 @@ class Pairs:
     def _singles(self) -> tuple[Costs, float]:
         """Return the costs with coordinates in single precision, and their unit.
 
-        Coordinates are taken from their middle, in a unit that makes them at most 1.
+        Coordinates are centred and scaled to at most 1.
         """
         x, y, unit = self.costs.x, self.costs.y, 1.0
         if self.costs.kind != MATRIX:
@@ -189,7 +185,7 @@ class Pairs:
         return found
 
     def _room(self) -> list[Pool]:
-        """Return pools with places for all blocks; memory is taken as they fill."""
+        """Return pools with places for all blocks; pages are allocated as they fill."""
         if not self._pools:
             most = max(_KEPT_ENTRIES // WIDTH // len(self._parts), self.n_places)
             for part in self._parts:
@@ -203,16 +199,12 @@ class Pairs:
     def _blocks(
         self, pools: list[Pool], rest: FloatArray, columns: FloatArray, level: float
     ) -> Blocks:
-        """Gather the blocks of all parts, and what they leave of the columns."""
+        """Return the blocks of all parts, and the rest of the columns."""
         parts = [Part(*each) for each in zip(self._parts, pools, strict=True)]
-        ones, kept, sums = (
-            np.ones(self.n_places),
-            np.zeros(self.n_places),
-            np.empty(self.n),
-        )
+        ones, kept, sums = (np.ones(self.n_places), np.zeros(self.n_places), np.empty(self.n))
         for rows, pool in parts:
             scaled_columns(pool, rows.start, ones, self.a[rows], rest[rows], sums[rows], kept)
-        # Blocks are in single precision: a difference below its rounding is none.
+        # Blocks are in single precision: a difference below its rounding counts as 0.
         left = np.maximum(columns - kept[: self.m] - _ROUNDING * columns, 0.0)
         n_kept = sum(int(pool.start[rows.stop]) for rows, pool in parts)
         accuracy = columns / np.maximum(kept[: self.m] + left, np.finfo(float).tiny)
@@ -221,14 +213,14 @@ class Pairs:
 
 
 def _power(costs: Costs) -> float:
-    """Return the power of lengths that costs are."""
+    """Return the power of lengths that costs scale with."""
     return costs.p * (2.0 if costs.kind == SQUARED else 1.0)
 
 
 def _corners(costs: Costs) -> tuple[FloatArray, FloatArray]:
-    """Return the lowest and highest corners (d, boxes) of columns, `BOX` after `BOX`.
+    """Return lowest and highest corners (d, boxes) of columns of points, `BOX` after `BOX`.
 
-    Of Euclidean points; there are no boxes for other costs.
+    There are boxes for Euclidean distances and their squares only.
     """
     if costs.kind not in (EUCLIDEAN, SQUARED) or _power(costs) not in (1.0, 2.0):
         return np.empty((1, 0)), np.empty((1, 0))

@@ -1,17 +1,17 @@
-"""Entropic transport between measures whose masses may be missed, at a price.
+"""Unbalanced entropic transport: marginals may be missed at a price.
 
 Minimises ``<P, c> + ε KL(P | a⊗b) + ρ KL(P 1 | a) + ρ KL(Pᵀ 1 | b)`` over P >= 0, with
 ``KL(P | Q) = sum P log(P / Q) - P + Q``. The dual is to maximise
 
     ρ <a, 1 - exp(-f / ρ)> + ρ <b, 1 - exp(-g / ρ)> + ε <a⊗b, 1 - exp((f + g - c) / ε)>
 
-by Sinkhorn's iteration with damped soft c-transforms (Chizat et al., 2018), each joined
-with the best shift of mass between f and g, without which a large ρ takes ρ / ε
-iterations (Séjourné, Vialard, Peyré, 2022), and accelerated (`relaxation`).
+by Sinkhorn's iteration with damped soft c-transforms (Chizat et al., 2018). Each is combined
+with the best shift of a constant between f and g, without which a large ρ takes ρ / ε
+iterations (Séjourné, Vialard, Peyré, 2022), and accelerated (`acceleration`).
 
 The plan ``a bᵀ exp((f + g - c) / ε)`` of any potentials is feasible. Its primal value
-exceeds the dual value by ``ρ KL(P 1 | a exp(-f / ρ)) + ρ KL(Pᵀ 1 | b exp(-g / ρ))``:
-that is the gap, and the sums of P are all it takes to know it.
+exceeds the dual value by ``ρ KL(P 1 | a exp(-f / ρ)) + ρ KL(Pᵀ 1 | b exp(-g / ρ))``. This gap
+depends on P by its row and column sums only.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from otdist.solvers.sinkhorn.acceleration import Anderson
 from otdist.solvers.sinkhorn.sweeps import Pairs
 from otdist.typing import FloatArray
 
-# The first weight as a part of the largest cost, and the ratio of weights: one
-# iteration at each does.
+# The first weight as a part of the largest cost, and the ratio of weights, which get one
+# iteration each.
 _FIRST = 0.25
 _RATIO = 4.0
 _MAX_ITER = 10_000
 # Logarithms of entries over their targets are cut off here, far from convergence.
 _OVERFLOW = 300.0
-# Of the terms of the value, what their rounding can hide.
+# Rounding error of the value, as a part of its absolute terms.
 _ROUNDING = 1e-15
 
 
 class State(NamedTuple):
-    """Potentials, and what is known of them and of their plan."""
+    """Potentials, and values and errors of their plan."""
 
     f: FloatArray
     g: FloatArray
@@ -45,14 +45,14 @@ class State(NamedTuple):
     #: Dual value without ``ε <a⊗b, 1>``: divergences do not need it.
     value: float
     gap: float  # primal minus dual value, rounding included
-    error: float  # |sums of the plan - what the dual wants of them|_1
+    error: float  # |sums of the plan - sums at the dual optimum|_1
 
 
 class Relaxed:
-    """An entropic problem with relaxed marginals, of atoms that all have mass.
+    """An entropic problem with relaxed marginals and positive weights.
 
-    `back` is the geometry with its sides exchanged; None where both sides are the same
-    measure: then f = g, and the iteration is averaged (Feydy et al., 2019).
+    `back` is the geometry with its sides exchanged, or None where both sides are the same
+    distribution: then f = g, and the iteration is averaged (Feydy et al., 2019).
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Relaxed:
         self.back = None if back is None else Pairs(back, b, n_jobs=n_jobs)
 
     def solve(self, epsilon: float, tol: float) -> tuple[State, bool]:
-        """Return the state at the weight, and whether it is proved to the tolerance.
+        """Return the state at the weight, and whether it meets the tolerance.
 
-        Marginal error is to be at most ``tol * mass``, and the gap ``tol * value``.
+        The marginal error must be at most ``tol * mass``, and the gap ``tol * value``.
         """
         f, g = np.zeros(len(self.a)), np.zeros(len(self.b))
         weight = max(epsilon, _FIRST * self.largest)
@@ -96,7 +96,7 @@ class Relaxed:
         return state.error <= tol * self.mass and state.gap <= allowed
 
     def _iterate(self, f: FloatArray, g: FloatArray, epsilon: float) -> State:
-        """Move f to the optimum for g, measure what is left, and find the next g."""
+        """Move f to the optimum for g, measure gap and error, and find the next g."""
         rho, damping = self.rho, self.rho / (self.rho + epsilon)
         if self.back is None:
             free = _transform(self.there, g / damping, self.log_a, g, self.log_a, epsilon)
@@ -113,16 +113,11 @@ class Relaxed:
         return self._state(f, g, damping * free, slack, epsilon)
 
     def _state(
-        self,
-        f: FloatArray,
-        g: FloatArray,
-        next_g: FloatArray,
-        slack: FloatArray,
-        epsilon: float,
+        self, f: FloatArray, g: FloatArray, next_g: FloatArray, slack: FloatArray, epsilon: float
     ) -> State:
         """Return value, gap and error, given ``log(column sum / target)``.
 
-        Rows are on their targets, or are as far off as columns if both are the same.
+        Row sums equal their targets, or have the errors of columns if both sides are the same.
         """
         slack = np.minimum(slack, _OVERFLOW)
         wanted = np.exp(self.log_b - g / self.rho)
@@ -138,7 +133,7 @@ class Relaxed:
         return State(f, g, next_g, value - epsilon * plan, gap, error)
 
     def _rounding(self, state: State, epsilon: float) -> float:
-        """Return what the rounding of the terms of the value can hide."""
+        """Return a bound on the rounding error of the value."""
         of_a = self.a @ np.abs(np.expm1(-state.f / self.rho))
         of_b = self.b @ np.abs(np.expm1(-state.g / self.rho))
         return _ROUNDING * (self.rho * float(of_a + of_b) + epsilon * self.mass)
@@ -152,7 +147,7 @@ def _transform(
     log_b: FloatArray,
     epsilon: float,
 ) -> FloatArray:
-    """Return ``-ε log sum_j b[j] exp((g[j] - c[i, j]) / ε)``, best from a start nearby."""
+    """Return ``-ε log sum_j b[j] exp((g[j] - c[i, j]) / ε)``, sooner from a close start."""
     with_a = epsilon * log_a
     return pairs.sweep(start + with_a, g + epsilon * log_b, epsilon).f - with_a
 

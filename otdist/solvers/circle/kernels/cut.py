@@ -1,27 +1,39 @@
-"""Coupling of sorted measures on a circle, many pairs in one call.
+"""Coupling of sorted distributions on a circle, many pairs in one call.
 
-The line once it is known where to cut: `solvers.circle.solver` says how.
+A circle becomes a line once the best cut is known; `solvers.circle.solver` has the theory.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from otdist.solvers.circle.kernels.levels import integer_levels, power
+from otdist.solvers.circle.kernels.levels import add_exactly, integer_levels, power
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
-# Parts of a range that are weighed at a time, on the way to a median: 2**10.
+# Parts that a range is divided into at each step towards a median: 2**10.
 _PART_BITS = 10
 PARTS = 1 << _PART_BITS
-# So many x are enough to find the best shift to 2**-10 of the mass.
+# From so many x the best shift is found to 2**-10 of the mass.
 _FEW = 2048
 _NEAR_BITS = 10
-# Passes of which one halves the range, whatever the slopes.
+# One in so many passes halves the range, whatever the slopes.
 _HALVE_EVERY = 8
+
+
+class Pair(NamedTuple):
+    """Two sorted distributions on a circle, with integer masses of one sum."""
+
+    x: np.ndarray  # (n,) float64, within half a period of 0
+    y: np.ndarray  # (m,) float64
+    level_a: np.ndarray  # (n,) int64, running sums of the masses
+    level_b: np.ndarray  # (m,) int64
+    p: float
+    period: float
 
 
 @kernel
@@ -44,43 +56,24 @@ def couple_around(
     n_arcs: np.ndarray,
     f: np.ndarray,
 ) -> None:
-    """Couple pairs of measures on a circle, and write potentials of x.
+    """Couple pairs of distributions on a circle, and write potentials of x.
 
     Arguments are those of `line.couple`; positions are sorted, within half a period of
     0. `ahead` (n + m,) int64 and `spare` (n + m + PARTS,) are scratch.
     """
     for k in range(n_arcs.size):
-        points_x, points_y = x[which[0, k]], y[which[1, k]]
         unit = integer_levels(a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b)
         n_arcs[k] = 0
         if unit == 0.0:
             continue
-        n_arcs[k] = couple_levels(
-            points_x,
-            points_y,
-            level_a,
-            level_b,
-            unit,
-            p,
-            period,
-            ahead,
-            spare,
-            rows[k],
-            columns[k],
-            mass[k],
-            f[k],
-        )
+        pair = Pair(x[which[0, k]], y[which[1, k]], level_a, level_b, p, period)
+        n_arcs[k] = couple_levels(pair, unit, ahead, spare, rows[k], columns[k], mass[k], f[k])
 
 
 @kernel
 def couple_levels(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
+    pair: Pair,
     unit: float,
-    p: float,
-    period: float,
     ahead: np.ndarray,
     spare: np.ndarray,
     rows: np.ndarray,
@@ -88,29 +81,19 @@ def couple_levels(
     mass: np.ndarray,
     f: np.ndarray,
 ) -> int:
-    """Write the arcs of one pair, given by running sums of its masses, and f.
+    """Write f and the arcs of one pair, whose masses are multiples of a unit.
 
     Returns the number of arcs.
     """
-    if p == 1.0:
-        shift = _median_shift(x, y, level_a, level_b, period, ahead, spare)
-    else:
-        shift = _convex_shift(x, y, level_a, level_b, p, period)
-    _close(x, y, level_a, level_b, shift, p, period, spare, f)
-    return _shifted(level_a, level_b, shift, unit, rows, columns, mass)
+    shift = _median_shift(pair, ahead, spare) if pair.p == 1.0 else _convex_shift(pair)
+    _close(pair, shift, spare, f)
+    return _shifted(pair.level_a, pair.level_b, shift, unit, rows, columns, mass)
 
 
 @inner
-def _median_shift(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    period: float,
-    ahead: np.ndarray,
-    spare: np.ndarray,
-) -> int:
+def _median_shift(pair: Pair, ahead: np.ndarray, spare: np.ndarray) -> int:
     """Return minus a median of the levels' difference, weighted by length of arc."""
+    x, y, level_a, level_b, _, period = pair
     n, m = x.size, y.size
     length, bins = spare[: n + m], spare[n + m :]
     i, j, difference = 0, 0, 0
@@ -136,7 +119,7 @@ def _median_shift(
 def _weighted_median(values: np.ndarray, weights: np.ndarray, half: float, bins: np.ndarray) -> int:
     """Return the least value with `half` of the weight at or below it.
 
-    The range of values is parted, and that part again which holds the median.
+    The range of values is divided into parts, then the part that holds the median, and so on.
     """
     low, high, passed = values[0], values[0], 0.0
     for k in range(values.size):
@@ -155,7 +138,8 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray, half: float, bins:
             part += 1
         least = low + (part << bits)
         most = min(high, least + (1 << bits) - 1)
-        # On to the values that are there; at the end of all weight, to the last of them.
+        # Shrink the part to its values. If it has none, all weight lies below it: the median
+        # is then the largest value below.
         low, high, before = high, low, low
         for k in range(values.size):
             if least <= values[k] <= most:
@@ -168,58 +152,40 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray, half: float, bins:
 
 
 @inner
-def _convex_shift(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    p: float,
-    period: float,
-) -> int:
+def _convex_shift(pair: Pair) -> int:
     """Return the shift of the levels of x at which coupling level to level costs least.
 
-    The cost is convex in the shift, and linear between those at which two levels meet.
-    Its slope is found in O(n + m). That of few x is about the same, and tells where to
-    look for the root of the whole.
+    The cost is convex in the shift, and linear between shifts at which two levels meet. Its
+    slope is computed in O(n + m). The slope for few x is about the same, and its root shows
+    where to look for the root for all.
     """
-    total = level_b[-1]
-    low, high, stride = -total, total, x.size // _FEW
+    total = pair.level_b[-1]
+    low, high, stride = -total, total, pair.x.size // _FEW
     if stride > 1:
         width = total >> _NEAR_BITS
-        near = _root(x, y, level_a, level_b, p, period, low, high, stride, width)
+        near = _root(pair, low, high, stride, width)
         low, high = max(near - width, -total), min(near + width, total)
-    return _root(x, y, level_a, level_b, p, period, low, high, 1, 0)
+    return _root(pair, low, high, 1, 0)
 
 
 @inner
-def _root(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    p: float,
-    period: float,
-    low: int,
-    high: int,
-    stride: int,
-    width: int,
-) -> int:
-    """Return the least shift from which on the cost rises, to a width.
+def _root(pair: Pair, low: int, high: int, stride: int, width: int) -> int:
+    """Return the least shift from which on the cost rises, up to a width.
 
-    By false position, and now and then by halving. The ends of the range move on to
-    where levels meet, so that a width of 0 ends at the optimum and not merely near it.
-    A range without the root is left towards it.
+    By false position, and now and then by halving. The ends of the range move to shifts at
+    which levels meet, so that a width of 0 ends at the optimum and not merely near it. A range
+    without the root is extended towards it.
     """
-    total = level_b[-1]
-    slope_low = _slope_at(x, y, level_a, level_b, low, p, period, stride)[0]
+    total = pair.level_b[-1]
+    slope_low = _slope_at(pair, low, stride)[0]
     while slope_low >= 0.0 and low > -total:
         high, low = low, max(low - 8 * (high - low + 1), -total)
-        slope_low = _slope_at(x, y, level_a, level_b, low, p, period, stride)[0]
-    slope_high = _slope_at(x, y, level_a, level_b, high, p, period, stride)[0]
+        slope_low = _slope_at(pair, low, stride)[0]
+    slope_high = _slope_at(pair, high, stride)[0]
     while slope_high < 0.0 and high < total:
         low, high = high, min(high + 8 * (high - low + 1), total)
         slope_low = slope_high
-        slope_high = _slope_at(x, y, level_a, level_b, high, p, period, stride)[0]
+        slope_high = _slope_at(pair, high, stride)[0]
     side, moved, n_passes = 0, 0, 0
     while high - low > width:
         n_passes += 1
@@ -227,14 +193,14 @@ def _root(
         if n_passes % _HALVE_EVERY and slope_low < 0.0 < slope_high:
             part = slope_low / (slope_low - slope_high)
         shift = min(low + int(part * (high - low)), high - 1)
-        # What moves the same end again and again leaves the other where it was: look
-        # beyond the root, twice as far as that end came last. As far would creep.
+        # False position may move the same end again and again. Then look beyond the root,
+        # twice as far as that end moved last: steps of equal length would creep.
         beyond = 2 * min(moved, (high - low) // 2 + 1)  # of at most 2**62
         if side >= 2:
             shift = max(high - beyond, low)
         elif side <= -2:
             shift = min(low + beyond, high - 1)
-        slope, down, up = _slope_at(x, y, level_a, level_b, shift, p, period, stride)
+        slope, down, up = _slope_at(pair, shift, stride)
         if slope >= 0.0:
             moved, side = high - shift + down, max(side, 0) + 1
             high, slope_high = shift - down, slope
@@ -245,20 +211,12 @@ def _root(
 
 
 @inner
-def _slope_at(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    shift: int,
-    p: float,
-    period: float,
-    stride: int,
-) -> tuple[float, int, int]:
-    """Return what the cost rises by above a shift, and how far down and up it does so.
+def _slope_at(pair: Pair, shift: int, stride: int) -> tuple[float, int, int]:
+    """Return the slope of the cost above a shift, and how far down and up it is constant.
 
-    As if all of `stride` neighbours among x were where the last of them is.
+    All of `stride` neighbours among x are treated as if at the place of the last.
     """
+    x, y, level_a, level_b, p, period = pair
     n, m, total = x.size, y.size, level_b[-1]
     turn, j = (level_a[0] + shift) // total, 0
     slope, lost = 0.0, 0.0
@@ -279,17 +237,15 @@ def _slope_at(
         else:
             after = _cost(x[min(i + stride, n - 1)], -turn, y[j], p, period)
         step = _cost(x[i], -turn, y[j], p, period) - after
-        new = slope + step
-        part = new - slope
-        lost += (slope - (new - part)) + (step - part)
-        slope = new
+        slope, error = add_exactly(slope, step)
+        lost += error
         i = i + stride if i + stride < n or i == n - 1 else n - 1
     return slope + lost, down, up
 
 
 @inner
 def _rise(x: np.ndarray, i: int, turn: int, y: float, p: float, period: float) -> float:
-    """Return what the cost of y, moved on by turns, rises by from x[i] to the next x."""
+    """Return the cost difference of y, moved by turns, between x[i] and the next x."""
     if i + 1 < x.size:
         after = _cost(x[i + 1], -turn, y, p, period)
     else:
@@ -313,22 +269,13 @@ def _cost(x: float, turn: int, y: float, p: float, period: float) -> float:
 
 
 @inner
-def _close(
-    x: np.ndarray,
-    y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    shift: int,
-    p: float,
-    period: float,
-    above: np.ndarray,
-    f: np.ndarray,
-) -> None:
-    """Sum up what costs rise by at each level of x, so that f comes back to 0.
+def _close(pair: Pair, shift: int, above: np.ndarray, f: np.ndarray) -> None:
+    """Sum the cost differences at the levels of x to f, so that f returns to 0.
 
-    Where a level of y ends as well, it may be the rise for the y that ends or for the
-    one that begins, or any mixture; one mixture for all closes the circle.
+    Where a level of y ends too, the difference may be that of the y that ends, of the y that
+    begins, or any mixture of both; one mixture for all closes the circle.
     """
+    x, y, level_a, level_b, p, period = pair
     n, m, total = x.size, y.size, level_b[-1]
     turn, j = (level_a[0] + shift - 1) // total, 0
     ahead, k = turn, 0
@@ -354,17 +301,15 @@ def _close(
     part = 0.0
     if sum_below != sum_above:
         part = min(max(sum_below / (sum_below - sum_above), 0.0), 1.0)
-    # From behind the largest step, which would take the others' digits.
+    # Begin behind the largest step, which would cost the others digits.
     value, lost = 0.0, 0.0
     for k in range(n):
         i = longest + 1 + k
         i = i - n if i >= n else i
         step = (1.0 - part) * f[i] + part * above[i]
         f[i] = value + lost
-        new = value + step
-        kept = new - value
-        lost += (value - (new - kept)) + (step - kept)
-        value = new
+        value, error = add_exactly(value, step)
+        lost += error
 
 
 @inner
@@ -377,9 +322,9 @@ def _shifted(
     columns: np.ndarray,
     mass: np.ndarray,
 ) -> int:
-    """Write the arcs with mass, level to level, from where y begins; return their number.
+    """Write the arcs with mass, in the order of y; return their number.
 
-    The x that is cut there comes first and last.
+    The x that is cut where y begins comes first and last.
     """
     n, total = level_a.size, level_b[-1]
     shift = (shift - 1) % total + 1

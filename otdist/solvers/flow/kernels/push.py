@@ -1,8 +1,8 @@
-"""Push and relabel: a flow that is optimal up to some length for each edge.
+"""Push and relabel: a flow that is optimal up to an error for each edge.
 
-Mass in excess is pushed along edges down which potentials fall by more than their length,
-and back along edges whose flow no longer pays; where there is none, the potential of the
-node is raised (Goldberg and Tarjan, *Finding minimum-cost circulations by successive
+Excess mass is pushed along edges down which potentials fall by more than their length, and back
+along edges whose flow no longer pays. Where there is no such edge, the potential of the node is
+raised (Goldberg and Tarjan, *Finding minimum-cost circulations by successive
 approximation*, 1990). Lengths and masses are integers.
 """
 
@@ -70,8 +70,8 @@ def push(
 ) -> int:
     """Push all excess to where mass is missing, unless the budget is used up first.
 
-    Potentials are raised by `step` more than need be, which is what an edge may be off
-    by in the end. The budget counts arcs looked at; what is left of it is returned.
+    Potentials are raised by `step` more than necessary, which is the largest error of an edge in
+    the end. The budget counts arcs looked at; returns the rest of it.
     """
     n = potential.size
     start, other, edge = arcs.start, arcs.other, arcs.edge

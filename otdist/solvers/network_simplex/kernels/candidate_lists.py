@@ -8,7 +8,6 @@ from numba import njit
 from otdist.compiled.costs import Costs, Found, cost_of
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -72,12 +71,7 @@ def _gather(
 
 @kernel
 def merge(
-    costs: Costs,
-    rows: Rows,
-    by_row: Found,
-    by_column: Found,
-    scratch: np.ndarray,
-    out: Rows,
+    costs: Costs, rows: Rows, by_row: Found, by_column: Found, scratch: np.ndarray, out: Rows
 ) -> int:
     """Write new lists, the arcs found added, each arc once; return how many they are.
 
@@ -102,11 +96,7 @@ def merge(
 
 @kernel
 def turn(
-    rows: Rows,
-    fill: np.ndarray,
-    column_start: np.ndarray,
-    row: np.ndarray,
-    column_cost: np.ndarray,
+    rows: Rows, fill: np.ndarray, column_start: np.ndarray, row: np.ndarray, column_cost: np.ndarray
 ) -> None:
     """Write the lists of the columns; `fill`, of m places or more, is scratch."""
     n, m = rows.start.size - 1, column_start.size - 1

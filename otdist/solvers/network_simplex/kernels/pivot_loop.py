@@ -4,7 +4,7 @@ The reduced cost of an arc is ``cost[i, j] - f[i] - g[j]``, and an arc enters wh
 is negative. Arcs are priced by rows, a block of them at a time; the best arc of each
 row is a candidate, and of those the most violating one is brought into the tree until
 none violates. The arcs are those of a matrix (`run`), or lists of some (`run_on_lists`);
-of the tree nothing is of the size of the matrix.
+nothing in the tree is of the size of the matrix.
 """
 
 from typing import Any, NamedTuple
@@ -16,7 +16,6 @@ from otdist.compiled.simd import least_difference, smaller
 from otdist.solvers.network_simplex.kernels.spanning_tree import Tree, pivot, renumber
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -43,26 +42,21 @@ class Search(NamedTuple):
 
 
 @inlined
-def _is_noise(reduced_cost: float, f: float, g: float) -> bool:
+def is_noise(reduced_cost: float, f: float, g: float) -> bool:
     """Whether a reduced cost, ``(cost - g) - f``, may be negative by rounding only.
 
-    A few potentials may be far above the tolerance, which is for all of them. Whoever
-    looks for arcs must ask, and compute in this order, or an arc may come for ever.
+    The tolerance is one for all arcs, but a few potentials may be far larger than others. All
+    searches for arcs must ask this, and compute in this order: an arc that is refused here
+    would otherwise be found again for ever.
     """
     return reduced_cost >= -_NOISE * (abs(f) + abs(g))
 
 
 @inner
-def _collect(
-    cost: np.ndarray,
-    tree: Tree,
-    search: Search,
-    n_block: int,
-    tolerance: float,
-) -> int:
+def _collect(cost: np.ndarray, tree: Tree, search: Search, n_block: int, tolerance: float) -> int:
     """Price blocks of rows until one has violating arcs, the best of each row.
 
-    Returns the rows priced, n of them and no candidate if the basis is optimal.
+    Returns the number of rows priced: n, without a candidate, if the basis is optimal.
     """
     n, m = cost.shape
     f, g = tree.potential[:n], tree.potential[n : n + m]
@@ -73,7 +67,7 @@ def _collect(
         for _ in range(min(n_block, n - n_priced)):
             smallest, j = least_difference(cost[i], g)
             reduced = smallest - f[i]
-            if reduced < -tolerance and not _is_noise(reduced, f[i], g[j]):
+            if reduced < -tolerance and not is_noise(reduced, f[i], g[j]):
                 search.row[n_candidates] = i
                 search.column[n_candidates] = n + j
                 search.cost[n_candidates] = cost[i, j]
@@ -89,7 +83,7 @@ def _collect(
 
 @inner
 def _take_best(tree: Tree, search: Search, tolerance: float) -> tuple[bool, Any, Any, float, float]:
-    """Take the most violating candidate off the list, and those no longer violating.
+    """Take the most violating candidate off the list, and drop those that do not violate.
 
     Returns whether there is one, its source and sink, cost and reduced cost.
     """
@@ -119,7 +113,7 @@ def _take_best(tree: Tree, search: Search, tolerance: float) -> tuple[bool, Any,
 
 @inlined
 def _move_candidate(search: Search, source: int, target: int) -> None:
-    """Fill the place of a candidate that goes with the last one."""
+    """Replace a candidate by the last one."""
     search.row[target] = search.row[source]
     search.column[target] = search.column[source]
     search.cost[target] = search.cost[source]
@@ -127,19 +121,14 @@ def _move_candidate(search: Search, source: int, target: int) -> None:
 
 @inlined
 def _pivot_on_candidates(
-    tree: Tree,
-    search: Search,
-    n: int,
-    tolerance: float,
-    budget: int,
-    max_pivots: int,
+    tree: Tree, search: Search, n: int, tolerance: float, budget: int, max_pivots: int
 ) -> int:
-    """Bring candidates into the tree until none violates; return what is left."""
+    """Bring candidates into the tree until none violates; return the rest of the budget."""
     while search.cursor[1] > 0 and budget > 0 and search.n_pivots[0] < max_pivots:
         is_found, i, j, cost, reduced = _take_best(tree, search, tolerance)
         f, g = tree.potential[i], tree.potential[j]
-        # Asked here: within `_take_best` it made the whole search 40 % slower.
-        if is_found and not _is_noise(reduced, f, g):
+        # Tested here, since within `_take_best` it made the whole search 40 % slower.
+        if is_found and not is_noise(reduced, f, g):
             budget -= 8 * pivot(tree, n, i, j, cost, reduced)
             search.n_pivots[0] += 1
     return budget
@@ -182,7 +171,7 @@ def _list_minimum(cost: np.ndarray, other: np.ndarray, potential: np.ndarray) ->
 
 @inner
 def _best_of_list(cost: np.ndarray, other: np.ndarray, potential: np.ndarray, least: float) -> int:
-    """Return the first k that attains the minimum."""
+    """Return the first k that attains the minimum, which is `least`."""
     k = 0
     while cost[k] - potential[other[k]] > least:
         k += 1
@@ -193,10 +182,10 @@ def _best_of_list(cost: np.ndarray, other: np.ndarray, potential: np.ndarray, le
 def _collect_from_lists(
     lists: Any, tree: Tree, search: Search, n_block: int, tolerance: float
 ) -> int:
-    """Do as `_collect`, on candidate arcs only; return the arcs priced.
+    """Price rows of candidate arcs until some violate; return the number of arcs priced.
 
-    Where another row has a more violated arc to the same column, that one is taken,
-    or rows that want one column would get it in turn. It saves up to 5 pivots in 6.
+    Where another row has a more violated arc to the same column, that arc is taken: otherwise
+    all rows that want the column would get it in turn. This saves up to 5 pivots in 6.
     """
     n, m = lists.row_start.size - 1, lists.column_start.size - 1
     f, g = tree.potential[:n], tree.potential[n : n + m]
@@ -221,15 +210,15 @@ def _collect_from_lists(
                 if best < cost - f[i] - tolerance:
                     k = _best_of_list(costs, rows, f, best)
                     other = (costs[k] - g[j]) - f[rows[k]]
-                    if not _is_noise(other, f[rows[k]], g[j]):
+                    if not is_noise(other, f[rows[k]], g[j]):
                         cost, source, reduced = costs[k], np.int64(rows[k]), other
-                if not _is_noise(reduced, f[source], g[j]):
+                if not is_noise(reduced, f[source], g[j]):
                     search.row[n_candidates] = source
                     search.column[n_candidates] = n + j
                     search.cost[n_candidates] = cost
                     n_candidates += 1
             n_rows += 1
-            # Neighbours, which follow each other, would want the same columns.
+            # Rows that follow each other are neighbours, and would want the same columns.
             i += search.cursor[3]
             if i >= n:
                 i -= n
@@ -248,7 +237,7 @@ def run_on_lists(
     budget: int,
     max_pivots: int,
 ) -> int:
-    """Do as `run`, on candidate arcs only (`lists.Lists`)."""
+    """Pivot as `run` does, on candidate arcs only (`candidate_lists.Lists`)."""
     n = lists.row_start.size - 1
     while budget > 0 and search.n_pivots[0] < max_pivots:
         if search.cursor[1] == 0:

@@ -1,10 +1,10 @@
 """Solves a problem with a small matrix in one call, from masses to plan.
 
 All arcs are priced. The potentials to start from come from coarser problems, as in
-`solvers.coarsen`: atoms are grouped, one stands for each group, and potentials carry
-over to the finer problem by the c-transform. Where rows that are near each other at
-some columns are not near at others, atoms form no groups: the search then begins
-with artificial arcs that cost little, and raises them.
+`solvers.coarsen`: atoms are grouped, one atom represents each group, and potentials are
+extended to the finer problem by the c-transform. Where rows with similar costs to some columns
+differ in others, atoms form no groups: the search then begins with artificial arcs of low
+cost, and raises them.
 """
 
 import math
@@ -16,6 +16,7 @@ from numba import njit
 from otdist.compiled.costs import carry_over
 from otdist.compiled.kd_tree import central, kd_order, spread
 from otdist.compiled.simd import least_difference, smaller
+from otdist.plans.kernels.integer_masses import quantise
 from otdist.solvers.network_simplex.kernels.pivot_loop import DONE, MORE, Search, run
 from otdist.solvers.network_simplex.kernels.spanning_tree import (
     Tree,
@@ -26,57 +27,14 @@ from otdist.solvers.network_simplex.kernels.spanning_tree import (
 )
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 inlined = njit(**_FLAGS, inline="always")
 
-# As in `plans.integer_masses`, where they are explained.
-_TOTAL_BITS = 61
-_EXACT_BITS = 50
-
 _COARSEST = 16  # groups of the coarsest problem, about
 _SPREAD = 0.3
 _LOOSE = 0.05  # tolerance of coarse problems, beside the costs between groups
-
-
-@inlined
-def quantise(a: np.ndarray, b: np.ndarray, total: float, whole: np.ndarray) -> tuple[float, bool]:
-    """Write masses that sum to `total` as integers, as `plans.integer_masses.quantise` does.
-
-    `whole` (n + m,) receives them. Returns the unit, and whether they are exact.
-    """
-    n, m = a.size, b.size
-    # In loops: expressions on whole arrays take longer to compile than all of this.
-    is_constant = True
-    for i in range(n):
-        is_constant &= a[i] == a[0]
-    for j in range(m):
-        is_constant &= b[j] == b[0]
-    if is_constant:
-        common, rest = n, m
-        while rest > 0:
-            common, rest = rest, common % rest
-        for k in range(n + m):
-            whole[k] = m // common if k < n else n // common
-        return a[0] / (m // common), True
-    shift = _TOTAL_BITS - math.frexp(total)[1]
-    is_exact = True
-    missing = 0
-    for k in range(n + m):
-        scaled = math.ldexp(a[k] if k < n else b[k - n], shift)
-        whole[k] = max(np.int64(np.rint(scaled)), 1)
-        is_exact &= abs(whole[k] - scaled) <= scaled * 2.0**-_EXACT_BITS
-        missing += whole[k] if k < n else -whole[k]
-    # The largest mass of the lighter side takes what is missing there.
-    largest, end = (n, n + m) if missing >= 0 else (0, n)
-    for k in range(largest + 1, end):
-        if whole[k] > whole[largest]:
-            largest = k
-    is_exact &= abs(missing) <= whole[largest] >> _EXACT_BITS
-    whole[largest] += abs(missing)
-    return math.ldexp(1.0, -shift), is_exact
 
 
 class Room(NamedTuple):
@@ -143,12 +101,12 @@ def _search(
             return MORE
         is_short = artificial_flow(tree, n) > 0
         if is_short:
-            # Forbidden arcs, or paths that are longer than any arc.
+            # There are forbidden arcs, or paths that are longer than any arc.
             if margin > scale:
                 return MORE
             margin *= growth
-        # Arcs that carry nothing need no margin; without it potentials are of the size
-        # of costs.
+        # Artificial arcs without flow need no margin; without it potentials are of the size of
+        # costs.
         of_sources, of_sinks = (margin, margin) if is_short else (0.0, 2.0 * margin)
         set_artificial_costs(tree, n, start, of_sources, of_sinks)
         if is_short:
@@ -161,7 +119,7 @@ def _search(
 
 @inlined
 def _rounding(potential: np.ndarray) -> float:
-    """Return what rounding may make of a reduced cost."""
+    """Return a bound on the rounding of a reduced cost."""
     largest = 0.0
     for k in range(potential.size):
         largest = max(largest, abs(potential[k]))
@@ -240,7 +198,7 @@ def coarse_start(
         central(x, a, order_x, level, potential, rows, of_rows)
         central(y, b, order_y, level, potential, columns, of_columns)
         whole = room.integers[1, : 2 * size]
-        quantise(of_rows, of_columns, total, whole)
+        quantise(of_rows, of_columns, 1.0, total, whole[:size], whole[size:])
         start[: 2 * size] = 0.0
         known = scratch.chosen[1, :n_known]
         if n_known > 0:
@@ -254,7 +212,7 @@ def coarse_start(
                 coarse[k, q] = row[columns[q]]
         nodes = potential[: 2 * size + 1]
         tree, search = search_in(room, 2 * size + 1, n_block, nodes)
-        # Finer than groups are apart it need not be.
+        # A coarse problem need not be solved to less than the size of its groups.
         tolerance = _LOOSE * scale / math.sqrt(size)
         _search(
             coarse,
@@ -300,33 +258,23 @@ def solve_small(
     mass: np.ndarray,
     potential: np.ndarray,
 ) -> tuple[int, int, int, bool]:
-    """Solve a problem in one call: all that is needed where nothing goes wrong.
+    """Solve a problem in one call, in the ordinary case.
 
     Masses are positive and sum to `total`. Of `start` (n + m,) the second part is g to
     start from, the first scratch; artificial arcs cost `margin` more, and `growth` times
     that where it was too small. `arcs` (2, n + m) receives rows and columns of the plan,
-    `mass` (n + m,) what they carry, `potential` (n + m + 1,) f, g and the root's. Returns
+    `mass` (n + m,) their masses, `potential` (n + m + 1,) f, g and the root's. Returns
     a code, the number of arcs, that of pivots, and whether the integer masses are exact.
-    The code is MORE, and nothing else counts, where a limit was met, artificial flow is
-    left, or rounding may hide more than `blur` of the value.
+    The code is MORE, and the rest is void, where a limit was met, artificial flow is left, or
+    rounding may exceed `blur` times the value.
     """
     n, m = cost.shape
     tree, search = search_in(room, n + m + 1, n_block, potential)
     whole = room.integers[1, : n + m]
-    unit, is_exact = quantise(a, b, total, whole)
+    unit, is_exact = quantise(a, b, 1.0, total, whole[:n], whole[n:])
     tolerance = 1e-13 * scale
     code = _search(
-        cost,
-        whole,
-        start,
-        scale,
-        tolerance,
-        margin,
-        growth,
-        budget,
-        max_pivots,
-        tree,
-        search,
+        cost, whole, start, scale, tolerance, margin, growth, budget, max_pivots, tree, search
     )
     if code == MORE:
         return MORE, 0, 0, False

@@ -1,11 +1,10 @@
 """The spanning tree of the network simplex: flow, potentials, pivots.
 
-The atoms are the n sources ``0 .. n-1``, the m sinks ``n .. n+m-1`` and one
-artificial one ``n+m``, the root. A basis is a spanning tree; the arc between a node and
-its parent is stored at the node, so the state is O(n + m). The direction of a tree arc
-needs no storage: arcs go from sources to sinks, so the arc above a source leads up and
-the arc above a sink leads down. The root plays a sink for the sources and a
-source for the sinks.
+The atoms are the n sources ``0 .. n-1``, the m sinks ``n .. n+m-1`` and an artificial one,
+``n+m``, which is the root. A basis is a spanning tree; the arc between a node and its parent
+is stored at the node, so the state is O(n + m). The direction of a tree arc needs no storage:
+arcs go from sources to sinks, so the arc above a source leads up and the arc above a sink
+leads down. The root is a sink for the sources and a source for the sinks.
 
 Flows are integers, which makes ties exact, and every basis is *strongly
 feasible*: an arc that leads down (above a sink) carries flow > 0. The leaving
@@ -20,10 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from otdist.compiled.thread_order import replace_last
+from otdist.compiled.thread_order import rehang, thread_by_number
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -36,10 +34,9 @@ class Tree(NamedTuple):
     The thread visits every node after its parent, subtree by subtree (preorder),
     and ends where it began, at the root: a subtree is `size` nodes in a row.
 
-    Atoms are the n sources, the m sinks and the artificial one, n + m. Nodes are
-    their numbers in the tree, dealt out anew from time to time in the order of the
-    thread, so that a subtree lies together in memory; the root is node 0. Indices
-    are unsigned, which spares a test for negative ones at every step.
+    A node is the number of an atom in the tree. Numbers are given anew from time to time, in
+    the order of the thread, so that a subtree lies together in memory; the root is node 0.
+    Indices are unsigned, which avoids a test for negative ones at every step.
     """
 
     parent: np.ndarray  # (N,) uint32, of the root the root itself
@@ -62,18 +59,14 @@ def hang_on_root(
     size, n = tree.parent.size, a.size
     for k in range(size):
         tree.parent[k] = 0
-        tree.thread[k] = k + 1 if k + 1 < size else 0
-        tree.back[k] = k - 1 if k > 0 else size - 1
-        tree.last[k] = k
-        tree.size[k] = 1
+        tree.size[k] = 1 if k > 0 else size
         atom = k - 1 if k > 0 else size - 1
         tree.atom[k] = atom
         tree.node[atom] = k
         if k > 0:
             tree.flow[k] = a[atom] if atom < n else b[atom - n]
             tree.cost[k] = tree.potential[atom] = start[atom] + margin
-    tree.last[0] = size - 1
-    tree.size[0] = size
+    thread_by_number(tree)
     tree.flow[0] = 0
     tree.cost[0] = tree.potential[size - 1] = 0.0
 
@@ -94,7 +87,7 @@ def refresh(tree: Tree) -> None:
 def set_artificial_costs(
     tree: Tree, n: int, start: np.ndarray, of_sources: float, of_sinks: float
 ) -> None:
-    """Let the arcs of the root cost so much more than the start; new potentials."""
+    """Set the costs of the root's arcs, in excess of the start; recompute potentials."""
     for node in range(1, tree.parent.size):
         if tree.parent[node] == 0:
             atom = tree.atom[node]
@@ -131,7 +124,7 @@ def read_plan(tree: Tree, n: int, rows: np.ndarray, columns: np.ndarray, flow: n
 def renumber(tree: Tree) -> None:
     """Give the nodes new numbers, in the order of the thread."""
     size = tree.parent.size
-    # Three of the arrays are made anew at the end and serve as room until then.
+    # Three of the arrays are rebuilt at the end and are scratch until then.
     old, new, moved = tree.back, tree.last, tree.thread
     node = np.uint32(0)
     for k in range(size):
@@ -160,10 +153,8 @@ def renumber(tree: Tree) -> None:
             place = source
         tree.flow[place], tree.cost[place] = flow, cost
         moved[place] = 1
+    thread_by_number(tree)
     for k in range(size):
-        tree.thread[k] = k + 1 if k + 1 < size else 0
-        tree.back[k] = k - 1 if k > 0 else size - 1
-        tree.last[k] = k + tree.size[k] - 1
         tree.node[tree.atom[k]] = k
 
 
@@ -174,56 +165,6 @@ def _shift(tree: Tree, n: int, node: Any, length: Any, step: float) -> None:
         atom = tree.atom[node]
         tree.potential[atom] += step if atom < n else -step
         node = tree.thread[node]
-
-
-@inner
-def _rehang(tree: Tree, lower: int, out: int, upper: int, flow: Any, cost: float) -> None:
-    """Cut the subtree of `out` and hang it by its node `lower` under `upper`.
-
-    The path lower .. out is turned around, with flow and costs on it. In the new
-    preorder the subtree of `lower` comes first; then, for each node of the path,
-    what it had before and behind the subtree just placed.
-    """
-    parent, thread, back = tree.parent, tree.thread, tree.back
-    size, last = tree.size, tree.last
-    moved, before_all, last_of_all = size[out], back[out], last[out]
-    child, child_size = lower, size[lower]
-    child_last, child_back = last[lower], back[lower]
-    node, old_flow, old_cost = parent[lower], tree.flow[lower], tree.cost[lower]
-    tail, behind = last[lower], thread[last[lower]]
-    size[lower] = moved
-    parent[lower], tree.flow[lower], tree.cost[lower] = upper, flow, cost
-    while child != out:
-        node_size, node_last, node_back = size[node], last[node], back[node]
-        next_node, next_flow, next_cost = parent[node], tree.flow[node], tree.cost[node]
-        thread[tail] = node
-        back[node] = tail
-        # What comes before the child's subtree ends where the child began.
-        tail = child_back
-        if node_last != child_last:
-            thread[tail] = behind
-            back[behind] = tail
-            tail = node_last
-            behind = thread[tail]
-        size[node] = moved - child_size
-        parent[node], tree.flow[node], tree.cost[node] = child, old_flow, old_cost
-        child, child_size = node, node_size
-        child_last, child_back = node_last, node_back
-        node, old_flow, old_cost = next_node, next_flow, next_cost
-    # Every node of the path now has all that follows it below itself.
-    child = out
-    while child != upper:
-        last[child] = tail
-        child = parent[child]
-    thread[before_all] = behind
-    back[behind] = before_all
-    replace_last(tree, node, last_of_all, before_all)
-    following = thread[upper]
-    thread[upper] = lower
-    back[lower] = upper
-    thread[tail] = following
-    back[following] = tail
-    replace_last(tree, upper, upper, tail)
 
 
 @inner
@@ -264,11 +205,15 @@ def pivot(tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float) 
         delta, out, lower, upper = delta_j, out_j, tree.node[j], tree.node[i]
     # The subtree of `out` leaves the nodes above it and comes below `upper`.
     moved = np.int64(size[out])
-    x, change = lower, -delta
+    # On the path lower .. out, which turns around, every node takes the arc below it.
+    x, change, new_flow, new_cost = lower, -delta, delta, cost
     while x != out:
-        flow[x] += change
+        old_flow, old_cost = flow[x] + change, tree.cost[x]
+        flow[x], tree.cost[x] = new_flow, new_cost
+        new_flow, new_cost = old_flow, old_cost
         change = -change
         x = parent[x]
+    flow[out], tree.cost[out] = new_flow, new_cost
     x, change = parent[out], delta
     while x != apex:
         flow[x] += change
@@ -281,7 +226,7 @@ def pivot(tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float) 
         change = -change
         size[x] += moved
         x = parent[x]
-    _rehang(tree, lower, out, upper, delta, cost)
+    rehang(tree, lower, out, upper)
     # Moving one side by a step or the other side back makes the same differences.
     step = reduced_cost if tree.atom[lower] < n else -reduced_cost
     others = np.int64(parent.size) - moved

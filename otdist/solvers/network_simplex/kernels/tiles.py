@@ -1,10 +1,10 @@
-"""Passes over points that skip whole tiles of them.
+"""Finds candidate arcs between points, skipping whole tiles of points.
 
-Points of a tile, which follow each other, lie together (`solvers.coarsen.order_of`). Its
-centre and radius are known, and a linear function that its potentials are close to. The cost is convex, so it lies above its tangent at the centre: what that and
-the linear function differ by on the tile bounds the slack of all its points from below.
-Of most tiles no point needs to be looked at, also along the rays of W1, where
-potentials fall as fast as costs grow.
+The points of a tile follow each other and lie together (`solvers.coarsen.order_of`). A tile has
+a centre, a radius, and a linear function close to the potentials of its points. The cost is
+convex, so that it lies above its tangent at the centre; the least difference of the tangent
+and the linear function on the tile is a lower bound on all its slacks. In most tiles no point
+has to be looked at, also along the rays of W1, where potentials fall as fast as costs grow.
 """
 
 from typing import NamedTuple
@@ -23,17 +23,16 @@ from otdist.compiled.costs import (
     point_slacks,
 )
 from otdist.compiled.kd_tree import TILE
-from otdist.solvers.network_simplex.kernels.nearest import keep_best
+from otdist.solvers.network_simplex.kernels.matrix import keep_best
+from otdist.solvers.network_simplex.kernels.pivot_loop import is_noise
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
-_NOISE = 2.0**-49  # rounding of a reduced cost, as a part of the two potentials
 _TRIES = 64  # lengths of a step
-_PARTS = 4  # of a tile, each of which may have a violated arc
+_PARTS = 4  # parts of a tile, each of which contributes at most one violated arc
 _ROUNDING = 2.0**-45  # part of a cost that its rounding is below, and that of powers
 
 
@@ -43,7 +42,7 @@ class Tiles(NamedTuple):
     centre: np.ndarray  # (d, tiles) float64
     slope: np.ndarray  # (d, tiles) float64, of the linear function
     radius: np.ndarray  # (tiles,) float64, Euclidean
-    top: np.ndarray  # (tiles,) float64, most that a potential is above that function
+    top: np.ndarray  # (tiles,) float64, most that a potential exceeds that function
 
 
 class Scratch(NamedTuple):
@@ -72,7 +71,7 @@ def scratch_for(n_tiles: int, width: int) -> Scratch:
 
 @inner
 def _write_euclidean(point: np.ndarray, tiles: Tiles, power: float, scratch: Scratch) -> None:
-    """Write the cost to the centres, a power of the distance, and how slopes differ."""
+    """Write costs to the centres, powers of the distance, and the slopes' differences."""
     bounds, factor, off = scratch.bounds, scratch.factor, scratch.off
     off[:] = 0.0
     for k in range(point.size):
@@ -99,7 +98,7 @@ def _write_euclidean(point: np.ndarray, tiles: Tiles, power: float, scratch: Scr
 
 @inner
 def _write_other(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch) -> None:
-    """Do the same for the other metrics."""
+    """Write costs to the centres and slopes' differences for the other metrics."""
     for t in range(scratch.off.size):
         distance, farthest = 0.0, 0
         for k in range(point.size):
@@ -123,7 +122,7 @@ def _write_other(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: 
 
 @inner
 def _write_bounds(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch) -> None:
-    """Write what no slack of a point in the tile is below."""
+    """Write a lower bound on the slacks of the points of each tile."""
     if kind in (EUCLIDEAN, SQUARED):
         power = p if kind == EUCLIDEAN else 2.0 * p
         _write_euclidean(point, tiles, power, scratch)
@@ -191,8 +190,8 @@ def _collect(
 ) -> tuple[float, float, int]:
     """Write the points with slacks of less than `step` above the least, and some more.
 
-    Returns the least slack, the step, which is less than asked for where there was no
-    room for so many points, but not below the shortest, and how many were written.
+    Returns the least slack, the step, and how many points were written. The step is shortened,
+    but not below the shortest, where there is no room for so many points.
     """
     bounds, end, values = scratch.bounds, scratch.end, scratch.values
     first = 0
@@ -201,7 +200,7 @@ def _collect(
     least = np.inf
     is_least = False
     n_found = 0
-    # The tile that is likely to hold the least slack first, and again in its turn.
+    # First the tile that is likely to hold the least slack; it comes again in its turn.
     for turn in range(-1, bounds.size):
         t = turn if turn >= 0 else first
         if turn >= 0 and not bounds[t] < least + step:
@@ -227,7 +226,7 @@ def _collect(
             elif n_kept == n_found and step > shortest:
                 step = max(0.5 * step, shortest)
             elif n_kept == n_found:
-                # All are as good as equal: so many are enough.
+                # All are equal up to rounding: so many are enough.
                 n_kept = end.size - TILE
             n_found = n_kept
             # The slacks of this tile may have been overwritten.
@@ -252,7 +251,7 @@ def nearest(
     least: np.ndarray,
     arcs: Found,
 ) -> None:
-    """Do what `nearest.nearest` does, on points by tiles."""
+    """Find the arcs of smallest slack of every line, as `matrix.nearest` does."""
     width = arcs.end.shape[1]
     # Neighbouring lines need about the same step; it never shrinks to 0.
     shortest = 1e-13 * scale if width > 0 else 0.0
@@ -293,9 +292,9 @@ def violations(
     least: np.ndarray,
     arcs: Found,
 ) -> None:
-    """Do what `pricing.violations` does, on points by tiles.
+    """Find violated arcs in the rows given, as `matrix.violations` does.
 
-    Of each tile some of the most violated arcs count.
+    Each tile contributes some of its most violated arcs.
     """
     found, count = arcs.end, arcs.number
     width = found.shape[1]
@@ -326,7 +325,7 @@ def violations(
             if not smallest < level:
                 continue
             least[i] = min(least[i], smallest)
-            # Of the points that leave the same rest, the most violated arc counts.
+            # Parts are the points with the same remainder; each gives its most violated arc.
             for rest in range(_PARTS):
                 k = rest
                 for other in range(rest, slacks.size, _PARTS):
@@ -334,8 +333,7 @@ def violations(
                 if k >= slacks.size or count[i] == width or not slacks[k] < level:
                     continue
                 j = start + k
-                # As the network simplex computes it, or that would not take the arc.
-                noise = max(tolerance, _NOISE * (abs(f[i]) + abs(g[j])))
-                if (cost_of(costs, i, j) - g[j]) - f[i] < -noise:
+                reduced = (cost_of(costs, i, j) - g[j]) - f[i]
+                if reduced < -tolerance and not is_noise(reduced, f[i], g[j]):
                     found[i, count[i]] = j
                     count[i] += 1

@@ -29,11 +29,7 @@ def _log_sum(line: np.ndarray, cost: np.ndarray) -> float:
 
 @kernel
 def log_sums_at(
-    lines: np.ndarray,
-    cost: np.ndarray,
-    where: np.ndarray,
-    columns: np.ndarray,
-    out: np.ndarray,
+    lines: np.ndarray, cost: np.ndarray, where: np.ndarray, columns: np.ndarray, out: np.ndarray
 ) -> None:
     """Write ``log sum_i exp(lines[k, i] - cost[i, j])`` for the listed k and j.
 

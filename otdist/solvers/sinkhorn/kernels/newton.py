@@ -1,9 +1,9 @@
-"""The plan as blocks of its larger entries, and what Newton's method needs of it.
+"""Products with the larger entries of a plan, for Newton's method.
 
-Row i of Q, which is the plan over the row's mass, is ``values[start[i]:start[i + 1]]``,
-blocks of `WIDTH` entries that stand at the places `place` of the row. With factors v on
-the columns and the rows scaled to their masses, the columns sum to ``v * y`` with y from
-`scaled_columns`. Vectors over columns are padded to whole blocks.
+The matrix Q is the plan with every row divided by its mass. Row i of Q is
+``values[start[i]:start[i + 1]]``, blocks of `WIDTH` entries at the places `place` of the row.
+With factors v on the columns and rows scaled to their masses, the column sums are ``v * y``
+with y from `scaled_columns`. Vectors over columns are padded to whole blocks.
 """
 
 import numpy as np
@@ -36,9 +36,7 @@ def scaled_columns(
 
 
 @kernel
-def there_and_back(
-    pool: Pool, first: int, x: np.ndarray, weight: np.ndarray, y: np.ndarray
-) -> None:
+def normal_matvec(pool: Pool, first: int, x: np.ndarray, weight: np.ndarray, y: np.ndarray) -> None:
     """Add ``Qᵀ (weight * (Q x))`` to y."""
     for i in range(weight.size):
         begin, end = pool.start[first + i], pool.start[first + i + 1]
@@ -48,17 +46,12 @@ def there_and_back(
 
 @fusing_kernel
 def diagonal(
-    pool: Pool,
-    first: int,
-    v: np.ndarray,
-    weight: np.ndarray,
-    sums: np.ndarray,
-    y: np.ndarray,
+    pool: Pool, first: int, v: np.ndarray, weight: np.ndarray, sums: np.ndarray, y: np.ndarray
 ) -> None:
     """Add ``sum_i weight[i] q[i, j] (sums[i] - q[i, j])`` to y, with ``q = Q v``.
 
-    What a row sends elsewhere is summed as it is: as the difference of two masses it
-    would be lost where a column has one row almost to itself.
+    Products are summed rather than taken from a difference of two masses, which would lose
+    all digits where one row supplies almost a whole column.
     """
     for i in range(weight.size):
         for k in range(pool.start[first + i], pool.start[first + i + 1]):

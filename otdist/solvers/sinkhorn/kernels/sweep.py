@@ -1,9 +1,9 @@
 """One pass over all pairs does a whole Sinkhorn iteration, with one exp per entry.
 
-A row of the plan is computed in a buffer that stays in the processor's cache. Its sum
-moves the row's potential; the same entries, times the factor that this means, are
-added to the column sums. Potentials f and g hold ε log of the masses too, so that the
-plan is ``exp((f + g - c) / ε)``. In double precision, or in single where only the
+A row of the plan is computed in a buffer that stays in the processor's cache. Its sum gives
+the change of the row's potential; the same entries, times the factor of that change, are added
+to the column sums. Potentials f and g include ε log of the masses, so that the plan is
+``exp((f + g - c) / ε)``. Passes are in double precision, or in single precision, where only the
 exponents of a matrix are computed in double.
 """
 
@@ -17,7 +17,6 @@ from otdist.compiled.exp2 import WIDTH, keep_blocks, soft_points, soft_row
 from otdist.compiled.simd import least_difference, smaller
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -29,18 +28,18 @@ BOX = 64
 _FLUSH = 64
 # Row sums outside of these were lost, to underflow or overflow.
 _SMALLEST, _LARGEST = 2.0**-40, 2.0**100
-# log2 of the part of a mass below which an entry is nothing beside the sums' rounding.
+# log2 of the part of a mass below which an entry is less than the rounding of sums.
 _NOTHING_SINGLE, _NOTHING_DOUBLE = -30.0, -57.0
-# Entries were skipped on the word of a potential that may be off by this factor.
+# Skipped entries are trusted where the row sum is off by no more than this factor.
 _TRUSTED = 16.0
-# The potential as it was, a guess, where no entry overflows, and moved by what is found.
+# Potentials to try for a row: the old one, a guess, one without overflow, and corrections.
 _TRIES = 5
-# Nothing is farther away, and its square is a number.
+# A distance above all others whose square does not overflow.
 _FARTHEST = 1e150
 
 
 class Rows(NamedTuple):
-    """What a pass reads and writes for each row; all (n,) float64."""
+    """Input and output of a pass for each row; all (n,) float64."""
 
     mass: np.ndarray
     f: np.ndarray  # moved by the pass
@@ -56,7 +55,7 @@ class Boxes(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """Where blocks are put, of the plan over the row's mass; nowhere if it is empty."""
+    """Blocks of the plan divided by the row's mass; a pool without places keeps none."""
 
     start: np.ndarray  # (n + 1,) int64, first block of a row
     place: np.ndarray  # (k,) int32, number of a block in its row
@@ -116,10 +115,9 @@ def _find_runs(
     boxes: Boxes,
     buffers: Buffers,
 ) -> int:
-    """Write the ranges of columns that a row may reach, and return how many there are.
+    """Write the ranges of columns that a row may reach; return their number.
 
-    A column that is left out would get less than its rounding from this row, and less
-    of the row than the row's rounding.
+    An entry left out is less than the rounding of its column's sum and of its row's sum.
     """
     runs, squares = buffers.runs, buffers.squares
     if boxes.top.size == 0:
@@ -153,13 +151,7 @@ def _find_runs(
 
 @inner
 def _entries(
-    costs: Costs,
-    i: int,
-    g: np.ndarray,
-    f: float,
-    scale: float,
-    n_runs: int,
-    buffers: Buffers,
+    costs: Costs, i: int, g: np.ndarray, f: float, scale: float, n_runs: int, buffers: Buffers
 ) -> float:
     """Write the row of the plan for a row potential, and return its sum."""
     row = buffers.row[: g.size]
@@ -209,8 +201,8 @@ def _row(
 ) -> tuple[float, float, int]:
     """Write a row of the plan; return its potential, its sum and its runs.
 
-    The potential may have to be moved before anything is found with it: by what was
-    found, to a guess, or to where no entry overflows.
+    If the sum overflows or underflows, the potential moves to a guess, then to where no entry
+    overflows; if skipped entries may count, it is corrected by the sum found.
     """
     found, n_runs, expected = 0.0, 0, mass
     for attempt in range(_TRIES):

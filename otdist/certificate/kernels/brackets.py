@@ -1,31 +1,37 @@
-"""Compiled passes of the certificate over many small problems.
+"""Lower and upper bounds from claimed arcs and potentials: one small problem, or many.
 
-Used by nothing else, and by no solver: the checker shares no code with what it
-checks. Each has a NumPy twin that tests compare it with.
+NumPy would take longer for them than the solver for the problem. Each has a NumPy twin that
+tests compare it with.
 """
 
 import numpy as np
 from numba import njit
 
+from otdist.certificate.kernels.points import lower_all, point_costs
+
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
+reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})
 inner = njit(**_INNER)
-finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
+
+
+@inner
+def add_exactly(total: float, term: float) -> tuple[float, float]:
+    """Return the rounded sum of two numbers and its rounding error (Knuth)."""
+    new = total + term
+    part = new - total
+    return new, (total - (new - part)) + (term - part)
 
 
 @inner
 def _sum_of_products(u: np.ndarray, v: np.ndarray, shift: float) -> tuple[float, float]:
-    """Return ``sum u * (v + shift)`` without accumulated rounding, and its size."""
+    """Return ``sum u * (v + shift)`` without accumulated rounding, and its absolute terms."""
     total = lost = size = 0.0
     for k in range(u.size):
         term = u[k] * (v[k] + shift)
-        new = total + term
-        # Knuth's sum: what was lost, whichever of both is larger.
-        part = new - total
-        lost += (total - (new - part)) + (term - part)
-        total = new
+        total, error = add_exactly(total, term)
+        lost += error
         size += abs(term)
     return total + lost, size
 
@@ -40,12 +46,11 @@ def _bracket(
     off_b: np.ndarray,
     mass: np.ndarray,
     cost: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """Write lower and upper bound, size of all terms, marginal error, that weighted.
+) -> tuple[float, float, float, float, float]:
+    """Return lower and upper bound, absolute terms, marginal error, and that error weighted.
 
-    f is the c-transform of g; arcs of the masses and costs given move a and b up to
-    what they are off by. Without mass on a side nothing moves.
+    f is the c-transform of g. The arcs with the masses and costs given have the marginals
+    ``a + off_a`` and ``b + off_b``. The weights of the last number are the potentials.
     """
     error = 0.0
     for i in range(a.size):
@@ -67,17 +72,64 @@ def _bracket(
         weighted += abs(off_a[i]) * abs(f[i] + shift)
     for j in range(b.size):
         weighted += abs(off_b[j]) * abs(g[j] - shift)
-    out[0], out[1] = lower_a + lower_b, upper
     # The c-transform was rounded before the shift, in units of its own size.
-    out[2], out[3], out[4] = size + size_a + size_b + size_f, error, weighted
+    return lower_a + lower_b, upper, size + size_a + size_b + size_f, error, weighted
 
 
-@finite_inner
-def _lower_all(row: np.ndarray, g: float, least: np.ndarray) -> None:
-    """Replace each number by ``row[k] - g`` where that is less."""
-    for k in range(least.size):
-        slack = row[k] - g
-        least[k] = slack if slack < least[k] else least[k]  # noqa: FURB136
+@kernel
+def dense_bounds(
+    cost: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    f: np.ndarray,
+    g: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    mass: np.ndarray,
+    best: np.ndarray,
+    work: np.ndarray,
+) -> tuple[float, float, float, float, float, float]:
+    """Certify arcs and potentials on a small matrix.
+
+    `best` (m,) receives the c-transform of f, and may be given as g; `work`, of n + m places
+    and one for each arc, is scratch. Returns the five numbers of `_bracket` and the violation
+    of f and g. All are infinite where arcs, masses or potentials are invalid, a column has no
+    allowed arc, an arc used is forbidden, or an atom has no mass: NumPy decides those cases.
+    """
+    n, m = cost.shape
+    refused = np.inf, np.inf, np.inf, np.inf, np.inf, np.inf
+    if rows.size != mass.size or columns.size != mass.size:
+        return refused
+    # Expressions on whole arrays take longer to compile than all of these loops.
+    for i in range(n):
+        if not (a[i] > 0.0 and abs(f[i]) < np.inf):
+            return refused
+        work[i] = -a[i]
+    for j in range(m):
+        work[n + j] = -b[j]
+        best[j] = np.inf
+    for i in range(n):
+        lower_all(cost[i], f[i], best)
+    violation = 0.0
+    for j in range(m):
+        if not (b[j] > 0.0 and best[j] < np.inf and abs(g[j]) < np.inf):
+            return refused
+        violation = max(violation, g[j] - best[j])
+    arc_cost = work[n + m :]
+    for k in range(mass.size):
+        i, j = rows[k], columns[k]
+        if not (0 <= i < n and 0 <= j < m and 0.0 <= mass[k] < np.inf):
+            return refused
+        arc_cost[k] = cost[i, j]
+        if not arc_cost[k] < np.inf:
+            return refused
+        work[i] += mass[k]
+        work[n + j] += mass[k]
+    off_a, off_b = work[:n], work[n : n + m]
+    lower, upper, size, error, weighted = _bracket(b, a, best, f, off_b, off_a, mass, arc_cost)
+    if not abs(lower) < np.inf:
+        return refused
+    return lower, upper, size, error, weighted, violation
 
 
 @kernel
@@ -100,15 +152,14 @@ def bracket_histograms(
 ) -> None:
     """Bracket pairs of histograms, rows `first` of a (K, n) and `second` of b (L, m).
 
-    Of pair q there are `n_arcs[q]` arcs, from bin to bin with the mass moved, and
-    potentials of the bins of the second. If the cost is a metric, mass that stays in its
-    bin is no arc: f, the c-transform of the potentials of the bins that gain, is
-    1-Lipschitz, and ``sum f * (a - b)`` a lower bound whatever stays (Kantorovich and
-    Rubinstein); on bins that gain, -f is at least g, which is taken here.
+    Pair q has `n_arcs[q]` arcs, from bin to bin with the mass moved, and potentials of the
+    bins of the second histogram. If the cost is a metric, mass that stays in its bin is no arc:
+    the c-transform f of the potentials of the bins that gain is 1-Lipschitz, so that
+    ``sum f * (a - b)`` is a lower bound whatever stays (Kantorovich and Rubinstein). On bins
+    that gain -f is at least g, and g is used there.
 
-    `out` (Q, 6) receives bounds, size of terms, marginal error, that weighted, and the
-    mass moved; all are infinite where claims are not as they must be. `work`
-    (9, n + m) is scratch.
+    `out` (Q, 6) receives the five numbers of `_bracket` and the mass moved; all are infinite
+    where a claim is invalid. `work` (9, n + m) is scratch.
     """
     n, m = cost.shape
     off, f, paid = work[0], work[1, :n], work[2]
@@ -121,7 +172,7 @@ def bracket_histograms(
             off[n + j] = min(-demand, 0.0)
             if demand > 0.0:
                 is_sound &= abs(g[j]) < np.inf
-                _lower_all(transposed[j], g[j], f)
+                lower_all(transposed[j], g[j], f)
         total = 0.0
         for i in range(n):
             supply = of_a[i] - of_b[i] if is_metric else of_a[i]
@@ -154,14 +205,14 @@ def bracket_histograms(
                 n_b += 1
         arcs = n_arcs[q]
         if is_metric and arcs == 0 and (total == 0.0 or np.isinf(f[0])):
-            # Nothing moves: what the two have more or less is rounding of their sums.
+            # Nothing moves: the two differ by the rounding of their sums.
             error = 0.0
             for k in range(n + m):
                 error += abs(off[k])
             out[q, :3], out[q, 3:5], out[q, 5] = 0.0, error, total
             out[q, 4] *= largest
             continue
-        _bracket(
+        out[q, 0], out[q, 1], out[q, 2], out[q, 3], out[q, 4] = _bracket(
             work[3, :n_a],
             work[6, :n_b],
             work[4, :n_a],
@@ -170,38 +221,8 @@ def bracket_histograms(
             work[8, :n_b],
             moved[q, :arcs],
             paid[:arcs],
-            out[q],
         )
         out[q, 5] = total
-
-
-@finite_inner
-def _costs_to(x: np.ndarray, y: np.ndarray, j: int, norm: int, p: float, out: np.ndarray) -> None:
-    """Write the costs of points x (d, n) and one of y (d, m).
-
-    The norm is 1, 2, 0 for the largest coordinate, or 4 for the Euclidean norm squared;
-    it is raised to p.
-    """
-    out[:] = 0.0
-    for k in range(x.shape[0]):
-        x_k, y_k = x[k], y[k, j]
-        if norm == 1:
-            for i in range(out.size):
-                out[i] += abs(x_k[i] - y_k)
-        elif norm == 0:
-            for i in range(out.size):
-                apart = abs(x_k[i] - y_k)
-                out[i] = apart if apart > out[i] else out[i]  # noqa: FURB136
-        else:
-            for i in range(out.size):
-                out[i] += (x_k[i] - y_k) * (x_k[i] - y_k)
-    # The square is exact where its root would round.
-    if norm == 2 and p != 2.0:
-        for i in range(out.size):
-            out[i] = np.sqrt(out[i])
-    if not (p == 1.0 or (norm == 2 and p == 2.0)):
-        for i in range(out.size):
-            out[i] = out[i] ** p
 
 
 @kernel
@@ -224,9 +245,8 @@ def bracket_clouds(
 ) -> None:
     """Bracket pairs of weighted clouds of points; `out` is as for histograms.
 
-    Cloud k has the atoms from ``starts[k]`` to ``starts[k + 1]``; its points are d
-    times as many numbers, one coordinate after the other. Norm and p are those of
-    `_costs_to`.
+    Cloud k has the atoms from ``starts[k]`` to ``starts[k + 1]``; its points are d times as
+    many numbers, one coordinate after the other. Norm and p are those of `point_costs`.
     """
     for q in range(first.size):
         out[q] = np.inf
@@ -248,7 +268,7 @@ def bracket_clouds(
             is_sound &= abs(g[j]) < np.inf
         if not is_sound:
             continue
-        # The arcs of a column are found by a list: the first, and for each the next.
+        # The arcs of each column form a linked list: its first arc, and for each arc the next.
         for j in range(m):
             work[4, j] = -1.0
         for k in range(n_arcs[q]):
@@ -263,32 +283,59 @@ def bracket_clouds(
         if not is_sound:
             continue
         for j in range(m):
-            _costs_to(x, y, j, norm, p, cost)
-            _lower_all(cost, g[j], f)
+            point_costs(y, j, x, 0, norm, p, cost)
+            lower_all(cost, g[j], f)
             k = int(work[4, j])
             while k >= 0:
                 paid[k] = cost[row[q, k]]
                 k = int(work[5, k])
         arcs = n_arcs[q]
-        _bracket(a, b, f, g, off[:n], off[n : n + m], moved[q, :arcs], paid[:arcs], out[q])
+        masses, arc_costs = moved[q, :arcs], paid[:arcs]
+        out[q, 0], out[q, 1], out[q, 2], out[q, 3], out[q, 4] = _bracket(
+            a, b, f, g, off[:n], off[n : n + m], masses, arc_costs
+        )
         out[q, 5] = total
 
 
 @kernel
 def triangle_excess(cost: np.ndarray, start: int, stop: int, best: np.ndarray) -> float:
-    """Return by how much a way with one stop may be shorter than the arc itself.
+    """Return the most by which an arc is longer than a path of two arcs.
 
-    Of the arcs from bins `start` to `stop` of a symmetric matrix; `best` (n,) is
-    scratch. NaN and negative entries count as infinite excess.
+    Checks the arcs from bins `start` to `stop` of a symmetric matrix; `best` (n,) is scratch.
+    NaN and negative entries count as infinite excess.
     """
     excess = 0.0
     for i in range(start, stop):
         best[:] = np.inf
         for k in range(best.size):
             # c[i, k] + c[k, j], for all j
-            _lower_all(cost[k], -cost[i, k], best)
+            lower_all(cost[k], -cost[i, k], best)
         for j in range(best.size):
             if not cost[i, j] >= 0.0:
                 return np.inf
             excess = max(excess, cost[i, j] - best[j])
     return excess
+
+
+@reordering_kernel
+def matrix_sums(plan: np.ndarray, costs: np.ndarray, columns: np.ndarray, sums: np.ndarray) -> int:
+    """Add rows of a plan to `columns`; write their masses, costs and absolute costs to `sums`.
+
+    `costs` holds the costs of the same rows, any but NaN. Returns the number of entries of the
+    plan that are negative or NaN.
+    """
+    n_bad = 0
+    for k in range(plan.shape[0]):
+        row, cost = plan[k], costs[k]
+        total, paid, size = 0.0, 0.0, 0.0
+        for j in range(row.size):
+            # Not 0 * inf: a forbidden arc without mass costs nothing.
+            term = row[j] * cost[j] if row[j] != 0.0 else 0.0
+            total += row[j]
+            paid += term
+            size += abs(term)
+            n_bad += not (row[j] >= 0.0)
+        for j in range(row.size):
+            columns[j] += row[j]
+        sums[0, k], sums[1, k], sums[2, k] = total, paid, size
+    return n_bad

@@ -1,9 +1,9 @@
-"""Finds candidate arcs of a matrix: those of nearly the least slack on every line.
+"""Finds candidate arcs of a matrix: those of nearly the least slack, or violated ones.
 
-The slacks of a line are put into groups, and the least one of each group is found in
-one vectorised pass; only groups whose least slack is below a threshold are looked
-into. The members of a group lie far apart, so that neighbours, which cost alike, are
-in different groups.
+For the least slacks of a line (a row or a column) its slacks are divided into groups. The
+minimum of each group is found in one vectorised pass; only groups with a minimum below a
+threshold are searched. The members of a group lie far apart, so that neighbours, which have
+similar costs, are in different groups.
 """
 
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from numba import njit
 
 from otdist.compiled.costs import Costs, Found, minimum, n_below, slacks_of
 from otdist.compiled.simd import smaller
+from otdist.solvers.network_simplex.kernels.pivot_loop import is_noise
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
@@ -28,7 +28,7 @@ _STRIP = 128  # columns of a matrix that are read together
 
 @inner
 def _threshold(slacks: np.ndarray, least: float, step: float, most: float, width: int) -> float:
-    """Return a step above the minimum that about `width` slacks stay below.
+    """Return a step above the minimum such that about `width` slacks are below it.
 
     It is at most twice `most`: a line may have fewer arcs that are not forbidden.
     """
@@ -49,9 +49,9 @@ def _threshold(slacks: np.ndarray, least: float, step: float, most: float, width
 
 @inner
 def _keep_below(values: np.ndarray, level: float, begin: int, found: np.ndarray) -> int:
-    """Write where values are below the level, from `begin` on and around.
+    """Write the places of values below the level, from `begin` on and around.
 
-    The last places of `found` are never kept: it is written without a branch.
+    Places are written without a branch, so that the last ones of `found` are never kept.
     """
     n_found = 0
     n_chunks = (values.size + _CHUNK - 1) // _CHUNK
@@ -85,7 +85,7 @@ def _group_minima(slacks: np.ndarray, minima: np.ndarray) -> None:
 
 @finite_inner
 def _strip_minima(strip: np.ndarray, f: np.ndarray, minima: np.ndarray) -> None:
-    """Do the same for some columns of a matrix at a time; minima is (G, columns).
+    """Write the least slack of each group for some columns of a matrix; minima is (G, columns).
 
     A matrix is read by rows: its columns one by one would take three times as long.
     """
@@ -124,7 +124,7 @@ def _members_below(
 def keep_best(
     end: np.ndarray, values: np.ndarray, least: float, step: float, out: np.ndarray
 ) -> int:
-    """Write about as many of the least values as there is room for, or all."""
+    """Write the ends of the least values, about as many as `out` has places, or all."""
     width = out.size
     level = least + step
     if n_below(values, level) > width:
@@ -151,7 +151,7 @@ class Scratch(NamedTuple):
 def scratch_for(size: int, width: int) -> Scratch:
     """Return arrays for lines of that size, of which about `width` arcs are kept.
 
-    Groups have as many members as make it cheapest to search all minima and some groups.
+    The size of the groups makes it cheapest to search all minima and the members of a few.
     """
     n_members = max(8, int(size**0.5 / 4))
     n_groups = (size + n_members - 1) // n_members
@@ -210,7 +210,7 @@ def nearest(
         level = smallest + step
         begin = (line * 7919) % n_groups
         kept = groups[: _keep_below(minima, level, begin, groups)]
-        # Twice, since a row and a column are two types.
+        # Two calls, since a row and a column of a matrix are two types.
         if by_column:
             column_costs = costs.matrix[:, line]
             n = _members_below(column_costs, potential, kept, n_groups, level, end, values)
@@ -219,3 +219,48 @@ def nearest(
             n = _members_below(row, potential, kept, n_groups, level, end, values)
         found = arcs.end[line]
         arcs.number[line] = keep_best(end[:n], values[:n], smallest, step, found)
+
+
+@kernel
+def violations(
+    costs: Costs,
+    rows: np.ndarray,
+    f: np.ndarray,
+    g: np.ndarray,
+    tolerance: float,
+    slacks: np.ndarray,
+    least: np.ndarray,
+    arcs: Found,
+) -> None:
+    """Find arcs with ``cost - f - g < -tolerance`` in the rows given.
+
+    All arcs of these rows are priced. Each chunk of columns contributes its most violated arc,
+    and a row keeps the first `width` of them. `least` (n,) receives the smallest slack of each
+    row, which is the bound that pricing proves; `slacks` (m,) is scratch.
+    """
+    found, count = arcs.end, arcs.number
+    width = found.shape[1]
+    chunk = max(8, min(128, g.size // (2 * width)))
+    for i in rows:
+        count[i] = 0
+        slacks_of(costs, i, g, slacks)
+        least[i] = minimum(slacks)
+        if not least[i] - f[i] < -tolerance:
+            continue
+        n_chunks = (slacks.size + chunk - 1) // chunk
+        begin = (i * 7919) % n_chunks
+        for turn in range(n_chunks):
+            left = (begin + turn) % n_chunks * chunk
+            part = slacks[left : left + chunk]
+            smallest = minimum(part)
+            if smallest - f[i] < -tolerance:
+                j = 0
+                while part[j] > smallest:
+                    j += 1
+                j += left
+                reduced = (costs.matrix[i, j] - g[j]) - f[i]
+                if reduced < -tolerance and not is_noise(reduced, f[i], g[j]):
+                    found[i, count[i]] = j
+                    count[i] += 1
+                if count[i] == width:
+                    break

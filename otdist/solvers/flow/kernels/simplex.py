@@ -1,4 +1,4 @@
-"""The spanning tree of the network simplex method on a graph: flow, potentials, pivots.
+"""The network simplex method on a graph: spanning tree, pivots, and pricing of edges.
 
 A basis is a spanning tree of the graph, rooted at node 0; the edge between a node and
 its parent is stored at the node. Every edge may be used in both directions, without
@@ -9,7 +9,9 @@ basis is *strongly feasible*: an edge without flow leads up, to the root. The le
 rule keeps it so, and with it the method ends however degenerate the problem is
 (Cunningham, 1976; Ahuja, Magnanti, Orlin, *Network Flows*, 1993, 11.6).
 
-Potentials fall along a tree edge, in the direction of its flow, by its length.
+Potentials fall along a tree edge, in the direction of its flow, by its length. An edge along
+which they fall by more than its length enters. Edges are priced a block at a time, and the
+worst edge of a block enters.
 """
 
 from typing import Any, NamedTuple
@@ -17,13 +19,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from otdist.compiled.thread_order import replace_last
+from otdist.compiled.thread_order import rehang, thread_by_number
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-# Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
+
+DONE = 0  # potentials fall along no edge by more than its length
+MORE = 1  # the work budget of this call is used up
 
 
 class Tree(NamedTuple):
@@ -31,7 +35,7 @@ class Tree(NamedTuple):
 
     The thread visits every node after its parent, subtree by subtree (preorder), and
     ends where it began, at the root: a subtree is `size` nodes in a row. Indices are
-    unsigned, which spares a test for negative ones at every step.
+    unsigned, which avoids a test for negative ones at every step.
     """
 
     parent: np.ndarray  # (N,) uint32, of the root the root itself
@@ -49,12 +53,10 @@ class Tree(NamedTuple):
 def hang(tree: Tree, length: np.ndarray, excess: np.ndarray) -> None:
     """Fill in a tree whose nodes are numbered in preorder, given parents and edges.
 
-    The flow takes the excess of every subtree to its parent, or brings what it lacks.
+    The flow of an edge is the excess of the subtree below it.
     """
     n = tree.parent.size
     for k in range(n):
-        tree.thread[k] = k + 1 if k + 1 < n else 0
-        tree.back[k] = k - 1 if k > 0 else n - 1
         tree.size[k] = 1
         tree.flow[k] = excess[k]
     for k in range(n - 1, 0, -1):
@@ -64,9 +66,8 @@ def hang(tree: Tree, length: np.ndarray, excess: np.ndarray) -> None:
     tree.flow[0] = 0
     tree.up[0] = True
     tree.potential[0] = 0
-    tree.last[0] = n - 1
+    thread_by_number(tree)
     for k in range(1, n):
-        tree.last[k] = k + tree.size[k] - 1
         tree.up[k] = tree.flow[k] >= 0
         above = tree.potential[tree.parent[k]]
         if tree.up[k]:
@@ -78,9 +79,9 @@ def hang(tree: Tree, length: np.ndarray, excess: np.ndarray) -> None:
 
 @kernel
 def preorder(order: np.ndarray, parent: np.ndarray, number: np.ndarray, size: np.ndarray) -> None:
-    """Deal out numbers subtree by subtree, given an order in which parents come first.
+    """Give nodes numbers subtree by subtree, from an order in which parents come first.
 
-    `size` is room: of subtrees, then where the next child of each node begins.
+    `size` is scratch: of subtrees, then where the next child of each node begins.
     """
     for k in range(order.size):
         size[k] = 1
@@ -99,7 +100,7 @@ def preorder(order: np.ndarray, parent: np.ndarray, number: np.ndarray, size: np
 def _shift(tree: Tree, first: Any, last: Any, count: Any, step: Any) -> None:
     """Add `step` to the potentials of `count` nodes in a row, from both ends.
 
-    Each node has to be read before it tells the next: two walks wait half as long.
+    A node has to be read before the next is known: two walks at once wait half as long.
     """
     potential, thread, back = tree.potential, tree.thread, tree.back
     for _ in range(count // 2):
@@ -109,60 +110,6 @@ def _shift(tree: Tree, first: Any, last: Any, count: Any, step: Any) -> None:
         last = back[last]
     if count % 2 == 1:
         potential[first] += step
-
-
-@inner
-def _rehang(tree: Tree, lower: Any, out: Any, upper: Any, edge: Any, flow: Any, up: bool) -> None:
-    """Cut the subtree of `out` and hang it by its node `lower` under `upper`.
-
-    The path lower .. out is turned around, with the edges and flows on it. In the new
-    preorder the subtree of `lower` comes first; then, for each node of the path, what
-    it had before and behind the subtree just placed.
-    """
-    parent, thread, back = tree.parent, tree.thread, tree.back
-    size, last = tree.size, tree.last
-    moved, before_all, last_of_all = size[out], back[out], last[out]
-    child, child_size = lower, size[lower]
-    child_last, child_back = last[lower], back[lower]
-    node, old_edge = parent[lower], tree.edge[lower]
-    old_flow, old_up = tree.flow[lower], tree.up[lower]
-    tail, behind = last[lower], thread[last[lower]]
-    size[lower] = moved
-    parent[lower], tree.edge[lower] = upper, edge
-    tree.flow[lower], tree.up[lower] = flow, up
-    while child != out:
-        node_size, node_last, node_back = size[node], last[node], back[node]
-        next_node, next_edge = parent[node], tree.edge[node]
-        next_flow, next_up = tree.flow[node], tree.up[node]
-        thread[tail] = node
-        back[node] = tail
-        # What comes before the child's subtree ends where the child began.
-        tail = child_back
-        if node_last != child_last:
-            thread[tail] = behind
-            back[behind] = tail
-            tail = node_last
-            behind = thread[tail]
-        size[node] = moved - child_size
-        parent[node], tree.edge[node] = child, old_edge
-        tree.flow[node], tree.up[node] = old_flow, not old_up
-        child, child_size = node, node_size
-        child_last, child_back = node_last, node_back
-        node, old_edge, old_flow, old_up = next_node, next_edge, next_flow, next_up
-    # Every node of the path now has all that follows it below itself.
-    child = out
-    while child != upper:
-        last[child] = tail
-        child = parent[child]
-    thread[before_all] = behind
-    back[behind] = before_all
-    replace_last(tree, node, last_of_all, before_all)
-    following = thread[upper]
-    thread[upper] = lower
-    back[lower] = upper
-    thread[tail] = following
-    back[following] = tail
-    replace_last(tree, upper, upper, tail)
 
 
 @inner
@@ -193,30 +140,36 @@ def pivot(tree: Tree, u: Any, v: Any, edge: Any, excess: Any) -> Any:
                 out_v = y
             y = parent[y]
     apex = x
-    leaves_u = delta_u < delta_v
+    leaves_u = bool(delta_u < delta_v)
     if leaves_u:
         delta, out, lower, upper = delta_u, out_u, u, v
     else:
         delta, out, lower, upper = delta_v, out_v, v, u
-    moved = np.int64(size[out])
-    x = u
-    while x != apex:
-        flow[x] += -delta if up[x] else delta
+    # Up edges on the side that is cut lose what the new edge carries, and the others gain it;
+    # on the other side it is the reverse.
+    change = -delta if leaves_u else delta
+    # On the path lower .. out, which turns around, every node takes the edge below it.
+    x, new_edge, new_flow, new_up = lower, edge, delta, leaves_u
+    while x != out:
+        old_edge, old_up = tree.edge[x], up[x]
+        old_flow = flow[x] + (change if old_up else -change)
+        tree.edge[x], flow[x], up[x] = new_edge, new_flow, new_up
+        new_edge, new_flow, new_up = old_edge, old_flow, not old_up
         x = parent[x]
-    x = v
-    while x != apex:
-        flow[x] += delta if up[x] else -delta
-        x = parent[x]
+    tree.edge[out], flow[out], up[out] = new_edge, new_flow, new_up
     # The subtree of `out` leaves the nodes above it and comes below `upper`.
+    moved = np.int64(size[out])
     x = parent[out]
     while x != apex:
+        flow[x] += change if up[x] else -change
         size[x] -= moved
         x = parent[x]
     x = upper
     while x != apex:
+        flow[x] += -change if up[x] else change
         size[x] += moved
         x = parent[x]
-    _rehang(tree, lower, out, upper, edge, delta, leaves_u)
+    rehang(tree, lower, out, upper)
     # Moving one side by a step or the other side back makes the same differences.
     step = -excess if leaves_u else excess
     others = np.int64(parent.size) - moved
@@ -226,3 +179,58 @@ def pivot(tree: Tree, u: Any, v: Any, edge: Any, excess: Any) -> Any:
     first, last = tree.thread[tree.last[lower]], tree.back[lower]
     _shift(tree, first, last, others, -step)
     return work + others
+
+
+@inner
+def _worst(
+    tail: np.ndarray, head: np.ndarray, length: np.ndarray, potential: np.ndarray, least: Any
+) -> tuple[int, Any]:
+    """Return the edge whose fall exceeds its length most, or -1 if none does by `least`."""
+    worst = -1
+    for e in range(length.size):
+        excess = abs(potential[tail[e]] - potential[head[e]]) - length[e]
+        if excess > least:
+            least = excess
+            worst = e
+    return worst, least
+
+
+@kernel
+def run(
+    tail: np.ndarray,
+    head: np.ndarray,
+    length: np.ndarray,
+    tree: Tree,
+    cursor: np.ndarray,
+    n_block: int,
+    budget: int,
+    max_pivots: int,
+) -> int:
+    """Pivot until potentials are too steep along no edge, or a limit is met.
+
+    The budget counts edges priced and nodes touched; `cursor` holds the next edge to
+    price and the number of pivots. All state is in `tree` and `cursor`.
+    """
+    n_edges = length.size
+    n_idle = 0
+    while budget > 0 and cursor[1] < max_pivots:
+        begin = cursor[0]
+        end = min(begin + n_block, n_edges)
+        e, excess = _worst(
+            tail[begin:end], head[begin:end], length[begin:end], tree.potential, np.int64(0)
+        )
+        budget -= end - begin
+        cursor[0] = end if end < n_edges else 0
+        if e < 0:
+            n_idle += end - begin
+            if n_idle >= n_edges:
+                return DONE
+            continue
+        n_idle = 0
+        e += begin
+        u, v = tail[e], head[e]
+        if tree.potential[u] < tree.potential[v]:
+            u, v = v, u
+        budget -= 8 * pivot(tree, u, v, e, excess)
+        cursor[1] += 1
+    return MORE
