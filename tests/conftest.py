@@ -5,34 +5,13 @@ them. NUMBA_DISABLE_JIT=1 runs the kernels as plain Python: tests then look at
 JIT_OFF and take smaller problems.
 """
 
-import hashlib
-import importlib.util
 import os
-import tempfile
-from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
-
-def kernel_hash():
-    """Name the state of all kernels: numba's own cache misses changes across files."""
-    found = importlib.util.find_spec("otdist")
-    package = Path(found.submodule_search_locations[0])
-    digest = hashlib.sha256(version("numba").encode())
-    for source in sorted(package.rglob("*.py")):
-        if b"numba" in (text := source.read_bytes()):
-            digest.update(text)
-    return digest.hexdigest()
-
-
-os.environ.setdefault(
-    "NUMBA_CACHE_DIR",
-    str(Path(tempfile.gettempdir()) / f"otdist-{kernel_hash()[:16]}"),
-)
 
 # A kernel's first call compiles it, so no single example has a deadline.
 _SHARED = {

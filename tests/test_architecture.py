@@ -38,6 +38,8 @@ STOREY_OF = {name: k for k, names in enumerate(STOREYS) for name in names}
 OF_ALL_SOLVERS = {"registry", "coarsen"}
 
 KERNEL_IMPORTS = {"math", "numpy", "numba", "llvmlite", "typing"}
+#: Holds the `njit` of all kernels, which decides where compiled kernels are kept.
+KERNEL_CACHE = "runtime.kernel_cache"
 #: Without counts of references: a view of an array costs 20 ns with them, in kernels
 #: whose inner loops take no longer. Kernels therefore make no arrays.
 KERNEL_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
@@ -220,8 +222,11 @@ def kernel_faults(source):
         f"imports {module}"
         for module, _ in imports_of(source)
         if module.split(".")[0] not in KERNEL_IMPORTS
+        and module != f"otdist.{KERNEL_CACHE}"
         and not {"compiled", "kernels"} & set(module.split("."))
     ]
+    if ("numba", "njit") in imports_of(source):
+        faults.append("njit of numba")
     tree, aliases = ast.parse(source), {"njit": lambda *words, **flags: (words, flags)}
     for node in tree.body:
         if isinstance(node, ast.Assign) and {"njit", "nogil", "_FLAGS"} & names_in(node):
@@ -268,6 +273,7 @@ GOOD = (
     "source, fault",
     [
         ("import scipy\n", "imports scipy"),
+        ("from numba import njit\n", "njit of numba"),
         ("from otdist.geometry import line\n", "imports otdist.geometry"),
         ("from otdist import errors\n", "imports otdist"),
         (GOOD.replace("cache=True, ", ""), "kernel: cache is not True"),
@@ -292,7 +298,7 @@ def test_the_kernel_check_finds_planted_faults(source, fault):
 def test_kernels_of_certificates_share_nothing():
     for path in KERNELS:
         if name_of(path).split(".")[0] == "certificate":
-            used = inner_imports(path.read_text())
+            used = inner_imports(path.read_text()) - {KERNEL_CACHE}
             assert all(module.startswith("certificate.") for module in used), path
 
 
@@ -302,8 +308,9 @@ def test_only_kernel_files_import_numba():
         for path in FILES
         if any(module.startswith("numba") for module, _ in imports_of(path.read_text()))
     }
-    assert users <= set(KERNELS)
-    assert len(users) > 25
+    cache = PACKAGE.joinpath(*KERNEL_CACHE.split(".")).with_suffix(".py")
+    assert cache in users
+    assert users <= {*KERNELS, cache}
 
 
 # ------------------------------------------------------------------------ size, names

@@ -8,9 +8,9 @@ processor's cache; no matrix is made of coordinates.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.simd import smaller
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.

@@ -4,7 +4,8 @@ Used by nothing else, and by no solver. Each has a NumPy twin that tests compare
 """
 
 import numpy as np
-from numba import njit
+
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 kernel = njit(**_FLAGS)

@@ -9,7 +9,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.certificate.kernels.line_and_circle import (
     minima_around,
@@ -17,6 +16,7 @@ from otdist.certificate.kernels.line_and_circle import (
     nearest_sums,
     to_power,
 )
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.

@@ -5,7 +5,8 @@ checks. Each has a NumPy twin that tests compare it with.
 """
 
 import numpy as np
-from numba import njit
+
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.

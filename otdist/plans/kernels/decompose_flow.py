@@ -1,7 +1,8 @@
 """Split a flow without cycles into what goes from each source to each sink."""
 
 import numpy as np
-from numba import njit
+
+from otdist.runtime.kernel_cache import njit
 
 kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 

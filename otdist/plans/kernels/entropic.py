@@ -1,10 +1,10 @@
 """The entries of an entropic plan, computed when somebody wants to see them."""
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import MATRIX, Costs, power_of_distance, slacks_of
 from otdist.compiled.exp2 import soft_points, soft_row
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.

@@ -6,10 +6,10 @@ Rows carry what they have left, columns what room they have.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import Costs, minimum, n_below, slacks_of
 from otdist.compiled.simd import smaller
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.

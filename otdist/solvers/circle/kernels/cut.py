@@ -4,8 +4,8 @@ The line once it is known where to cut: `solvers.circle.solver` says how.
 """
 
 import numpy as np
-from numba import njit
 
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.circle.kernels.levels import integer_levels, power
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}

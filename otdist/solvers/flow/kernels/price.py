@@ -7,8 +7,8 @@ fall by more enters. Edges are priced a block at a time, and the worst of a bloc
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.flow.kernels.spanning_tree import Tree, pivot
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}

@@ -1,9 +1,9 @@
 """The c-transform of a potential on few points, without looking for tiles to skip."""
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import Costs, minimum, point_slacks
+from otdist.runtime.kernel_cache import njit
 
 kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 

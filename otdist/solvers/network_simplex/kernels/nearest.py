@@ -9,10 +9,10 @@ in different groups.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import Costs, Found, minimum, n_below, slacks_of
 from otdist.compiled.simd import smaller
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.

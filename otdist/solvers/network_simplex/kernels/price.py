@@ -4,9 +4,9 @@ The bound that a pricing pass proves comes for free: the smallest slack of every
 """
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import Costs, Found, minimum, slacks_of
+from otdist.runtime.kernel_cache import njit
 
 kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 

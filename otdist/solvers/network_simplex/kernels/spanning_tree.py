@@ -18,9 +18,9 @@ Potentials satisfy ``f[i] + g[j] = cost[i, j]`` on tree arcs.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.thread_order import replace_last
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.

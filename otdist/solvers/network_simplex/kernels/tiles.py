@@ -10,7 +10,6 @@ potentials fall as fast as costs grow.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import (
     CITYBLOCK,
@@ -23,6 +22,7 @@ from otdist.compiled.costs import (
     point_slacks,
 )
 from otdist.compiled.kd_tree import TILE
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.network_simplex.kernels.nearest import keep_best
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
