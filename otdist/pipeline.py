@@ -73,7 +73,7 @@ def solve(
         ``"network_simplex"`` (exact, any cost), ``"line"`` (exact, points on
         the line), ``"circle"`` (exact, `Problem.on_circle`), ``"bottleneck"``
         (exact, p = inf), ``"tree"`` and ``"flow"`` (exact, graphs, and grids with the
-        L1 or Lâ metric), ``"coprime"`` (images and Euclidean distances, within `tol`),
+        L1 or L∞ metric), ``"coprime"`` (images and Euclidean distances, within `tol`),
         ``"highs"`` (exact, an independent solver, small problems), ``"sinkhorn"``
         (entropic), or ``"auto"``: line, circle, bottleneck, tree or flow where it
         applies, else network_simplex.

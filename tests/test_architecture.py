@@ -79,6 +79,8 @@ PUBLIC = {
     "w1_interval",
     "wasserstein_distance",
 }
+#: Modules that are public too, imported when they are first used.
+PUBLIC_MODULES = {"datasets", "gaussian", "plot", "samples", "sliced", "torch"}
 
 
 def name_of(path):
@@ -372,6 +374,39 @@ def test_public_names_are_frozen():
         value = getattr(otdist, name)
         assert value.__doc__, f"{name} has no docstring"
     assert isinstance(otdist.__version__, str)
+
+
+def test_public_modules_are_frozen():
+    assert set(dir(otdist)) == PUBLIC | PUBLIC_MODULES
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = otdist.nothing
+
+
+#: What a module shows before and after it is used, in a Python without the optional packages.
+LAZY = """
+import sys
+sys.modules.update(dict.fromkeys(["torch", "matplotlib"]))
+import otdist as od
+print([name for name in {names!r} if "otdist." + name in sys.modules])
+for name in {names!r}:
+    try:
+        assert getattr(od, name).__doc__
+    except AttributeError as error:
+        print(name, error)
+import pydoc
+assert "wasserstein_distance" in pydoc.plain(pydoc.render_doc(od))
+"""
+
+
+def test_public_modules_are_imported_when_used():
+    code = LAZY.format(names=sorted(PUBLIC_MODULES))
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert output == [
+        "['gaussian', 'sliced']",
+        'torch otdist.torch needs PyTorch: pip install "otdist[torch]"',
+    ]
 
 
 def test_every_folder_is_a_package():

@@ -88,7 +88,7 @@ def other_user(site):
     """Return what makes a command run as another user, who finds the package read-only."""
     rights = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     who = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *rights]
-    mount = f"mount -o bind,ro {site} {site} && exec setpriv {' '.join(who)} \"$@\""
+    mount = f'mount -o bind,ro {site} {site} && exec setpriv {" ".join(who)} "$@"'
     before = ["unshare", "--mount", "sh", "-c", mount, "sh"]
     try:
         subprocess.run([*before, "true"], check=True, capture_output=True)
@@ -143,7 +143,8 @@ def test_no_cache_in_a_folder_that_others_can_write(site, other_user, tmp_path, 
     (message,) = found["warnings"]
     assert "NUMBA_CACHE_DIR" in message
     assert str(folder) in message
-    assert list(elsewhere.iterdir()) == [] and cached(tmp_path) == []
+    assert list(elsewhere.iterdir()) == []
+    assert cached(tmp_path) == []
 
 
 def test_from_an_archive(site, tmp_path):

@@ -15,7 +15,7 @@ from otdist.geometry.compiled_costs import costs_of, tabulated
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses
 from otdist.plans.plans import Arcs
-from otdist.runtime.blocks import available_memory
+from otdist.runtime.memory import available_memory
 from otdist.solvers.bottleneck import kernels as kernel
 from otdist.typing import FloatArray, IntArray
 
