@@ -174,3 +174,25 @@ def by_scipy_line(x, y, a=None, b=None):
     from scipy.stats import wasserstein_distance
 
     return float(wasserstein_distance(x, y, a, b))
+
+
+def measures(seed, n=5, m=4, d=2):
+    """Points apart from each other, and masses of which one is 0."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(n, d)), 0.3 + rng.normal(size=(m, d))
+    a, b = 0.1 + rng.random(n), 0.1 + rng.random(m)
+    a[1] = 0.0
+    return x, y, a / a.sum(), b / b.sum()
+
+
+def differences(function, arguments, which, steps, h):
+    """Return central differences of the function, moving one argument along steps."""
+    found = []
+    for step in steps:
+        ends = []
+        for sign in (h, -h):
+            moved = list(arguments)
+            moved[which] = arguments[which] + sign * step
+            ends.append(function(*moved))
+        found.append((ends[0] - ends[1]) / (2 * h))
+    return np.array(found)

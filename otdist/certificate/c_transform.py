@@ -164,7 +164,8 @@ def _screened_minimum(points: Points, norm: int, f: FloatArray) -> FloatArray | 
     ``|x|² + |y|² - 2 x y`` is off by no more than a known part of its terms (Higham,
     *Accuracy and Stability of Numerical Algorithms*, 2002, 3.1). Pairs that this part
     cannot rule out, and pairs that are close beside their terms, are computed from
-    differences of coordinates in double precision. None where that part is too large, or single precision could overflow.
+    differences of coordinates in double precision. None where that part is too large, or
+    single precision could overflow.
     """
     from otdist.certificate.kernels.one_problem import screened_minimum
 

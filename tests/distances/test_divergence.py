@@ -10,6 +10,7 @@ import strategies
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import differences, measures
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
@@ -34,15 +35,6 @@ COSTS = [
     ("chebyshev", 2),
     ("sqeuclidean", 1),
 ]
-
-
-def measures(seed, n=5, m=4, d=2):
-    """Points apart from each other, and masses of which one is 0."""
-    rng = np.random.default_rng(seed)
-    x, y = rng.normal(size=(n, d)), 0.3 + rng.normal(size=(m, d))
-    a, b = 0.1 + rng.random(n), 0.1 + rng.random(m)
-    a[1] = 0.0
-    return x, y, a / a.sum(), b / b.sum()
 
 
 def largest(*clouds, p=1):
@@ -241,19 +233,6 @@ def test_it_is_proportional_to_the_mass():
 
 
 # ------------------------------------------------------------------------- derivatives
-
-
-def differences(function, arguments, which, steps, h):
-    """Return central differences of the function, moving one argument along steps."""
-    found = []
-    for step in steps:
-        ends = []
-        for sign in (h, -h):
-            moved = list(arguments)
-            moved[which] = arguments[which] + sign * step
-            ends.append(function(*moved))
-        found.append((ends[0] - ends[1]) / (2 * h))
-    return np.array(found)
 
 
 @pytest.mark.parametrize("d", [1, 2] if JIT_OFF else [1, 2, 3])

@@ -10,8 +10,8 @@ import strategies
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import differences, measures
 from scipy.special import logsumexp
-from test_divergence import differences, measures
 
 from otdist import InputError, Problem, solve
 from otdist.geometry.point_gradients import arc_slopes, slopes

@@ -232,8 +232,9 @@ def points_minimum(
     """Lower `best` to ``min_i |x[:, i] - y[:, j]| ** p - f[i]`` for j from `start` on.
 
     Points, norm and p are those of `_costs_of`; `best` takes as many j as it has
-    places, and begins at inf or at a bound: the lower, the less is computed. As many columns as `distance` has places, which is scratch, stay in the
-    first-level cache while all rows pass by.
+    places, and begins at inf or at a bound: the lower, the less is computed. As many
+    columns as `distance` has places, which is scratch, stay in the first-level cache
+    while all rows pass by.
     """
     d, n = x.shape
     is_screened = norm == 2 and p == 1.0 and d in (2, 3)

@@ -69,8 +69,8 @@ class Pass(NamedTuple):
 class Pairs:
     """All pairs of a problem, and the memory that passes over them use again.
 
-    Potentials hold ε log of the masses; see `solvers.sinkhorn.kernels.sweep`. Without b, columns may
-    lose what is nothing beside the rows' masses.
+    Potentials hold ε log of the masses; see `solvers.sinkhorn.kernels.sweep`. Without b,
+    columns may lose what is nothing beside the rows' masses.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """Passes over points that skip whole tiles of them.
 
 Points of a tile, which follow each other, lie together (`solvers.coarsen.order_of`). Its
-centre and radius are known, and a linear function that its potentials are close to. The cost is convex, so it lies above its tangent at the centre: what that and
-the linear function differ by on the tile bounds the slack of all its points from below.
+centre and radius are known, and a linear function that its potentials are close to. The
+cost is convex, so it lies above its tangent at the centre: what that and the linear
+function differ by on the tile bounds the slack of all its points from below.
 Of most tiles no point needs to be looked at, also along the rays of W1, where
 potentials fall as fast as costs grow.
 """
