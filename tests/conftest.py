@@ -7,6 +7,7 @@ JIT_OFF and take smaller problems.
 
 import os
 
+import knobs
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -26,20 +27,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 @pytest.fixture(params=["all arcs", "coarse", "columns"])
 def engine(request, monkeypatch):
     """Price all arcs, from coarse starts or not, or run the engine for large problems."""
-    from otdist.solvers import coarsen as start
-    from otdist.solvers.network_simplex import column_generation as columns
-    from otdist.solvers.network_simplex import search
-    from otdist.solvers.network_simplex import solver as network_simplex
 
     if request.param != "columns":
-        monkeypatch.setattr(network_simplex, "_SMALL", 2**62)
+        monkeypatch.setattr(knobs.SIMPLEX_SMALL, 2**62)
         if request.param == "coarse":
-            monkeypatch.setattr(search, "_FEWEST", 8)
+            monkeypatch.setattr(knobs.SEARCH_FEWEST, 8)
     else:
-        monkeypatch.setattr(network_simplex, "_SMALL", 0)
-        monkeypatch.setattr(network_simplex, "_MEDIUM", 0)
-        monkeypatch.setattr(network_simplex, "_NARROW", 0)
-        monkeypatch.setattr(start, "_COARSEST", 8)
-        monkeypatch.setattr(columns, "_ROW_WIDTH", 2)
-        monkeypatch.setattr(columns, "_COLUMN_WIDTH", 1)
+        monkeypatch.setattr(knobs.SIMPLEX_SMALL, 0)
+        monkeypatch.setattr(knobs.SIMPLEX_MEDIUM, 0)
+        monkeypatch.setattr(knobs.SIMPLEX_NARROW, 0)
+        monkeypatch.setattr(knobs.COARSEST, 8)
+        monkeypatch.setattr(knobs.COLUMNS_ROW_WIDTH, 2)
+        monkeypatch.setattr(knobs.COLUMNS_COLUMN_WIDTH, 1)
     return request.param

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
+import knobs
 import pytest
 
 import otdist
@@ -416,6 +418,45 @@ def test_every_folder_is_a_package():
 
 def test_py_typed_is_there():
     assert (PACKAGE / "py.typed").exists()
+
+
+# -------------------------------------------------------------------------- thresholds
+
+TESTS = Path(__file__).parent
+
+
+def patched_thresholds(source):
+    """Return the lines that patch a constant of the package without naming a knob."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("patch.setattr"):
+            if "config" in ast.unparse(node.args[0]):
+                continue  # of numba
+            words = [each.value for each in node.args[:-1] if isinstance(each, ast.Constant)]
+            if words and words[-1].split(".")[-1].strip("_").isupper():
+                found.append(node.lineno)
+    return found
+
+
+def test_thresholds_are_named_in_one_place():
+    elsewhere = {"test_benchmarks.py", "test_kernel_cache.py"}  # patch what is no threshold
+    for path in TESTS.rglob("*.py"):
+        if path.name not in elsewhere:
+            lines = patched_thresholds(path.read_text())
+            assert lines == [], f"name a knob: {path}, lines {lines}"
+    for target in (value for name, value in vars(knobs).items() if name.isupper()):
+        module, name = target.rsplit(".", 1)
+        assert hasattr(importlib.import_module(module), name), target
+
+
+def test_the_check_of_thresholds_finds_planted_ones():
+    planted = [
+        'monkeypatch.setattr(search, "_FEWEST", 8)',
+        'patch.setattr("otdist.solvers.network_simplex.search.BUDGET", 1)',
+        "monkeypatch.setattr(knobs.SEARCH_BUDGET, 1)",
+        'monkeypatch.setattr(search, "solve_at_once", None)',
+    ]
+    assert patched_thresholds("\n".join(planted)) == [1, 2]
 
 
 # ---------------------------------------------------------------------------- imports

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import knobs
 import numpy as np
 import oracles
 import pytest
@@ -603,9 +604,8 @@ def test_sinkhorn_divergence_is_symmetric_and_not_negative():
 
 
 def test_sinkhorn_divergence_that_does_not_converge_is_refused(monkeypatch):
-    from otdist import pipeline as _solve
 
-    monkeypatch.setattr(_solve, "_SINKHORN_MAX_ITER", 1)
+    monkeypatch.setattr(knobs.SINKHORN_MAX_ITER, 1)
     rng = np.random.default_rng(18)
     x, y = rng.random((7, 2)), rng.random((5, 2))
     with pytest.raises(NotCertifiedError, match="did not converge") as caught:
