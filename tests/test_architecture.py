@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import conftest
 import knobs
 import pytest
 
@@ -420,9 +421,23 @@ def test_py_typed_is_there():
     assert (PACKAGE / "py.typed").exists()
 
 
-# -------------------------------------------------------------------------- thresholds
+# -------------------------------------------------------------- fast tests, thresholds
 
 TESTS = Path(__file__).parent
+
+
+def test_fast_tests_are_those_of_some_files():
+    for name in conftest.FAST:
+        assert (TESTS.parent / name).exists(), name
+    sources = [path.read_text() for name in conftest.FAST for path in files_in(TESTS.parent / name)]
+    for name in conftest.NOT_FAST:
+        assert any(f"def {name}(" in source for source in sources), name
+    assert conftest.is_fast("tests/regression/test_costs.py", "test_any")
+    assert not conftest.is_fast("tests/regression_of_old.py", "test_any")
+
+
+def files_in(path):
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
 def patched_thresholds(source):
