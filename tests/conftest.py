@@ -47,7 +47,10 @@ FAST = (
     "tests/test_proof.py",
 )
 #: Tests in those files that take seconds.
-NOT_FAST = ()
+NOT_FAST = (
+    "test_a_process_pool_passes_the_error_on",
+    "test_plans_and_potentials_of_pot_are_accepted",
+)
 
 
 def is_fast(path, name):

@@ -7,18 +7,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".bib", ".json", ".cff", ".in", ".svg", ""}
-SKIPPED = {".git", ".asv", "build", "dist", "_build", "generated", "__pycache__"}
+SKIPPED = {"build", "dist", "_build", "generated", "__pycache__", "PKG-INFO"}
+HIDDEN = {".ci", ".github", ".gitignore", ".pre-commit-config.yaml"}
 #: Controls of Latin-1: an "é" that was decoded once more than it was encoded leaves one.
 CONTROLS = re.compile("[\x80-\x9f]")
 
 
 def text_files(root):
     for path in sorted(root.iterdir()):
-        if path.name in SKIPPED or path.name.endswith(("_cache", ".egg-info")):
+        hidden = path.name.startswith(".") and path.name not in HIDDEN
+        if hidden or path.name in SKIPPED or path.name.endswith(".egg-info"):
             continue
         if path.is_dir():
             yield from text_files(path)
-        elif path.suffix in TEXT and not path.name.startswith((".coverage", "PKG-INFO")):
+        elif path.suffix in TEXT:
             yield path
 
 
