@@ -1,5 +1,8 @@
 """Optimal-transport distances, each with a certificate."""
 
+import importlib as _importlib
+import typing as _typing
+
 from otdist._version import __version__ as __version__
 from otdist.certificate.certify import certify
 from otdist.comparison.table import compare
@@ -37,6 +40,14 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import Certificate, Result, Status
 from otdist.sliced.projections import sliced_wasserstein_distance
 
+if _typing.TYPE_CHECKING:
+    from otdist import datasets as datasets
+    from otdist import gaussian as gaussian
+    from otdist import plot as plot
+    from otdist import samples as samples
+    from otdist import sliced as sliced
+    from otdist import torch as torch
+
 __all__ = [
     "Certificate",
     "FailedPairsWarning",
@@ -71,3 +82,20 @@ __all__ = [
     "w1_interval",
     "wasserstein_distance",
 ]
+
+#: Public modules, imported when first used.
+_SUBMODULES = ("datasets", "gaussian", "plot", "samples", "sliced", "torch")
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name not in _SUBMODULES:
+        raise AttributeError(f"module 'otdist' has no attribute {name!r}")
+    try:
+        return _importlib.import_module(f"otdist.{name}")
+    except ImportError as error:
+        # help() and completion skip what raises AttributeError: PyTorch is optional.
+        raise AttributeError(str(error)) from error
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_SUBMODULES])

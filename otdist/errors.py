@@ -66,3 +66,7 @@ class NotCertifiedError(RuntimeError):
     def __init__(self, message: str, result: Result | None) -> None:
         super().__init__(message)
         self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default an exception is made again from `args` alone, which lack the result.
+        return type(self), (*self.args, self.result), self.__dict__

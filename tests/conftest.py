@@ -5,34 +5,15 @@ them. NUMBA_DISABLE_JIT=1 runs the kernels as plain Python: tests then look at
 JIT_OFF and take smaller problems.
 """
 
-import hashlib
-import importlib.util
 import os
-import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
+import knobs
 import pytest
 from hypothesis import HealthCheck, settings
 
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
-
-def kernel_hash():
-    """Name the state of all kernels: numba's own cache misses changes across files."""
-    found = importlib.util.find_spec("otdist")
-    package = Path(found.submodule_search_locations[0])
-    digest = hashlib.sha256(version("numba").encode())
-    for source in sorted(package.rglob("*.py")):
-        if b"numba" in (text := source.read_bytes()):
-            digest.update(text)
-    return digest.hexdigest()
-
-
-os.environ.setdefault(
-    "NUMBA_CACHE_DIR",
-    str(Path(tempfile.gettempdir()) / f"otdist-{kernel_hash()[:16]}"),
-)
 
 # A kernel's first call compiles it, so no single example has a deadline.
 _SHARED = {
@@ -43,24 +24,67 @@ settings.register_profile("dev", max_examples=10 if JIT_OFF else 30, **_SHARED)
 settings.register_profile("ci", max_examples=20 if JIT_OFF else 60, derandomize=True, **_SHARED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
+ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[1]
+#: What a contributor runs first, ``pytest -m fast``, in less than a minute once kernels are
+#: compiled: rules of the design, the checks themselves, problems and their messages, bugs of
+#: old, and exact solvers on small problems. Files, or folders.
+FAST = (
+    "README.md",
+    "tests/batch/test_line.py",
+    "tests/certificate",
+    "tests/cli/test_read.py",
+    "tests/packaging/test_pickle.py",
+    "tests/packaging/test_text.py",
+    "tests/problem/test_problem.py",
+    "tests/regression",
+    "tests/runtime",
+    "tests/solvers/test_masses.py",
+    "tests/solvers/test_solvers.py",
+    "tests/solvers/test_tree.py",
+    "tests/test_architecture.py",
+    "tests/test_checks.py",
+    "tests/test_proof.py",
+)
+#: Tests in those files that take seconds.
+NOT_FAST = (
+    "test_a_process_pool_passes_the_error_on",
+    "test_plans_and_potentials_of_pot_are_accepted",
+)
+
+
+def is_fast(path, name):
+    """Return whether a test, in a file named from the root, belongs to the fast ones."""
+    in_file = any(path == each or path.startswith(f"{each}/") for each in FAST)
+    return in_file and name not in NOT_FAST
+
+
+def pytest_configure(config):
+    """Let ``pytest -m fast`` look into no other file: importing all of them takes long."""
+    if config.option.markexpr == "fast" and config.args_source is config.ArgsSource.TESTPATHS:
+        config.args = [str(ROOT / name) for name in FAST]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(ROOT):
+            path = item.path.relative_to(ROOT).as_posix()
+            if is_fast(path, getattr(item, "originalname", item.name)):
+                item.add_marker("fast")
+
 
 @pytest.fixture(params=["all arcs", "coarse", "columns"])
 def engine(request, monkeypatch):
     """Price all arcs, from coarse starts or not, or run the engine for large problems."""
-    from otdist.solvers import coarsen as start
-    from otdist.solvers.network_simplex import column_generation as columns
-    from otdist.solvers.network_simplex import search
-    from otdist.solvers.network_simplex import solver as network_simplex
-
     if request.param != "columns":
-        monkeypatch.setattr(network_simplex, "_SMALL", 2**62)
+        monkeypatch.setattr(knobs.SIMPLEX_SMALL, 2**62)
         if request.param == "coarse":
-            monkeypatch.setattr(search, "_FEWEST", 8)
+            monkeypatch.setattr(knobs.SEARCH_FEWEST, 8)
     else:
-        monkeypatch.setattr(network_simplex, "_SMALL", 0)
-        monkeypatch.setattr(network_simplex, "_MEDIUM", 0)
-        monkeypatch.setattr(network_simplex, "_NARROW", 0)
-        monkeypatch.setattr(start, "_COARSEST", 8)
-        monkeypatch.setattr(columns, "_ROW_WIDTH", 2)
-        monkeypatch.setattr(columns, "_COLUMN_WIDTH", 1)
+        monkeypatch.setattr(knobs.SIMPLEX_SMALL, 0)
+        monkeypatch.setattr(knobs.SIMPLEX_MEDIUM, 0)
+        monkeypatch.setattr(knobs.SIMPLEX_NARROW, 0)
+        monkeypatch.setattr(knobs.COARSEST, 8)
+        monkeypatch.setattr(knobs.COLUMNS_ROW_WIDTH, 2)
+        monkeypatch.setattr(knobs.COLUMNS_COLUMN_WIDTH, 1)
     return request.param

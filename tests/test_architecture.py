@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
+import conftest
+import knobs
 import pytest
 
 import otdist
@@ -38,6 +41,8 @@ STOREY_OF = {name: k for k, names in enumerate(STOREYS) for name in names}
 OF_ALL_SOLVERS = {"registry", "coarsen"}
 
 KERNEL_IMPORTS = {"math", "numpy", "numba", "llvmlite", "typing"}
+#: Holds the `njit` of all kernels, which decides where compiled kernels are kept.
+KERNEL_CACHE = "runtime.kernel_cache"
 #: Without counts of references: a view of an array costs 20 ns with them, in kernels
 #: whose inner loops take no longer. Kernels therefore make no arrays.
 KERNEL_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
@@ -79,6 +84,8 @@ PUBLIC = {
     "w1_interval",
     "wasserstein_distance",
 }
+#: Modules that are public too, imported when they are first used.
+PUBLIC_MODULES = {"datasets", "gaussian", "plot", "samples", "sliced", "torch"}
 
 
 def name_of(path):
@@ -279,8 +286,11 @@ def kernel_faults(source):
         f"imports {module}"
         for module, _ in imports_of(source)
         if module.split(".")[0] not in KERNEL_IMPORTS
+        and module != f"otdist.{KERNEL_CACHE}"
         and not {"compiled", "kernels"} & set(module.split("."))
     ]
+    if ("numba", "njit") in imports_of(source):
+        faults.append("njit of numba")
     tree, aliases = ast.parse(source), {"njit": lambda *words, **flags: (words, flags)}
     for node in tree.body:
         if isinstance(node, ast.Assign) and {"njit", "nogil", "_FLAGS"} & names_in(node):
@@ -328,6 +338,7 @@ GOOD = (
     "source, fault",
     [
         ("import scipy\n", "imports scipy"),
+        ("from numba import njit\n", "njit of numba"),
         ("from otdist.geometry import line\n", "imports otdist.geometry"),
         ("from otdist import errors\n", "imports otdist"),
         (GOOD.replace("cache=True, ", ""), "kernel: cache is not True"),
@@ -352,7 +363,7 @@ def test_the_kernel_check_finds_planted_faults(source, fault):
 def test_kernels_of_certificates_share_nothing():
     for path in KERNELS:
         if name_of(path).split(".")[0] == "certificate":
-            used = inner_imports(path.read_text())
+            used = inner_imports(path.read_text()) - {KERNEL_CACHE}
             assert all(module.startswith("certificate.") for module in used), path
 
 
@@ -362,8 +373,9 @@ def test_only_kernel_files_import_numba():
         for path in FILES
         if any(module.startswith("numba") for module, _ in imports_of(path.read_text()))
     }
-    assert users <= set(KERNELS)
-    assert len(users) > 25
+    cache = PACKAGE.joinpath(*KERNEL_CACHE.split(".")).with_suffix(".py")
+    assert cache in users
+    assert users <= {*KERNELS, cache}
 
 
 # ------------------------------------------------------------------------ size, names
@@ -427,6 +439,39 @@ def test_public_names_are_frozen():
     assert isinstance(otdist.__version__, str)
 
 
+def test_public_modules_are_frozen():
+    assert set(dir(otdist)) == PUBLIC | PUBLIC_MODULES
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = otdist.nothing
+
+
+#: What a module shows before and after it is used, in a Python without the optional packages.
+LAZY = """
+import sys
+sys.modules.update(dict.fromkeys(["torch", "matplotlib"]))
+import otdist as od
+print([name for name in {names!r} if "otdist." + name in sys.modules])
+for name in {names!r}:
+    try:
+        assert getattr(od, name).__doc__
+    except AttributeError as error:
+        print(name, error)
+import pydoc
+assert "wasserstein_distance" in pydoc.plain(pydoc.render_doc(od))
+"""
+
+
+def test_public_modules_are_imported_when_used():
+    code = LAZY.format(names=sorted(PUBLIC_MODULES))
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert output == [
+        "['gaussian', 'sliced']",
+        'torch otdist.torch needs PyTorch: pip install "otdist[torch]"',
+    ]
+
+
 def test_every_folder_is_a_package():
     for path in FILES:
         assert (path.parent / "__init__.py").exists(), path
@@ -434,6 +479,59 @@ def test_every_folder_is_a_package():
 
 def test_py_typed_is_there():
     assert (PACKAGE / "py.typed").exists()
+
+
+# -------------------------------------------------------------- fast tests, thresholds
+
+TESTS = Path(__file__).parent
+
+
+def test_fast_tests_are_those_of_some_files():
+    for name in conftest.FAST:
+        assert (TESTS.parent / name).exists(), name
+    sources = [path.read_text() for name in conftest.FAST for path in files_in(TESTS.parent / name)]
+    for name in conftest.NOT_FAST:
+        assert any(f"def {name}(" in source for source in sources), name
+    assert conftest.is_fast("tests/regression/test_costs.py", "test_any")
+    assert not conftest.is_fast("tests/regression_of_old.py", "test_any")
+
+
+def files_in(path):
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def patched_thresholds(source):
+    """Return the lines that patch a constant of the package without naming a knob."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("patch.setattr"):
+            if "config" in ast.unparse(node.args[0]):
+                continue  # of numba
+            words = [each.value for each in node.args[:-1] if isinstance(each, ast.Constant)]
+            if words and words[-1].split(".")[-1].strip("_").isupper():
+                found.append(node.lineno)
+    return found
+
+
+def test_thresholds_are_named_in_one_place():
+    elsewhere = {"test_benchmarks.py", "test_kernel_cache.py"}  # patch what is no threshold
+    for path in TESTS.rglob("*.py"):
+        if path.name not in elsewhere:
+            lines = patched_thresholds(path.read_text())
+            assert lines == [], f"name a knob: {path}, lines {lines}"
+    for target in (value for name, value in vars(knobs).items() if name.isupper()):
+        module, name = target.rsplit(".", 1)
+        assert hasattr(importlib.import_module(module), name), target
+
+
+def test_the_check_of_thresholds_finds_planted_ones():
+    planted = [
+        'monkeypatch.setattr(search, "_FEWEST", 8)',
+        'patch.setattr("otdist.solvers.network_simplex.search.BUDGET", 1)',
+        "monkeypatch.setattr(knobs.SEARCH_BUDGET, 1)",
+        'monkeypatch.setattr(search, "solve_at_once", None)',
+    ]
+    assert patched_thresholds("\n".join(planted)) == [1, 2]
 
 
 # ---------------------------------------------------------------------------- imports

@@ -8,9 +8,9 @@ cache; coordinates are never made into a matrix.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.simd import smaller
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

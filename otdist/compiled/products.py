@@ -1,7 +1,8 @@
 """Euclidean costs from products of matrices, which BLAS computes best."""
 
 import numpy as np
-from numba import njit
+
+from otdist.runtime.kernel_cache import njit
 
 kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 

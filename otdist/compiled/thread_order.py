@@ -6,7 +6,7 @@ For trees with the arrays `parent`, `thread` (next node in preorder), `back` (pr
 
 from typing import Any
 
-from numba import njit
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

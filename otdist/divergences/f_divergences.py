@@ -88,7 +88,11 @@ def renyi_divergence(
     -----
     With ``b = 1 - alpha`` and ``r = log(p/q)`` the sum is ``1 - b A``. All terms of
     ``A = sum p (1 - exp(-b r))/b - p + q`` are >= 0, and the limit for ``b = 0`` is KL, so
-    that near-equal histograms and orders near 1 keep their precision. Source: van Erven and Harremoes, *Renyi divergence and Kullback-Leibler divergence* (2014).
+    that near-equal histograms and orders near 1 keep their precision.
+
+    References
+    ----------
+    T. van Erven and P. Harremoës, "Rényi divergence and Kullback-Leibler divergence", 2014.
 
     Examples
     --------

@@ -9,9 +9,9 @@ inputs need no validation.
 import math
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.simd import product_error
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can only be called by kernels, and compiles in half the time.

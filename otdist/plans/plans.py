@@ -294,7 +294,7 @@ class EntropicPlan(LazyPlan):
         return np.zeros(self.shape[1])
 
     def _rows_of_any(self, start: int, stop: int) -> FloatArray:
-        """Return the rows where kernels do not know the costs, as of a metric that is a function."""
+        """Return rows of costs that kernels do not know, such as a metric that is a function."""
         exponent = self.f[start:stop, None] + self.g - self.geometry.rows(start, stop)
         exponent /= self.epsilon
         block: FloatArray = np.exp(exponent, out=exponent)

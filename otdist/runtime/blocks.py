@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otdist.errors import InputError
+from otdist.runtime.memory import available_memory
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -91,20 +92,3 @@ def require_memory(n: int, m: int) -> None:
             " method='sinkhorn', which computes costs in blocks and keeps O(n + m)"
             " numbers, or fewer atoms (pool an image over blocks, sample points)"
         )
-
-
-def available_memory() -> float:
-    """Return the bytes of memory that are available; inf if unknown."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return 1024.0 * int(line.split()[1])
-    except OSError:
-        pass
-    try:
-        import os
-
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return np.inf

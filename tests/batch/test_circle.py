@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import knobs
 import numpy as np
 import oracles
 import pytest
@@ -235,7 +236,7 @@ def test_pairs_along_an_axis(p):
 @pytest.mark.parametrize("p", [1, 2])
 def test_a_large_pair(p, monkeypatch):
     n = 200 if JIT_OFF else 6000
-    monkeypatch.setattr(along, "_LONG", 64)
+    monkeypatch.setattr(knobs.LINE_LONG, 64)
     rng = np.random.default_rng(6)
     x, y = rng.standard_normal(n), rng.random(n + 3)
     a, b = rng.random(n), rng.random(n + 3)
@@ -314,8 +315,8 @@ def test_a_start_from_few_points_ends_at_the_same_optimum(few, monkeypatch):
         problem = Problem.on_circle(x, y, *masses, p=2, normalize=True)
         wanted = solve(problem).value
         with monkeypatch.context() as patch:
-            patch.setattr(kernel, "_FEW", few)
-            patch.setattr(kernel, "_NEAR_BITS", int(rng.integers(1, 12)))
+            patch.setattr(knobs.CIRCLE_FEW, few)
+            patch.setattr(knobs.CIRCLE_NEAR_BITS, int(rng.integers(1, 12)))
             result = solve(problem)
         assert_proved(result)
         assert result.value == pytest.approx(wanted, rel=1e-13, abs=1e-16)
@@ -340,7 +341,7 @@ def test_the_root_of_the_slope_is_found_in_few_passes(monkeypatch):
         solve(Problem.on_circle(x, y, *masses, p=2, normalize=True))
         assert 2 < len(passes) < 20
     # Looking beyond the root by equal steps crept: 97 passes and more.
-    monkeypatch.setattr(kernel, "_FEW", 200)
+    monkeypatch.setattr(knobs.CIRCLE_FEW, 200)
     for seed in range(3):
         x, y, a, b = np.random.default_rng(seed).random((4, 800))
         passes.clear()
@@ -353,7 +354,7 @@ def test_the_root_of_the_slope_is_found_in_few_passes(monkeypatch):
 
 @pytest.mark.parametrize("p", ORDERS)
 def test_compiled_transforms_are_those_of_the_matrix(p, monkeypatch):
-    monkeypatch.setattr("otdist.certificate.c_transform._COMPILED_CIRCLE", 0)
+    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_CIRCLE, 0)
     rng = np.random.default_rng(9)
     for n, m in ((1, 1), (1, 5), (7, 1), (8, 6), (23, 31)):
         x, y = rng.random(n) - 0.5, rng.random(m) - 0.5

@@ -1,5 +1,6 @@
 """``otdist pairwise``: its output and its error messages."""
 
+import knobs
 import numpy as np
 import pytest
 
@@ -99,14 +100,13 @@ def test_errors_name_the_file(run, clouds):
 
 def test_pairs_without_an_answer_are_told_and_written(run, clouds, monkeypatch):
     from otdist.batch import solve as _solve_pairs
-    from otdist.certificate import many_pairs as _certify_pairs
 
     def stuck(*_):
         raise RuntimeError("stuck")
 
-    monkeypatch.setattr(_certify_pairs, "LARGEST_ROUNDING", -1.0)
+    monkeypatch.setattr(knobs.PAIRS_LARGEST_ROUNDING, -1.0)
     monkeypatch.setattr(_solve_pairs, "_solved", stuck)
-    monkeypatch.setattr("otdist.cli.main._MOST_FAILURES", 2)
+    monkeypatch.setattr(knobs.CLI_TOLD, 2)
     names, _ = clouds
     code, out, err = run(*names, "-o", "m.npz", "--quiet")
     assert code == 1

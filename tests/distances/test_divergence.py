@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import knobs
 import numpy as np
 import pytest
 import strategies
@@ -23,7 +24,6 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
-from otdist.solvers.sinkhorn import unbalanced
 from otdist.solvers.sinkhorn.acceleration import Anderson
 from otdist.solvers.sinkhorn.unbalanced import Relaxed
 
@@ -420,7 +420,7 @@ def test_wild_potentials_overflow_without_a_warning():
 
 def test_a_large_reach_takes_no_more_iterations(monkeypatch):
     """Without the shift of mass between the potentials it would take rho / epsilon."""
-    monkeypatch.setattr(unbalanced, "_MAX_ITER", 60)
+    monkeypatch.setattr(knobs.UNBALANCED_MAX_ITER, 60)
     x, y, a, b = measures(32)
     options = {"epsilon": 0.1, "tol": 1e-9}
     balanced, slopes = gradients_of(x, y, a, b, **options)
@@ -490,7 +490,7 @@ def test_threads_change_nothing():
 
 
 def test_an_unbalanced_term_that_is_not_proved_is_refused(monkeypatch):
-    monkeypatch.setattr(unbalanced, "_MAX_ITER", 1)
+    monkeypatch.setattr(knobs.UNBALANCED_MAX_ITER, 1)
     x, y, a, b = measures(40)
     with pytest.raises(NotCertifiedError, match="did not converge: its gap") as caught:
         sinkhorn_divergence(x, y, a, b, epsilon=1e-3, reach=1.0)
@@ -534,7 +534,7 @@ def test_arguments_that_are_refused(options, message):
 @pytest.mark.parametrize("seed", range(3 if JIT_OFF else 12))
 def test_masses_of_all_sizes_and_a_large_reach_converge(seed, monkeypatch):
     """Problems of the kind that a random search found hard."""
-    monkeypatch.setattr(unbalanced, "_MAX_ITER", 1000)
+    monkeypatch.setattr(knobs.UNBALANCED_MAX_ITER, 1000)
     rng = np.random.default_rng([48, seed])
     x, y = rng.normal(size=(6, 2)), 10 * rng.normal(size=(20, 2))
     a, b = rng.random(6) ** 4, 30 * rng.random(20) ** 4

@@ -16,6 +16,7 @@ import time
 import warnings
 from pathlib import Path
 
+import knobs
 import numpy as np
 import pytest
 from conftest import JIT_OFF
@@ -32,7 +33,6 @@ from otdist import (
 )
 from otdist.batch import checkpoint as _checkpoint
 from otdist.batch import solve as _solve_pairs
-from otdist.certificate import many_pairs as _certify_pairs
 from otdist.distances import pairwise as _pairwise
 
 joblib = pytest.importorskip("joblib", reason="joblib is not installed")
@@ -99,13 +99,12 @@ def test_histograms_are_measures_on_their_bins():
 
 
 def test_many_bins_become_clouds(monkeypatch):
-    from otdist.batch import pack as _measures
 
     rows, bins = some_histograms()
     for options in ({}, {"p": 2}, {"other": rows[:2] * 1.0}):
         matrix = pairwise(rows, support=bins, normalize=True, **options)
         with monkeypatch.context() as patch:
-            patch.setattr(_measures, "_MOST_BINS", 3)
+            patch.setattr(knobs.PACK_MOST_BINS, 3)
             again = pairwise(rows, support=bins, normalize=True, **options)
         np.testing.assert_allclose(again, matrix, rtol=1e-12, atol=1e-8)
 
@@ -260,7 +259,7 @@ def test_forbidden_arcs_fail_where_no_plan_is_left():
 
 def test_what_is_not_proved_is_no_answer(monkeypatch):
     """A pair that neither the block nor `solve` proves is NaN, and says so."""
-    monkeypatch.setattr(_certify_pairs, "LARGEST_ROUNDING", -1.0)
+    monkeypatch.setattr(knobs.PAIRS_LARGEST_ROUNDING, -1.0)
     measures = some_clouds(3, 3)
     assert np.isfinite(pairwise(measures)).all()
     monkeypatch.setattr(otdist.Certificate, "proves", lambda certificate, tol: False)
@@ -274,7 +273,7 @@ def test_what_is_not_proved_is_no_answer(monkeypatch):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(_pairwise, "_BLOCK_ENTRIES", 64)
+    monkeypatch.setattr(knobs.PAIRWISE_BLOCK_ENTRIES, 64)
 
 
 @pytest.mark.parametrize("n_jobs", [2, -1])
@@ -513,7 +512,7 @@ def test_a_killed_process_loses_one_block(tmp_path, monkeypatch):
 
 
 def test_the_lower_triangle_is_the_upper_one(monkeypatch):
-    monkeypatch.setattr(_checkpoint, "_TILE", 3)
+    monkeypatch.setattr(knobs.CHECKPOINT_TILE, 3)
     for n in (0, 1, 3, 7):
         whole = np.random.default_rng(n).random((n, n))
         expected = np.triu(whole, 1) + np.triu(whole, 1).T

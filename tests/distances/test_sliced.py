@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import knobs
 import numpy as np
 import oracles
 import pytest
@@ -184,7 +185,7 @@ def test_many_directions_go_in_parts(monkeypatch):
     rng = np.random.default_rng(5)
     x, y = rng.random((10, 3)), rng.random((12, 3))
     whole = sliced_wasserstein_distance(x, y, rng=1)
-    monkeypatch.setattr(sliced, "_HELD", 100)
+    monkeypatch.setattr(knobs.SLICED_HELD, 100)
     assert sliced_wasserstein_distance(x, y, rng=1) == whole
     assert sliced_wasserstein_distance(x, y, rng=1, n_jobs=2) == whole
 

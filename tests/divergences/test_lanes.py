@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import knobs
 import mpmath
 import numpy as np
 import pytest
@@ -43,9 +44,9 @@ KERNELS = ["kl_lanes", "js_lanes"]
 @pytest.fixture(autouse=True)
 def compile_all(monkeypatch):
     """Compile however few bins there are, two lanes or so at a time."""
-    monkeypatch.setattr(_lanes, "_LARGE", 1)
-    monkeypatch.setattr(_lanes, "_CHUNK", 4)
-    monkeypatch.setattr(_lanes, "_BLOCK", 40)
+    monkeypatch.setattr(knobs.DIVERGENCES_LARGE, 1)
+    monkeypatch.setattr(knobs.DIVERGENCES_CHUNK, 4)
+    monkeypatch.setattr(knobs.DIVERGENCES_BLOCK, 40)
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ def test_few_bins_and_other_types_are_left_to_numpy(calls, monkeypatch):
 
 @pytest.mark.skipif(JIT_OFF, reason="slow")
 def test_many_bins_are_compiled_and_near_equal_ones_keep_their_digits(monkeypatch):
-    monkeypatch.setattr(_lanes, "_LARGE", 2**18)
+    monkeypatch.setattr(knobs.DIVERGENCES_LARGE, 2**18)
     rng = np.random.default_rng(3)
     p = rng.random((2, 2**17))
     q = p * (1 + 1e-9 * rng.standard_normal(p.shape))

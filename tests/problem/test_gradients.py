@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
+import knobs
 import numpy as np
 import pytest
 import strategies
@@ -123,7 +124,7 @@ def test_atoms_that_no_arc_reaches_keep_a_finite_derivative():
 
 @pytest.mark.parametrize("metric, p", [("cityblock", 1), ("euclidean", 2)])
 def test_derivatives_on_grids_are_those_of_their_points(metric, p, monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK_ENTRIES", 60)
+    monkeypatch.setattr(knobs.BLOCK_ENTRIES, 60)
     rng = np.random.default_rng(75)
     first, second = rng.random((3, 4)), rng.random((3, 4))
     first[1, 2] = second[0, 1] = 0.0
@@ -211,7 +212,7 @@ def test_soft_minima_are_logarithms_of_sums(data):
 
 def test_derivatives_take_blocks_and_not_the_matrix(monkeypatch):
     n = 120 if JIT_OFF else 2000
-    monkeypatch.setattr(blocks, "BLOCK_ENTRIES", n * n // 32)
+    monkeypatch.setattr(knobs.BLOCK_ENTRIES, n * n // 32)
     rng = np.random.default_rng(74)
     x, y = rng.random((n, 2)), rng.random((n, 2))
     for metric in METRICS:
@@ -248,7 +249,7 @@ def plans():
 
 @pytest.mark.parametrize("entries", [1, 5, 1 << 17])
 def test_products_with_plans_are_products_with_their_entries(entries, monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK_ENTRIES", entries)
+    monkeypatch.setattr(knobs.BLOCK_ENTRIES, entries)
     rng = np.random.default_rng(81)
     for method, plan, matrix in plans():
         n, m = plan.shape

@@ -6,6 +6,7 @@ import math
 import re
 import warnings
 
+import knobs
 import numpy as np
 import pytest
 
@@ -222,7 +223,7 @@ def test_bad_costs(cost, message):
 
 @pytest.mark.parametrize("block", [1, 8, 20, 1 << 17])
 def test_a_large_matrix_is_looked_at_in_blocks(block, monkeypatch):
-    monkeypatch.setattr(_validate, "_BLOCK_ENTRIES", block)
+    monkeypatch.setattr(knobs.INPUTS_BLOCK_ENTRIES, block)
     rng = np.random.default_rng(60)
     for _ in range(10):
         cost = rng.normal(size=(7, 5))

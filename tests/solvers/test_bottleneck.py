@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import knobs
 import numpy as np
 import oracles
 import pytest
@@ -236,7 +237,7 @@ def test_a_loose_tolerance_stops_early():
 
 
 def test_places_for_arcs_are_made_when_they_are_wanted(monkeypatch):
-    monkeypatch.setattr(bottleneck, "_PLACES", 0)
+    monkeypatch.setattr(knobs.BOTTLENECK_PLACES, 0)
     rng = np.random.default_rng(3)
     x, y = rng.random((20, 2)), rng.random((15, 2))
     a, b = rng.random(20), rng.random(15)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import knobs
 import numpy as np
 import pytest
 from checks import assert_proved
@@ -10,14 +11,13 @@ from hypothesis import strategies as st
 
 from otdist import Problem, solve
 from otdist.solvers.network_simplex import cancel_common_mass as cancellation
-from otdist.solvers.network_simplex import solver as network_simplex
 
 
 @pytest.fixture(autouse=True)
 def large_engine():
     """Small problems are solved as large ones are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(network_simplex, "_SMALL", 0)
+        patch.setattr(knobs.SIMPLEX_SMALL, 0)
         yield
 
 

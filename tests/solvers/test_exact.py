@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import knobs
 import numpy as np
 import pytest
 from conftest import JIT_OFF
@@ -11,9 +12,6 @@ from otdist.certificate import c_transform as _transform
 from otdist.certificate.checkers import checker_of
 from otdist.certificate.kernels import points as certificate
 from otdist.solvers import coarsen as start
-from otdist.solvers.network_simplex import candidate_lists as lists
-from otdist.solvers.network_simplex import column_generation as columns
-from otdist.solvers.network_simplex import solver
 
 METRICS = [
     ("euclidean", 1),
@@ -27,12 +25,12 @@ METRICS = [
 
 @pytest.fixture(autouse=True)
 def small_sizes(monkeypatch):
-    monkeypatch.setattr(solver, "_SMALL", 0)
-    monkeypatch.setattr(solver, "_NARROW", 0)
-    monkeypatch.setattr(start, "_COARSEST", 8)
-    monkeypatch.setattr(columns, "_ROW_WIDTH", 4)
-    monkeypatch.setattr(columns, "_COLUMN_WIDTH", 2)
-    monkeypatch.setattr(_transform, "COMPILED_PAIRS", 0)
+    monkeypatch.setattr(knobs.SIMPLEX_SMALL, 0)
+    monkeypatch.setattr(knobs.SIMPLEX_NARROW, 0)
+    monkeypatch.setattr(knobs.COARSEST, 8)
+    monkeypatch.setattr(knobs.COLUMNS_ROW_WIDTH, 4)
+    monkeypatch.setattr(knobs.COLUMNS_COLUMN_WIDTH, 2)
+    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_PAIRS, 0)
 
 
 def clouds(seed, n=44, m=37, d=2):
@@ -89,7 +87,7 @@ def test_all_processors_can_be_asked_for():
 
 @pytest.mark.parametrize("p", [1, 1.5, 2])
 def test_the_compiled_check_of_a_line_agrees_with_numpy(p, monkeypatch):
-    monkeypatch.setattr(_transform, "_COMPILED_LINE", 0)
+    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_LINE, 0)
     x, y, _, _ = clouds(20, d=1)
     geometry = Problem(x[:, 0], y[:, 0], p=p).geometry
     f = np.random.default_rng(21).random(len(x))
@@ -98,7 +96,7 @@ def test_the_compiled_check_of_a_line_agrees_with_numpy(p, monkeypatch):
 
 
 def test_the_number_of_threads_changes_nothing(monkeypatch):
-    monkeypatch.setattr(lists, "_RANGE", 100)
+    monkeypatch.setattr(knobs.LISTS_RANGE, 100)
     x, y, a, b = clouds(9)
     problem = Problem(x, y, a, b, normalize=True)
     one, two = assert_agrees(problem), assert_agrees(problem, n_jobs=2)
@@ -137,10 +135,9 @@ def test_a_large_tolerance_stops_early_with_a_bracket_that_holds():
 
 
 def test_limits_return_a_bracket_without_success(monkeypatch):
-    from otdist.solvers.network_simplex import search
 
-    monkeypatch.setattr(search, "BUDGET", 1)
-    monkeypatch.setattr(columns, "BUDGET", 1)
+    monkeypatch.setattr(knobs.SEARCH_BUDGET, 1)
+    monkeypatch.setattr(knobs.COLUMNS_BUDGET, 1)
     x, y, a, b = clouds(13)
     problem = Problem(x, y, a, b, normalize=True)
     exact = solve(problem, method="highs").value

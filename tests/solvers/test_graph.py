@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import knobs
 import numpy as np
 import oracles
 import pytest
@@ -294,7 +295,7 @@ def test_it_is_a_metric(seed):
 
 
 def test_stopped_early_the_bracket_holds(monkeypatch):
-    monkeypatch.setattr(simplex, "_CHUNK", 1)
+    monkeypatch.setattr(knobs.FLOW_CHUNK, 1)
     problem = random_problem(6, n=80, more=200)
     truth = solve(problem).value
     for options in ({"max_iter": 3}, {"time_limit": 0}):
@@ -432,7 +433,7 @@ def test_pushes_end_when_their_budget_is_used(monkeypatch):
     problem = random_problem(16, n=40, more=200)
     network, _ = network_of(problem, problem.geometry.edges())
     for effort in (0, 1, 400):
-        monkeypatch.setattr(push, "_EFFORT", effort)
+        monkeypatch.setattr(knobs.FLOW_EFFORT, effort)
         edges = push.nearly_optimal(network)
         tree = simplex.optimise(network, edges, Options())
         assert tree.finished
@@ -445,8 +446,8 @@ def test_any_start_leads_to_the_optimum(monkeypatch):
         problem = random_problem(seed, n=40, more=60, zeros=seed % 2 == 1)
         value = solve(problem).value
         with monkeypatch.context() as patched:
-            patched.setattr(start, "_FEW", 0)
-            patched.setattr(start, "_SPREAD", 0.0)
+            patched.setattr(knobs.FLOW_FEW, 0)
+            patched.setattr(knobs.FLOW_SPREAD, 0.0)
             patched.setattr(
                 start,
                 "nearly_optimal",

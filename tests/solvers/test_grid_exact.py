@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tracemalloc
 
+import knobs
 import numpy as np
 import oracles
 import pytest
@@ -35,14 +36,14 @@ SIDE = 8 if JIT_OFF else 20
 def size(request, monkeypatch):
     """Take small problems as they are, or as large ones are taken."""
     if request.param == "large":
-        monkeypatch.setattr(pooling, "_SMALL", 0)
-        monkeypatch.setattr(pooling, "_ALL_PAIRS", 0)
-        monkeypatch.setattr(pooling, "_COARSEST", 4)
-        monkeypatch.setattr("otdist.solvers.network_simplex.solver._SMALL", 0)
-        monkeypatch.setattr("otdist.solvers.network_simplex.column_generation._ROW_WIDTH", 3)
-        monkeypatch.setattr("otdist.solvers.network_simplex.column_generation._COLUMN_WIDTH", 2)
+        monkeypatch.setattr(knobs.POOLING_SMALL, 0)
+        monkeypatch.setattr(knobs.POOLING_ALL_PAIRS, 0)
+        monkeypatch.setattr(knobs.POOLING_COARSEST, 4)
+        monkeypatch.setattr(knobs.SIMPLEX_SMALL, 0)
+        monkeypatch.setattr(knobs.COLUMNS_ROW_WIDTH, 3)
+        monkeypatch.setattr(knobs.COLUMNS_COLUMN_WIDTH, 2)
     else:
-        monkeypatch.setattr(pooling, "_COARSEST", 4)
+        monkeypatch.setattr(knobs.POOLING_COARSEST, 4)
     return request.param
 
 
@@ -132,10 +133,10 @@ def test_random_images_are_solved_exactly(images, metric):
 @given(pairs(), st.sampled_from(METRICS))
 def test_large_problems_take_their_own_way(images, metric):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pooling, "_SMALL", 0)
-        patch.setattr(pooling, "_ALL_PAIRS", 0)
-        patch.setattr(pooling, "_COARSEST", 2)
-        patch.setattr("otdist.solvers.network_simplex.solver._SMALL", 0)
+        patch.setattr(knobs.POOLING_SMALL, 0)
+        patch.setattr(knobs.POOLING_ALL_PAIRS, 0)
+        patch.setattr(knobs.POOLING_COARSEST, 2)
+        patch.setattr(knobs.SIMPLEX_SMALL, 0)
         result = solve(Problem.on_grid(*images, metric=metric))
     assert_proved(result)
     assert result.value == same(solve(as_points(*images, metric=metric)).value)
@@ -375,7 +376,7 @@ def test_the_compiled_transform_has_a_twin(n, m, seed):
     wanted = (cdist(x, y) - f[:, None]).min(axis=0)
     for most in (0, 2**62):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pooling, "_ALL_PAIRS", most)
+            patch.setattr(knobs.POOLING_ALL_PAIRS, most)
             assert pooling.least_from(sources, y, like) == pytest.approx(
                 wanted, rel=1e-12, abs=1e-14
             )
@@ -412,7 +413,7 @@ def test_starts_are_centred():
         x, a, b = problem.geometry.x, problem.a, problem.b
         options = Options()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("otdist.solvers.coarsen._COARSEST", 8)
+            patch.setattr(knobs.COARSEST, 8)
             points = Points(x + 100.0, x + 100.0, "euclidean", p, 1e4)
             g = columns.potentials(points, a, b, options)
         assert abs(g.mean()) <= 1e-12 * p * np.abs(g).max()

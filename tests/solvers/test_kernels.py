@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import knobs
 import numba as nb
 import numpy as np
 import pytest
@@ -23,8 +24,7 @@ from otdist.compiled import costs, simd
 from otdist.compiled import kd_tree as clusters
 from otdist.plans.integer_masses import quantise
 from otdist.plans.kernels import entropic as plans
-from otdist.solvers.network_simplex import column_generation as columns
-from otdist.solvers.network_simplex import search, solver
+from otdist.solvers.network_simplex import search
 from otdist.solvers.network_simplex.kernels import candidate_lists as lists
 from otdist.solvers.network_simplex.kernels import matrix as matrices
 from otdist.solvers.network_simplex.kernels import pivot_loop as kernel
@@ -147,17 +147,17 @@ def assert_optimal_trees(problem, monkeypatch):
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
 def test_every_basis_is_a_strongly_feasible_tree(problem, monkeypatch):
     # A small budget: the tree is looked at after every few pivots.
-    monkeypatch.setattr(search, "BUDGET", 20 if JIT_OFF else 500)
-    monkeypatch.setattr(columns, "BUDGET", 20 if JIT_OFF else 500)
+    monkeypatch.setattr(knobs.SEARCH_BUDGET, 20 if JIT_OFF else 500)
+    monkeypatch.setattr(knobs.COLUMNS_BUDGET, 20 if JIT_OFF else 500)
     assert_optimal_trees(problem, monkeypatch)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
 def test_so_is_every_basis_on_candidate_arcs(problem, monkeypatch):
-    monkeypatch.setattr(search, "BUDGET", 20 if JIT_OFF else 500)
-    monkeypatch.setattr(columns, "BUDGET", 20 if JIT_OFF else 500)
-    monkeypatch.setattr(solver, "_SMALL", 0)
-    monkeypatch.setattr(solver, "_NARROW", 0)
+    monkeypatch.setattr(knobs.SEARCH_BUDGET, 20 if JIT_OFF else 500)
+    monkeypatch.setattr(knobs.COLUMNS_BUDGET, 20 if JIT_OFF else 500)
+    monkeypatch.setattr(knobs.SIMPLEX_SMALL, 0)
+    monkeypatch.setattr(knobs.SIMPLEX_NARROW, 0)
     assert_optimal_trees(problem, monkeypatch)
 
 

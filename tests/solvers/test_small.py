@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import knobs
 import numba as nb
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def left_by(problem, monkeypatch, budget=search.BUDGET):
     """Return what coarse problems leave of the gap that g = 0 has."""
     cost, a, b = problem.geometry.dense(), problem.a, problem.b
     optimum = solve(problem).lower
-    monkeypatch.setattr(search, "BUDGET", budget)
+    monkeypatch.setattr(knobs.SEARCH_BUDGET, budget)
     has_groups, g = coarse_start(cost, a, b)
     assert has_groups
     assert np.isfinite(g).all()
@@ -251,7 +252,7 @@ def test_potentials_of_costs_times_powers_of_two(k):
 
 
 def test_coarse_problems_may_stop_before_their_optimum(monkeypatch):
-    monkeypatch.setattr(search, "BUDGET", 1)
+    monkeypatch.setattr(knobs.SEARCH_BUDGET, 1)
     cost, mass = matrix_of("ribbon", 60, 60, 64), np.full(60, 1 / 60)
     has_groups, g = coarse_start(cost, mass, mass)
     assert has_groups
@@ -293,10 +294,10 @@ def sides():
 def sizes(monkeypatch):
     """Return the fewest atoms that get a coarse start, and those sides."""
     if JIT_OFF:
-        monkeypatch.setattr(search, "_FEWEST", 16)
-        monkeypatch.setattr(solver, "_SMALL", 24**2)
-        monkeypatch.setattr(solver, "_MEDIUM", 32**2 + 7)
-        monkeypatch.setattr(solver, "_NARROW", 8)
+        monkeypatch.setattr(knobs.SEARCH_FEWEST, 16)
+        monkeypatch.setattr(knobs.SIMPLEX_SMALL, 24**2)
+        monkeypatch.setattr(knobs.SIMPLEX_MEDIUM, 32**2 + 7)
+        monkeypatch.setattr(knobs.SIMPLEX_NARROW, 8)
     return (search._FEWEST, *sides())
 
 
@@ -334,7 +335,7 @@ def test_just_below_and_above_every_size(which, step, of_ribbon, of_random, size
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e300])
 def test_costs_that_are_all_equal(n, m, value, monkeypatch):
     """There is no variance to compare, and 8 atoms have fewer groups than columns."""
-    monkeypatch.setattr(search, "_FEWEST", 8)
+    monkeypatch.setattr(knobs.SEARCH_FEWEST, 8)
     result = solve(Problem.from_cost(np.full((n, m), value)))
     assert_proved(result)
     assert result.value == pytest.approx(value, rel=1e-12)

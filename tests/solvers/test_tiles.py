@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import knobs
 import numpy as np
 import pytest
 from conftest import JIT_OFF
@@ -32,7 +33,7 @@ KINDS = [
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
     if JIT_OFF:
-        monkeypatch.setattr(tiles, "TILE", 8)
+        monkeypatch.setattr(knobs.TILE, 8)
 
 
 def geometry_of(rng, shape, metric, p, shift=1.0):

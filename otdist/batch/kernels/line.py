@@ -4,8 +4,8 @@ Masses are integers, so that ties are exact, and levels are merged without branc
 """
 
 import numpy as np
-from numba import njit
 
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.circle.kernels.levels import integer_levels, northwest, power
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}

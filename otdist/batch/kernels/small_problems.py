@@ -11,11 +11,11 @@ plan is 3 % above the optimum, and a third of the pivots are left.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import point_slacks
 from otdist.compiled.simd import least_difference
 from otdist.plans.kernels.integer_masses import quantise
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.network_simplex.kernels.pivot_loop import DONE, MORE, run
 from otdist.solvers.network_simplex.kernels.small_problem import (
     Room,

@@ -5,9 +5,9 @@ tests compare it with.
 """
 
 import numpy as np
-from numba import njit
 
 from otdist.certificate.kernels.points import lower_all, point_costs
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

@@ -4,9 +4,9 @@ Each has a NumPy twin that tests compare it with.
 """
 
 import numpy as np
-from numba import njit
 
 from otdist.certificate.kernels.points import lower_all
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 kernel = njit(**_FLAGS)

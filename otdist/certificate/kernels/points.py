@@ -1,7 +1,8 @@
 """Costs of point clouds, their c-transforms and the costs of plans, for certificates."""
 
 import numpy as np
-from numba import njit
+
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

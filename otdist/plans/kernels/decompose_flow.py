@@ -1,7 +1,8 @@
 """Decomposition of a flow without cycles into mass from sources to sinks."""
 
 import numpy as np
-from numba import njit
+
+from otdist.runtime.kernel_cache import njit
 
 kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 

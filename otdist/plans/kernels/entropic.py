@@ -1,10 +1,10 @@
 """Entries and sums of an entropic plan, computed from its potentials."""
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import MATRIX, Costs, power_of_distance, slacks_of
 from otdist.compiled.exp2 import soft_points, soft_row
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

@@ -6,10 +6,10 @@ Rows hold the mass they have left, columns the mass they still take.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import Costs, minimum, n_below, slacks_of
 from otdist.compiled.simd import smaller
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

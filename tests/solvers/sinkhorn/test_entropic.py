@@ -2,6 +2,7 @@
 
 import math
 
+import knobs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -233,13 +234,13 @@ def test_too_many_blocks_are_not_kept(monkeypatch):
     x, y, a, b = clouds(60, 50)
     problem = Problem(x, y, a, b)
     newton = solve(problem, method="sinkhorn", epsilon=0.05, tol=1e-9)
-    monkeypatch.setattr("otdist.solvers.sinkhorn.sweeps._KEPT_FROM", 0)
+    monkeypatch.setattr(knobs.SWEEPS_KEPT_FROM, 0)
     alone = solve(problem, method="sinkhorn", epsilon=0.05, tol=1e-9)
     assert alone.success
     assert alone.value == pytest.approx(newton.value, rel=1e-7)
     assert alone.n_iter > newton.n_iter
     monkeypatch.undo()
-    monkeypatch.setattr("otdist.solvers.sinkhorn.sweeps._KEPT_ENTRIES", 0)
+    monkeypatch.setattr(knobs.SWEEPS_KEPT_ENTRIES, 0)
     monkeypatch.setattr("otdist.solvers.sinkhorn.sweeps.Pairs._room", small_room)
     full = solve(problem, method="sinkhorn", epsilon=0.05, tol=1e-9)
     assert full.value == pytest.approx(newton.value, rel=1e-7)
@@ -299,7 +300,7 @@ def test_nearly_disconnected_plans(family):
 
 
 def test_a_weight_that_is_too_far_is_taken_nearer(monkeypatch):
-    monkeypatch.setattr(annealing, "_RATIO", 1e3)
+    monkeypatch.setattr(knobs.ANNEALING_RATIO, 1e3)
     n = 40 if JIT_OFF else 200
     problem = make("random_costs", n).problem()
     result = solve(problem, method="sinkhorn", epsilon=1e-5, tol=1e-6)
@@ -335,8 +336,8 @@ def test_coarse_starts_change_no_result(monkeypatch):
     n = 60 if JIT_OFF else 700
     problem = make_points("gaussian_3", n).problem()
     plain = solve(problem, method="sinkhorn", epsilon=0.05, tol=1e-8)
-    monkeypatch.setattr(coarse, "_COARSE_FROM", 0)
-    monkeypatch.setattr(coarse, "_FEWEST", 8)
+    monkeypatch.setattr(knobs.SINKHORN_COARSE_FROM, 0)
+    monkeypatch.setattr(knobs.SINKHORN_FEWEST, 8)
     started = solve(problem, method="sinkhorn", epsilon=0.05, tol=1e-8)
     assert started.success
     assert started.value == pytest.approx(plain.value, rel=1e-6)
@@ -349,8 +350,8 @@ def test_coarse_starts_change_no_result(monkeypatch):
 
 def test_a_coarse_start_is_near(monkeypatch):
     """One pass from it leaves a small part of the error that zeros leave."""
-    monkeypatch.setattr(coarse, "_COARSE_FROM", 0)
-    monkeypatch.setattr(coarse, "_FEWEST", 8)
+    monkeypatch.setattr(knobs.SINKHORN_COARSE_FROM, 0)
+    monkeypatch.setattr(knobs.SINKHORN_FEWEST, 8)
     problem = make_points("gaussian_2_p2", 300).problem()
     target = 0.02 * problem.geometry.largest
     options = Options(tol=1e-6, max_iter=1000)
@@ -363,8 +364,8 @@ def test_a_coarse_start_is_near(monkeypatch):
 
 
 def test_a_coarse_start_of_points_on_the_line(monkeypatch):
-    monkeypatch.setattr(coarse, "_COARSE_FROM", 0)
-    monkeypatch.setattr(coarse, "_FEWEST", 8)
+    monkeypatch.setattr(knobs.SINKHORN_COARSE_FROM, 0)
+    monkeypatch.setattr(knobs.SINKHORN_FEWEST, 8)
     rng = np.random.default_rng(5)
     problem = Problem(rng.normal(size=80), rng.normal(size=90) + 1, p=2)
     result = solve(problem, method="sinkhorn", epsilon=0.01)
@@ -490,7 +491,7 @@ def test_compiled_certificates_agree_with_numpy(metric, p, monkeypatch):
     x, y, a, b = clouds(n=12, m=9)
     problem = Problem(x, y, a, b, metric=metric, p=p)
     result = solve(problem, method="sinkhorn", epsilon=0.1)
-    monkeypatch.setattr("otdist.certificate.c_transform.COMPILED_PAIRS", 0)
+    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_PAIRS, 0)
     again = certify(problem, result.plan, result.potentials[0])
     assert again.upper == pytest.approx(result.upper, rel=1e-14)
     assert again.marginal_error == pytest.approx(0.0, abs=1e-14)
@@ -530,7 +531,7 @@ def test_problems_that_seem_easy_go_on_by_newton_steps(monkeypatch):
     epsilon = 0.02 * problem.geometry.largest
     wanted = solve(problem, method="sinkhorn", epsilon=epsilon, tol=1e-9)
     # Everything seems easy, and takes few passes all the same.
-    monkeypatch.setattr("otdist.solvers.sinkhorn.annealing._TOO_FAR", np.inf)
+    monkeypatch.setattr(knobs.ANNEALING_TOO_FAR, np.inf)
     first = Anneal.first
 
     def easy(self, target):

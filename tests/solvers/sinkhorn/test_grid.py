@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import knobs
 import numpy as np
 import pytest
 from checks import assert_brackets, assert_coupling, assert_proved
@@ -451,15 +452,15 @@ def test_large_images_are_summed_in_many_tiles_and_blocks(monkeypatch):
     log_sums_at = module.log_sums_at
     monkeypatch.setattr(module, "log_sums_at", counting)
     assert_exact()
-    monkeypatch.setattr(module, "_BLOCK", 3 * side)
+    monkeypatch.setattr(knobs.SINKHORN_GRID_BLOCK, 3 * side)
     assert_exact()
-    monkeypatch.setattr(module, "_NARROWEST", 5)
+    monkeypatch.setattr(knobs.SINKHORN_GRID_NARROWEST, 5)
     assert_exact()
-    monkeypatch.setattr(module, "_RANGE", 1.0)
+    monkeypatch.setattr(knobs.SINKHORN_GRID_RANGE, 1.0)
     assert_exact()
-    monkeypatch.setattr(module, "_RANGE", 1e9)
+    monkeypatch.setattr(knobs.SINKHORN_GRID_RANGE, 1e9)
     assert_exact()
-    monkeypatch.setattr(module, "_FLAT", 1e9)
+    monkeypatch.setattr(knobs.SINKHORN_GRID_FLAT, 1e9)
     assert_exact()
     assert done_again
 
@@ -573,14 +574,13 @@ def test_a_plan_of_another_grid_is_read_by_rows():
 
 @pytest.mark.parametrize("sides", SIDES, ids=str)
 def test_the_compiled_passes_agree_with_numpy(sides, monkeypatch):
-    from otdist.certificate import c_transform as _transform
     from otdist.certificate.checkers import checker_of
     from otdist.certificate.kernels import grid as certificate_grid
 
     grid = on_grid(sides).geometry
     rng = np.random.default_rng(3)
     n = grid.shape[0]
-    monkeypatch.setattr(_transform, "COMPILED_PAIRS", 0)
+    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_PAIRS, 0)
     for f in (rng.normal(size=n), np.where(rng.random(n) < 0.6, -np.inf, 1.0)):
         assert (checker_of(grid).column_minimum(f, 1) == grid.column_minimum(f)).all()
         assert (checker_of(grid).row_minimum(f, 1) == grid.column_minimum(f)).all()

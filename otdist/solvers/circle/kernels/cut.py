@@ -6,8 +6,8 @@ A circle becomes a line once the best cut is known; `solvers.circle.solver` has 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.circle.kernels.levels import add_exactly, integer_levels, power
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}

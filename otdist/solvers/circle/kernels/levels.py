@@ -1,9 +1,9 @@
 """Running sums of integer masses, exact sums, and powers of distances: line and circle."""
 
 import numpy as np
-from numba import njit
 
 from otdist.plans.kernels.integer_masses import quantise
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

@@ -9,7 +9,8 @@ approximation*, 1990). Lengths and masses are integers.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from otdist.runtime.kernel_cache import njit
 
 kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 

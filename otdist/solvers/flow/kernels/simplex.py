@@ -17,9 +17,9 @@ worst edge of a block enters.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.thread_order import rehang, thread_by_number
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

@@ -9,10 +9,10 @@ similar costs, are in different groups.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import Costs, Found, minimum, n_below, slacks_of
 from otdist.compiled.simd import smaller
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.network_simplex.kernels.pivot_loop import is_noise
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}

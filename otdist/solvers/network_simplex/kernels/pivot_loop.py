@@ -10,9 +10,9 @@ nothing in the tree is of the size of the matrix.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.simd import least_difference, smaller
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.network_simplex.kernels.spanning_tree import Tree, pivot, renumber
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}

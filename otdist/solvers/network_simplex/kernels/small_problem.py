@@ -11,12 +11,12 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import carry_over
 from otdist.compiled.kd_tree import central, kd_order, spread
 from otdist.compiled.simd import least_difference, smaller
 from otdist.plans.kernels.integer_masses import quantise
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.network_simplex.kernels.pivot_loop import DONE, MORE, Search, run
 from otdist.solvers.network_simplex.kernels.spanning_tree import (
     Tree,

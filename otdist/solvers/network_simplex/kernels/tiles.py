@@ -10,7 +10,6 @@ has to be looked at, also along the rays of W1, where potentials fall as fast as
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.costs import (
     CITYBLOCK,
@@ -23,6 +22,7 @@ from otdist.compiled.costs import (
     point_slacks,
 )
 from otdist.compiled.kd_tree import TILE
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.network_simplex.kernels.matrix import keep_best
 from otdist.solvers.network_simplex.kernels.pivot_loop import is_noise
 

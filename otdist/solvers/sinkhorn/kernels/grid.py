@@ -1,9 +1,9 @@
 """Sums of exponentials along one axis of a grid, where products would underflow."""
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.simd import smaller
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 kernel = njit(**_FLAGS)

@@ -7,9 +7,9 @@ with y from `scaled_columns`. Vectors over columns are padded to whole blocks.
 """
 
 import numpy as np
-from numba import njit
 
 from otdist.compiled.exp2 import WIDTH, block_add, block_dot
+from otdist.runtime.kernel_cache import njit
 from otdist.solvers.sinkhorn.kernels.sweep import Pool
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}

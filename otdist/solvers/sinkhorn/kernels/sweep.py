@@ -10,11 +10,12 @@ exponents of a matrix are computed in double.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import config, njit
+from numba import config
 
 from otdist.compiled.costs import MATRIX, Costs, power_of_distance, slacks_of
 from otdist.compiled.exp2 import WIDTH, keep_blocks, soft_points, soft_row
 from otdist.compiled.simd import least_difference, smaller
+from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

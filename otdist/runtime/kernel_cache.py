@@ -1,0 +1,155 @@
+"""Where compiled kernels are kept between processes, decided before they are decorated.
+
+numba caches beside the source files: ``pip uninstall`` then leaves a folder that Python
+imports as an empty package, and a read-only install has no cache, or an error. Here the
+first of these folders is used:
+
+1. `NUMBA_CACHE_DIR`, where the user has set it;
+2. ``otdist`` in the user's cache folder;
+3. ``otdist-<user>`` in the system's temporary folder.
+
+The last two hold pickled code, so they must belong to the user and nobody else may write
+there. Without a folder all works, but every process compiles anew, and one warning says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+config: Any = numba.config
+_PACKAGE = Path(__file__).parents[1]
+_KEPT_DAYS = 90
+
+
+def njit(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return ``numba.njit(**flags)`` with a cache in the folder of this module."""
+    if config.DISABLE_JIT or not flags.get("cache"):
+        decorator: Callable[[Callable[..., Any]], Any] = numba.njit(**flags)
+        return decorator
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        of_user = config.CACHE_DIR
+        config.CACHE_DIR = of_user or cache_folder()
+        try:
+            if config.CACHE_DIR:
+                kernel = numba.njit(**flags)(function)
+                if _is_usable(kernel.stats.cache_path):
+                    return kernel
+        except RuntimeError:
+            pass  # numba found no folder: the package is in an archive, or none is writable
+        finally:
+            config.CACHE_DIR = of_user
+        _warn_once(os.path.exists(function.__code__.co_filename))
+        return numba.njit(**flags | {"cache": False})(function)
+
+    return decorate
+
+
+def _is_usable(path: str) -> bool:
+    """Return whether numba can write where it says; it does not try that for archives."""
+    return path.startswith(config.CACHE_DIR) or _is_writable(path)
+
+
+def _is_writable(path: str | Path) -> bool:
+    try:
+        os.makedirs(path, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError:
+        return False
+    return True
+
+
+@functools.cache
+def cache_folder() -> str:
+    """Return the cache folder for the kernels as they are now; empty where there is none.
+
+    numba notices a change in the file of a kernel, but not in a file from which that kernel
+    imports another. The folder is therefore named by the sources of all kernels.
+    """
+    for parent in _candidates():
+        folder = parent / _state_of_kernels()
+        if is_private(parent) and _is_writable(folder):
+            os.utime(folder)
+            _delete_old(parent)
+            return str(folder)
+    return ""
+
+
+def _candidates() -> list[Path]:
+    """Return the folders to try, best first."""
+    if sys.platform == "win32":
+        user = os.environ.get("LOCALAPPDATA", "")
+    elif sys.platform == "darwin":
+        user = os.path.expanduser("~/Library/Caches")
+    else:
+        user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    found = [Path(user, "otdist")] if os.path.isabs(user) else []
+    number = os.getuid() if hasattr(os, "getuid") else "kernels"
+    try:
+        return [*found, Path(tempfile.gettempdir(), f"otdist-{number}")]
+    except FileNotFoundError:  # no temporary folder can be written
+        return found
+
+
+def is_private(folder: Path) -> bool:
+    """Make a folder if need be; return whether nobody but its owner, the user, can write."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = folder.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISDIR(state.st_mode):  # a link may lead anywhere
+        return False
+    return not hasattr(os, "geteuid") or (
+        state.st_uid == os.geteuid() and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    )
+
+
+def _state_of_kernels() -> str:
+    """Return a hash of the sources of all kernels."""
+    digest = hashlib.sha256()
+    for source in sorted(_PACKAGE.rglob("*.py")):
+        if {"compiled", "kernels"} & {source.stem, *source.relative_to(_PACKAGE).parts}:
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _delete_old(parent: Path) -> None:
+    """Delete what no process has used for months: kernels of older versions."""
+    for folder in parent.iterdir():
+        if time.time() - folder.stat().st_mtime > 86400 * _KEPT_DAYS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
+def _warn_once(is_file: bool) -> None:
+    if not is_file:
+        reason = "otdist is imported from an archive; install it as files (pip install)"
+    elif config.CACHE_DIR:
+        reason = (
+            f"NUMBA_CACHE_DIR={config.CACHE_DIR} cannot be written; set it to a folder that can"
+        )
+    else:
+        tried = " nor ".join(map(str, _candidates())) or "nowhere"
+        reason = (
+            f"neither {tried} is a folder that this user, and no other, can write; set"
+            " NUMBA_CACHE_DIR to one"
+        )
+    warnings.warn(
+        f"compiled kernels cannot be kept, and every process compiles them anew: {reason}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
