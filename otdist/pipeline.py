@@ -43,7 +43,7 @@ _STATUS_OF = {
     Ended.TIME: Status.TIME_LIMIT,
     Ended.STALLED: Status.NOT_PROVED,
 }
-_ELSE = {
+_SOFTER = {
     Kind.EXACT: ("raise tol",),
     Kind.WITHIN_TOL: ("raise tol", "use another method"),
     Kind.ENTROPIC: ("raise epsilon",),
@@ -58,14 +58,14 @@ _VERDICTS: dict[tuple[Status, Kind], tuple[str, tuple[str, ...]]] = {
             "stopped at iteration {n_iter}{where}; {bracket}",
             ("raise max_iter", *others),
         )
-        for kind, others in _ELSE.items()
+        for kind, others in _SOFTER.items()
     },
     **{
         (Status.TIME_LIMIT, kind): (
             "stopped at the time limit{where}; {bracket}",
             ("raise time_limit", *others),
         )
-        for kind, others in _ELSE.items()
+        for kind, others in _SOFTER.items()
     },
     (Status.CONVERGED, Kind.WITHIN_TOL): (
         "the bracket is within tol={tol:g}{where}; {bracket}",

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, settings
 
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
-
 # A kernel's first call compiles it, so no single example has a deadline.
 _SHARED = {
     "deadline": None,
@@ -24,7 +23,6 @@ settings.register_profile("dev", max_examples=10 if JIT_OFF else 30, **_SHARED)
 settings.register_profile("ci", max_examples=20 if JIT_OFF else 60, derandomize=True, **_SHARED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
-ROOT = Path(__file__).parents[1]
 ROOT = Path(__file__).parents[1]
 #: What a contributor runs first, ``pytest -m fast``, in less than a minute once kernels are
 #: compiled: rules of the design, the checks themselves, problems and their messages, bugs of
@@ -44,7 +42,6 @@ FAST = (
     "tests/solvers/test_tree.py",
     "tests/test_architecture.py",
     "tests/test_checks.py",
-    "tests/test_proof.py",
 )
 #: Tests in those files that take seconds.
 NOT_FAST = (

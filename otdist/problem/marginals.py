@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from otdist.errors import InputError
 from otdist.geometry.outside import Extended
 from otdist.geometry.protocol import Geometry
 from otdist.inputs import validate as _validate
-from otdist.typing import ArrayLike, FloatArray, IntArray
+from otdist.typing import ArrayLike, FloatArray
 
 if TYPE_CHECKING:
     from otdist.plans.plans import Arcs
@@ -114,29 +115,20 @@ def weigh(
             "price and mass are for weights as they are; leave out normalize=True, or divide"
             " each side's weights by their sum"
         )
-    if price is not None:
-        price = _validate.as_price(price)
-        first, second, most = _validate.as_unequal_masses(a, b, shape, of, None, names)
-        _validate.require_product(most or 1.0, max(geometry.largest, price))
-        return Weights(first, second, most, LeaveAtPrice(price))
+    price = None if price is None else _validate.as_price(price)
     first, second, most = _validate.as_unequal_masses(a, b, shape, of, mass, names)
-    _validate.require_product(most, geometry.largest)
-    assert mass is not None
-    return Weights(first, second, most, MoveMass(float(mass)))
+    _validate.require_product(most or 1.0, max(geometry.largest, price or 0.0))
+    marginals = LeaveAtPrice(price) if price is not None else MoveMass(float(mass or 0.0))
+    return Weights(first, second, most, marginals)
 
 
 def unmatched(arcs: Arcs, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the mass (n,) and (m,) that a plan leaves, 0 where that is rounding."""
     rows, columns, mass = arcs
-    return rest(a, sums(rows, mass, len(a))), rest(b, sums(columns, mass, len(b)))
+    return rest(a, np.bincount(rows, mass, len(a))), rest(b, np.bincount(columns, mass, len(b)))
 
 
-def sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
-    """Add up masses by index."""
-    return np.bincount(index, mass, size).astype(np.float64, copy=False)
-
-
-def rest(mass: FloatArray, moved: FloatArray) -> FloatArray:
+def rest(mass: FloatArray, moved: NDArray[Any]) -> FloatArray:
     """Return the mass that is not moved, 0 where that is the rounding of a sum."""
     left = mass - moved
     return np.where(left > _ROUNDING * mass, left, 0.0)

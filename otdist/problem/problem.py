@@ -242,7 +242,7 @@ class Problem:
         Solved as a balanced problem with an atom outside on each side (as by Caffarelli
         and McCann, 2010; Chapel, Alaya and Gasso, 2020), exactly and with the same
         certificate, by ``"network_simplex"`` or ``"highs"``. The matrix of all costs is
-        made; the certificate takes O(n + m) memory.
+        made; the certificate of points and grids takes O(n + m) memory.
 
         Examples
         --------
@@ -300,8 +300,8 @@ class Problem:
         metric, p, normalize
             As for `Problem`. With ``metric="cityblock"``, p = 1, and with
             ``metric="euclidean"``, p = 2, the cost is a sum over the axes, and
-            ``method="sinkhorn"`` and certificates use that. With p = 1 what the
-            images have in common is cancelled first.
+            ``method="sinkhorn"`` and certificates use that. With p = 1 the
+            mass common to both images is cancelled first.
 
         Returns
         -------
@@ -380,8 +380,7 @@ class Problem:
         Parameters
         ----------
         x, y : array_like (n,), (m,)
-            Positions, any real numbers: those a period apart are one, and no digit is
-            lost by that.
+            Positions, any real numbers: positions a period apart are equal, exactly.
         a, b : array_like (n,), (m,), optional
             Weights, >= 0 and of one sum; uniform probabilities by default.
         period : float, default 1.0
@@ -448,8 +447,8 @@ class Problem:
         ----------
         graph : scipy.sparse matrix or array (n, n)
             Length of each edge, finite and >= 0, stored in both directions: the matrix
-            is symmetric. What is stored as 0 is an edge of length 0, what is not stored
-            is none. Entries on the diagonal are ignored; entries stored twice add up, as
+            is symmetric. A stored 0 is an edge of length 0; an entry that is not stored is
+            no edge. Entries on the diagonal are ignored; entries stored twice add up, as
             they do in SciPy.
         a, b : array_like (n,), optional
             Weight of each node, >= 0; uniform probabilities by default.
@@ -469,7 +468,8 @@ class Problem:
             As for `Problem`; a matrix that is not sparse, square or symmetric, lengths
             that are negative, NaN or infinite.
         InfeasibleError
-            A part of the graph that no path leaves, with more mass in a than in b.
+            A part of the graph that no path leaves, with more mass in a than in b, if all
+            mass is to be moved.
 
         Notes
         -----
@@ -515,16 +515,16 @@ class Problem:
         parents : array_like (n,) of int
             Parent of each node, in any order, and -1 for the root.
         lengths : array_like (n,)
-            Length of each node's edge to its parent, finite and >= 0; that of the root
-            counts for nothing.
+            Length of each node's edge to its parent, finite and >= 0; ignored for the
+            root.
         a, b, price, mass, normalize
             As for `on_graph`.
 
         Returns
         -------
         Problem
-            A problem on a graph, solved in O(n) time: all that is above an edge must
-            exchange with what is below just the difference of their masses.
+            A problem on a graph, solved in O(n) time: the mass that crosses an edge is
+            the difference of the weights below it.
 
         Raises
         ------
@@ -533,8 +533,8 @@ class Problem:
 
         Examples
         --------
-        A star with legs of length 1, 2 and 3; mass moves from the end of the first to
-        those of the others:
+        A star with legs of length 1, 2 and 3; mass moves from the end of the first leg to
+        the ends of the others:
 
         >>> from otdist import Problem, solve
         >>> problem = Problem.on_tree(
@@ -628,7 +628,7 @@ class Problem:
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether both sides are the same points with the same masses."""
+        """Whether both sides are the same points with the same weights."""
         return self.geometry.has_equal_sides() and np.array_equal(self.a, self.b)
 
     def support(self) -> tuple[Problem, IntArray, IntArray]:

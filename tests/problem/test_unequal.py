@@ -394,7 +394,8 @@ def test_more_bad_input():
     for method in ("sinkhorn", "line", "bottleneck"):
         with pytest.raises(
             InputError,
-            match=r"method=.* needs .*; for Problem.*partial. use method=.network_simplex.",
+            match=r"method=.* needs .*; for Problem.*partial. use method=.network_simplex."
+            r" or .highs.",
         ):
             solve(problem, method=method)
     with pytest.raises(InputError, match=r"warm_start\[0\] must have shape \(2,\)"):
