@@ -151,27 +151,18 @@ def pairwise(
     return matrix
 
 
-class _Job:
+class _Job(NamedTuple):
     """A function of blocks of pairs, and its arguments.
 
     ``function(pairs, start, stop, *arguments)`` returns a `Block`; `size` is about the
     work of a pair, in entries of a cost matrix, and `p` the root to take.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Block],
-        arguments: tuple[Any, ...],
-        size: float,
-        p: float,
-        *,
-        is_compiled: bool,
-    ) -> None:
-        self.function = function
-        self.arguments = arguments
-        self.size = size
-        self.p = p
-        self.is_compiled = is_compiled
+    function: Callable[..., Block]
+    arguments: tuple[Any, ...]
+    size: float
+    p: float
+    is_compiled: bool
 
     def block_size(self, n_pairs: int) -> int:
         """Return how many pairs make a block; it depends on the job alone."""
@@ -282,18 +273,18 @@ def _solved(
         record = Checkpoint(out, shape, settings)
     matrix = np.zeros(shape) if record is None else record.matrix
     done = set() if record is None else record.done
-    missing = [] if record is None else record.failures
+    failures = [] if record is None else record.failures
     todo = [block for block in range(len(starts)) if block not in done]
     n_done = pairs.number - sum(min(size, pairs.number - starts[k]) for k in todo)
     with _bar(pairs.number, n_done, progress) as bar:
-        for block, costs, failed in _blocks(job, pairs, starts, todo, n_jobs):
+        for block, (_, costs, failed) in _blocks(job, pairs, starts, todo, n_jobs):
             start, stop = starts[block], starts[block] + len(costs)
             values = roots(costs, job.p)
             if condensed:
                 matrix[start:stop] = values
             else:
                 matrix[pairs.between(start, stop)] = values
-            missing += failed
+            failures += failed
             if record is not None:
                 record.finish(block, failed)
             if bar is not None:
@@ -303,20 +294,12 @@ def _solved(
     if record is not None:
         record.matrix.flush()
         matrix = np.load(record.path, mmap_mode="r")
-    return matrix, sorted(missing)
-
-
-class _Solved(NamedTuple):
-    """A solved block; its number is needed, since workers return blocks in any order."""
-
-    block: int
-    costs: FloatArray
-    failures: list[Failure]
+    return matrix, sorted(failures)
 
 
 def _blocks(
     job: _Job, pairs: Pairs, starts: range, todo: list[int], n_jobs: int | None
-) -> Iterator[_Solved]:
+) -> Iterator[tuple[int, Block]]:
     """Yield blocks as they are solved, here or by the workers of joblib."""
     tasks = [
         (block, job.function, tuple(pairs), starts[block], stop)
@@ -338,10 +321,9 @@ def _blocks(
     yield from workers(delayed(_solve)(*task, *job.arguments) for task in tasks)
 
 
-def _solve(block: int, function: Callable[..., Block], *arguments: Any) -> _Solved:
-    """Solve a block, here or in a worker."""
-    found = function(*arguments)
-    return _Solved(block, found.upper, found.failures)
+def _solve(block: int, function: Callable[..., Block], *arguments: Any) -> tuple[int, Block]:
+    """Solve a block, here or in a worker; return its number, since they come in any order."""
+    return block, function(*arguments)
 
 
 def _warn_of(failures: list[Failure], n_pairs: int) -> None:
