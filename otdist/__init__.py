@@ -41,8 +41,12 @@ from otdist.problem.result import Certificate, Result, Status
 from otdist.sliced.projections import sliced_wasserstein_distance
 
 if _typing.TYPE_CHECKING:
+    from otdist import comparison as comparison
+    from otdist import critics as critics
     from otdist import datasets as datasets
+    from otdist import divergences as divergences
     from otdist import gaussian as gaussian
+    from otdist import plans as plans
     from otdist import plot as plot
     from otdist import samples as samples
     from otdist import sliced as sliced
@@ -84,7 +88,18 @@ __all__ = [
 ]
 
 #: Public modules, imported when first used.
-_SUBMODULES = ("datasets", "gaussian", "plot", "samples", "sliced", "torch")
+_SUBMODULES = (
+    "comparison",
+    "critics",
+    "datasets",
+    "divergences",
+    "gaussian",
+    "plans",
+    "plot",
+    "samples",
+    "sliced",
+    "torch",
+)
 
 
 def __getattr__(name: str) -> _typing.Any:

@@ -16,9 +16,9 @@ from enum import Enum
 import numpy as np
 import pytest
 import scipy.sparse
-from otdist.critics.interval import Interval
 
 import otdist as od
+from otdist.critics import Interval
 from otdist.problem.result import Gradients
 
 POINTS = [[0.0, 0.0], [1.0, 0.5]], [[2.0, 1.0], [0.5, 3.0]]
