@@ -250,7 +250,7 @@ def test_every_method_is_documented():
         assert f"| `{name}`" in page
 
 
-def tests_on_method_names(source):
+def lines_that_name_methods(source):
     """Return the lines that compare a method's name."""
     return [
         node.lineno
@@ -265,9 +265,9 @@ def test_only_the_registry_knows_methods_by_name():
     found = {
         path.relative_to(package).as_posix()
         for path in package.rglob("*.py")
-        if tests_on_method_names(path.read_text())
+        if lines_that_name_methods(path.read_text())
     }
     # Batches on the line are for the methods of the line and the circle.
     assert found <= {"solvers/registry.py", "batch/on_line.py"}
-    assert tests_on_method_names("if result.method == 'line':\n    pass") == [1]
-    assert tests_on_method_names("x = method in ('line', 'auto')") == [1]
+    assert lines_that_name_methods("if result.method == 'line':\n    pass") == [1]
+    assert lines_that_name_methods("x = method in ('line', 'auto')") == [1]
