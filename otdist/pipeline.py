@@ -49,42 +49,48 @@ _SOFTER = {
     Kind.ENTROPIC: ("raise epsilon",),
 }
 
+_BRACKET = "; the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g}]"
+
 #: How a run ended, and what to try next, by status and kind of method. The last word of
 #: an advice is the option that it is about.
 _VERDICTS: dict[tuple[Status, Kind], tuple[str, tuple[str, ...]]] = {
-    **{(Status.OPTIMAL, kind): ("optimal: proved by a gap of {gap:.3g}", ()) for kind in Kind},
+    **{
+        (Status.OPTIMAL, kind): ("optimal: proved by a gap of {certificate.gap:.3g}", ())
+        for kind in Kind
+    },
     **{
         (Status.MAX_ITER, kind): (
-            "stopped at iteration {n_iter}{where}; {bracket}",
+            "stopped at iteration {n_iter}{where}" + _BRACKET,
             ("raise max_iter", *others),
         )
         for kind, others in _SOFTER.items()
     },
     **{
         (Status.TIME_LIMIT, kind): (
-            "stopped at the time limit{where}; {bracket}",
+            "stopped at the time limit{where}" + _BRACKET,
             ("raise time_limit", *others),
         )
         for kind, others in _SOFTER.items()
     },
     (Status.CONVERGED, Kind.WITHIN_TOL): (
-        "the bracket is within tol={tol:g}{where}; {bracket}",
+        "the bracket is within tol={tol:g}{where}" + _BRACKET,
         ("for a narrower one lower tol", "use another method"),
     ),
     (Status.CONVERGED, Kind.ENTROPIC): (
-        "converged to a marginal error of {tol:g} of the mass; {bracket}",
+        "converged to a marginal error of {tol:g} of the mass" + _BRACKET,
         ("for a narrower bracket lower epsilon", "use another method"),
     ),
     (Status.NOT_PROVED, Kind.EXACT): (
-        "ended with a relative gap of {relative_gap:.3g} above tol={tol:g}; {bracket}",
+        "ended with a relative gap of {certificate.relative_gap:.3g} above tol={tol:g}" + _BRACKET,
         ("raise tol", "use another method"),
     ),
     (Status.NOT_PROVED, Kind.WITHIN_TOL): (
-        "ended with a relative gap of {relative_gap:.3g} above tol={tol:g}{where}; {bracket}",
+        "ended with a relative gap of {certificate.relative_gap:.3g} above tol={tol:g}{where}"
+        + _BRACKET,
         ("raise tol", "use another method"),
     ),
     (Status.NOT_PROVED, Kind.ENTROPIC): (
-        "stalled above a marginal error of {tol:g} of the mass; {bracket}",
+        "stalled above a marginal error of {tol:g} of the mass" + _BRACKET,
         ("raise epsilon", "raise tol", "use another method"),
     ),
 }
@@ -278,15 +284,8 @@ def _result(
         certificate=certificate,
         regularized_value=claim.regularized_value,
         status=status,
-        outcome=outcome.format(
-            tol=tol,
-            where=where,
-            gap=certificate.gap,
-            relative_gap=certificate.relative_gap,
-            n_iter=claim.n_iter,
-            bracket=f"the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g}]",
-        ),
-        advice=_advised(problem, solver, advice, _OPTIONS),
+        outcome=outcome.format(tol=tol, where=where, n_iter=claim.n_iter, certificate=certificate),
+        advice=_advised(problem, solver, advice, _OPTIONS) if advice else "",
         n_iter=claim.n_iter,
         method=solver.name,
     )

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 # Part of a mass that the sum of a few parts of it may miss.
 _ROUNDING = 2.0**-50
 
+EITHER = (
+    "give either price, the cost of a unit of mass that is not moved, or mass, how much is"
+    " moved; got price={!r} and mass={!r}"
+)
 #: What weights belong to, for error messages.
 POINTS = ("point of x", "point of y")
 ENTRIES = ("row of cost", "column of cost")
@@ -106,10 +110,7 @@ def weigh(
         _validate.require_product(weights.mass, geometry.largest)
         return weights
     if price is not None and mass is not None:
-        raise InputError(
-            "give either price, the cost of a unit of mass that is not moved, or mass, how"
-            f" much is moved; got price={price!r} and mass={mass!r}"
-        )
+        raise InputError(EITHER.format(price, mass))
     if normalize:
         raise InputError(
             "price and mass are for weights as they are; leave out normalize=True, or divide"

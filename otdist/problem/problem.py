@@ -21,6 +21,7 @@ from otdist.geometry.graph import Graph
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
 from otdist.problem.marginals import (
+    EITHER,
     ENTRIES,
     NODES,
     PIXELS,
@@ -261,10 +262,7 @@ class Problem:
         order = _validate.as_order(p)
         require_metric(metric, order)
         if price is None and mass is None:
-            raise InputError(
-                "give either price, the cost of a unit of mass that is not moved, or mass,"
-                " how much is moved; got price=None and mass=None"
-            )
+            raise InputError(EITHER.format(price, mass))
         points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
         _validate.require_same_space(points_x, points_y)
         geometry = point_geometry(points_x, points_y, metric, order)
@@ -562,7 +560,7 @@ class Problem:
 
     @classmethod
     def _of(cls, geometry: Geometry, weights: Weights, metric: Metric | None, p: float) -> Self:
-        """Return the problem with these fields, validated by the caller."""
+        """Return the problem with these fields, which are validated."""
         problem = cls.__new__(cls)
         problem._set(geometry, weights, metric, p)
         return problem

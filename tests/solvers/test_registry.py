@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from dataclasses import replace
@@ -247,3 +248,26 @@ def test_every_method_is_documented():
     for name in NAMES:
         assert f'"{name}"' in solve.__doc__
         assert f"| `{name}`" in page
+
+
+def lines_that_name_methods(source):
+    """Return the lines that compare a method's name."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Compare)
+        and (getattr(node.left, "id", None) or getattr(node.left, "attr", None)) == "method"
+    ]
+
+
+def test_only_the_registry_knows_methods_by_name():
+    package = Path(registry.__file__).parents[1]
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if lines_that_name_methods(path.read_text())
+    }
+    # Batches on the line are for the methods of the line and the circle.
+    assert found <= {"solvers/registry.py", "batch/on_line.py"}
+    assert lines_that_name_methods("if result.method == 'line':\n    pass") == [1]
+    assert lines_that_name_methods("x = method in ('line', 'auto')") == [1]
