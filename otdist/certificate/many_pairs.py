@@ -1,7 +1,7 @@
 """Bound the optimal values of many small problems, by weak duality.
 
-Compiled passes do for them what `certificate.certify` does for one problem. Nothing here
-comes from a solver or its kernels.
+The compiled counterpart of `certificate.certify`. Nothing here comes from a solver or its
+kernels.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _bracket(
 def triangle_excess(cost: FloatArray) -> float:
     """Return by how much a symmetric matrix breaks the triangle inequality.
 
-    O(n³) time. 0 for a metric, up to rounding; inf for what is none.
+    O(n³) time. 0 for a metric, up to rounding; inf for a matrix with negative or NaN entries.
     """
     from otdist.certificate.kernels import many_pairs as kernel
 
