@@ -67,7 +67,7 @@ class Checkpoint:
         if not self.record.exists():
             if self.path.exists():
                 raise InputError(
-                    f"out={str(self.path)!r} exists without a record beside it; delete it, or"
+                    f"out={str(self.path)!r} exists, with no record beside it; delete it, or"
                     " give another name"
                 )
             return

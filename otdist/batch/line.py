@@ -1,7 +1,7 @@
 """Distances of many pairs of measures on the line or the circle, along an axis.
 
 Compiled passes sort the points, and couple and certify the pairs. Pairs that they refuse,
-such as bad input, go to `pipeline` one by one, which also words the messages.
+and bad input, go to `pipeline` one by one, which words the messages.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ class Sorted(NamedTuple):
             return cls(points, np.full((1, n), 1.0 / n), np.ones(1))
         order, points = _in_order(points)
         masses = _take_rows(masses, order)
-        with np.errstate(all="ignore"):  # such pairs are refused
+        with np.errstate(all="ignore"):  # the pairs are refused
             total = masses.sum(axis=1)
             if normalize:
                 masses = masses / total[:, None]

@@ -19,7 +19,7 @@ from otdist.typing import ArrayLike, FloatArray, Metric
 
 # Bins up to which a matrix of costs is made, and looked at whether it is a metric.
 _MOST_BINS = 2048
-# Of the largest cost, what rounding may make of the triangle inequality.
+# Part of the largest cost by which rounding may break the triangle inequality.
 _EXCESS = 2.0**-48
 _EPS = float(np.finfo(float).eps)
 

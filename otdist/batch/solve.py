@@ -62,7 +62,7 @@ def solve_block(
     """Solve the pairs from `start` to `stop` of measures packed as `kind`.
 
     The fields come one by one, so that each array is shipped once to other machines.
-    What goes wrong with a pair stays with that pair.
+    A pair that fails does not affect others.
     """
     family = packed(kind, *fields)
     first, second = Pairs(*pairs).between(start, stop)
@@ -116,7 +116,7 @@ def call_block(
 
 
 def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Return what a function returns, or its exception in words."""
+    """Return the value of a call, or its exception in words."""
     try:
         return function(*arguments, **options)
     except Exception as error:  # noqa: BLE001 (whatever it is, other pairs are kept)
@@ -201,7 +201,7 @@ def _solved(family: Family, i: int, j: int) -> tuple[float, float]:
     else:
         a, b = family.a[i], family.b[j]
         if family.is_metric:
-            # Common mass stays, if what is left has digits enough to be balanced.
+            # Cancel common mass, if enough digits are left to balance the rest.
             left = np.maximum(a - b, 0.0), np.maximum(b - a, 0.0)
             if min(left[0].sum(), left[1].sum()) > _LEAST_LEFT * family.mass:
                 a, b = left

@@ -1,6 +1,6 @@
 """Certificates of couplings on the line and the circle: many pairs, or one large pair.
 
-Compiled passes do for them what `certificate.certify` does for one problem.
+The compiled counterpart of `certificate.certify`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bound the optimal values of many small problems, by weak duality.
 
-Compiled passes do for them what `certificate.certify` does for one problem. Nothing here
-comes from a solver or its kernels.
+The compiled counterpart of `certificate.certify`. Nothing here comes from a solver or its
+kernels.
 """
 
 from __future__ import annotations

@@ -90,8 +90,8 @@ def pairwise(
         Show a progress bar with the time left (needs tqdm).
     out : path, optional
         Write the matrix to this ``.npy`` file, and return it mapped into memory,
-        read-only. A file beside it records what is done: the same call after a crash
-        goes on from there, and loses one block of pairs for each worker.
+        read-only. A file beside it records the finished blocks: after a crash the same
+        call goes on from there, and loses one block of pairs for each worker.
     **options
         Passed on to `distance`.
 

@@ -99,8 +99,8 @@ def wasserstein_distance(
     normalize : bool, default False
         Divide the weights of each side by their sum first.
     concave : bool, default False
-        Take 0 < p < 1, on the line only: the least cost of ``|x - y| ** p``, of which
-        no root is taken. In units of distance ** p, and a metric between measures.
+        Take 0 < p < 1, on the line only: the least cost of ``|x - y| ** p``, without a
+        root. In units of distance ** p, and a metric between measures.
     period : float, optional
         Circumference of a circle that x and y are positions on, see
         `Problem.on_circle`.

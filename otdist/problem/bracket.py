@@ -1,4 +1,4 @@
-"""The one rule for what counts as proved: a problem, or arrays of problems."""
+"""The one rule by which a value counts as proved, for one problem and for many."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST_ROUNDING = 1e-12
 # A plan is a coupling if its marginals are off by no more than this part of the mass:
 # sums of float64 are not exact. Beyond, it is repaired before it counts.
 _COUPLING = 1e-13
-# The same for each atom: solvers round masses to 2**-61 of the total.
+# Likewise for each atom: solvers round masses to 2**-61 of the total.
 _ATOM = 2.0**-60
 
 Floats = TypeVar("Floats", bound=float | FloatArray)
@@ -37,7 +37,7 @@ class Bracket(NamedTuple, Generic[Floats]):
     marginal_error : float or ndarray
         How far the plan is from a coupling, in mass.
     rounding : float or ndarray
-        What float64 can hide between the bounds, cost × mass.
+        How much float64 can hide between the bounds, cost × mass.
     most_error, most_rounding : float or ndarray
         The largest marginal error and the largest rounding that are accepted. Any, by
         default: for plans that were repaired.

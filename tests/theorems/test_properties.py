@@ -295,7 +295,9 @@ def test_critics_attain_w1_and_are_1_lipschitz(critic, metric, d):
     assert function.value == pytest.approx(w1, rel=1e-13, abs=0)
     assert function.value == pytest.approx(a @ function(x) - b @ function(y), rel=1e-13)
     assert function.lipschitz == 1.0
-    assert function.certificate.lower <= w1 <= function.certificate.upper
+    proof = function.certificate
+    assert proof.lower <= solve(Problem(x, y, a, b, metric=metric)).value <= proof.upper
+    assert proof.lower - proof.rounding <= w1 <= proof.upper + proof.rounding
     near = rng.normal(size=(60, d))
     far = 1e6 * rng.normal(size=(20, d))
     z = np.vstack([x, y, near, near + 1e-9, far, x])

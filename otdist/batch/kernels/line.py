@@ -17,7 +17,7 @@ inner = njit(**_INNER)
 # Bits of a key that place a point in the range of all, and digits they are sorted by.
 _KEY_BITS = 33
 _DIGIT_BITS = 11
-# Steps per point that putting right what keys leave undone may take.
+# Steps per point that the insertion sort after the keys may take.
 _MOST_STEPS = 8
 
 
@@ -73,7 +73,7 @@ def radix_sort(
 
 @kernel
 def _put_right(order: np.ndarray, ordered: np.ndarray) -> bool:
-    """Sort by insertion what is nearly sorted; False if that takes too many steps."""
+    """Sort nearly sorted values by insertion; False if that takes too many steps."""
     steps = 0
     for i in range(1, ordered.size):
         if ordered[i] >= ordered[i - 1]:
@@ -143,7 +143,7 @@ def _potentials(
     f: np.ndarray,
     g: np.ndarray,
 ) -> None:
-    """Sum cost differences down and along the staircase, with what rounding loses.
+    """Sum cost differences down and along the staircase, with compensated rounding.
 
     Where a row and a column end at once the staircase goes down first.
     """

@@ -1,4 +1,4 @@
-"""Solves many small problems in one call: nothing is made, or called, per pair.
+"""Solves many small problems in one call, without Python objects per pair.
 
 A problem this small takes 10 µs, and half of the pivots would only repair the tree that
 the search began with. It therefore begins with a good plan instead of artificial arcs:
@@ -31,7 +31,9 @@ inner = njit(**_INNER)
 reordering_inner = njit(**_INNER, fastmath={"contract", "nsz", "reassoc"})
 
 BLOCK_ROWS = 16  # rows priced at a time
-_BUDGET = 100_000_000  # as in `solvers.network_simplex.search`, which takes what meets it
+_BUDGET = (
+    100_000_000  # as in `solvers.network_simplex.search`, which solves the problems that meet it
+)
 
 
 class Work(NamedTuple):
@@ -50,7 +52,7 @@ class Work(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """What is claimed of Q pairs; of arcs and potentials only those used are written."""
+    """Claims about Q pairs; only the arcs and potentials in use are written."""
 
     code: np.ndarray  # (Q,) int64: DONE, or MORE where nothing is claimed
     n_arcs: np.ndarray  # (Q,) int64
@@ -92,8 +94,8 @@ def _first_plan(
 
     Returns the number of arcs, and the scale of the costs.
 
-    Rows take turns, those with the best arcs first. Each arc uses up what is left of a
-    row or a column, or of both: the arcs form no cycle. `whole` is left at zero.
+    Rows take turns, those with the best arcs first. Each arc uses up the rest of a row or
+    a column, or of both: the arcs form no cycle. `whole` is left at zero.
     """
     n, m = cost.shape
     best, of_columns, of_rows = floats[0], floats[1, :m], floats[2]
