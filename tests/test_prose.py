@@ -39,70 +39,10 @@ PHRASES = {
 TERMS = r"(?i)\b(laws? of large numbers|cosine law|law of cosines|law of total \w+|power laws?)\b"
 
 #: Files to be rewritten. New files do not join them; the list ends empty.
-TO_REWRITE = frozenset(
-    {
-        "README.md",
-        "otdist/batch/pack.py",
-        "otdist/batch/solve.py",
-        "otdist/certificate/c_transform.py",
-        "otdist/certificate/edge_slopes.py",
-        "otdist/certificate/many_on_line.py",
-        "otdist/certificate/many_pairs.py",
-        "otdist/certificate/marginals.py",
-        "otdist/certificate/upper_bound.py",
-        "otdist/cli/main.py",
-        "otdist/cli/read.py",
-        "otdist/comparison/table.py",
-        "otdist/compiled/costs.py",
-        "otdist/compiled/exp2.py",
-        "otdist/critics/kr_dual.py",
-        "otdist/datasets/__init__.py",
-        "otdist/datasets/families.py",
-        "otdist/datasets/funnel_rays.py",
-        "otdist/distances/pairwise.py",
-        "otdist/distances/sinkhorn_divergence.py",
-        "otdist/distances/uniform_on_circle.py",
-        "otdist/distances/wasserstein.py",
-        "otdist/divergences/align.py",
-        "otdist/divergences/batched.py",
-        "otdist/divergences/double_double.py",
-        "otdist/gaussian/__init__.py",
-        "otdist/gaussian/bures.py",
-        "otdist/gaussian/closed_forms.py",
-        "otdist/geometry/circle.py",
-        "otdist/geometry/grid_metric.py",
-        "otdist/geometry/line.py",
-        "otdist/inputs/validate.py",
-        "otdist/plans/plans.py",
-        "otdist/plot/__init__.py",
-        "otdist/plot/comparison.py",
-        "otdist/plot/separation.py",
-        "otdist/plot/style.py",
-        "otdist/problem/problem.py",
-        "otdist/problem/result.py",
-        "otdist/runtime/blocks.py",
-        "otdist/samples/__init__.py",
-        "otdist/samples/estimates.py",
-        "otdist/solvers/bottleneck/kernels.py",
-        "otdist/solvers/bottleneck/search.py",
-        "otdist/solvers/circle/kernels/cut.py",
-        "otdist/solvers/flow/kernels/push.py",
-        "otdist/solvers/flow/network.py",
-        "otdist/solvers/flow/simplex.py",
-        "otdist/solvers/network_simplex/cancel_common_mass.py",
-        "otdist/solvers/network_simplex/kernels/pivot_loop.py",
-        "otdist/solvers/network_simplex/kernels/tiles.py",
-        "otdist/solvers/network_simplex/search.py",
-        "otdist/solvers/sinkhorn/annealing.py",
-        "otdist/solvers/sinkhorn/sweeps.py",
-        "otdist/torch/critics.py",
-        "otdist/torch/losses.py",
-        "otdist/torch/networks.py",
-    }
-)
+TO_REWRITE: frozenset[str] = frozenset()
 
 #: Files that pages name before they are there.
-TO_COME = {"geometry/metrics.py", "problem/bracket.py", "runtime/kernel_cache.py"}
+TO_COME: set[str] = set()
 
 
 def faults(text):

@@ -283,7 +283,7 @@ class GraphChecker(PairwiseChecker[Graph]):
     slope = staticmethod(edge_slopes.on_graph)
 
     def lengths(self, tails: IntArray, heads: IntArray) -> FloatArray:
-        """Return the lengths of edges, and distances where there is none."""
+        """Return the lengths of edges, and distances for pairs without an edge."""
         return edge_slopes.lengths(self.geometry, tails, heads)
 
 

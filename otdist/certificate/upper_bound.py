@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otdist.certificate.marginals import Sums
     from otdist.problem.problem import Problem
 
-# Marginals known less well than this are repaired, whatever their rounding.
+# Marginals known less well than this are always repaired.
 _LARGEST_BLUR = 1e-9
 # Masses from which on a sum of them is worth two passes.
 _LONG_SUM = 1000

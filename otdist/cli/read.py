@@ -237,7 +237,7 @@ def _split(path: Path, table: _Table, option: str | None) -> _Atoms:
 def _weight_column(
     path: Path, names: list[str] | None, width: int, option: str | None
 ) -> int | None:
-    """Find the weight column, counted from 0; None if there is none."""
+    """Find the weight column, counted from 0; None without such a column."""
     if option is None:
         found = [k for k, name in enumerate(names or []) if name.lower() in _WEIGHT_NAMES]
         if len(found) > 1:

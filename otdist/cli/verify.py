@@ -108,7 +108,7 @@ def _sizes(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _weights(rng: np.random.Generator, n: int, zeros: float = 0.0) -> FloatArray:
-    """Return n random probabilities, of which about the share `zeros` is 0."""
+    """Return n random probabilities; about the share `zeros` of them is 0."""
     weights = rng.exponential(size=n) * (rng.random(n) >= zeros)
     weights[rng.integers(n)] += 1.0
     return np.asarray(weights / weights.sum())

@@ -106,7 +106,7 @@ def demo_separations(n: int = 100, n_theta: int = 21) -> list[Separation]:
 def _separation(
     theta: float, x: FloatArray, y: FloatArray, a: FloatArray, b: FloatArray
 ) -> Separation:
-    """Compare two measures, the second of which is already moved by `theta`."""
+    """Compare two measures; the second one is already moved by `theta`."""
     result = solve(Problem(x, y, a, b))
     with warnings.catch_warnings():
         # Disjoint supports are intended here.

@@ -85,7 +85,7 @@ class Found(NamedTuple):
 
 @finite_inner
 def minimum(values: np.ndarray) -> float:
-    """Return the smallest value, inf if there is none."""
+    """Return the smallest value, inf for an empty array."""
     least = np.inf
     for k in range(values.size):
         least = smaller(values[k], least)

@@ -1,4 +1,4 @@
-"""Closed forms for normal distributions, and quadrature where there is none.
+"""Closed forms for normal distributions, and quadrature for the others.
 
 After a change of coordinates the second distribution is N(0, I) and the first has a diagonal
 covariance, so that all but the Wasserstein distances are sums over the axes. The new variances

@@ -105,7 +105,7 @@ def circle_geometry(x: FloatArray, y: FloatArray, period: float, p: float) -> Ge
 
 
 def unordered(geometry: Geometry) -> Geometry:
-    """Return the same costs as points or as a matrix, for an atom outside to be added.
+    """Return points or a matrix with these costs, to which an atom outside can be added.
 
     An atom outside has no place in the order of a line, a circle or a grid. Points keep
     the certificate's memory at O(n + m).

@@ -118,7 +118,7 @@ class Geometry(ABC):
         return None
 
     def as_points(self) -> Points | None:
-        """Return the same costs as points and a metric; None for other costs."""
+        """Return points and a metric with these costs; None if there are no such points."""
         return None
 
     def restrict(self, rows: IntArray, columns: IntArray) -> Geometry:

@@ -290,7 +290,7 @@ class Problem:
         Parameters
         ----------
         A, B : array_like of one shape
-            Mass of each pixel, >= 0, with one sum; any number of axes.
+            Weights of the pixels, >= 0, with equal sums; any number of axes.
         spacing : float or array_like (number of axes,), default 1.0
             Distance of neighbouring pixels, along all axes or along each.
         price, mass : float, optional

@@ -54,7 +54,7 @@ class Ended(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Certificate:
-    """Bounds on the optimal value that hold whoever made the plan and potentials.
+    """Bounds on the optimal value, valid for a plan and potentials from any source.
 
     Attributes
     ----------
@@ -200,7 +200,7 @@ class Result:
 
         Examples
         --------
-        Where the mass of each point goes in the mean, its barycentric projection:
+        The barycentric projection: the mean position to which the plan moves each point.
 
         >>> import numpy as np
         >>> from otdist import Problem, solve

@@ -8,8 +8,9 @@ first of these folders is used:
 2. ``otdist`` in the user's cache folder;
 3. ``otdist-<user>`` in the system's temporary folder.
 
-The last two hold pickled code, so they must belong to the user and nobody else may write
-there. Without a folder all works, but every process compiles anew, and one warning says so.
+The last two hold pickled code, so they must belong to the user, and other users must not be
+able to write there. Without a folder all works, but every process compiles anew, and one
+warning says so.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _is_writable(path: str | Path) -> bool:
 
 @functools.cache
 def cache_folder() -> str:
-    """Return the cache folder for the kernels as they are now; empty where there is none.
+    """Return the cache folder for the kernels as they are now; empty without such a folder.
 
     numba notices a change in the file of a kernel, but not in a file from which that kernel
     imports another. The folder is therefore named by the sources of all kernels.

@@ -48,7 +48,7 @@ class Options(NamedTuple):
     gap: float | None = None
 
     def limit_met(self, n_iter: int) -> Ended | None:
-        """Return the limit that is met, None if there is none."""
+        """Return the limit that is met, or None."""
         if n_iter >= self.max_iter:
             return Ended.ITERATIONS
         return Ended.TIME if time.monotonic() >= self.deadline else None
@@ -213,7 +213,7 @@ SOLVERS: tuple[Solver, ...] = (
 
 
 def named(method: str) -> Solver:
-    """Return the solver of a name; `InputError` if there is none."""
+    """Return the solver of a name; `InputError` if it is unknown."""
     for solver in SOLVERS:
         if solver.name == method:
             return solver

@@ -148,7 +148,7 @@ def train_critic(
     Parameters
     ----------
     x, y : array_like (n, d) and (m, d), or callable
-        Independent samples of P and Q, of which a random 30 % is held out; or samplers:
+        Independent samples of P and Q; a random 30 % is held out; or samplers:
         ``x(n, rng)`` draws n new points (n, d) with a `numpy.random.Generator`, for every
         batch and for 16384 held-out points.
     kind : {"orthonormal", "clip", "gp"}, default "orthonormal"
@@ -245,7 +245,7 @@ def _source(
     points = _validate.as_points(name, given)
     if len(points) < 10:
         raise InputError(
-            f"{name} must have at least 10 points, of which some are held out, got {len(points)}"
+            f"{name} must have at least 10 points, since some are held out, got {len(points)}"
         )
     order = rng.permutation(len(points))
     n_held_out = int(_HELD_OUT * len(points))

@@ -224,7 +224,7 @@ def augment(lists: Lists, radius: float, flow: Flow, labels: Labels, last: int) 
 def _next_place(
     lists: Lists, radius: float, flow: Flow, labels: Labels, i: int, depth: int, is_last: bool
 ) -> int:
-    """Return the next place of a row's list that leads on, its end if there is none."""
+    """Return the next place of a row's list that leads on, or the end of the list."""
     k, stop = labels.row_place[i], lists.begin[i + 1]
     while k < stop:
         j = lists.column[k]

@@ -31,7 +31,7 @@ class Rest(NamedTuple):
 
 
 def cancel(problem: Problem) -> Rest | None:
-    """Cancel common mass; return None if there is none, or almost no other mass.
+    """Cancel common mass; return None without common mass, or with almost no other mass.
 
     Points that occur more than once on a side are not cancelled.
     """
@@ -97,7 +97,7 @@ def potentials(
 def _of_pixels(
     grid: Points, rest: Rest, f: FloatArray, g: FloatArray, n_jobs: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return potentials of all pixels, none of which is in both lists of the rest.
+    """Return potentials of all pixels; no pixel is in both lists of the rest.
 
     -f and g form one function of slope at most 1, since every atom i has a tight arc i -> j:
     if ``f[i'] > f[i] + c(i', i)`` for some i', the arc i' -> j would violate its cost. Only

@@ -59,7 +59,7 @@ class Start(NamedTuple):
 def start(grid: Pixels, net: FloatArray, part: Points, options: Options) -> Start:
     """Return the start for some of the pixels, from all pooled images.
 
-    `net` (N,) is the excess mass of each pixel.
+    `net` (N,) holds the excess of each pixel.
     """
     found = None
     for axes, masses in _pooled_images(grid.axes, net):

@@ -21,7 +21,7 @@ PARTS = 1 << _PART_BITS
 # From so many x the best shift is found to 2**-10 of the mass.
 _FEW = 2048
 _NEAR_BITS = 10
-# One in so many passes halves the range, whatever the slopes.
+# One in so many passes halves the range, independently of the slopes.
 _HALVE_EVERY = 8
 
 

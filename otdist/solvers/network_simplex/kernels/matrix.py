@@ -149,7 +149,7 @@ class Scratch(NamedTuple):
 
 
 def scratch_for(size: int, width: int) -> Scratch:
-    """Return arrays for lines of that size, of which about `width` arcs are kept.
+    """Return arrays for lines of that size, with about `width` arcs kept of each.
 
     The size of the groups makes it cheapest to search all minima and the members of a few.
     """

@@ -162,7 +162,7 @@ def run(
 
 @finite_inner
 def _list_minimum(cost: np.ndarray, other: np.ndarray, potential: np.ndarray) -> float:
-    """Return the smallest ``cost[k] - potential[other[k]]``, inf if there is none."""
+    """Return the smallest ``cost[k] - potential[other[k]]``, inf for an empty list."""
     least = np.inf
     for k in range(cost.size):
         least = smaller(cost[k] - potential[other[k]], least)

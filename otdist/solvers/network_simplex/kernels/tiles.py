@@ -32,7 +32,7 @@ kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
 _TRIES = 64  # lengths of a step
-_PARTS = 4  # parts of a tile, each of which contributes at most one violated arc
+_PARTS = 4  # parts of a tile; each contributes at most one violated arc
 _ROUNDING = 2.0**-45  # part of a cost that its rounding is below, and that of powers
 
 
