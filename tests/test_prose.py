@@ -38,12 +38,6 @@ PHRASES = {
 #: Terms of the field that contain a word refused above.
 TERMS = r"(?i)\b(laws? of large numbers|cosine law|law of cosines|law of total \w+|power laws?)\b"
 
-#: Files to be rewritten. New files do not join them; the list ends empty.
-TO_REWRITE: frozenset[str] = frozenset()
-
-#: Files that pages name before they are there.
-TO_COME: set[str] = set()
-
 
 def faults(text):
     """Return the refused phrases in a text, each with the advice."""
@@ -112,11 +106,7 @@ def name_of(path):
 
 @pytest.mark.parametrize("path", PAGES + MODULES, ids=name_of)
 def test_prose_is_plain(path):
-    found = faults_of_file(path)
-    if name_of(path) in TO_REWRITE:
-        assert found, f"take {name_of(path)} off the list TO_REWRITE"
-    else:
-        assert found == []
+    assert faults_of_file(path) == []
 
 
 def missing(names):
@@ -125,17 +115,12 @@ def missing(names):
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_pages_name_files_that_exist(path):
-    assert missing(files_named(path.read_text(encoding="utf-8")) - TO_COME) == set()
+    assert missing(files_named(path.read_text(encoding="utf-8"))) == set()
 
 
 def test_the_check_of_named_files_finds_a_missing_one():
     assert missing(files_named("See `geometry/nowhere.py` and `pipeline.py`.")) != set()
     assert missing(files_named("See `geometry/line.py`, `tests/test_prose.py`.")) == set()
-    assert missing(TO_COME) == TO_COME, "take what is there off the list TO_COME"
-
-
-def test_files_to_be_rewritten_exist():
-    assert set(map(name_of, PAGES + MODULES)) >= TO_REWRITE
 
 
 @pytest.mark.parametrize(
