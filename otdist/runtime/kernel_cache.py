@@ -5,12 +5,13 @@ imports as an empty package, and a read-only install has no cache, or an error. 
 first of these folders is used:
 
 1. `NUMBA_CACHE_DIR`, where the user has set it;
-2. ``otdist`` in the user's cache folder;
-3. ``otdist-<user>`` in the system's temporary folder.
+2. ``__pycache__/otdist`` beside the package, for those who may write there;
+3. ``otdist`` in the user's cache folder;
+4. ``otdist-<user>`` in the system's temporary folder.
 
-The last two hold pickled code, so they must belong to the user, and other users must not be
-able to write there. Without a folder all works, but every process compiles anew, and one
-warning says so.
+All but the first must belong to the user, and other users must not be able to write there,
+since the cache is pickled code. Without a folder all works, but every process compiles anew,
+and one warning says so.
 """
 
 from __future__ import annotations
@@ -97,7 +98,10 @@ def _candidates() -> list[Path]:
         user = os.path.expanduser("~/Library/Caches")
     else:
         user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    found = [Path(user, "otdist")] if os.path.isabs(user) else []
+    beside = _PACKAGE.parent / "__pycache__"
+    found = [beside / "otdist"] if _PACKAGE.is_dir() and is_private(beside) else []
+    if os.path.isabs(user):
+        found.append(Path(user, "otdist"))
     number = os.getuid() if hasattr(os, "getuid") else "kernels"
     try:
         return [*found, Path(tempfile.gettempdir(), f"otdist-{number}")]

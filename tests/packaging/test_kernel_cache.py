@@ -98,15 +98,32 @@ def other_user(site):
     return before
 
 
-@linux
-def test_the_cache_is_in_the_folder_of_the_user(site):
+def test_the_cache_is_beside_the_package(site):
     first, second = run(site), run(site)
-    folder = site.parent / "home" / ".cache" / "otdist"
+    assert first["path"].startswith(str(site / "__pycache__" / "otdist"))
+    assert (first["hits"], second["hits"]) == (0, 1)
+    assert first["warnings"] == second["warnings"] == []
+    assert cached(site / "otdist") == []  # or `pip uninstall` would leave an empty package
+
+
+@linux
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="only root gives away")
+def test_no_cache_beside_the_package_in_a_folder_of_another_user(site):
+    (site / "__pycache__").mkdir()
+    os.chown(site / "__pycache__", NOBODY, NOBODY)
+    assert run(site)["path"].startswith(str(site.parent / "home"))
+
+
+@linux
+def test_the_cache_of_a_read_only_install_is_in_the_folder_of_the_user(site, other_user, tmp_path):
+    home = tmp_path / "home"
+    os.chown(home, NOBODY, NOBODY)
+    first, second = (run(site, before=other_user) for _ in range(2))
+    folder = home / ".cache" / "otdist"
     assert first["path"].startswith(str(folder))
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (first["hits"], second["hits"]) == (0, 1)
     assert first["warnings"] == second["warnings"] == []
-    assert cached(site) == []  # or `pip uninstall` would leave an empty package
 
 
 def test_a_cache_that_the_user_names_wins(site, tmp_path):
@@ -208,5 +225,7 @@ def test_no_cache_folder_from_a_relative_home(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")
     monkeypatch.setenv("LOCALAPPDATA", "cache")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    assert all(folder.is_absolute() for folder in kernel_cache._candidates())
-    assert len(kernel_cache._candidates()) == 1
+    beside, temporary = kernel_cache._candidates()
+    assert beside.parent.name == "__pycache__"
+    assert beside.is_absolute()
+    assert temporary.is_absolute()
