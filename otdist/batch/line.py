@@ -27,6 +27,7 @@ from otdist.inputs.validate import (
 from otdist.problem.bracket import EXACT_TOL, roots
 from otdist.problem.problem import warn_if_histograms
 from otdist.runtime.blocks import share
+from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
 
 # Rows up to this length are sorted by NumPy, which has vector instructions for them.
@@ -116,7 +117,7 @@ def require_line_options(metric: Metric, method: str, period: float | None) -> N
         )
     require_metric(metric, 1.0)
     own = "line" if period is None else "circle"
-    if method not in ("auto", own):
+    if not permits(method, own):
         raise InputError(f"with axis= the method is {own!r}, got {method!r}")
 
 
@@ -136,9 +137,9 @@ def is_worth_compiling(
             return False
         n_points += x.size
     if period is not None:
-        return method in ("auto", "circle")
+        return permits(method, "circle")
     is_known = metric in ("euclidean", "cityblock", "chebyshev")
-    return n_points >= _COMPILED_FROM and is_known and method in ("auto", "line")
+    return n_points >= _COMPILED_FROM and is_known and permits(method, "line")
 
 
 def distances_along(

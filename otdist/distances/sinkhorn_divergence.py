@@ -278,7 +278,7 @@ def _require_reach(options: _Options) -> None:
     if not 0 < reach < math.inf:
         raise InputError(
             f"reach must be a positive length, got {options.reach!r}; None is for"
-            " measures of equal mass, and all mass is moved"
+            " measures of one mass, and all of it is moved"
         )
     if not abs(math.log(reach) * _power(options)) < _LONGEST_LOG:
         raise InputError(

@@ -18,6 +18,7 @@ from otdist.pipeline import outcome_for, solve
 from otdist.problem.bracket import EXACT_TOL, root
 from otdist.problem.problem import Problem
 from otdist.problem.result import Result
+from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric
 
 
@@ -165,7 +166,7 @@ def wasserstein_distance(
         else:
             problem = Problem.on_circle(x, y, a, b, period=period, p=p, normalize=normalize)
         as_jobs(n_jobs)
-        value = None if progress or method != "auto" else _small_value(problem)
+        value = _small_value(problem) if permits(method) and not progress else None
         if value is not None:
             return root(value, problem.p)
         result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)

@@ -157,7 +157,7 @@ def true_metric(caller: str, metric: Any) -> NamedMetric:
     """Return the record of a metric with the triangle inequality, which duality needs."""
     if not isinstance(metric, str) or metric not in NAMED or not NAMED[metric].is_metric:
         fitting = names_of(record for record in NAMED.values() if record.is_metric)
-        raise InputError(f"{caller} needs a metric known by name, one of {fitting}; got {metric!r}")
+        raise InputError(f"metric of {caller} must be one of {fitting}; got {metric!r}")
     return NAMED[metric]
 
 

@@ -221,6 +221,11 @@ def named(method: str) -> Solver:
     raise InputError(f"method {method!r} is unknown; known methods are {known}")
 
 
+def permits(method: str, *names: str) -> bool:
+    """Return whether a choice of method leaves room for one of the named ways to solve."""
+    return method in ("auto", *names)
+
+
 def choose(problem: Problem, method: str = "auto", **given: Any) -> Solver:
     """Return the solver of a method, or the first automatic one that takes the problem.
 

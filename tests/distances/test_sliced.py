@@ -334,8 +334,10 @@ def test_every_coupling_bounds_all_directions(one, other, p):
     angle = np.linspace(0, np.pi, 60)
     circle = np.column_stack([np.cos(angle), np.sin(angle)])
     largest = measures.along(circle).max()
+    # Projections are rounded, so that equal points may seem a little apart.
+    rounding = 4 * np.finfo(float).eps * max(np.abs(measures.x).max(), np.abs(measures.y).max())
     for u in circle[::20]:
-        assert sliced._slope(measures, u).upper >= largest * (1 - 1e-12)
+        assert sliced._slope(measures, u).upper >= largest * (1 - 1e-12) - rounding
 
 
 def test_a_little_mass_far_away_is_bounded_for_large_p():

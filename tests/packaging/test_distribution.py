@@ -51,7 +51,7 @@ def test_the_source_distribution_has_all_files(checkout, tmp_path):
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
     expected = {name for name in tracked() if not name.startswith(NOT_SHIPPED)}
     assert expected - names == set()
-    assert {"tests/conftest.py", "tests/proof.py", "docs/index.md"} <= names
+    assert {"tests/conftest.py", "docs/index.md"} <= names
     assert not [name for name in names if name.endswith((".pyc", ".nbi", ".nbc"))]
 
 

@@ -225,6 +225,7 @@ def test_plain_functions_advise_only_what_they_have(ended, monkeypatch):
     cost, weights = rng.random((6, 6)), np.full(6, 1 / 6)
     spoil(monkeypatch, ended)
     monkeypatch.setattr(plain, "is_worth_compiling", lambda *_: False)
+    monkeypatch.setattr(plain, "_small_value", lambda problem: None)
     calls = [
         (lambda: wasserstein_distance(x, y), {"method"}),
         (lambda: wasserstein_distance(x, y, method="sinkhorn"), {"method"}),
@@ -267,7 +268,6 @@ def test_only_the_registry_knows_methods_by_name():
         for path in package.rglob("*.py")
         if lines_that_name_methods(path.read_text())
     }
-    # Batches on the line are for the methods of the line and the circle.
-    assert found <= {"solvers/registry.py", "batch/on_line.py"}
+    assert found == {"solvers/registry.py"}
     assert lines_that_name_methods("if result.method == 'line':\n    pass") == [1]
     assert lines_that_name_methods("x = method in ('line', 'auto')") == [1]

@@ -4,12 +4,12 @@ import functools
 
 import numpy as np
 import pytest
+from conftest import JIT_OFF
 
 from otdist import Problem, certify, solve
 from otdist.solvers.coarsen import kd_ordered
 from otdist.solvers.sinkhorn.kernels import sweep as sinkhorn
 from otdist.solvers.sinkhorn.sweeps import LOG2E, Pairs
-from tests.conftest import JIT_OFF
 
 N = 200 if JIT_OFF else 400
 

@@ -5,6 +5,8 @@ import math
 import knobs
 import numpy as np
 import pytest
+from checks import assert_brackets
+from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +20,6 @@ from otdist.solvers.sinkhorn.acceleration import Anderson
 from otdist.solvers.sinkhorn.annealing import Anneal
 from otdist.solvers.sinkhorn.newton import Balance
 from otdist.solvers.sinkhorn.sweeps import Pairs
-from tests.checks import assert_brackets
-from tests.conftest import JIT_OFF
 
 EPS = float(np.finfo(float).eps)
 METRICS = ("euclidean", "cityblock", "chebyshev", "sqeuclidean")

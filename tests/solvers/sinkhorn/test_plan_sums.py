@@ -51,6 +51,7 @@ def test_rows_that_are_too_heavy_are_scaled_down(name):
     dense = plan.toarray()
     sums = dense.sum(axis=1)
     mass = sums * [0.5, 2.0, 1.0, 0.1, 3.0]
+    mass.flags.writeable = False  # as the weights of problems are
     rows, columns = _marginals(plan, mass, 1)
     assert rows == pytest.approx(sums, rel=1e-13)
     factor = np.array([0.5, 1.0, 1.0, 0.1, 1.0])
