@@ -3,7 +3,7 @@
 Pairs of the W1 benchmark (Korotin, Kolesov, Burnaev, 2022), as fresh draws of centres
 and samples. The critics of the two WGAN papers, a network whose Lipschitz constant is
 proved, and the exact dual of 2000 points beside them. Estimates are from 16384 points of
-either law that no training saw; seconds are processor time on one thread, drawing
+either distribution that no training saw; seconds are processor time on one thread, drawing
 included. Needs ``pip install "otdist[torch]"``.
 """
 
@@ -24,7 +24,7 @@ from otdist.critics.sample import Sample
 DIMENSIONS = (2, 16)
 FUNNELS = (4, 16)
 KINDS = ("clip", "gp", "orthonormal", "mcshane")
-N_EXACT = 2000  # points of either law that the exact dual sees
+N_EXACT = 2000  # points of either distribution that the exact dual sees
 N_HELD_OUT = 1 << 14
 
 

@@ -1,13 +1,13 @@
 """Train one small generator with six losses, and measure what each has learned.
 
-The target is a ring of eight normal laws in the plane. Every generator has the same
+The target is a ring of eight normal distributions in the plane. Every generator has the same
 architecture, the same initial weights and the same number of steps, whose rate falls to 0
 as a cosine, and is judged by the same certified W1 between 2000 points it draws and 2000
 fresh target points.
 
     python examples/train_generator.py --out generators.png
 
-With ``--shift 10`` the target lies far from where generators start, and the two laws have
+With ``--shift 10`` the target lies far from where generators start, and the two distributions have
 no overlap to begin with.
 
 Needs ``pip install "otdist[torch,plot]"``.
@@ -65,7 +65,7 @@ def gradient_penalty(critic, fake, real):
 
 
 def rise(critic, fake, real):
-    """The critic's mean under the fake law minus that under the real one."""
+    """The critic's mean under the fake distribution minus that under the real one."""
     return critic(fake).mean() - critic(real).mean()
 
 
@@ -108,7 +108,7 @@ GAMES = {
 
 
 class Ring(NamedTuple):
-    """Normal laws on a circle about a point of the first axis."""
+    """Normal distributions on a circle about a point of the first axis."""
 
     shift: float
 

@@ -1,4 +1,4 @@
-"""The circle: exact cuts, potentials that close, and the uniform law."""
+"""The circle: exact cuts, potentials that close, and the uniform distribution."""
 
 from __future__ import annotations
 
@@ -430,7 +430,7 @@ def test_wrong_claims_prove_nothing(spoil, p):
     assert not bounds_of(measures, claims, p).proves(1e-9)[0]
 
 
-# ------------------------------------------------------------------------ the uniform law
+# ------------------------------------------------------------------------ the uniform distribution
 
 
 @pytest.mark.parametrize("p", [1, 1.5, 2, 3])

@@ -579,7 +579,7 @@ def test_align_warns_of_two_samples_that_nothing_can_tell_apart():
     assert seen[0].filename == __file__
     align(x, y, np.full(5, 0.2))  # weights given: not raw samples
     align(x[:1], y)  # one point is an atom that somebody chose
-    align(np.vstack([x, x[:1]]), y)  # a repeated point: not a continuous law
+    align(np.vstack([x, x[:1]]), y)  # a repeated point: not a continuous distribution
     align(x, np.vstack([y, x[:1]]))  # a shared atom
 
 

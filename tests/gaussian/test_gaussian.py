@@ -1,4 +1,4 @@
-"""Normal laws: published values, quadrature, matrix formulas, invariance, messages."""
+"""Normal distributions: published values, quadrature, matrix formulas, invariance, messages."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ALL = [
     gaussian.total_variation,
     gaussian.hellinger_distance,
     gaussian.chi2_divergence,
-    lambda *laws: gaussian.renyi_divergence(*laws, 0.3),
-    lambda *laws: gaussian.renyi_divergence(*laws, 1.7),
-    lambda *laws: gaussian.wasserstein_distance(*laws, p=2),
+    lambda *pair: gaussian.renyi_divergence(*pair, 0.3),
+    lambda *pair: gaussian.renyi_divergence(*pair, 1.7),
+    lambda *pair: gaussian.wasserstein_distance(*pair, p=2),
 ]
 EACH = pytest.mark.parametrize("function", ALL)
 IN_SPACE = [f for f in ALL if f not in (ALL[1], ALL[2])]
@@ -50,19 +50,19 @@ def covariances(rng, d, number=2):
     ],
 )
 def test_translates(gap, js, tv, square):
-    laws = (0, 1, gap, 1)
-    assert gaussian.js_divergence(*laws) == pytest.approx(js, abs=1.1e-10)
-    assert gaussian.total_variation(*laws) == pytest.approx(tv, abs=6e-8)
-    assert gaussian.total_variation(*laws) == pytest.approx(2 * norm.cdf(gap / 2) - 1)
-    assert gaussian.hellinger_distance(*laws) ** 2 == pytest.approx(square, abs=6e-9)
-    assert gaussian.kl_divergence(*laws) == pytest.approx(gap**2 / 2, rel=1e-15)
+    pair = (0, 1, gap, 1)
+    assert gaussian.js_divergence(*pair) == pytest.approx(js, abs=1.1e-10)
+    assert gaussian.total_variation(*pair) == pytest.approx(tv, abs=6e-8)
+    assert gaussian.total_variation(*pair) == pytest.approx(2 * norm.cdf(gap / 2) - 1)
+    assert gaussian.hellinger_distance(*pair) ** 2 == pytest.approx(square, abs=6e-9)
+    assert gaussian.kl_divergence(*pair) == pytest.approx(gap**2 / 2, rel=1e-15)
     expected = math.expm1(gap**2)
-    assert gaussian.chi2_divergence(*laws) == pytest.approx(expected, rel=2e-14)
+    assert gaussian.chi2_divergence(*pair) == pytest.approx(expected, rel=2e-14)
     for order in (0.5, 3.0):
-        value = gaussian.renyi_divergence(*laws, order)
+        value = gaussian.renyi_divergence(*pair, order)
         assert value == pytest.approx(order * gap**2 / 2, rel=1e-15)
     for p in (1, 2):
-        assert gaussian.wasserstein_distance(*laws, p=p) == pytest.approx(gap)
+        assert gaussian.wasserstein_distance(*pair, p=p) == pytest.approx(gap)
 
 
 def test_published_values_of_unequal_variances():
@@ -81,34 +81,34 @@ def test_published_values_of_unequal_variances():
 LINES = [(0.3, 1.0, 0.0, 0.25), (0.0, 1.0, 0.0, 1.44), (1.0, 2.0, -1.0, 3.0)]
 
 
-@pytest.mark.parametrize("laws", LINES)
+@pytest.mark.parametrize("pair", LINES)
 @pytest.mark.parametrize("swap", [False, True])
-def test_each_is_its_integral(laws, swap):
-    m1, c1, m2, c2 = laws[2:] + laws[:2] if swap else laws
-    laws = (m1, c1, m2, c2)
+def test_each_is_its_integral(pair, swap):
+    m1, c1, m2, c2 = pair[2:] + pair[:2] if swap else pair
+    pair = (m1, c1, m2, c2)
     p, q = norm(m1, math.sqrt(c1)), norm(m2, math.sqrt(c2))
 
     def integral(f):
         return quad(lambda x: f(p.pdf(x), q.pdf(x)), -12, 12, limit=400)[0]
 
     kl = integral(lambda a, b: a * math.log(a / b))
-    assert gaussian.kl_divergence(*laws) == pytest.approx(kl, rel=1e-8)
+    assert gaussian.kl_divergence(*pair) == pytest.approx(kl, rel=1e-8)
     tv = integral(lambda a, b: abs(a - b) / 2)
-    assert gaussian.total_variation(*laws) == pytest.approx(tv, rel=1e-7)
+    assert gaussian.total_variation(*pair) == pytest.approx(tv, rel=1e-7)
     square = integral(lambda a, b: (math.sqrt(a) - math.sqrt(b)) ** 2 / 2)
-    assert gaussian.hellinger_distance(*laws) ** 2 == pytest.approx(square, rel=1e-8)
+    assert gaussian.hellinger_distance(*pair) ** 2 == pytest.approx(square, rel=1e-8)
     for order in (0.3, 0.9999, 1.0001, 1.2):
         total = integral(lambda a, b, r=order: a**r * b ** (1 - r))
-        value = gaussian.renyi_divergence(*laws, order)
+        value = gaussian.renyi_divergence(*pair, order)
         assert value == pytest.approx(math.log(total) / (order - 1), rel=1e-5)
     w1 = quad(lambda x: abs(p.cdf(x) - q.cdf(x)), -12, 12, limit=400)[0]
-    assert gaussian.wasserstein_distance(*laws) == pytest.approx(w1, rel=1e-7)
+    assert gaussian.wasserstein_distance(*pair) == pytest.approx(w1, rel=1e-7)
     w2 = quad(lambda u: (p.ppf(u) - q.ppf(u)) ** 2, 0, 1, limit=400)[0]
-    value = gaussian.wasserstein_distance(*laws, p=2)
+    value = gaussian.wasserstein_distance(*pair, p=2)
     assert value**2 == pytest.approx(w2, rel=1e-5)
     if c2 > c1:  # else the integrand reaches beyond 12
         chi2 = integral(lambda a, b: (a - b) ** 2 / b)
-        assert gaussian.chi2_divergence(*laws) == pytest.approx(chi2, rel=1e-8)
+        assert gaussian.chi2_divergence(*pair) == pytest.approx(chi2, rel=1e-8)
 
 
 def exact_js(gap, variance):
@@ -323,10 +323,10 @@ BAD = [
 
 
 @EACH
-@pytest.mark.parametrize("laws, message", BAD)
-def test_bad_distributions_are_refused(function, laws, message):
+@pytest.mark.parametrize("pair, message", BAD)
+def test_bad_distributions_are_refused(function, pair, message):
     with pytest.raises(InputError, match=message):
-        function(*laws)
+        function(*pair)
 
 
 @pytest.mark.parametrize("function", ALL[:-1])
@@ -469,7 +469,7 @@ def test_bures_is_a_metric(seed, d):
     assert np.diag(table) == pytest.approx(np.zeros(3), abs=1e-7)
     assert table == pytest.approx(table.T, rel=1e-12, abs=1e-14)
     assert table[0, 2] <= (table[0, 1] + table[1, 2]) * (1 + 1e-12)
-    # It is at least the distance of the means, and at most that of independent laws.
+    # It is at least the distance of the means, and at most that of independent distributions.
     gap = np.linalg.norm(means[0] - means[1])
     traces = np.trace(C[0]) + np.trace(C[1])
     assert gap <= table[0, 1] * (1 + 1e-12)
@@ -477,7 +477,7 @@ def test_bures_is_a_metric(seed, d):
 
 
 @pytest.mark.parametrize(
-    "laws, message",
+    "pair, message",
     [
         (([[0.0], [1.0]], 1, [[0.0], [1.0], [2.0]], 1), r"leading axes of m1 \(2,\)"),
         (([0, 0], 1, [0, 0, 0], 1), r"equal numbers of coordinates, got 2 and 3"),
@@ -498,6 +498,6 @@ def test_bures_is_a_metric(seed, d):
         (([0, 0], "1", [0, 0], 1), r"C1 must hold real numbers"),
     ],
 )
-def test_bad_batches_are_refused(laws, message):
+def test_bad_batches_are_refused(pair, message):
     with pytest.raises(InputError, match=message):
-        bures(*laws)
+        bures(*pair)

@@ -226,7 +226,7 @@ def test_the_bound_is_that_of_clopper_and_pearson():
 def test_coverage(kind):
     """In 1000 repeats a bound of confidence 0.9 is too large 100 times at most.
 
-    The law of A is known, so the count is that of the binomial, not of a classifier.
+    The distribution of A is known, so the count is that of the binomial, not of a classifier.
     """
     rng = np.random.default_rng(15)
     event = lambda _x, _y: lambda z: z[:, 0]

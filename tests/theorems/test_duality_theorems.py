@@ -229,7 +229,7 @@ def test_moments_of_box_noise(a):
 
 
 def noisy(points, weights, offsets, shares):
-    """Return the law of a point plus independent noise, as atoms."""
+    """Return the distribution of a point plus independent noise, as atoms."""
     moved = (points[:, None] + offsets).reshape(-1, points.shape[1])
     return moved, np.outer(weights, shares).ravel()
 

@@ -95,7 +95,7 @@ def test_e7_is_what_a_classifier_measures_on_samples():
     assert estimate.value + 4 * estimate.standard_error < js
 
 
-# ------------------------------------------------------------- two normal laws
+# ------------------------------------------------------------- two normal distributions
 
 
 SLOPES = [(2, 0.2384), (4, 1.341e-3), (6, 9.138e-8), (8, 1.013e-13)]
