@@ -24,7 +24,8 @@ if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
 pytest.importorskip("ot", reason="the benchmarks time POT beside otdist")
 
 import benchmarks
-from benchmarks import entropic, fresh, peers, plot, table, torch_critics
+import otdist
+from benchmarks import against, entropic, fresh, peers, plot, table, torch_critics
 from benchmarks.entropic_peers import (
     PEERS,
     Answer,
@@ -369,3 +370,15 @@ def test_networks_on_a_ray_pair(kind, monkeypatch):
     assert found.error > 0
     assert abs(found.cosine) <= 1
     assert found.lipschitz > 0
+
+
+@pytest.mark.parametrize("suite", against.SUITES)
+def test_every_suite_against_another_commit_begins(suite):
+    name, call = next(against.SUITES[suite](otdist, np))
+    assert name
+    call()
+
+
+def test_a_slower_checkout_shows_in_the_ratio(capsys):
+    against.show("planted", [[0.001, 0.003], [0.002, 0.006], [0.001, 0.002]])
+    assert capsys.readouterr().out.split() == ["planted", "1.000", "ms", "3.000", "ms", "3.00"]
