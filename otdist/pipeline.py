@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otdist.certificate.certify import certify
-from otdist.certificate.partial import outer_potential
+from otdist.certificate.certify import certify, outer_potential
 from otdist.errors import InfeasibleError, InputError
 from otdist.inputs.validate import (
     as_epsilon,
