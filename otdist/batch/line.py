@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from otdist.certificate.many_on_line import Claims, LineBounds, Measures
+from otdist.certificate.many import Claims, LineBounds, Measures
 from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.build import require_metric
 from otdist.geometry.circle import reduced

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from otdist.certificate.many_pairs import triangle_excess
+from otdist.certificate.many import triangle_excess
 from otdist.errors import InputError, warn
 from otdist.geometry.build import point_geometry
 from otdist.geometry.metrics import known

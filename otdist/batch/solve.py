@@ -13,7 +13,7 @@ import numpy as np
 
 from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
-from otdist.certificate.many_pairs import bracket, bracket_first
+from otdist.certificate.many import bracket, bracket_first
 from otdist.geometry.packed import Clouds, Family, one_pair, packed
 from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve

@@ -26,7 +26,7 @@ from otdist import (
 )
 from otdist.batch import line as along
 from otdist.batch.kernels import line as kernel
-from otdist.certificate.many_on_line import LineBounds, Measures
+from otdist.certificate.many import LineBounds, Measures
 from otdist.plans.plans import Arcs
 
 ORDERS = [1, 1.5, 2, 3, math.inf]

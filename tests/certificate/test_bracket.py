@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from otdist import Certificate
-from otdist.certificate import many_pairs
-from otdist.certificate.many_on_line import LineBounds
+from otdist.certificate import many
+from otdist.certificate.many import LineBounds
 from otdist.geometry.packed import Clouds, Histograms
 from otdist.problem.bracket import (
     EXACT_TOL,
@@ -81,7 +81,7 @@ def of_pairs(rows, family):
     which = np.zeros(len(rows), np.int64)
     largest = family.largest_of(which, which)
     assert (largest == LARGEST).all()
-    return many_pairs._bracket(family, largest, *out.T).proves(EXACT_TOL)
+    return many._bracket(family, largest, *out.T).proves(EXACT_TOL)
 
 
 def families():
