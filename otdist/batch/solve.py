@@ -13,8 +13,7 @@ import numpy as np
 
 from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
-from otdist.certificate.many import bracket, bracket_first
-from otdist.geometry.packed import Clouds, Family, one_pair, packed
+from otdist.certificate.many import Clouds, Family, bracket, bracket_first, one_pair, packed
 from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve
 from otdist.problem.bracket import EXACT_TOL

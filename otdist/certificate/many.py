@@ -1,19 +1,22 @@
 """Bound the optimal values of many problems in compiled calls, by weak duality.
 
-The compiled counterpart of `certificate.certify`: for pairs of measures on the line or the
-circle, and for pairs of small histograms or clouds. Nothing here comes from a solver or its
-kernels.
+The compiled counterpart of `certificate.certify`. Its problems are pairs of measures, packed
+into few arrays: on the line or the circle (`Measures`), on common bins (`Histograms`), or
+small clouds (`Clouds`). Nothing here comes from a solver or its kernels.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otdist.geometry.metrics import code_of
-from otdist.geometry.packed import Clouds, Family
+from otdist.geometry.points import cost_matrix
+from otdist.geometry.protocol import Geometry
+from otdist.inputs.validate import frozen
 from otdist.problem.bracket import LARGEST_ROUNDING, Bracket, coupling_tolerance
 from otdist.typing import FloatArray, IntArray
 
@@ -99,6 +102,133 @@ class LineBounds:
                 is_good = (largest == 0) | ((size > 1e-250) & (size < 1e250))
                 lower = np.where(is_good, lower, np.nan)
         return Bracket(lower, upper, error, rounding, most_error, most_rounding)
+
+
+class Histograms(NamedTuple):
+    """Masses on common bins: rows of a against rows of b."""
+
+    cost: FloatArray  # (n, m)
+    transposed: FloatArray  # (m, n), contiguous
+    a: FloatArray  # (K, n)
+    b: FloatArray  # (L, m)
+    largest: float
+    mass: float  # of every measure
+    is_metric: bool
+    excess: float  # by which the cost may break the triangle inequality
+    most: tuple[int, int]  # atoms, bins with mass, of a measure of either side
+    has_forbidden: bool = False  # whether some costs are infinite
+
+    @classmethod
+    def of(
+        cls,
+        cost: FloatArray,
+        a: FloatArray,
+        b: FloatArray,
+        largest: float,
+        mass: float,
+        *,
+        is_metric: bool = False,
+        excess: float = 0.0,
+        has_forbidden: bool = False,
+    ) -> Histograms:
+        """Pack histograms; a metric is its own transpose."""
+        transposed = cost if is_metric else np.ascontiguousarray(cost.T)
+        most = _most_atoms(a), _most_atoms(b)
+        return cls(cost, transposed, a, b, largest, mass, is_metric, excess, most, has_forbidden)
+
+    def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
+        """Return a bound on the costs of each pair."""
+        return np.full(len(first), self.largest)
+
+
+class Clouds(NamedTuple):
+    """Weighted points, of different numbers, one measure after the other.
+
+    Measure k has the atoms from ``starts[k]`` to ``starts[k + 1]``. Its points are d
+    times as many numbers from ``d * starts[k]``, one coordinate after the other.
+    """
+
+    points: FloatArray  # (N * d,)
+    weights: FloatArray  # (N,), positive
+    starts: IntArray  # (K + 1,)
+    boxes: FloatArray  # (2, K, d), least and largest coordinates
+    d: int
+    offset: int  # of the first measure of the second side
+    metric: str
+    p: float
+    mass: float
+    most: tuple[int, int]  # atoms of a measure of either side
+    has_forbidden: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        points: list[FloatArray],
+        weights: list[FloatArray],
+        offset: int,
+        metric: str,
+        p: float,
+        mass: float,
+    ) -> Clouds:
+        """Pack points (n, d) and weights (n,) of many measures, without empty atoms.
+
+        The measures from `offset` on are those of the second side; 0 for a single side.
+        """
+        carries = [a > 0 for a in weights]
+        points = [x[kept] for x, kept in zip(points, carries, strict=True)]
+        weights = [a[kept] for a, kept in zip(weights, carries, strict=True)]
+        sizes = [len(a) for a in weights]
+        return cls(
+            points=np.concatenate([x.T.reshape(-1) for x in points]),
+            weights=np.concatenate(weights),
+            starts=np.array([0, *itertools.accumulate(sizes)]),
+            boxes=np.array([[x.min(axis=0) for x in points], [x.max(axis=0) for x in points]]),
+            d=points[0].shape[1],
+            offset=offset,
+            metric=metric,
+            p=p,
+            mass=mass,
+            most=(max(sizes[: offset or None]), max(sizes[offset:])),
+        )
+
+    def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
+        """Return a bound on the costs of each pair: of the corners farthest apart."""
+        (low, high), second = self.boxes, second + self.offset
+        apart = np.maximum(high[first] - low[second], high[second] - low[first])
+        return cost_matrix(apart, np.zeros((1, self.d)), self.metric, self.p)[:, 0]
+
+    def cloud(self, k: int) -> tuple[FloatArray, FloatArray]:
+        """Return points (n, d) and weights (n,) of a measure."""
+        start, stop = int(self.starts[k]), int(self.starts[k + 1])
+        points = self.points[self.d * start : self.d * stop].reshape(self.d, -1).T
+        return points, self.weights[start:stop]
+
+
+def _most_atoms(masses: FloatArray) -> int:
+    return int(np.count_nonzero(masses, axis=1).max())
+
+
+Family: TypeAlias = Histograms | Clouds
+
+
+def one_pair(geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> Family | None:
+    """Return two measures as a family; None if the compiled code lacks their cost."""
+    facts, points = geometry.facts, geometry.as_points()
+    if facts.has_forbidden or not facts.is_compiled:
+        return None
+    if points is not None:
+        x, metric = [points.x, points.y], str(points.metric)
+        return packed(Clouds, *Clouds.of(x, [a, b], 1, metric, points.p, mass))
+    cost, largest = geometry.dense(), geometry.largest
+    return packed(Histograms, *Histograms.of(cost, a[None], b[None], largest, mass))
+
+
+def packed(kind: type[Family], *fields: Any) -> Family:
+    """Return a family of read-only plain arrays, the one type that kernels are compiled for.
+
+    Arrays from other machines and processes may be writable or mapped from a file.
+    """
+    return kind(*(frozen(field) if isinstance(field, np.ndarray) else field for field in fields))
 
 
 def bracket(

@@ -17,7 +17,7 @@ from otdist.batch import pack as _measures
 from otdist.batch import solve as _solve_pairs
 from otdist.batch.pairs import Pairs
 from otdist.certificate import many as certify_many
-from otdist.geometry.packed import Clouds, packed
+from otdist.certificate.many import Clouds, packed
 
 EPS = float(np.finfo(float).eps)
 METRICS = ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]

@@ -9,8 +9,7 @@ import pytest
 
 from otdist import Certificate
 from otdist.certificate import many
-from otdist.certificate.many import LineBounds
-from otdist.geometry.packed import Clouds, Histograms
+from otdist.certificate.many import Clouds, Histograms, LineBounds
 from otdist.problem.bracket import (
     EXACT_TOL,
     LARGEST_ROUNDING,
