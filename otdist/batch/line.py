@@ -24,8 +24,8 @@ from otdist.inputs.validate import (
     as_period,
     sum_tolerance,
 )
-from otdist.problem.bracket import EXACT_TOL, roots
 from otdist.problem.problem import warn_if_histograms
+from otdist.problem.result import EXACT_TOL, roots
 from otdist.runtime.blocks import share
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
 

@@ -27,10 +27,9 @@ from otdist.inputs.validate import (
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan
-from otdist.problem.bracket import LARGEST_ROUNDING, coupling_tolerance
 from otdist.problem.marginals import MoveMass, rest, unmatched
 from otdist.problem.problem import Problem
-from otdist.problem.result import Certificate
+from otdist.problem.result import LARGEST_ROUNDING, Certificate, coupling_tolerance
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
 _EPS = float(np.finfo(float).eps)

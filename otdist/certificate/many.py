@@ -17,7 +17,7 @@ from otdist.geometry.metrics import code_of
 from otdist.geometry.points import cost_matrix
 from otdist.geometry.protocol import Geometry
 from otdist.inputs.validate import frozen
-from otdist.problem.bracket import LARGEST_ROUNDING, Bracket, coupling_tolerance
+from otdist.problem.result import LARGEST_ROUNDING, Bracket, coupling_tolerance
 from otdist.typing import FloatArray, IntArray
 
 _EPS = float(np.finfo(float).eps)
@@ -228,7 +228,8 @@ def packed(kind: type[Family], *fields: Any) -> Family:
 
     Arrays from other machines and processes may be writable or mapped from a file.
     """
-    return kind(*(frozen(field) if isinstance(field, np.ndarray) else field for field in fields))
+    plain: list[Any] = [frozen(each) if isinstance(each, np.ndarray) else each for each in fields]
+    return kind(*plain)
 
 
 def bracket(

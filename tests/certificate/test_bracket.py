@@ -10,7 +10,7 @@ import pytest
 from otdist import Certificate
 from otdist.certificate import many
 from otdist.certificate.many import Clouds, Histograms, LineBounds
-from otdist.problem.bracket import (
+from otdist.problem.result import (
     EXACT_TOL,
     LARGEST_ROUNDING,
     Bracket,
