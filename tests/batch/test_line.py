@@ -510,9 +510,10 @@ def test_concave_costs_are_those_of_exact_arithmetic(pair, p):
     result = solve(problem)
     assert_proved(result)
     exact = oracles.exact(cost_of(problem), problem.a, problem.b)
-    assert abs(Fraction(result.value) - exact) <= 1e-12 * max(1, float(exact))
     assert result.distance == result.value
-    assert wasserstein_distance(*pair, p=p, concave=True) == result.value
+    # Compiled code and NumPy may round a power differently.
+    for value in (result.value, wasserstein_distance(*pair, p=p, concave=True)):
+        assert abs(Fraction(value) - exact) <= 1e-12 * max(1, float(exact))
 
 
 @pytest.mark.parametrize("p", [0.2, 0.5])
