@@ -142,7 +142,9 @@ class Certificate:
     rounding : float
         What float64 can hide between `lower` and `upper`, cost × mass: a few
         units in the last place of the terms summed, and the potentials times the
-        rounding of the plan's marginals. Gaps below it mean nothing.
+        rounding of the plan's marginals. If the plan was repaired, a few units in the
+        last place of all mass at the largest cost of the mass that was added. Gaps
+        below it mean nothing.
     """
 
     lower: float
