@@ -358,7 +358,7 @@ def test_compiled_transforms_are_those_of_the_matrix(p, monkeypatch):
     rng = np.random.default_rng(9)
     for n, m in ((1, 1), (1, 5), (7, 1), (8, 6), (23, 31)):
         x, y = rng.random(n) - 0.5, rng.random(m) - 0.5
-        circle = Circle.of(x, y, 1.0, p)
+        circle = Circle.of(x, y, 1.0, float(p))
         cost = cost_of(Problem.on_circle(x, y, p=p))
         np.testing.assert_allclose(circle.dense(), cost, atol=1e-15)
         np.testing.assert_allclose(
