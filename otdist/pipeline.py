@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otdist.certificate.certify import certify
-from otdist.certificate.partial import outer_potential
+from otdist.certificate.certify import certify, outer_potential
 from otdist.errors import InfeasibleError, InputError
 from otdist.inputs.validate import (
     as_epsilon,
@@ -20,9 +19,8 @@ from otdist.inputs.validate import (
     as_tolerance,
 )
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
-from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
-from otdist.problem.result import Candidate, Certificate, Ended, Result, Status
+from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
 from otdist.runtime.progress import progress_bar
 from otdist.solvers.registry import Kind, Options, Solver, another_exact, choose, named
 from otdist.typing import FloatArray, IntArray

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from otdist.certificate.many_on_line import Claims, LineBounds, Measures
+from otdist.certificate.many import Claims, LineBounds, Measures
 from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.build import require_metric
 from otdist.geometry.circle import reduced
@@ -24,8 +24,8 @@ from otdist.inputs.validate import (
     as_period,
     sum_tolerance,
 )
-from otdist.problem.bracket import EXACT_TOL, roots
 from otdist.problem.problem import warn_if_histograms
+from otdist.problem.result import EXACT_TOL, roots
 from otdist.runtime.blocks import share
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from otdist.certificate.many_pairs import triangle_excess
+from otdist.certificate.many import Clouds, Family, Histograms, triangle_excess
 from otdist.errors import InputError, warn
 from otdist.geometry.build import point_geometry
 from otdist.geometry.metrics import known
-from otdist.geometry.packed import Clouds, Family, Histograms
 from otdist.geometry.points import cost_matrix
 from otdist.inputs import validate as _validate
 from otdist.inputs.validate import Weights

@@ -11,7 +11,6 @@ import numpy as np
 
 from otdist.certificate.checkers import checker_of
 from otdist.geometry.line import Line
-from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import Arcs
 from otdist.problem.result import Certificate
 from otdist.typing import FloatArray
@@ -38,7 +37,9 @@ def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int)
     slack = _ROUNDING * problem.mass
     upper = _longest(problem.geometry.pairs(rows, columns), mass, slack)
     if marginal_error > slack:
-        upper = max(upper, _longest_of_all(problem.geometry))
+        # Mass may go anywhere.
+        geometry = problem.geometry
+        upper = max(upper, np.inf if geometry.facts.has_forbidden else geometry.largest)
     if problem.is_line:
         line = cast("Line", problem.geometry)
         x, y = line.x, line.y
@@ -55,13 +56,6 @@ def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int)
         dual_violation=0.0,
         rounding=0.0,
     )
-
-
-def _longest_of_all(geometry: Geometry) -> float:
-    """Return a bound for mass that may go anywhere."""
-    if geometry.facts.has_forbidden:
-        return np.inf
-    return geometry.largest
 
 
 def _longest(cost: FloatArray, mass: FloatArray, slack: float) -> float:

@@ -1,8 +1,9 @@
 """How the certificate reads each kind of ground cost.
 
 `PairwiseChecker` works for any geometry, from its rows and pairs: a new geometry needs no
-checker. A checker of its own is faster, or finds better potentials. Nothing here comes
-from a solver or its kernels.
+checker. A checker of its own is faster, or finds better potentials: compiled c-transforms
+take over from the methods of the geometry where there are many atoms. Nothing here comes from
+a solver or its kernels.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from otdist.certificate import c_transform, edge_slopes, image_w1
+from otdist.certificate import edge_slopes
 from otdist.geometry.circle import Circle
 from otdist.geometry.graph import Graph
 from otdist.geometry.grid_metric import Pixels
 from otdist.geometry.grid_separable import Grid
 from otdist.geometry.line import Line
-from otdist.geometry.metrics import named
+from otdist.geometry.metrics import code_of, named
 from otdist.geometry.outside import Extended
 from otdist.geometry.points import Points
 from otdist.geometry.protocol import Dense, Geometry
@@ -30,16 +31,192 @@ if TYPE_CHECKING:
     from otdist.plans.plans import Arcs
     from otdist.problem.problem import Problem
 
+# Sizes at which a compiled pass takes over: NumPy is as fast on fewer points.
+_COMPILED_LINE = 20_000
+_COMPILED_CIRCLE = 1_000
+_COMPILED_PAIRS = 1 << 20
+# The solver of pixels has loaded the compiler: a compiled pass pays from here on.
+_COMPILED_PIXELS = 1 << 14
 # Entries up to which a matrix is certified in one compiled pass.
 _AT_ONCE = 1 << 27
-# Columns that the compiled sums look at together.
-_TILE = 512
+# Columns that are looked at together: by sums, by c-transforms, where few pairs count, and
+# where single precision screens the pairs.
+_SUM_TILE = 512
+_TILE = 256
+_SMALL_TILE = 128
+_SCREEN_TILE = 512
+# Coordinates from which on a product of matrices screens the pairs of points.
+_SCREENED_FROM = 24
+# Norms whose squares a product of matrices has: Euclidean distances and their squares.
+_EUCLIDEAN, _SQUARED = 2, 4
+_EPS = float(np.finfo(float).eps)
 
 G_co = TypeVar("G_co", bound=Geometry, covariant=True)
 
 #: Lower and upper bound, size of all terms, marginal error, that error weighted by the
 #: potentials, and violation of the potentials given.
 AtOnce: TypeAlias = tuple[float, float, float, float, float, float]
+
+
+def norm_of(metric: str) -> int:
+    """Return the code of a metric; `InputError` if the compiled passes do not compute it."""
+    from otdist.certificate.kernels.points import METRIC_CODES
+
+    return code_of(metric, METRIC_CODES, "the kernels of the certificate")
+
+
+def of_points(points: Points, f: FloatArray, n_jobs: int) -> FloatArray:
+    """Return ``min_i c[i, j] - f[i]`` of points."""
+    metric = named(points.metric)
+    if metric is None or math.prod(points.shape) < _COMPILED_PAIRS:
+        return points.column_minimum(f)
+    return points_minimum(points, norm_of(metric.name), f, n_jobs)
+
+
+def of_grid(grid: Grid, f: FloatArray, n_jobs: int = 1) -> FloatArray:
+    """Return ``min_i c[i, j] - f[i]`` of pixels, one axis after the other."""
+    del n_jobs
+    if grid.shape[0] * max(grid.sides) < _COMPILED_PAIRS:
+        return grid.column_minimum(f)
+    from otdist.certificate.kernels.grid import smallest_sums
+
+    def step(lines: FloatArray, k: int) -> FloatArray:
+        least = np.empty(lines.shape)
+        smallest_sums(lines, grid.axis_cost(k), least)
+        return least
+
+    return grid.along_axes(-f, step)
+
+
+def of_line(line: Line, f: FloatArray, n_jobs: int = 1) -> FloatArray:
+    """Return ``min_i |x[i] - y[j]| ** p - f[i]``."""
+    del n_jobs
+    if sum(line.shape) < _COMPILED_LINE:
+        return line.column_minimum(f)
+    return _sorted_minimum(line, f, 0.0)
+
+
+def of_circle(circle: Circle, f: FloatArray, n_jobs: int = 1) -> FloatArray:
+    """Return ``min_i arc(x[i], y[j]) ** p - f[i]``."""
+    del n_jobs
+    if sum(circle.shape) < _COMPILED_CIRCLE:
+        return circle.column_minimum(f)
+    return _sorted_minimum(circle, f, circle.period)
+
+
+def _sorted_minimum(numbers: Line | Circle, f: FloatArray, period: float) -> FloatArray:
+    """Sweep over sorted numbers; a period that is not 0 puts them on a circle."""
+    from otdist.certificate.kernels.line_and_circle import sorted_minimum
+
+    x, y = numbers.x[numbers.by_x], numbers.y[numbers.by_y]
+    ordered, best = np.empty((2, len(y)))
+    where = np.empty(len(y), np.int64)
+    sorted_minimum(x, f[numbers.by_x], y, period, numbers.p, where, ordered)
+    best[numbers.by_y] = ordered
+    return best
+
+
+def points_minimum(points: Points, norm: int, f: FloatArray, n_jobs: int) -> FloatArray:
+    """Sweep over all pairs, in ranges of columns that threads share."""
+    if points.x.shape[1] >= _SCREENED_FROM and norm in (_EUCLIDEAN, _SQUARED):
+        screened = _screened_minimum(points, norm, f)
+        if screened is not None:
+            return screened
+    best = np.full(len(points.y), np.inf)
+    _lower(points, norm, f, n_jobs, _TILE, best)
+    return best
+
+
+def minimum_near(
+    points: Points, norm: int, f: FloatArray, claimed: FloatArray, n_jobs: int
+) -> FloatArray:
+    """Return `points_minimum`, sooner where most of the claimed minima are right.
+
+    The search begins a little above each claim, so that only pairs below it count. A
+    minimum that is not found so is larger than the claim, and is searched anew.
+    """
+    above = 2.0**-48 * (points.largest + np.abs(claimed))
+    best = claimed + above
+    _lower(points, norm, f, n_jobs, _SMALL_TILE, best)
+    others = np.flatnonzero(~(best < claimed + above))
+    if len(others) > 0:
+        rest = points.restrict(np.arange(len(points.x)), others)
+        best[others] = points_minimum(rest, norm, f, n_jobs)
+    return best
+
+
+def _lower(
+    points: Points,
+    norm: int,
+    f: FloatArray,
+    n_jobs: int,
+    tile: int,
+    best: FloatArray,
+) -> None:
+    """Lower `best` to ``min_i c[i, j] - f[i]``."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from otdist.certificate.kernels import points as certificate
+
+    x, y = np.ascontiguousarray(points.x.T), np.ascontiguousarray(points.y.T)
+    # Some 50 ms at a time, so that Ctrl-C is heard.
+    length = max(1024, (1 << 26) // len(f))
+
+    def sweep(start: int) -> None:
+        part, room = best[start : start + length], np.empty(tile)
+        certificate.points_minimum(x, f, y, norm, points.p, start, room, part)
+
+    starts = range(0, len(best), length)
+    if len(starts) == 1:
+        sweep(0)
+        return
+    with ThreadPoolExecutor(n_jobs) as pool:
+        list(pool.map(sweep, starts))
+
+
+def _screened_minimum(points: Points, norm: int, f: FloatArray) -> FloatArray | None:
+    """Return `points_minimum` for many coordinates; single precision screens the pairs.
+
+    ``|x|² + |y|² - 2 x y`` is off by no more than a known part of its terms (Higham,
+    *Accuracy and Stability of Numerical Algorithms*, 2002, 3.1). Pairs that this part
+    cannot rule out, and pairs that are close beside their terms, are computed from
+    differences of coordinates in double precision. None where that part is too large,
+    or single precision could overflow.
+    """
+    from otdist.certificate.kernels.points import screened_minimum
+
+    d = points.x.shape[1]
+    # Of a square that is not close: products of d terms, sums and rounded coordinates.
+    part = 20 * (d + 16) * 2.0**-24
+    power = points.p if norm == _SQUARED else points.p / 2
+    if not (power <= 2 and (1 + part) ** power < 1.5):
+        return None
+    relative = (1 + part) ** power - 1 + 2.0**-20
+    middle = 0.5 * points.x.mean(axis=0) + 0.5 * points.y.mean(axis=0)
+    x, y = points.x - middle, points.y - middle
+    exponent = int(np.frexp(max(np.abs(x).max(), np.abs(y).max()))[1])
+    x = np.ldexp(x, -exponent).astype(np.float32)
+    y = np.ldexp(y, -exponent).astype(np.float32)
+    size_x, size_y = (x * x).sum(axis=1), (y * y).sum(axis=1)
+    unit = 2.0 ** (2 * exponent * power)
+    best = np.empty(len(y))
+    for start in range(0, len(y), _SCREEN_TILE):
+        lines = slice(start, start + _SCREEN_TILE)
+        products = y[lines] @ x.T
+        screened_minimum(
+            points.x,
+            f,
+            points.y[lines],
+            products,
+            size_x,
+            size_y[lines],
+            norm,
+            points.p,
+            unit,
+            relative,
+            best[lines],
+        )
+    return best
 
 
 class Pair(NamedTuple):
@@ -159,8 +336,7 @@ class PairwiseChecker(Generic[G_co]):
         return None
 
     def _has_many_pairs(self) -> bool:
-        n, m = self.geometry.shape
-        return n * m >= c_transform.COMPILED_PAIRS
+        return math.prod(self.geometry.shape) >= _COMPILED_PAIRS
 
 
 class MatrixChecker(PairwiseChecker[Dense]):
@@ -194,7 +370,7 @@ class MatrixChecker(PairwiseChecker[Dense]):
 class PointsChecker(PairwiseChecker[Points]):
     """Computes costs from coordinates in compiled passes."""
 
-    transform = staticmethod(c_transform.of_points)
+    transform = staticmethod(of_points)
 
     def add_up(self, start: int, block: FloatArray, columns: FloatArray, sums: FloatArray) -> bool:
         """Add up rows of a plan, compiled for many pairs and a metric known by name."""
@@ -203,7 +379,7 @@ class PointsChecker(PairwiseChecker[Points]):
             return super().add_up(start, block, columns, sums)
         from otdist.certificate.kernels.points import point_sums
 
-        norm, scratch = c_transform.norm_of(metric.name), np.empty(_TILE)
+        norm, scratch = norm_of(metric.name), np.empty(_SUM_TILE)
         x, y = self._coordinates
         p = self.geometry.p
         return bool(point_sums(block, x, y, norm, p, start, scratch, columns, sums))
@@ -215,7 +391,15 @@ class PointsChecker(PairwiseChecker[Points]):
 
 
 class PixelsChecker(PointsChecker):
-    """Counts only what one image has more than the other; see `image_w1`."""
+    """Counts only what one image has more than the other, where the cost is a metric.
+
+    Let S be the pixels with ``a > b``, T those with ``a < b``, f any numbers on S, and
+    ``h(y) = min c(i, y) - f[i]`` over i in S. As the least of functions of slope 1 h has
+    slope 1: ``h(y) - h(x) <= c(x, y)`` for all pixels, so the pair -h, h is feasible for
+    all of them and proves ``sum (b - a) h``. That is no worse than the bound of f and its
+    c-transform: on S ``-h >= f``, on T both are h, and elsewhere nothing is counted.
+    So as many pairs as |S| times N have to be looked at, of N times N.
+    """
 
     geometry: Pixels
     slope = staticmethod(edge_slopes.on_pixels)
@@ -229,16 +413,60 @@ class PixelsChecker(PointsChecker):
         """
         if is_flow:
             return self._of_slope(f, g, self.steepness(f))
-        best = image_w1.slope_one(problem, f, g, n_jobs)
-        off = 0.0 if g is None else image_w1.violation_of(problem, f, g, best, n_jobs)
+        best = self.slope_one(problem, f, g, n_jobs)
+        off = 0.0 if g is None else self.violation_of(f, g, best, n_jobs)
         return Pair(-best, best, off)
 
     def feasible_from_g(
         self, problem: Problem, f: FloatArray, g: FloatArray, n_jobs: int
     ) -> tuple[FloatArray, FloatArray]:
         """Return a function of slope 1, made on the larger set of pixels, and its negative."""
-        g = image_w1.slope_one(problem, f, g, n_jobs, turned=True)
+        g = self.slope_one(problem, f, g, n_jobs, turned=True)
         return -g, g
+
+    def slope_one(
+        self,
+        problem: Problem,
+        f: FloatArray,
+        g: FloatArray | None,
+        n_jobs: int,
+        *,
+        turned: bool = False,
+    ) -> FloatArray:
+        """Return h (N,); 0 where the images are equal.
+
+        h is made of f on S. If g is given and T is the smaller set, it is minus the function
+        made of g on T; with `turned` the larger set is taken.
+        """
+        more = np.flatnonzero(problem.a > problem.b)
+        less = np.flatnonzero(problem.a < problem.b)
+        if len(more) == 0 or len(less) == 0:
+            return np.zeros(len(f))
+        if g is None or (len(more) <= len(less)) != turned:
+            return self._least(more, f[more], -f if g is None else g, n_jobs)
+        return -self._least(less, g[less], f, n_jobs)
+
+    def _least(
+        self, sources: IntArray, potential: FloatArray, claimed: FloatArray, n_jobs: int
+    ) -> FloatArray:
+        """Return ``min_i c(i, y) - potential[i]`` for all pixels y, claimed or not."""
+        pixels = self.geometry
+        pairs = pixels.restrict(sources, np.arange(len(pixels.y)))
+        if math.prod(pairs.shape) < _COMPILED_PIXELS:
+            return pairs.column_minimum(potential)
+        return minimum_near(pairs, norm_of(str(pixels.metric)), potential, claimed, n_jobs)
+
+    def violation_of(self, f: FloatArray, g: FloatArray, h: FloatArray, n_jobs: int) -> float:
+        """Return the largest ``f[i] + g[j] - c[i, j]``, 0 if none is positive.
+
+        The largest excess of f over -h plus that of g over h is no less. All pairs are
+        looked at only where this sum is more than rounding.
+        """
+        most = max(float(np.max(f + h)), 0.0) + max(float(np.max(g - h)), 0.0)
+        size = self.geometry.largest + float(np.abs(h).max())
+        if most <= 4 * _EPS * size:
+            return most
+        return max(float(np.max(g - self.column_minimum(f, n_jobs))), 0.0)
 
     def rounded_size(
         self, problem: Problem, f: FloatArray, g: FloatArray, *, by_row: bool
@@ -252,21 +480,21 @@ class PixelsChecker(PointsChecker):
 class LineChecker(PairwiseChecker[Line]):
     """Sweeps over sorted numbers."""
 
-    transform = staticmethod(c_transform.of_line)
+    transform = staticmethod(of_line)
     is_rounded_as_costs = True
 
 
 class CircleChecker(PairwiseChecker[Circle]):
     """Sweeps over sorted positions."""
 
-    transform = staticmethod(c_transform.of_circle)
+    transform = staticmethod(of_circle)
     is_rounded_as_costs = True
 
 
 class GridChecker(PairwiseChecker[Grid]):
     """Goes through one axis after the other."""
 
-    transform = staticmethod(c_transform.of_grid)
+    transform = staticmethod(of_grid)
     slope = staticmethod(edge_slopes.on_grid)
     is_rounded_as_costs = True
 

@@ -15,9 +15,8 @@ from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.metrics import true_metric
 from otdist.inputs import validate as _validate
 from otdist.pipeline import outcome_for, solve
-from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
-from otdist.problem.result import Certificate, Result
+from otdist.problem.result import EXACT_TOL, Certificate, Result
 from otdist.typing import ArrayLike, FloatArray, Metric, Sampler, Seed
 
 _EXACT = ("mcshane", "whitney")
@@ -184,7 +183,7 @@ def kr_dual(
     if critic not in ("auto", *FAMILIES, *_EXACT):
         known = ", ".join(repr(name) for name in ("auto", *FAMILIES, *_EXACT))
         raise InputError(f"critic must be one of {known}; got {critic!r}")
-    require_metric("kr_dual", metric)
+    true_metric("kr_dual", metric)
     if metric != "euclidean" and critic in EUCLIDEAN:
         raise InputError(
             f"critic={critic!r} needs metric='euclidean', got {metric!r}; use"
@@ -246,11 +245,6 @@ def _extended(result: Result, x: FloatArray, y: FloatArray, critic: str) -> Funn
         return Funnel(y[used], -g[used], 1.0, metric)
     used = result.problem.a > 0
     return Funnel(x[used], -f[used], -1.0, metric)
-
-
-def require_metric(caller: str, metric: Metric) -> str:
-    """Return the name of a metric that duality can use."""
-    return true_metric(caller, metric).name
 
 
 def _draw(name: str, source: ArrayLike | Sampler, n: int, rng: np.random.Generator) -> FloatArray:
@@ -397,7 +391,7 @@ def w1_interval(
     >>> interval.assumptions[1]
     'both distributions are in the box from [0. 0.] to [1. 1.], of diameter 1.41421'
     """
-    metric = require_metric("w1_interval", metric)
+    metric = true_metric("w1_interval", metric).name
     level = _validate.as_inside("confidence", confidence, 0, 1, "in (0, 1)")
     if not independent:
         raise InputError(

@@ -44,9 +44,15 @@ class Pixels(Points):
         """Distance of neighbours along each axis; 1 for an axis of one pixel."""
         return tuple(float(axis[1]) if len(axis) > 1 else 1.0 for axis in self.axes)
 
+    @property
+    def step(self) -> float | None:
+        """Distance of neighbours along all axes; None where two axes differ."""
+        steps = {float(axis[1]) for axis in self.axes if len(axis) > 1} or {1.0}
+        return steps.pop() if len(steps) == 1 else None
+
     def edges(self, reach: int = 1) -> Edges | None:
         """Return the steps of a king for L∞ and one spacing, coprime steps in the plane."""
-        if self.metric == "chebyshev" and len({float(a[1]) for a in self.axes if len(a) > 1}) <= 1:
+        if self.metric == "chebyshev" and self.step is not None:
             offsets = king_offsets(len(self.axes))
         elif self.metric == "euclidean" and len(self.axes) == 2:
             offsets = coprime_offsets(reach)

@@ -18,7 +18,7 @@ from strategies import weights
 from otdist import InputError, Problem, Status, certify, solve, wasserstein_distance
 from otdist.batch import line as along
 from otdist.certificate.checkers import checker_of
-from otdist.certificate.many_on_line import LineBounds
+from otdist.certificate.many import LineBounds
 from otdist.geometry.circle import Circle, reduced
 from otdist.solvers.circle.kernels import cut as kernel
 
@@ -354,11 +354,11 @@ def test_the_root_of_the_slope_is_found_in_few_passes(monkeypatch):
 
 @pytest.mark.parametrize("p", ORDERS)
 def test_compiled_transforms_are_those_of_the_matrix(p, monkeypatch):
-    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_CIRCLE, 0)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_CIRCLE, 0)
     rng = np.random.default_rng(9)
     for n, m in ((1, 1), (1, 5), (7, 1), (8, 6), (23, 31)):
         x, y = rng.random(n) - 0.5, rng.random(m) - 0.5
-        circle = Circle.of(x, y, 1.0, p)
+        circle = Circle.of(x, y, 1.0, float(p))
         cost = cost_of(Problem.on_circle(x, y, p=p))
         np.testing.assert_allclose(circle.dense(), cost, atol=1e-15)
         np.testing.assert_allclose(

@@ -26,7 +26,7 @@ from otdist import (
 )
 from otdist.batch import line as along
 from otdist.batch.kernels import line as kernel
-from otdist.certificate.many_on_line import LineBounds, Measures
+from otdist.certificate.many import LineBounds, Measures
 from otdist.plans.plans import Arcs
 
 ORDERS = [1, 1.5, 2, 3, math.inf]
@@ -510,9 +510,10 @@ def test_concave_costs_are_those_of_exact_arithmetic(pair, p):
     result = solve(problem)
     assert_proved(result)
     exact = oracles.exact(cost_of(problem), problem.a, problem.b)
-    assert abs(Fraction(result.value) - exact) <= 1e-12 * max(1, float(exact))
     assert result.distance == result.value
-    assert wasserstein_distance(*pair, p=p, concave=True) == result.value
+    # Compiled code and NumPy may round a power differently.
+    for value in (result.value, wasserstein_distance(*pair, p=p, concave=True)):
+        assert abs(Fraction(value) - exact) <= 1e-12 * max(1, float(exact))
 
 
 @pytest.mark.parametrize("p", [0.2, 0.5])

@@ -16,8 +16,8 @@ from otdist import pairwise
 from otdist.batch import pack as _measures
 from otdist.batch import solve as _solve_pairs
 from otdist.batch.pairs import Pairs
-from otdist.certificate import many_pairs as _certify_pairs
-from otdist.geometry.packed import Clouds, packed
+from otdist.certificate import many as certify_many
+from otdist.certificate.many import Clouds, packed
 
 EPS = float(np.finfo(float).eps)
 METRICS = ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]
@@ -208,7 +208,7 @@ def test_the_certificate_is_its_twin_in_numpy(which):
         claims.g[:] += noise * rng.normal(size=claims.g.shape)
         for q in range(6):
             claims.mass[q, : claims.n_arcs[q]] *= 1 + noise
-        found = _certify_pairs.bracket(family, first, second, *claims[1:])
+        found = certify_many.bracket(family, first, second, *claims[1:])
         lower, upper, error = brackets_in_numpy(family, first, second, claims)
         assert found.proves(1e-9).all() == (noise == 0.0)
         crossed = lower > upper
@@ -294,7 +294,7 @@ def test_the_certificate_is_not_fooled(lie):
         first, second = Pairs(4, 4, True).between(0, 6)
         claims = claims_of(family, first, second)
         lie(claims)
-        found = _certify_pairs.bracket(family, first, second, *claims[1:])
+        found = certify_many.bracket(family, first, second, *claims[1:])
         assert not found.proves(1e-9)[0], lie.__name__
         assert found.proves(1e-9)[1:].all()
 
@@ -305,9 +305,9 @@ def test_a_gap_of_zero_is_no_proof_without_a_coupling():
     family = frozen(_measures.pack_clouds([one, one], None, "euclidean", 1.0, False))
     pair = np.array([0]), np.array([1])
     claims = claims_of(family, *pair)
-    assert _certify_pairs.bracket(family, *pair, *claims[1:]).proves(1e-9)[0]
+    assert certify_many.bracket(family, *pair, *claims[1:]).proves(1e-9)[0]
     claims.mass[0, 0] = 0.5
-    found = _certify_pairs.bracket(family, *pair, *claims[1:])
+    found = certify_many.bracket(family, *pair, *claims[1:])
     assert found.lower[0] == found.upper[0] == 0
     assert not found.proves(1e-9)[0]
 
@@ -399,13 +399,13 @@ def test_matrices_do_not_depend_on_units_order_or_zeros(problem, power, p):
 def test_a_matrix_of_costs_is_seen_to_be_a_metric_or_not(seed, d):
     rng = np.random.default_rng(seed)
     cost = cdist(*[rng.integers(0, 5, size=(6, d)).astype(float)] * 2, "cityblock")
-    assert _certify_pairs.triangle_excess(cost) == 0
+    assert certify_many.triangle_excess(cost) == 0
     i, j = 0, 5
     best = min(cost[i, k] + cost[k, j] for k in range(1, 5))
     cost[i, j] = cost[j, i] = best + 0.5
-    assert _certify_pairs.triangle_excess(cost) == pytest.approx(0.5)
+    assert certify_many.triangle_excess(cost) == pytest.approx(0.5)
     cost[i, j] = np.nan
-    assert _certify_pairs.triangle_excess(cost) == math.inf
+    assert certify_many.triangle_excess(cost) == math.inf
 
 
 def test_pairs_are_counted_row_by_row():

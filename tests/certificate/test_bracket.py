@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from otdist import Certificate
-from otdist.certificate import many_pairs
-from otdist.certificate.many_on_line import LineBounds
-from otdist.geometry.packed import Clouds, Histograms
-from otdist.problem.bracket import (
+from otdist.certificate import many
+from otdist.certificate.many import Clouds, Histograms, LineBounds
+from otdist.problem.result import (
     EXACT_TOL,
     LARGEST_ROUNDING,
     Bracket,
@@ -81,7 +80,7 @@ def of_pairs(rows, family):
     which = np.zeros(len(rows), np.int64)
     largest = family.largest_of(which, which)
     assert (largest == LARGEST).all()
-    return many_pairs._bracket(family, largest, *out.T).proves(EXACT_TOL)
+    return many._bracket(family, largest, *out.T).proves(EXACT_TOL)
 
 
 def families():

@@ -16,9 +16,7 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from otdist import InputError, Problem, certify, kr_dual, solve
-from otdist.certificate.certify import _small_bounds
-from otdist.certificate.lower_bound import lower_bound
-from otdist.certificate.upper_bound import upper_from_arcs
+from otdist.certificate.certify import _small_bounds, lower_bound, upper_from_arcs
 from otdist.geometry.line import Line
 from otdist.geometry.points import Points
 from otdist.plans.plans import Arcs

@@ -13,7 +13,7 @@ import pytest
 
 import otdist
 from otdist import InputError, Problem, kr_dual, solve
-from otdist.certificate import c_transform
+from otdist.certificate import checkers
 from otdist.certificate.kernels import points as certificate
 from otdist.compiled import costs as kernel
 from otdist.geometry import metrics
@@ -38,7 +38,7 @@ def test_solvers_and_certificates_compute_what_the_record_says(name, p):
     np.testing.assert_allclose(kernel.rows_of(costs, 0, len(x)), expected, rtol=1e-14)
     minimum = np.full(len(y), np.inf)
     points = np.ascontiguousarray(x.T), np.zeros(len(x)), np.ascontiguousarray(y.T)
-    norm = c_transform.norm_of(name)
+    norm = checkers.norm_of(name)
     certificate.points_minimum(*points, norm, p, 0, np.empty(8), minimum)
     np.testing.assert_allclose(minimum, expected.min(axis=0), rtol=1e-14)
 
@@ -85,7 +85,7 @@ def test_a_code_that_kernels_do_not_know_is_refused(toy):
     with pytest.raises(InputError, match=r"'twice' has the code 77, .* solvers"):
         kernel_code(toy.name)
     with pytest.raises(InputError, match="kernels of the certificate"):
-        c_transform.norm_of(toy.name)
+        checkers.norm_of(toy.name)
     with pytest.raises(InputError, match="code 77"):
         solve(Problem(x, y, metric=toy.name), method="sinkhorn", epsilon=0.1)
 
@@ -129,9 +129,9 @@ SOLVED = """
 import numpy as np
 import otdist
 from otdist import Problem, kr_dual, solve
-from otdist.certificate import c_transform
+from otdist.certificate import checkers
 from otdist.solvers.network_simplex import solver
-c_transform.COMPILED_PAIRS = 0
+checkers._COMPILED_PAIRS = 0
 
 def values(metric):
     x, y = np.random.default_rng(0).normal(size=(2, 9, 3))

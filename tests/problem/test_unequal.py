@@ -327,7 +327,7 @@ def test_warm_starts_take_a_result_or_potentials():
 
 def test_large_clouds_are_certified_by_compiled_passes(monkeypatch):
 
-    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_PAIRS, 1)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_PAIRS, 1)
     rng = np.random.default_rng(8)
     x, y, a, b = rng.random((9, 2)), rng.random((7, 2)), rng.random(9), rng.random(7)
     proved(cdist(x, y), a, b, price=0.2, problem=Problem.partial(x, y, a, b, price=0.2))

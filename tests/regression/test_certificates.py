@@ -159,3 +159,16 @@ def test_results_of_solvers_are_checked_like_any_other():
     arcs = Arcs(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([1, -0.5, -0.5, 1]))
     with pytest.raises(InputError, match="a plan holds masses"):
         certify(problem, arcs, np.zeros(2))
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.25, 1 - 2.0**-20])
+def test_a_repaired_plan_states_the_rounding_of_the_masses_it_adds(kept):
+    """A small mass was the difference of two large ones, and lost digits that nothing stated."""
+    cost = np.array([[0.0], [0.0], [0.0], [1.0]])
+    for parts in ([32, 0, 32, 1], [29, 17, 18, 1], [1 << 20, 3, 5, 7]):
+        a = np.array(parts) / sum(parts)
+        problem = Problem.from_cost(cost, a, [1.0])
+        certificate = certify(problem, kept * problem.a[:, None], np.zeros(4))
+        assert_brackets(certificate, oracles.exact(cost, problem.a, problem.b))
+        # One part in 10¹⁴ of the largest cost of all mass, and no more.
+        assert certificate.rounding < 1e-14

@@ -8,7 +8,7 @@ import pytest
 from conftest import JIT_OFF
 
 from otdist import Problem, solve
-from otdist.certificate import c_transform as _transform
+from otdist.certificate import checkers
 from otdist.certificate.checkers import checker_of
 from otdist.certificate.kernels import points as certificate
 from otdist.solvers import coarsen as start
@@ -30,7 +30,7 @@ def small_sizes(monkeypatch):
     monkeypatch.setattr(knobs.COARSEST, 8)
     monkeypatch.setattr(knobs.COLUMNS_ROW_WIDTH, 4)
     monkeypatch.setattr(knobs.COLUMNS_COLUMN_WIDTH, 2)
-    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_PAIRS, 0)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_PAIRS, 0)
 
 
 def clouds(seed, n=44, m=37, d=2):
@@ -87,7 +87,7 @@ def test_all_processors_can_be_asked_for():
 
 @pytest.mark.parametrize("p", [1, 1.5, 2])
 def test_the_compiled_check_of_a_line_agrees_with_numpy(p, monkeypatch):
-    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_LINE, 0)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_LINE, 0)
     x, y, _, _ = clouds(20, d=1)
     geometry = Problem(x[:, 0], y[:, 0], p=p).geometry
     f = np.random.default_rng(21).random(len(x))
@@ -199,7 +199,7 @@ def test_the_screen_looks_at_all_pairs_it_cannot_rule_out(monkeypatch):
                 "screened_minimum",
                 lambda *a, real=real: real(*a[:9], -1e-3, a[10]),
             )
-            got = _transform._screened_minimum(geometry, 2, f)
+            got = checkers._screened_minimum(geometry, 2, f)
         wrong += not np.allclose(got, geometry.column_minimum(f), rtol=1e-9, atol=0)
     assert wrong > 0
 

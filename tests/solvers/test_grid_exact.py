@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from otdist import Problem, Status, certify, solve
-from otdist.certificate import c_transform as transform
-from otdist.certificate.image_w1 import slope_one, violation_of
+from otdist.certificate.checkers import PixelsChecker, minimum_near, norm_of
 from otdist.geometry.grid_metric import Pixels, pixels_of
 from otdist.geometry.grid_separable import Grid
 from otdist.geometry.points import Points
@@ -480,8 +479,7 @@ def test_claims_only_save_time(metric, off):
     wanted = points.column_minimum(f)
     for some in (rng.random(300) < 0.5, np.ones(300, bool)):
         claimed = wanted + off * some
-        norm = transform.norm_of(metric)
-        found = transform.minimum_near(points, norm, f, claimed, 1)
+        found = minimum_near(points, norm_of(metric), f, claimed, 1)
         assert found == pytest.approx(wanted, rel=1e-14, abs=1e-14)
 
 
@@ -496,8 +494,9 @@ def test_a_lie_about_one_pixel_is_seen():
         proof = certify(problem, result.coupling, f, raised)
         assert proof.dual_violation == pytest.approx(0.5, rel=1e-9)
         assert_brackets(proof, result.value)
-        h = slope_one(problem, f, raised, 1)
-        assert violation_of(problem, f, raised, h, 1) == pytest.approx(0.5, rel=1e-9)
+        checker = PixelsChecker(problem.geometry)
+        h = checker.slope_one(problem, f, raised, 1)
+        assert checker.violation_of(f, raised, h, 1) == pytest.approx(0.5, rel=1e-9)
 
 
 def test_the_function_of_slope_one_is_feasible():
@@ -508,5 +507,5 @@ def test_the_function_of_slope_one_is_feasible():
     for _ in range(10):
         f, g = rng.normal(size=(2, len(problem.a)))
         for given_g in (g, None):
-            h = slope_one(problem, f, given_g, 1)
+            h = PixelsChecker(problem.geometry).slope_one(problem, f, given_g, 1)
             assert (np.abs(np.subtract.outer(h, h)) - cost).max() <= 16 * EPS * 30

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import Problem, certify, solve
-from otdist.certificate.c_transform import _COMPILED_LINE
+from otdist.certificate.checkers import _COMPILED_LINE
 from otdist.certificate.kernels import brackets, line_and_circle, points
 from otdist.certificate.kernels import grid as certificate_grid
 from otdist.compiled import costs, simd

@@ -491,7 +491,7 @@ def test_compiled_certificates_agree_with_numpy(metric, p, monkeypatch):
     x, y, a, b = clouds(n=12, m=9)
     problem = Problem(x, y, a, b, metric=metric, p=p)
     result = solve(problem, method="sinkhorn", epsilon=0.1)
-    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_PAIRS, 0)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_PAIRS, 0)
     again = certify(problem, result.plan, result.potentials[0])
     assert again.upper == pytest.approx(result.upper, rel=1e-14)
     assert again.marginal_error == pytest.approx(0.0, abs=1e-14)

@@ -580,7 +580,7 @@ def test_the_compiled_passes_agree_with_numpy(sides, monkeypatch):
     grid = on_grid(sides).geometry
     rng = np.random.default_rng(3)
     n = grid.shape[0]
-    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_PAIRS, 0)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_PAIRS, 0)
     for f in (rng.normal(size=n), np.where(rng.random(n) < 0.6, -np.inf, 1.0)):
         assert (checker_of(grid).column_minimum(f, 1) == grid.column_minimum(f)).all()
         assert (checker_of(grid).row_minimum(f, 1) == grid.column_minimum(f)).all()

@@ -61,7 +61,7 @@ def test_rows_that_are_too_heavy_are_scaled_down(name):
 @pytest.mark.parametrize("name", problems())
 @pytest.mark.parametrize("scales", [False, True])
 def test_the_certificate_sums_what_is_there(name, scales, monkeypatch):
-    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_PAIRS, 0)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_PAIRS, 0)
     problem = problems()[name]
     geometry, plan = problem.geometry, entropic_plan(problem)
     costs = geometry.dense()
@@ -82,7 +82,7 @@ def test_the_certificate_sums_what_is_there(name, scales, monkeypatch):
 @pytest.mark.parametrize("name", ["euclidean", "signed"])
 @pytest.mark.parametrize("bad", [-1.0, np.nan])
 def test_entries_that_are_no_masses_are_refused(name, bad, monkeypatch):
-    monkeypatch.setattr(knobs.C_TRANSFORM_COMPILED_PAIRS, 0)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_PAIRS, 0)
     problem = problems()[name]
 
     class Wrong:

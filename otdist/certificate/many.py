@@ -1,0 +1,368 @@
+"""Bound the optimal values of many problems in compiled calls, by weak duality.
+
+The compiled counterpart of `certificate.certify`. Its problems are pairs of measures, packed
+into few arrays: on the line or the circle (`Measures`), on common bins (`Histograms`), or
+small clouds (`Clouds`). Nothing here comes from a solver or its kernels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.geometry.metrics import code_of
+from otdist.geometry.points import cost_matrix
+from otdist.geometry.protocol import Geometry
+from otdist.inputs.validate import frozen
+from otdist.problem.result import LARGEST_ROUNDING, Bracket, coupling_tolerance
+from otdist.typing import FloatArray, IntArray
+
+_EPS = float(np.finfo(float).eps)
+# Entries of a matrix looked at in one call of the kernel: some 50 ms.
+_ROWS = 64
+
+
+class Measures(NamedTuple):
+    """Pairs of measures: sorted points, masses in the same order, and indices of pairs.
+
+    Pair k has points ``x[which[0, k]]``, ``y[which[1, k]]`` and masses
+    ``a[which[2, k]]``, ``factor[k] * b[which[3, k]]``.
+    """
+
+    x: FloatArray  # (K, n)
+    y: FloatArray  # (L, m)
+    a: FloatArray  # (M, n)
+    b: FloatArray  # (N, m)
+    which: IntArray  # (4, pairs)
+    factor: FloatArray  # (pairs,)
+
+
+class Claims(NamedTuple):
+    """Couplings of pairs and their potentials, as a solver claims them."""
+
+    rows: NDArray[np.int32]  # (pairs, n + m)
+    columns: NDArray[np.int32]  # (pairs, n + m)
+    mass: FloatArray  # (pairs, n + m)
+    n_arcs: IntArray  # (pairs,): the number of arcs in use
+    f: FloatArray  # (pairs, n)
+
+    def first(self, n_pairs: int) -> Claims:
+        """Return the claims of the first pairs."""
+        return Claims._make(part[:n_pairs] for part in self)
+
+
+Scratch: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, IntArray]
+
+
+class LineBounds:
+    """Bounds on the optimal values of pairs, computed for some pairs at a time, p >= 1.
+
+    With a period that is not 0, positions are on a circle, within half a period of 0.
+    """
+
+    def __init__(self, n: int, m: int, p: float, n_pairs: int, period: float = 0.0) -> None:
+        self._shape, self._cost = (n, m), (p, period)
+        self._found = np.full((n_pairs, 6), np.nan)
+
+    def scratch(self) -> Scratch:
+        """Return the arrays that each thread needs."""
+        n, m = self._shape
+        return (
+            np.empty((2, n + m)),
+            np.empty((3, n)),
+            np.empty(m),
+            np.empty(m, np.int64),
+        )
+
+    def add(
+        self,
+        start: int,
+        measures: Measures,
+        claims: Claims,
+        scratch: Scratch,
+    ) -> None:
+        """Check the claims for the pairs from `start` on."""
+        from otdist.certificate.kernels.line_and_circle import line_bounds
+
+        found = self._found[start : start + len(claims.n_arcs)]
+        with np.errstate(all="ignore"):  # for where compilation is off
+            line_bounds(*measures, *self._cost, *claims, *scratch, found)
+
+    def bounds(self) -> Bracket[FloatArray]:
+        """Return the bounds of all pairs, NaN for claims that are not sound."""
+        lower, upper, rounding, error, mass, largest = self._found.T
+        with np.errstate(all="ignore"):
+            most_error = coupling_tolerance(sum(self._shape)) * mass
+            most_rounding = LARGEST_ROUNDING * mass * largest
+            # Outside these ranges values leave what float64 holds well.
+            for size in (largest, mass * largest):
+                is_good = (largest == 0) | ((size > 1e-250) & (size < 1e250))
+                lower = np.where(is_good, lower, np.nan)
+        return Bracket(lower, upper, error, rounding, most_error, most_rounding)
+
+
+class Histograms(NamedTuple):
+    """Masses on common bins: rows of a against rows of b."""
+
+    cost: FloatArray  # (n, m)
+    transposed: FloatArray  # (m, n), contiguous
+    a: FloatArray  # (K, n)
+    b: FloatArray  # (L, m)
+    largest: float
+    mass: float  # of every measure
+    is_metric: bool
+    excess: float  # by which the cost may break the triangle inequality
+    most: tuple[int, int]  # atoms, bins with mass, of a measure of either side
+    has_forbidden: bool = False  # whether some costs are infinite
+
+    @classmethod
+    def of(
+        cls,
+        cost: FloatArray,
+        a: FloatArray,
+        b: FloatArray,
+        largest: float,
+        mass: float,
+        *,
+        is_metric: bool = False,
+        excess: float = 0.0,
+        has_forbidden: bool = False,
+    ) -> Histograms:
+        """Pack histograms; a metric is its own transpose."""
+        transposed = cost if is_metric else np.ascontiguousarray(cost.T)
+        most = _most_atoms(a), _most_atoms(b)
+        return cls(cost, transposed, a, b, largest, mass, is_metric, excess, most, has_forbidden)
+
+    def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
+        """Return a bound on the costs of each pair."""
+        return np.full(len(first), self.largest)
+
+
+class Clouds(NamedTuple):
+    """Weighted points, of different numbers, one measure after the other.
+
+    Measure k has the atoms from ``starts[k]`` to ``starts[k + 1]``. Its points are d
+    times as many numbers from ``d * starts[k]``, one coordinate after the other.
+    """
+
+    points: FloatArray  # (N * d,)
+    weights: FloatArray  # (N,), positive
+    starts: IntArray  # (K + 1,)
+    boxes: FloatArray  # (2, K, d), least and largest coordinates
+    d: int
+    offset: int  # of the first measure of the second side
+    metric: str
+    p: float
+    mass: float
+    most: tuple[int, int]  # atoms of a measure of either side
+    has_forbidden: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        points: list[FloatArray],
+        weights: list[FloatArray],
+        offset: int,
+        metric: str,
+        p: float,
+        mass: float,
+    ) -> Clouds:
+        """Pack points (n, d) and weights (n,) of many measures, without empty atoms.
+
+        The measures from `offset` on are those of the second side; 0 for a single side.
+        """
+        carries = [a > 0 for a in weights]
+        points = [x[kept] for x, kept in zip(points, carries, strict=True)]
+        weights = [a[kept] for a, kept in zip(weights, carries, strict=True)]
+        sizes = [len(a) for a in weights]
+        return cls(
+            points=np.concatenate([x.T.reshape(-1) for x in points]),
+            weights=np.concatenate(weights),
+            starts=np.array([0, *itertools.accumulate(sizes)]),
+            boxes=np.array([[x.min(axis=0) for x in points], [x.max(axis=0) for x in points]]),
+            d=points[0].shape[1],
+            offset=offset,
+            metric=metric,
+            p=p,
+            mass=mass,
+            most=(max(sizes[: offset or None]), max(sizes[offset:])),
+        )
+
+    def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
+        """Return a bound on the costs of each pair: of the corners farthest apart."""
+        (low, high), second = self.boxes, second + self.offset
+        apart = np.maximum(high[first] - low[second], high[second] - low[first])
+        return cost_matrix(apart, np.zeros((1, self.d)), self.metric, self.p)[:, 0]
+
+    def cloud(self, k: int) -> tuple[FloatArray, FloatArray]:
+        """Return points (n, d) and weights (n,) of a measure."""
+        start, stop = int(self.starts[k]), int(self.starts[k + 1])
+        points = self.points[self.d * start : self.d * stop].reshape(self.d, -1).T
+        return points, self.weights[start:stop]
+
+
+def _most_atoms(masses: FloatArray) -> int:
+    return int(np.count_nonzero(masses, axis=1).max())
+
+
+Family: TypeAlias = Histograms | Clouds
+
+
+def one_pair(geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> Family | None:
+    """Return two measures as a family; None if the compiled code lacks their cost."""
+    facts, points = geometry.facts, geometry.as_points()
+    if facts.has_forbidden or not facts.is_compiled:
+        return None
+    if points is not None:
+        x, metric = [points.x, points.y], str(points.metric)
+        return packed(Clouds, *Clouds.of(x, [a, b], 1, metric, points.p, mass))
+    cost, largest = geometry.dense(), geometry.largest
+    return packed(Histograms, *Histograms.of(cost, a[None], b[None], largest, mass))
+
+
+def packed(kind: type[Family], *fields: Any) -> Family:
+    """Return a family of read-only plain arrays, the one type that kernels are compiled for.
+
+    Arrays from other machines and processes may be writable or mapped from a file.
+    """
+    plain: list[Any] = [frozen(each) if isinstance(each, np.ndarray) else each for each in fields]
+    return kind(*plain)
+
+
+def bracket(
+    family: Family,
+    first: IntArray,
+    second: IntArray,
+    n_arcs: IntArray,
+    row: IntArray,
+    column: IntArray,
+    mass: FloatArray,
+    g: FloatArray,
+) -> Bracket[FloatArray]:
+    """Bound the optimal values of pairs of measures from claimed plans and potentials.
+
+    Parameters
+    ----------
+    family : Histograms or Clouds
+        The measures.
+    first, second : ndarray (Q,) int64
+        The pairs.
+    n_arcs : ndarray (Q,) int64
+        Arcs of each plan; the rest of the columns below is not read.
+    row, column, mass : ndarray (Q, N)
+        The plans: atoms, and the mass moved. With histograms on a metric, mass that
+        stays in its bin is left out.
+    g : ndarray (Q, m) float64
+        Potentials of the second measure's atoms.
+
+    Returns
+    -------
+    Bracket
+        Arrays (Q,), which prove a value only where the plan is a coupling, up to
+        rounding.
+    """
+    out = _sums(family, first, second, n_arcs, row, column, mass, g)
+    return _bracket(family, family.largest_of(first, second), *out.T)
+
+
+def bracket_first(family: Family, largest: float, *claims: Any) -> Bracket[float]:
+    """Bound the optimal value of the first pair alone, with a bound on its costs.
+
+    The claims are those of `bracket`. Plain numbers take a tenth of the time of arrays.
+    """
+    first = np.zeros(1, np.int64)
+    return _bracket(family, largest, *_sums(family, first, first, *claims)[0].tolist())
+
+
+def _sums(
+    family: Family,
+    first: IntArray,
+    second: IntArray,
+    n_arcs: IntArray,
+    row: IntArray,
+    column: IntArray,
+    mass: FloatArray,
+    g: FloatArray,
+) -> FloatArray:
+    """Return the sums (Q, 6) that the compiled pass finds: see its docstring."""
+    from otdist.certificate.kernels import brackets as kernel
+    from otdist.certificate.kernels.points import METRIC_CODES
+
+    n, m = family.most
+    out = np.empty((len(first), 6))
+    if isinstance(family, Clouds):
+        width = max(n, m) + m + row.shape[1]
+        kernel.bracket_clouds(
+            family.points,
+            family.weights,
+            family.starts,
+            family.d,
+            first,
+            second + family.offset,
+            code_of(family.metric, METRIC_CODES, "the kernels of the certificate"),
+            family.p,
+            n_arcs,
+            row,
+            column,
+            mass,
+            g,
+            np.empty((6, width)),
+            out,
+        )
+    else:
+        kernel.bracket_histograms(
+            family.cost,
+            family.transposed,
+            family.a,
+            family.b,
+            first,
+            second,
+            family.is_metric,
+            family.largest,
+            n_arcs,
+            row,
+            column,
+            mass,
+            g,
+            np.empty((9, sum(family.cost.shape) + row.shape[1])),
+            out,
+        )
+    return out
+
+
+def _bracket(
+    family: Family,
+    largest: Any,
+    lower: Any,
+    upper: Any,
+    terms: Any,
+    error: Any,
+    weighted: Any,
+    moved: Any,
+) -> Bracket[Any]:
+    """Make brackets of sums, arrays or numbers."""
+    rounding = 2 * _EPS * terms + weighted
+    if not isinstance(family, Clouds) and family.excess > 0:
+        with np.errstate(invalid="ignore"):
+            rounding = rounding + family.excess * moved
+    most_error = coupling_tolerance(sum(family.most)) * family.mass
+    most_rounding = LARGEST_ROUNDING * family.mass * largest
+    return Bracket(lower, upper, error, rounding, most_error, most_rounding)
+
+
+def triangle_excess(cost: FloatArray) -> float:
+    """Return by how much a symmetric matrix breaks the triangle inequality.
+
+    O(n³) time. 0 for a metric, up to rounding; inf for a matrix with NaN or negative entries.
+    """
+    from otdist.certificate.kernels import brackets as kernel
+
+    n, worst = len(cost), 0.0
+    best = np.empty(n)
+    for start in range(0, n, _ROWS):
+        found = kernel.triangle_excess(cost, start, min(start + _ROWS, n), best)
+        worst = max(worst, float(found))
+    return worst
