@@ -153,7 +153,7 @@ SOLVERS: tuple[Solver, ...] = (
     ),
     Solver(
         name="tree",
-        run="otdist.solvers.flow.tree_solver:run",
+        run="otdist.solvers.flow.solver:run_tree",
         accepts=_is_tree,
         requires="a connected graph without cycles and all mass moved",
         takes_empty_atoms=lambda problem: True,
@@ -187,7 +187,7 @@ SOLVERS: tuple[Solver, ...] = (
     ),
     Solver(
         name="coprime",
-        run="otdist.solvers.flow.coprime_solver:run",
+        run="otdist.solvers.flow.solver:run_coprime",
         kind=Kind.WITHIN_TOL,
         # Steps up to 3 promise this, where the spacings are equal.
         tol=0.013,

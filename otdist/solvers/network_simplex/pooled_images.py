@@ -19,8 +19,7 @@ from otdist.geometry.grid_metric import Pixels, pixels_of
 from otdist.geometry.points import Points
 from otdist.plans.integer_masses import quantise
 from otdist.solvers.coarsen import order_of
-from otdist.solvers.network_simplex import candidate_lists as lists
-from otdist.solvers.network_simplex.column_generation import search_candidates
+from otdist.solvers.network_simplex.column_generation import nearest, search_candidates
 from otdist.solvers.network_simplex.search import Solution, optimise, solve_from
 from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray
@@ -113,7 +112,7 @@ def least_from(sources: Sources, points: FloatArray, like: Points, n_jobs: int =
     if n * m > _ALL_PAIRS:
         order = order_of(sources.points)
         pairs = Points(sources.points[order], points, like.metric, like.p, like.largest)
-        g, _ = lists.nearest(pairs.costs(), sources.f[order], 0, 1.0, n_jobs, by_column=True)
+        g, _ = nearest(pairs.costs(), sources.f[order], 0, 1.0, n_jobs, by_column=True)
         return g
     least = np.empty(m)
     least_slacks(pairs.costs(), sources.f, np.empty(n), least)
