@@ -28,7 +28,7 @@ from otdist.geometry.protocol import Geometry
 from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
-from otdist.typing import FloatArray
+from otdist.typing import FloatArray, IntArray
 
 _NO_LIMIT = 2**62
 
@@ -52,6 +52,13 @@ class Options(NamedTuple):
         if n_iter >= self.max_iter:
             return Ended.ITERATIONS
         return Ended.TIME if time.monotonic() >= self.deadline else None
+
+    def restricted(self, rows: IntArray, columns: IntArray) -> Options:
+        """Return these options for some rows and columns of the problem, in that order."""
+        if self.warm_start is None:
+            return self
+        f, g = self.warm_start
+        return self._replace(warm_start=(f[rows], g[columns]))
 
     def ended(self, n_iter: int, *, finished: bool) -> Ended:
         """Return how a run ended that stops by its own rule, at a limit, or stalls."""

@@ -14,13 +14,13 @@ depend on the number of threads. Ctrl-C and time limits take effect between rang
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from otdist.compiled.costs import MATRIX, TILE, Costs, Found, carry_over, restricted
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, quantise
+from otdist.runtime.blocks import share
 from otdist.solvers.coarsen import hierarchy
 from otdist.solvers.network_simplex.kernels import matrix, tiles
 from otdist.solvers.network_simplex.kernels import simplex as kernel
@@ -258,18 +258,11 @@ def carried_over(
 def _in_ranges(work: Callable[[int, int], None], lines: int, size: int, n_jobs: int) -> None:
     """Call the function for all lines, range by range, on several threads if asked."""
     length = max(1, _RANGE // max(size, 1))
-    starts = range(0, lines, length)
 
-    def one(start: int) -> None:
-        work(start, min(start + length, lines))
+    def one(k: int) -> None:
+        work(k * length, min((k + 1) * length, lines))
 
-    if n_jobs == 1 or len(starts) == 1:
-        for start in starts:
-            one(start)
-        return
-    with ThreadPoolExecutor(n_jobs) as pool:
-        for _ in pool.map(one, starts):
-            pass
+    share(one, -(-lines // length), n_jobs)
 
 
 def merged(costs: Costs, rows: Rows, by_row: Found, by_column: Found | None = None) -> Rows:

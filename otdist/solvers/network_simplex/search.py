@@ -11,7 +11,8 @@ from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, fitted, northwest
 from otdist.plans.plans import Arcs
-from otdist.problem.result import Ended
+from otdist.problem.problem import Problem
+from otdist.problem.result import Candidate, Ended
 from otdist.solvers.network_simplex.kernels import simplex as kernel
 from otdist.solvers.network_simplex.kernels import small_problem as small
 from otdist.solvers.registry import Options
@@ -84,29 +85,13 @@ class Search(NamedTuple):
     scale: float  # of the costs that matter; of the first tolerance
 
 
-class Solution(NamedTuple):
-    """An optimal plan and potentials."""
-
-    plan: Arcs
-    f: FloatArray
-    g: FloatArray
-    n_pivots: int
-
-
-def solve_at_once(
-    geometry: Geometry,
-    a: FloatArray,
-    b: FloatArray,
-    mass: float,
-    max_pivots: int,
-    *,
-    needs_groups: bool,
-) -> Solution | None:
+def solve_at_once(problem: Problem, max_pivots: int, *, needs_groups: bool) -> Candidate | None:
     """Solve a small problem in one call.
 
     None where the call met a limit, forbidden arcs or costs of too many orders of magnitude,
     or where groups are needed and atoms form none. `optimise` handles these cases.
     """
+    geometry, a, b, mass = problem.geometry, problem.a, problem.b, problem.mass
     n, m = geometry.shape
     cost, scale = geometry.dense(), geometry.largest or 1.0
     has_forbidden = geometry.facts.has_forbidden
@@ -141,7 +126,7 @@ def solve_from(
     growth: float,
     max_pivots: int,
     room: small.Room | None = None,
-) -> Solution | None:
+) -> Candidate | None:
     """Solve in one call, from potentials g at the end of `start` (n + m,).
 
     Artificial arcs cost `margin` more than the start; a margin that is too small grows by
@@ -173,7 +158,7 @@ def solve_from(
     plan = Arcs(arcs[0, :n_arcs], arcs[1, :n_arcs], carried[:n_arcs])
     if not is_exact:
         plan = fitted(plan, a, b)
-    return Solution(plan, potential[:n], potential[n : n + m], n_pivots)
+    return Candidate(plan, potential[:n], potential[n : n + m], n_pivots)
 
 
 def _coarse_start(

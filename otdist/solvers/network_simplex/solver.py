@@ -63,16 +63,9 @@ def run(problem: Problem, options: Options) -> Candidate:
     is_medium = not is_points and n * m <= _MEDIUM
     at_once = not needs_groups or (is_medium and options.deadline == np.inf)
     if at_once and options.warm_start is None and options.report is None:
-        found = simplex.solve_at_once(
-            geometry,
-            problem.a,
-            problem.b,
-            problem.mass,
-            options.max_iter,
-            needs_groups=needs_groups,
-        )
+        found = simplex.solve_at_once(problem, options.max_iter, needs_groups=needs_groups)
         if found is not None:
-            return Candidate(*found)
+            return found
     if is_points and n * m > _SMALL:
         return _without_common(problem, options)
     return _in_parts(problem, options)
@@ -86,10 +79,7 @@ def _without_common(problem: Problem, options: Options) -> Candidate:
     n, m = problem.shape
     if rest.problem is None:
         return Candidate(rest.kept, np.zeros(n), np.zeros(m), 0)
-    if options.warm_start is not None:
-        f, g = options.warm_start
-        options = options._replace(warm_start=(f[rest.rows], g[rest.columns]))
-    found = _rest_solved(problem, rest, options)
+    found = _rest_solved(problem, rest, options.restricted(rest.rows, rest.columns))
     assert isinstance(found.plan, Arcs)
     moved = Arcs(rest.rows[found.plan.rows], rest.columns[found.plan.columns], found.plan.mass)
     plan = Arcs(*(np.concatenate(pair) for pair in zip(rest.kept, moved, strict=True)))
@@ -110,7 +100,7 @@ def _rest_solved(whole: Problem, rest: Rest, options: Options) -> Candidate:
     if options.report is None:
         found = pooling.solve_small(part, problem.a, problem.b, begun, options.max_iter)
         if found is not None:
-            return Candidate(*found)
+            return found
     return _in_order(problem, options, begun)
 
 
@@ -122,7 +112,8 @@ def cancel(problem: Problem) -> Rest | None:
     geometry = cast("Points", problem.geometry)
     if geometry.facts.same_atoms:
         both = np.flatnonzero(np.minimum(problem.a, problem.b))
-        return _without(problem, both, both) or _nothing(problem)
+        # If nothing is cancelled, pixels without mass are still left out.
+        return _without(problem, both, both) or _without(problem, both[:0], both[:0])
     x, y = geometry.x, geometry.y
     if len(np.intersect1d(x[:, 0], y[:, 0])) == 0:
         return None
@@ -152,14 +143,6 @@ def _without(problem: Problem, rows: IntArray, columns: IntArray) -> Rest | None
         return None
     part = problem.restrict(left_x, left_y, a[left_x], b[left_y])
     return Rest(part, left_x, left_y, kept)
-
-
-def _nothing(problem: Problem) -> Rest:
-    """Cancel nothing, and drop the atoms without mass."""
-    rows, columns = np.flatnonzero(problem.a), np.flatnonzero(problem.b)
-    none = np.empty(0, np.int64)
-    kept = Arcs(none, none, np.empty(0))
-    return Rest(problem.restrict(rows, columns), rows, columns, kept)
 
 
 def _potentials_of_all(
@@ -197,12 +180,10 @@ def _in_order(problem: Problem, options: Options, begun: Start | None = None) ->
 
     geometry = cast("Points", problem.geometry)
     rows, columns = order_of(geometry.x), order_of(geometry.y)
-    if options.warm_start is not None:
-        f, g = options.warm_start
-        options = options._replace(warm_start=(f[rows], g[columns]))
     if begun is not None:
         begun = begun._replace(g=begun.g[columns])
-    found = _in_parts(problem.restrict(rows, columns), options, begun)
+    part, options = problem.restrict(rows, columns), options.restricted(rows, columns)
+    found = _in_parts(part, options, begun)
     f, g = np.empty(len(rows)), np.empty(len(columns))
     f[rows], g[columns] = found.f, found.g
     assert isinstance(found.plan, Arcs)
