@@ -166,7 +166,7 @@ def test_import_direction(path):
         ),
         ("solvers.line", "from otdist.solvers.highs import run", ["solvers.highs"]),
         ("solvers.line", "from otdist.solvers import highs", ["solvers.highs"]),
-        ("solvers.flow.push", "from otdist.solvers import line", ["solvers.line"]),
+        ("solvers.flow.start", "from otdist.solvers import line", ["solvers.line"]),
         ("solvers.line", "from otdist import solve", ["solve"]),
         (
             "geometry.line",
@@ -177,7 +177,7 @@ def test_import_direction(path):
         ("pipeline", "from otdist.cli import main", ["cli.main"]),
         ("certificate.certify", "from otdist.problem.problem import Problem", []),
         ("solvers.line", "from otdist.solvers.registry import Options", []),
-        ("solvers.flow.push", "from otdist.solvers.flow import network", []),
+        ("solvers.flow.start", "from otdist.solvers.flow import network", []),
     ],
 )
 def test_the_import_check_finds_planted_violations(name, source, found):

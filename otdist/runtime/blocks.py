@@ -44,7 +44,7 @@ def share_rows(n: int, m: int, work: Callable[[int, int, int], None], n_jobs: in
 
 def share(work: Callable[[int], None], n_parts: int, n_jobs: int) -> None:
     """Call ``work(part)`` for all parts, in `n_jobs` threads."""
-    if n_jobs == 1:
+    if n_jobs == 1 or n_parts == 1:
         for part in range(n_parts):
             work(part)
         return

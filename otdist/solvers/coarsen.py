@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.compiled.kd_tree import TILE, central, kd_order, spread
+from otdist.compiled.costs import TILE, central, kd_order, spread
 from otdist.geometry.protocol import Geometry
 from otdist.typing import FloatArray, IntArray
 

@@ -27,7 +27,7 @@ from otdist.geometry.grid_separable import Grid
 from otdist.geometry.protocol import Geometry
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Ended
-from otdist.typing import FloatArray
+from otdist.typing import FloatArray, IntArray
 
 _NO_LIMIT = 2**62
 
@@ -51,6 +51,13 @@ class Options(NamedTuple):
         if n_iter >= self.max_iter:
             return Ended.ITERATIONS
         return Ended.TIME if time.monotonic() >= self.deadline else None
+
+    def restricted(self, rows: IntArray, columns: IntArray) -> Options:
+        """Return these options for some rows and columns of the problem, in that order."""
+        if self.warm_start is None:
+            return self
+        f, g = self.warm_start
+        return self._replace(warm_start=(f[rows], g[columns]))
 
     def ended(self, n_iter: int, *, finished: bool) -> Ended:
         """Return how a run ended that stops by its own rule, at a limit, or stalls."""
@@ -152,7 +159,7 @@ SOLVERS: tuple[Solver, ...] = (
     ),
     Solver(
         name="tree",
-        run="otdist.solvers.flow.tree_solver:run",
+        run="otdist.solvers.flow.solver:run_tree",
         accepts=_is_tree,
         requires="a connected graph without cycles and all mass moved",
         takes_empty_atoms=lambda problem: True,
@@ -186,7 +193,7 @@ SOLVERS: tuple[Solver, ...] = (
     ),
     Solver(
         name="coprime",
-        run="otdist.solvers.flow.coprime_solver:run",
+        run="otdist.solvers.flow.solver:run_coprime",
         kind=Kind.WITHIN_TOL,
         # Steps up to 3 promise this, where the spacings are equal.
         tol=0.013,

@@ -26,7 +26,7 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
-from otdist.solvers.bottleneck import search as bottleneck
+from otdist.solvers.bottleneck import solver as bottleneck
 
 INF = math.inf
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import Problem, solve
-from otdist.solvers.network_simplex import cancel_common_mass as cancellation
+from otdist.solvers.network_simplex import solver
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def overlapping(seed, metric="euclidean", p=1.0):
 
 def value_without(problem):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cancellation, "cancel", lambda _: None)
+        patch.setattr(solver, "cancel", lambda _: None)
         return assert_proved(solve(problem, method="network_simplex"))
 
 
@@ -48,7 +48,7 @@ def test_common_mass_is_found_and_stays():
     n_cancelled = 0
     for seed in range(20):
         problem = overlapping(seed)
-        rest = cancellation.cancel(problem)
+        rest = solver.cancel(problem)
         if rest is None:
             continue
         n_cancelled += 1
@@ -69,7 +69,7 @@ def test_nothing_is_cancelled_where_the_cost_is_no_metric(monkeypatch):
     def refuse(problem):
         raise AssertionError("p = 2 is no metric")
 
-    monkeypatch.setattr(cancellation, "cancel", refuse)
+    monkeypatch.setattr(solver, "cancel", refuse)
     problem = overlapping(1, p=2.0)
     assert_proved(solve(problem, method="network_simplex"))
     with pytest.raises(AssertionError, match="no metric"):
@@ -99,7 +99,7 @@ def test_next_to_nothing_besides_is_not_worth_another_problem():
     x = np.array([[0.0, 0], [1, 0], [2, 0]])
     problem = Problem(x, x, [1, 1, 1e-12], [1, 1 + 1e-12, 0])
     part, _, _ = problem.support()
-    assert cancellation.cancel(part) is None
+    assert solver.cancel(part) is None
     assert assert_proved(solve(problem, method="network_simplex")) == pytest.approx(1e-12)
 
 

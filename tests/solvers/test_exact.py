@@ -96,7 +96,7 @@ def test_the_compiled_check_of_a_line_agrees_with_numpy(p, monkeypatch):
 
 
 def test_the_number_of_threads_changes_nothing(monkeypatch):
-    monkeypatch.setattr(knobs.LISTS_RANGE, 100)
+    monkeypatch.setattr(knobs.COLUMNS_RANGE, 100)
     x, y, a, b = clouds(9)
     problem = Problem(x, y, a, b, normalize=True)
     one, two = assert_agrees(problem), assert_agrees(problem, n_jobs=2)

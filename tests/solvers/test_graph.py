@@ -18,11 +18,11 @@ from scipy.sparse import coo_array, csr_array
 
 from otdist import InfeasibleError, InputError, Problem, Status, certify, solve
 from otdist.plans.plans import Arcs, Flow
-from otdist.solvers.flow import coarsen as start
-from otdist.solvers.flow import push, simplex
+from otdist.solvers.flow import simplex, start
 from otdist.solvers.flow.kernels import push as flow_push
 from otdist.solvers.flow.kernels import simplex as flow_simplex
 from otdist.solvers.flow.network import network_of
+from otdist.solvers.flow.start import nearly_optimal
 from otdist.solvers.registry import Options
 
 LARGE = 60 if JIT_OFF else 400
@@ -393,7 +393,7 @@ def test_kernel_comes_back_when_its_budget_is_used():
 def pushed(problem, step):
     """Return a network, and potentials, flow and excess after a phase of pushes."""
     network, _ = network_of(problem, problem.geometry.edges())
-    arcs, queue = push._arcs_of(network), push._queue_of(network.n_nodes)
+    arcs, queue = start._arcs_of(network), start._queue_of(network.n_nodes)
     potential = np.random.default_rng(0).integers(0, 2**55, network.n_nodes)
     before = potential.copy()
     flow_push.flatten(arcs, potential, queue)
@@ -434,7 +434,7 @@ def test_pushes_end_when_their_budget_is_used(monkeypatch):
     network, _ = network_of(problem, problem.geometry.edges())
     for effort in (0, 1, 400):
         monkeypatch.setattr(knobs.FLOW_EFFORT, effort)
-        edges = push.nearly_optimal(network)
+        edges = nearly_optimal(network)
         tree = simplex.optimise(network, edges, Options())
         assert tree.finished
         assert_tree(network, tree)
@@ -451,7 +451,7 @@ def test_any_start_leads_to_the_optimum(monkeypatch):
             patched.setattr(
                 start,
                 "nearly_optimal",
-                lambda network: taken.append(network) or push.nearly_optimal(network),
+                lambda network: taken.append(network) or nearly_optimal(network),
             )
             result = solve(problem)
         assert_proved(result)
@@ -465,7 +465,7 @@ def test_random_graphs_begin_with_pushes(monkeypatch):
     monkeypatch.setattr(
         start,
         "nearly_optimal",
-        lambda network: taken.append(network) or push.nearly_optimal(network),
+        lambda network: taken.append(network) or nearly_optimal(network),
     )
     result = solve(random_problem(17, n=3000, more=12_000))
     assert len(taken) == 1

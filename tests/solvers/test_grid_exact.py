@@ -20,9 +20,9 @@ from otdist.certificate.checkers import PixelsChecker, minimum_near, norm_of
 from otdist.geometry.grid_metric import Pixels, pixels_of
 from otdist.geometry.grid_separable import Grid
 from otdist.geometry.points import Points
-from otdist.solvers.network_simplex import cancel_common_mass as cancellation
 from otdist.solvers.network_simplex import column_generation as columns
 from otdist.solvers.network_simplex import pooled_images as pooling
+from otdist.solvers.network_simplex import solver
 from otdist.solvers.registry import Options
 
 EPS = float(np.finfo(float).eps)
@@ -264,7 +264,7 @@ def test_nearly_equal_images(part, border):
     B[0, 0] -= part * A[0, 0]
     B[5, 5] += part * A[0, 0]
     problem = Problem.on_grid(A, B)
-    rest = cancellation.cancel(problem).problem
+    rest = solver.cancel(problem).problem
     assert min(rest.a.min(), rest.b.min()) > 0
     result = solve(problem)
     assert_proved(result)
@@ -431,7 +431,7 @@ def test_blocks_of_flat_pixels_become_square():
 def test_what_pixels_have_in_common_stays():
     A, B = noise(6)
     problem = Problem.on_grid(A, B)
-    rest = cancellation.cancel(problem)
+    rest = solver.cancel(problem)
     i, j, mass = rest.kept
     assert (i == j).all()
     assert (mass == np.minimum(problem.a, problem.b)[i]).all()

@@ -201,9 +201,9 @@ def test_one_direction_is_exact():
 
 
 def test_bracket_wider_than_promised_is_no_success(monkeypatch):
-    from otdist.solvers.flow import coprime_solver as coprime
+    from otdist.solvers.flow import solver
 
-    monkeypatch.setattr(coprime, "_reach", lambda spacing, tol: 1)
+    monkeypatch.setattr(solver, "_reach", lambda spacing, tol: 1)
     problem = Problem.on_grid(*images((6, 6)))
     result = solve(problem, method="coprime", tol=0.01)
     assert (result.status, result.success) == (Status.NOT_PROVED, False)

@@ -21,15 +21,12 @@ from otdist.certificate.checkers import _COMPILED_LINE
 from otdist.certificate.kernels import brackets, line_and_circle, points
 from otdist.certificate.kernels import grid as certificate_grid
 from otdist.compiled import costs, simd
-from otdist.compiled import kd_tree as clusters
 from otdist.plans.integer_masses import quantise
 from otdist.plans.kernels import entropic as plans
 from otdist.solvers.network_simplex import search
-from otdist.solvers.network_simplex.kernels import candidate_lists as lists
 from otdist.solvers.network_simplex.kernels import matrix as matrices
-from otdist.solvers.network_simplex.kernels import pivot_loop as kernel
+from otdist.solvers.network_simplex.kernels import simplex as kernel
 from otdist.solvers.network_simplex.kernels import small_problem as small
-from otdist.solvers.network_simplex.kernels import spanning_tree as trees
 from otdist.solvers.sinkhorn.kernels import grid as grids
 from otdist.solvers.sinkhorn.kernels import newton as balance
 from otdist.solvers.sinkhorn.kernels import sweep as sinkhorn
@@ -42,7 +39,7 @@ def trees_of(problem, monkeypatch, **options):
     def recording(run):
         def recorded(arcs, tree, *rest):
             code = run(arcs, tree, *rest)
-            seen.append(trees.Tree(*(part.copy() for part in tree)))
+            seen.append(kernel.Tree(*(part.copy() for part in tree)))
             return code
 
         return recorded
@@ -165,9 +162,9 @@ def test_renumbering_changes_nothing_but_numbers(monkeypatch):
     problem = PROBLEMS["counts"]
     _, seen = trees_of(problem, monkeypatch)
     n, _ = problem.shape
-    tree = trees.Tree(*(part.copy() for part in seen[len(seen) // 2]))
+    tree = kernel.Tree(*(part.copy() for part in seen[len(seen) // 2]))
     before = {(i, j): (tree.flow[k], tree.cost[k]) for i, j, k in arcs_of(tree, n)}
-    trees.renumber(tree)
+    kernel.renumber(tree)
     masses = quantise(problem.a, problem.b)
     assert_strongly_feasible(tree, n, np.concatenate([masses.a, masses.b]))
     assert list(tree.thread) == [*range(1, len(tree.thread)), 0]
@@ -179,7 +176,7 @@ def hanging(order, parents):
     """Return a tree with nodes in this preorder, each below a place in the order."""
     size = len(order)
     old = np.array(order)
-    tree = trees.Tree(
+    tree = kernel.Tree(
         *np.zeros((5, size), np.uint32),
         np.arange(size) * 10,
         np.arange(size) * 0.5,
@@ -200,8 +197,8 @@ def hanging(order, parents):
 
 def assert_renumbers(order, parents):
     tree = hanging(order, parents)
-    before = trees.Tree(*(part.copy() for part in tree))
-    trees.renumber(tree)
+    before = kernel.Tree(*(part.copy() for part in tree))
+    kernel.renumber(tree)
     size, old = len(order), np.array(order)
     for part in ("flow", "cost", "atom", "size"):
         moved = getattr(before, part)[old]
@@ -257,7 +254,7 @@ def test_the_invariant_check_fails_on_broken_trees(monkeypatch):
         ("atom", 3, tree.atom[2]),
         ("node", 3, tree.node[2]),
     ):
-        broken = trees.Tree(*(array.copy() for array in tree))
+        broken = kernel.Tree(*(array.copy() for array in tree))
         assert getattr(broken, part)[index] != value, part
         getattr(broken, part)[index] = value
         with pytest.raises(AssertionError):
@@ -372,14 +369,11 @@ def test_one_signature_per_kernel():
     # Those that Python calls; the others may get indices of 32 and of 64 bits, and
     # show their signatures only where they were not loaded from the cache.
     modules = (
-        trees,
         kernel,
         small,
         points,
         costs,
-        lists,
         matrices,
-        clusters,
         balance,
         plans,
         grids,

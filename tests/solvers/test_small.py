@@ -19,8 +19,6 @@ from scipy.optimize import linear_sum_assignment
 
 from otdist import Problem, solve
 from otdist.compiled import costs
-from otdist.compiled import kd_tree as clusters
-from otdist.solvers.network_simplex import basis as tree
 from otdist.solvers.network_simplex import column_generation as columns
 from otdist.solvers.network_simplex import search, solver
 from otdist.solvers.network_simplex.kernels import small_problem as small
@@ -38,7 +36,7 @@ def read_only(array):
 @nb.njit
 def group_of(n, depth, part):
     """Call what only kernels can call."""
-    return clusters.group_of(n, depth, part)
+    return costs.group_of(n, depth, part)
 
 
 def groups_of(n, depth):
@@ -74,7 +72,7 @@ def clouds(draw):
 
 def ordered(points, depth):
     order = np.arange(points.shape[1])
-    clusters.kd_order(points, depth, order)
+    costs.kd_order(points, depth, order)
     return order
 
 
@@ -108,7 +106,7 @@ def test_halves_are_apart_along_the_widest_coordinate(points, depth):
 def test_spread_is_the_part_of_the_variance_within_groups(points, depth):
     n = points.shape[1]
     order = np.random.default_rng(0).permutation(n)
-    got = clusters.spread(points, order, depth)
+    got = costs.spread(points, order, depth)
     whole = n * points.var(axis=1).sum()
     within = sum(
         (stop - start) * points[:, order[start:stop]].var(axis=1).sum()
@@ -122,10 +120,10 @@ def test_spread_is_the_part_of_the_variance_within_groups(points, depth):
 
 def test_groups_in_order_spread_less_than_groups_by_chance():
     points = np.random.default_rng(60).random((2, 64))
-    by_chance = clusters.spread(points, np.arange(64), 4)
+    by_chance = costs.spread(points, np.arange(64), 4)
     assert by_chance > 0.5
-    assert clusters.spread(points, ordered(points, 4), 4) < 0.1
-    assert clusters.spread(points, ordered(points, 6), 6) == 0.0
+    assert costs.spread(points, ordered(points, 4), 4) < 0.1
+    assert costs.spread(points, ordered(points, 6), 6) == 0.0
 
 
 @given(clouds(), st.integers(0, 5), st.integers(0, 2**32 - 1))
@@ -135,7 +133,7 @@ def test_the_central_point_is_the_nearest_to_the_centre_of_mass(points, depth, s
     mass = read_only(10.0 ** np.random.default_rng(seed).uniform(-3, 3, n))
     order = ordered(points, depth)
     chosen, total = np.empty(1 << depth, np.int64), np.empty(1 << depth)
-    clusters.central(points, mass, order, depth, np.empty(d + 1), chosen, total)
+    costs.central(points, mass, order, depth, np.empty(d + 1), chosen, total)
     for part, (start, stop) in enumerate(groups_of(n, depth)):
         inside = order[start:stop]
         assert chosen[part] in inside
@@ -162,7 +160,7 @@ def matrix_of(family, n, m, seed):
 def coarse_start(cost, a, b):
     """Return whether atoms form groups, and the potentials g."""
     n, m = cost.shape
-    width = n + m + 1 + tree.BLOCK_ROWS
+    width = n + m + 1 + search.BLOCK_ROWS
     room = small.Room(
         np.empty((9, width), np.uint32),
         np.empty((3, n + m + 2), np.int64),
@@ -346,13 +344,13 @@ def test_costs_that_are_all_equal(n, m, value, monkeypatch):
 
 TOO_SHORT = """
 import numpy as np
-from otdist.compiled import kd_tree as clusters
+from otdist.compiled import costs
 from otdist.solvers.network_simplex.kernels import small_problem as small
 points, mass = np.random.default_rng(0).random((3, 8)), np.ones(8)
 def total_of(room):
     total = np.empty(room)
     chosen, centre = np.empty(2, np.int64), np.empty(3)
-    clusters.central(points, mass, np.arange(8), 1, centre, chosen, total)
+    costs.central(points, mass, np.arange(8), 1, centre, chosen, total)
 total_of(2)
 try:
     total_of(1)

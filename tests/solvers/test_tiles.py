@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import Problem
-from otdist.compiled.costs import Found
-from otdist.compiled.kd_tree import TILE
+from otdist.compiled.costs import TILE, Found
 from otdist.geometry.points import Points
 from otdist.solvers.coarsen import order_of
-from otdist.solvers.network_simplex import candidate_lists as lists
+from otdist.solvers.network_simplex import column_generation as lists
 from otdist.solvers.network_simplex.kernels import tiles
 
 SIZE = 40 if JIT_OFF else 300

@@ -16,12 +16,11 @@ from otdist.compiled.costs import point_slacks
 from otdist.compiled.simd import least_difference
 from otdist.plans.kernels.integer_masses import quantise
 from otdist.runtime.kernel_cache import njit
-from otdist.solvers.network_simplex.kernels.pivot_loop import DONE, MORE, run
+from otdist.solvers.network_simplex.kernels.simplex import DONE, MORE, Tree, read_plan, run
 from otdist.solvers.network_simplex.kernels.small_problem import (
     Room,
     search_in,
 )
-from otdist.solvers.network_simplex.kernels.spanning_tree import Tree, read_plan
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.

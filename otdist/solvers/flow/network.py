@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.plans.plans import Flow
 from otdist.problem.problem import Problem
 from otdist.typing import FloatArray, IntArray, NDArray
 
@@ -88,15 +87,3 @@ def _excess(difference: FloatArray, component: IntArray | None) -> tuple[IntArra
     np.add.at(missing, component, whole)
     whole[largest] -= missing
     return whole, math.ldexp(1.0, -shift)
-
-
-def flow_of(
-    network: Network, edge: IntArray, units: IntArray, forward: NDArray[np.bool_], unit: float
-) -> Flow:
-    """Return the flow on the edges that carry mass, from tail to head if `forward`."""
-    used = units > 0
-    edge, units, forward = edge[used], units[used], forward[used]
-    tail = network.tail[edge].astype(np.int64)
-    head = network.head[edge].astype(np.int64)
-    tails, heads = np.where(forward, tail, head), np.where(forward, head, tail)
-    return Flow(tails, heads, units, unit, network.n_nodes)

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from otdist.plans.plans import Flow
 from otdist.solvers.flow.kernels import simplex as kernel
-from otdist.solvers.flow.network import Network, Scale, flow_of
+from otdist.solvers.flow.network import Network, Scale
 from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray, NDArray
 
@@ -59,9 +59,12 @@ def answer(network: Network, tree: Tree, scale: Scale) -> tuple[Flow, FloatArray
     basis = tree.basis
     node = np.empty(network.n_nodes, np.int64)
     node[tree.number] = np.arange(network.n_nodes)
-    below, edge = node[1:], tree.edge
-    forward = (network.tail[edge] == below) == basis.up[1:]
-    flow = flow_of(network, edge, basis.flow[1:], forward, scale.mass)
+    used = np.flatnonzero(basis.flow[1:] > 0)
+    edge, units = tree.edge[used], basis.flow[1:][used]
+    tail, head = network.tail[edge].astype(np.int64), network.head[edge].astype(np.int64)
+    forward = (tail == node[1:][used]) == basis.up[1:][used]
+    tails, heads = np.where(forward, tail, head), np.where(forward, head, tail)
+    flow = Flow(tails, heads, units, scale.mass, network.n_nodes)
     potential = basis.potential[tree.number]
     # Measured from the middle of their range potentials keep the most digits.
     middle = (int(potential.max()) + int(potential.min())) // 2

@@ -10,7 +10,7 @@ Schuhmacher, *PLoS ONE* 9, 2014, on pooled starts; Schmitzer, *SIAM J. Sci. Comp
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from otdist.compiled.costs import fill_rows, least_slacks
 from otdist.geometry.grid_metric import Pixels, pixels_of
 from otdist.geometry.points import Points
 from otdist.plans.integer_masses import quantise
+from otdist.plans.plans import Arcs
+from otdist.problem.result import Candidate
 from otdist.solvers.coarsen import order_of
-from otdist.solvers.network_simplex import candidate_lists as lists
-from otdist.solvers.network_simplex.column_generation import search_candidates
-from otdist.solvers.network_simplex.search import Solution, optimise, solve_from
+from otdist.solvers.network_simplex.column_generation import nearest, search_candidates
+from otdist.solvers.network_simplex.search import optimise, solve_from
 from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray
 
@@ -113,7 +114,7 @@ def least_from(sources: Sources, points: FloatArray, like: Points, n_jobs: int =
     if n * m > _ALL_PAIRS:
         order = order_of(sources.points)
         pairs = Points(sources.points[order], points, like.metric, like.p, like.largest)
-        g, _ = lists.nearest(pairs.costs(), sources.f[order], 0, 1.0, n_jobs, by_column=True)
+        g, _ = nearest(pairs.costs(), sources.f[order], 0, 1.0, n_jobs, by_column=True)
         return g
     least = np.empty(m)
     least_slacks(pairs.costs(), sources.f, np.empty(n), least)
@@ -122,7 +123,7 @@ def least_from(sources: Sources, points: FloatArray, like: Points, n_jobs: int =
 
 def solve_small(
     part: Points, a: FloatArray, b: FloatArray, begun: Start, max_pivots: int
-) -> Solution | None:
+) -> Candidate | None:
     """Solve on all arcs; return None where there are too many, or a limit was met."""
     n, m = part.shape
     if n * m > _SMALL:
@@ -148,7 +149,8 @@ def solve_small(
         return None
     f = np.empty(n)
     f[order] = found.f
-    plan = found.plan._replace(rows=order[found.plan.rows])
+    rows, columns, mass = cast("Arcs", found.plan)
+    plan = Arcs(order[rows], columns, mass)
     return found._replace(plan=plan, f=f)
 
 

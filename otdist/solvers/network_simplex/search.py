@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Geometry
-from otdist.plans.integer_masses import IntegerMasses, fitted
+from otdist.plans.integer_masses import IntegerMasses, fitted, northwest
 from otdist.plans.plans import Arcs
-from otdist.problem.result import Ended
-from otdist.solvers.network_simplex import basis as tree
-from otdist.solvers.network_simplex.kernels import pivot_loop as simplex
+from otdist.problem.problem import Problem
+from otdist.problem.result import Candidate, Ended
+from otdist.solvers.network_simplex.kernels import simplex as kernel
 from otdist.solvers.network_simplex.kernels import small_problem as small
-from otdist.solvers.network_simplex.kernels import spanning_tree as kernel
 from otdist.solvers.registry import Options
-from otdist.typing import FloatArray
+from otdist.typing import FloatArray, IntArray
 
+# Rows priced at a time; 8 to 50 take about as long on all families, 20 is best.
+BLOCK_ROWS = 20
 # Work of one call of the kernel, in entries priced: about 50 ms, for Ctrl-C.
 BUDGET = 100_000_000
 # A larger tolerance than this one stops the search before the optimum.
@@ -40,7 +42,7 @@ class ArcSet(Protocol):
     bound: float
 
     def advance(
-        self, basis: kernel.Tree, search: simplex.Search, tolerance: float, limit: int
+        self, basis: kernel.Tree, search: kernel.Search, tolerance: float, limit: int
     ) -> int:
         """Pivot until no known arc violates (DONE), or for about 50 ms (MORE)."""
         ...
@@ -59,11 +61,11 @@ class AllArcs:
         self.done_at = np.inf
 
     def advance(
-        self, basis: kernel.Tree, search: simplex.Search, tolerance: float, limit: int
+        self, basis: kernel.Tree, search: kernel.Search, tolerance: float, limit: int
     ) -> int:
         """Pivot on all arcs."""
         self.done_at = tolerance
-        code: int = simplex.run(self.cost, basis, search, tree.BLOCK_ROWS, tolerance, BUDGET, limit)
+        code: int = kernel.run(self.cost, basis, search, BLOCK_ROWS, tolerance, BUDGET, limit)
         return code
 
     def extend(self, basis: kernel.Tree, tolerance: float) -> bool:
@@ -76,36 +78,20 @@ class Search(NamedTuple):
 
     arcs: ArcSet
     basis: kernel.Tree
-    pivots: simplex.Search
+    pivots: kernel.Search
     masses: IntegerMasses
     start: FloatArray  # (n + m,) potentials that the artificial arcs begin from
     largest: float
     scale: float  # of the costs that matter; of the first tolerance
 
 
-class Solution(NamedTuple):
-    """An optimal plan and potentials."""
-
-    plan: Arcs
-    f: FloatArray
-    g: FloatArray
-    n_pivots: int
-
-
-def solve_at_once(
-    geometry: Geometry,
-    a: FloatArray,
-    b: FloatArray,
-    mass: float,
-    max_pivots: int,
-    *,
-    needs_groups: bool,
-) -> Solution | None:
+def solve_at_once(problem: Problem, max_pivots: int, *, needs_groups: bool) -> Candidate | None:
     """Solve a small problem in one call.
 
     None where the call met a limit, forbidden arcs or costs of too many orders of magnitude,
     or where groups are needed and atoms form none. `optimise` handles these cases.
     """
+    geometry, a, b, mass = problem.geometry, problem.a, problem.b, problem.mass
     n, m = geometry.shape
     cost, scale = geometry.dense(), geometry.largest or 1.0
     has_forbidden = geometry.facts.has_forbidden
@@ -123,7 +109,7 @@ def solve_at_once(
 
 
 def _room_for(n: int, m: int) -> small.Room:
-    width = n + m + 1 + tree.BLOCK_ROWS
+    width = n + m + 1 + BLOCK_ROWS
     return small.Room(
         np.empty((9, width), np.uint32), np.empty((3, n + m + 3), np.int64), np.empty((2, width))
     )
@@ -140,7 +126,7 @@ def solve_from(
     growth: float,
     max_pivots: int,
     room: small.Room | None = None,
-) -> Solution | None:
+) -> Candidate | None:
     """Solve in one call, from potentials g at the end of `start` (n + m,).
 
     Artificial arcs cost `margin` more than the start; a margin that is too small grows by
@@ -157,7 +143,7 @@ def solve_from(
         scale,
         margin,
         growth,
-        tree.BLOCK_ROWS,
+        BLOCK_ROWS,
         BUDGET,
         max_pivots,
         _BLUR,
@@ -167,12 +153,12 @@ def solve_from(
         carried,
         potential,
     )
-    if code != simplex.DONE:
+    if code != kernel.DONE:
         return None
     plan = Arcs(arcs[0, :n_arcs], arcs[1, :n_arcs], carried[:n_arcs])
     if not is_exact:
         plan = fitted(plan, a, b)
-    return Solution(plan, potential[:n], potential[n : n + m], n_pivots)
+    return Candidate(plan, potential[:n], potential[n : n + m], n_pivots)
 
 
 def _coarse_start(
@@ -197,7 +183,7 @@ def _coarse_start(
         matrix=np.empty((most, most)),
     )
     has_groups: bool = small.coarse_start(
-        cost, a, b, mass, scale, depth, tree.BLOCK_ROWS, BUDGET, room, scratch, g
+        cost, a, b, mass, scale, depth, BLOCK_ROWS, BUDGET, room, scratch, g
     )
     return has_groups
 
@@ -212,7 +198,7 @@ def search_all(geometry: Geometry, masses: IntegerMasses, g: FloatArray) -> Sear
 def begin(arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatArray) -> Search:
     """Return a search that starts from potentials f and g, given in one array."""
     n, m = geometry.shape
-    basis, pivots = tree.allocate(n, m)
+    basis, pivots = allocate(n, m)
     largest = geometry.largest or 1.0
     return Search(arcs, basis, pivots, masses, start, largest, largest)
 
@@ -220,7 +206,7 @@ def begin(arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatA
 def hides_digits(search: Search) -> bool:
     """Whether rounding of large potentials may cost the value digits."""
     size = float(np.abs(search.basis.potential).max())
-    value = tree.value_of(search.basis, search.masses)
+    value = value_of(search.basis, search.masses)
     mass = float(search.masses.a.sum()) * search.masses.unit
     return 0 < _BLUR * abs(value) < _ROUNDING * size * mass
 
@@ -250,7 +236,7 @@ def optimise(search: Search, margin: float, options: Options, *, negligible: int
         # without it they are of the size of the costs in the tree.
         levels = (margin, margin) if has_artificial else (0.0, 2 * margin)
         kernel.set_artificial_costs(basis, n, start, *levels)
-        if code == simplex.MORE:
+        if code == kernel.MORE:
             if (limit := options.limit_met(n_pivots)) is not None:
                 return limit
             continue
@@ -273,5 +259,57 @@ def _relative_gap(search: Search) -> float:
     n = len(search.masses.a)
     if kernel.artificial_flow(search.basis, n) > 0:
         return np.inf
-    value = tree.value_of(search.basis, search.masses)
+    value = value_of(search.basis, search.masses)
     return (value - search.arcs.bound) / max(abs(value), np.finfo(float).tiny)
+
+
+def allocate(n: int, m: int) -> tuple[kernel.Tree, kernel.Search]:
+    """Return arrays for a tree of n sources, m sinks and a root, and its search."""
+    size = n + m + 1
+    parent, thread, back, last, below, atom, node = np.empty((7, size), np.uint32)
+    cost, potential = np.empty((2, size))
+    flow = np.empty(size, np.int64)
+    basis = kernel.Tree(parent, thread, back, last, below, flow, cost, atom, node, potential)
+    row, column = np.empty((2, BLOCK_ROWS), np.uint32)
+    cursor, n_pivots = np.array([0, 0, 0, _step(n)]), np.zeros(1, np.int64)
+    return basis, kernel.Search(row, column, np.empty(BLOCK_ROWS), cursor, n_pivots)
+
+
+def _step(n: int) -> int:
+    """Return a step that visits 0 … n - 1 in an order without a pattern."""
+    step = max(1, round(n * 0.6180339887498949))
+    while math.gcd(step, n) > 1:
+        step += 1
+    return step
+
+
+def value_of(basis: kernel.Tree, masses: IntegerMasses) -> float:
+    """Return the cost of the flow, artificial arcs included, in cost × mass."""
+    return float(basis.flow.astype(np.float64) @ basis.cost) * masses.unit
+
+
+def stranded_rows(basis: kernel.Tree, n: int) -> IntArray:
+    """Return the sources that send mass to the root."""
+    return np.flatnonzero(_left_over(basis)[:n])
+
+
+def _left_over(basis: kernel.Tree) -> IntArray:
+    """Return the flow between each atom and the root, by atom (n + m,)."""
+    node = basis.node[:-1]
+    return np.where(basis.parent[node] == 0, basis.flow[node], 0)
+
+
+def plan_of(
+    basis: kernel.Tree, masses: IntegerMasses, shape: tuple[int, int], *, keep_artificial: bool
+) -> Arcs:
+    """Read the plan from the tree; couple artificial flow by the north-west corner rule."""
+    n, m = shape
+    rows, columns, integer = np.empty((3, n + m), np.int64)
+    n_arcs = kernel.read_plan(basis, n, rows, columns, integer)
+    rows, columns, integer = rows[:n_arcs], columns[:n_arcs], integer[:n_arcs]
+    if keep_artificial:
+        left = _left_over(basis)
+        i, j, rest = northwest(left[:n], left[n:])
+        rows, columns = np.concatenate([rows, i]), np.concatenate([columns, j])
+        integer = np.concatenate([integer, rest])
+    return Arcs(rows, columns, np.multiply(integer, masses.unit, dtype=np.float64))

@@ -53,9 +53,8 @@ def begin(problem: Problem, target: float, options: Options) -> Start | None:
     if n * m < _COARSE_FROM or problem.is_symmetric:
         return None
     problem = problem.on(problem.geometry.as_points() or problem.geometry)
-    geometry, start = problem.geometry, None
     before = None
-    for level in hierarchy(geometry, problem.a, problem.b):
+    for level in hierarchy(problem.geometry, problem.a, problem.b):
         n_pairs = len(level.rows) * len(level.columns)
         if len(level.rows) < _FEWEST or n_pairs > _MOST_PAIRS:
             continue
@@ -70,8 +69,7 @@ def begin(problem: Problem, target: float, options: Options) -> Start | None:
         before = (level.rows, state.f + state.epsilon * np.log(level.a), state.epsilon)
     if before is None:
         return None
-    start = _carried(problem, *before, np.arange(m), options.n_jobs)
-    return Start(start, before[2])
+    return Start(_carried(problem, *before, np.arange(m), options.n_jobs), before[2])
 
 
 def _carried(

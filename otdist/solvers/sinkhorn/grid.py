@@ -18,7 +18,7 @@ from otdist.geometry.grid_separable import Grid
 from otdist.plans.plans import GridPlan
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
-from otdist.solvers.sinkhorn import part_of_mean
+from otdist.solvers.sinkhorn import part_of_mean, start_of_size
 from otdist.solvers.sinkhorn.acceleration import Relaxation
 from otdist.solvers.sinkhorn.kernels.grid import log_sums_at
 from otdist.typing import FloatArray
@@ -83,9 +83,7 @@ def levels(problem: Problem, target: float, options: Options) -> Iterator[State]
     grid = _grid_of(problem)
     epsilon, g, n_iter = max(target, grid.largest), np.zeros(len(problem.b)), 0
     if options.warm_start is not None:
-        epsilon, g = target, options.warm_start[1]
-        if np.ptp(g) > 2 * grid.largest:
-            g = grid.column_minimum(grid.row_minimum(g))
+        epsilon, g = target, start_of_size(grid, options.warm_start)
     while True:
         is_last = epsilon <= target
         limit = options.max_iter
@@ -254,8 +252,7 @@ def default_epsilon(problem: Problem, options: Options) -> float:
         along_a = problem.a.reshape(grid.sides).sum(axis=others)
         along_b = problem.b.reshape(grid.sides).sum(axis=others)
         mean += float(along_a @ grid.axis_cost(k) @ along_b) / problem.mass**2
-    part = part_of_mean(options.gap)
-    return part * mean if mean > 0 else part * (grid.largest or 1.0)
+    return part_of_mean(options.gap) * (mean if mean > 0 else grid.largest or 1.0)
 
 
 def _grid_of(problem: Problem) -> Grid:

@@ -19,8 +19,8 @@ from otdist.plans.plans import EntropicPlan
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.runtime.blocks import N_PARTS, share_rows
-from otdist.solvers.registry import Options, start_from
-from otdist.solvers.sinkhorn import part_of_mean
+from otdist.solvers.registry import Options
+from otdist.solvers.sinkhorn import part_of_mean, start_of_size
 from otdist.solvers.sinkhorn.annealing import Anneal, State
 from otdist.solvers.sinkhorn.coarsen import Start, begin, in_order
 from otdist.solvers.sinkhorn.grid import run_on_grid
@@ -40,10 +40,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     if order is None:
         return _run(problem, options)
     rows, columns = order
-    if options.warm_start is not None:
-        f, g = options.warm_start
-        options = options._replace(warm_start=(f[rows], g[columns]))
-    found = _run(problem.restrict(rows, columns), options)
+    found = _run(problem.restrict(rows, columns), options.restricted(rows, columns))
     f, g = np.empty(len(rows)), np.empty(len(columns))
     f[rows], g[columns] = found.f, found.g
     assert isinstance(found.plan, EntropicPlan)
@@ -60,10 +57,7 @@ def _run(problem: Problem, options: Options) -> Candidate:
     options = options._replace(tol=tol)
     anneal = Anneal(problem, options)
     if options.warm_start is not None:
-        g = options.warm_start[1]
-        if np.ptp(g) > 2 * geometry.largest:
-            g = start_from(geometry, options.warm_start)
-        start: Start | None = Start(g, target)
+        start: Start | None = Start(start_of_size(geometry, options.warm_start), target)
     else:
         start = begin(problem, target, options)
     if start is None:
@@ -100,8 +94,7 @@ def default_epsilon(problem: Problem, options: Options) -> float:
 
     share_rows(n, m, add, options.n_jobs)
     mean = float(totals.sum()) / problem.mass**2
-    part = part_of_mean(options.gap)
-    return part * mean if mean > 0 else part * (geometry.largest or 1.0)
+    return part_of_mean(options.gap) * (mean if mean > 0 else geometry.largest or 1.0)
 
 
 def _rounded(problem: Problem, state: State, has_forbidden: bool, n_jobs: int) -> EntropicPlan:

@@ -13,7 +13,7 @@ import numpy as np
 from otdist.compiled.costs import Costs, Found, minimum, n_below, slacks_of
 from otdist.compiled.simd import smaller
 from otdist.runtime.kernel_cache import njit
-from otdist.solvers.network_simplex.kernels.pivot_loop import is_noise
+from otdist.solvers.network_simplex.kernels.simplex import is_noise
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

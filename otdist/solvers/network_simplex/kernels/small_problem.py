@@ -12,17 +12,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from otdist.compiled.costs import carry_over
-from otdist.compiled.kd_tree import central, kd_order, spread
+from otdist.compiled.costs import carry_over, central, kd_order, spread
 from otdist.compiled.simd import least_difference, smaller
 from otdist.plans.kernels.integer_masses import quantise
 from otdist.runtime.kernel_cache import njit
-from otdist.solvers.network_simplex.kernels.pivot_loop import DONE, MORE, Search, run
-from otdist.solvers.network_simplex.kernels.spanning_tree import (
+from otdist.solvers.network_simplex.kernels.simplex import (
+    DONE,
+    MORE,
+    Search,
     Tree,
     artificial_flow,
     hang_on_root,
     read_plan,
+    run,
     set_artificial_costs,
 )
 

@@ -15,16 +15,16 @@ from otdist.compiled.costs import (
     CITYBLOCK,
     EUCLIDEAN,
     SQUARED,
+    TILE,
     Costs,
     Found,
     cost_of,
     minimum,
     point_slacks,
 )
-from otdist.compiled.kd_tree import TILE
 from otdist.runtime.kernel_cache import njit
 from otdist.solvers.network_simplex.kernels.matrix import keep_best
-from otdist.solvers.network_simplex.kernels.pivot_loop import is_noise
+from otdist.solvers.network_simplex.kernels.simplex import is_noise
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
