@@ -14,7 +14,7 @@ from otdist.errors import InputError
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses
 from otdist.plans.plans import Arcs
-from otdist.runtime.memory import available_memory
+from otdist.runtime.blocks import available_memory
 from otdist.solvers.bottleneck import kernels as kernel
 from otdist.typing import FloatArray, IntArray
 
