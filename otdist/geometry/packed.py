@@ -12,6 +12,7 @@ import numpy as np
 
 from otdist.geometry.points import Points, cost_matrix
 from otdist.geometry.protocol import Dense, Geometry
+from otdist.inputs.validate import frozen
 from otdist.typing import FloatArray, IntArray
 
 
@@ -44,8 +45,8 @@ class Histograms(NamedTuple):
     ) -> Histograms:
         """Pack histograms; a metric is its own transpose."""
         transposed = cost if is_metric else np.ascontiguousarray(cost.T)
-        most = _most_atoms(a), _most_atoms(b)
-        return cls(cost, transposed, a, b, largest, mass, is_metric, excess, most, has_forbidden)
+        n, m = (int(np.count_nonzero(side, axis=1).max()) for side in (a, b))
+        return cls(cost, transposed, a, b, largest, mass, is_metric, excess, (n, m), has_forbidden)
 
     def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
         """Return a bound on the costs of each pair."""
@@ -115,10 +116,6 @@ class Clouds(NamedTuple):
         return points, self.weights[start:stop]
 
 
-def _most_atoms(masses: FloatArray) -> int:
-    return int(np.count_nonzero(masses, axis=1).max())
-
-
 Family = Histograms | Clouds
 
 
@@ -129,7 +126,9 @@ def one_pair(geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> F
         return packed(Clouds, *Clouds.of(points, [a, b], 1, geometry.metric, geometry.p, mass))
     if isinstance(geometry, Dense) and not geometry.has_forbidden:
         cost, largest = geometry.cost, geometry.largest
-        return packed(Histograms, *Histograms.of(cost, a[None], b[None], largest, mass))
+        most = int(np.count_nonzero(a)), int(np.count_nonzero(b))
+        rows = a[None], b[None]
+        return Histograms(cost, frozen(cost.T), *rows, largest, mass, False, 0.0, most)
     return None
 
 
