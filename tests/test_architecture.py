@@ -53,6 +53,7 @@ MORE_FLAGS = {"fastmath", "inline", "no_cpython_wrapper", "no_cfunc_wrapper"}
 PUBLIC = {
     "Certificate",
     "FailedPairsWarning",
+    "Gradients",
     "InfeasibleError",
     "InputError",
     "InputWarning",

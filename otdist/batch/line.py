@@ -23,9 +23,9 @@ from otdist.inputs.validate import (
     as_order,
     as_period,
     sum_tolerance,
+    warn_if_histograms,
 )
 from otdist.problem.bracket import EXACT_TOL, roots
-from otdist.problem.problem import warn_if_histograms
 from otdist.runtime.blocks import share
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
 

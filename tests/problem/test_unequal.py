@@ -362,7 +362,7 @@ X, Y = [[0.0, 0], [1, 1]], [[2.0, 2]]
         ({"price": math.nan}, r"price must be a positive number, .* got nan"),
         ({"price": INF}, r"price must be a positive number, .* got inf"),
         ({"price": "1"}, r"price must be a positive number, .* got '1'"),
-        ({"mass": 0}, r"mass is 0; it must be positive and at most the sum of either"),
+        ({"mass": 0}, r"mass is 0; it must be positive and no more than either side"),
         ({"mass": math.nan}, r"mass is nan; it must be positive"),
         ({"mass": 1.5}, r"mass is 1.5; .* a sums to 2 and b to 1"),
         ({"mass": [1]}, r"mass must be a positive number, got \[1\]"),
