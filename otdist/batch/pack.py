@@ -12,7 +12,6 @@ from otdist.errors import InputError, warn
 from otdist.geometry.build import point_geometry
 from otdist.geometry.metrics import known
 from otdist.geometry.packed import Clouds, Family, Histograms
-from otdist.geometry.points import cost_matrix
 from otdist.inputs import validate as _validate
 from otdist.inputs.validate import Weights
 from otdist.typing import ArrayLike, FloatArray, Metric
@@ -66,7 +65,8 @@ def _clouds(
 ) -> Clouds:
     """Pack points and weights, after making sure that values fit float64."""
     if points[0].shape[1] == 1:
-        metric, p = _on_line(metric, p)
+        # On the line all metrics are |x - y|; this one takes no squares.
+        metric, p = "cityblock", 2.0 if metric == "sqeuclidean" else p
     clouds = Clouds.of(points, weights, offset, metric, p, mass)
     corners = np.stack([clouds.boxes[0].min(axis=0), clouds.boxes[1].max(axis=0)])
     _validate.require_product(mass, point_geometry(corners, corners, metric, p).largest)
@@ -150,21 +150,10 @@ def pack_histograms(
         return _clouds([bins] * len(rows), list(rows), offset, metric, p, mass)
     geometry = point_geometry(bins, bins, metric, p)
     _validate.require_product(mass, geometry.largest)
-    matrix = np.ascontiguousarray(_costs_between(bins, metric, p))
+    matrix = geometry.dense()
     is_metric, excess = _metric_of(bins, matrix, metric, p, geometry.largest)
     largest = geometry.largest
     return Histograms.of(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
-
-
-def _on_line(metric: str, p: float) -> tuple[str, float]:
-    """Return the metric that takes no squares: on the line all are |x - y|."""
-    return "cityblock", 2.0 if metric == "sqeuclidean" else p
-
-
-def _costs_between(bins: FloatArray, metric: Metric, p: float) -> FloatArray:
-    if bins.shape[1] == 1 and isinstance(metric, str):
-        metric, p = _on_line(metric, p)
-    return cost_matrix(bins, bins, metric, p)
 
 
 def _metric_of(

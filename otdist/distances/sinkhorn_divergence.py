@@ -105,9 +105,8 @@ def sinkhorn_divergence(
     epsilon : float
         Entropic weight in cost units.
     reach : float, optional
-        How far mass is worth moving, in units of distance. The marginals of P need
-        not be a and b then: missing them costs :math:`\rho\,\mathrm{KL}(P 1 | a) +
-        \rho\,\mathrm{KL}(P^T 1 | b)`, with ``rho = reach ** p`` in cost units
+        How far mass is worth moving, in units of distance. The marginals of P need not
+        be a and b then: missing them costs as in the notes, with ``rho = reach ** p``
         (``reach ** 2`` for ``"sqeuclidean"``). By default all mass is moved.
     tol : float, default 1e-6
         Marginal error of each term, as a part of the mass.

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.geometry import build_graph as _graphs
 from otdist.geometry.build import (
     circle_geometry,
     grid_geometry,
@@ -17,7 +16,7 @@ from otdist.geometry.build import (
     require_metric,
     unordered,
 )
-from otdist.geometry.graph import Graph
+from otdist.geometry.graph import Graph, as_graph, as_tree, balanced
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
 from otdist.problem.marginals import Balanced, LeaveAtPrice, Marginals, MoveMass
@@ -485,7 +484,7 @@ class Problem:
         >>> result.coupling.matrix().toarray()[0]
         array([0. , 0.5, 0. , 0.5])
         """
-        return cls._on_nodes(_graphs.as_graph(graph), a, b, normalize, price, mass)
+        return cls._on_nodes(as_graph(graph), a, b, normalize, price, mass)
 
     @classmethod
     def on_tree(
@@ -534,7 +533,7 @@ class Problem:
         >>> solve(problem).value
         3.5
         """
-        return cls._on_nodes(_graphs.as_tree(parents, lengths), a, b, normalize, price, mass)
+        return cls._on_nodes(as_tree(parents, lengths), a, b, normalize, price, mass)
 
     @classmethod
     def _on_nodes(
@@ -548,7 +547,7 @@ class Problem:
     ) -> Self:
         weights = _weigh(graph, a, b, _NODES, normalize, price, mass)
         if isinstance(weights.marginals, Balanced):
-            weights = weights._replace(b=_graphs.balanced(graph, weights.a, weights.b))
+            weights = weights._replace(b=balanced(graph, weights.a, weights.b))
         return cls._of(graph, weights, None, 1.0)
 
     @classmethod
