@@ -21,9 +21,8 @@ from otdist.inputs.validate import (
     as_tolerance,
 )
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
-from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
-from otdist.problem.result import Candidate, Certificate, Ended, Result, Status
+from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
 from otdist.runtime.progress import progress_bar
 from otdist.solvers.registry import Kind, Options, Solver, another_exact, choose, named
 from otdist.typing import FloatArray, IntArray

@@ -25,7 +25,7 @@ from otdist.inputs.validate import (
     sum_tolerance,
     warn_if_histograms,
 )
-from otdist.problem.bracket import EXACT_TOL, roots
+from otdist.problem.result import EXACT_TOL, roots
 from otdist.runtime.blocks import share
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
 

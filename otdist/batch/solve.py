@@ -17,8 +17,8 @@ from otdist.certificate.many_pairs import bracket, bracket_first
 from otdist.geometry.packed import Clouds, Family, one_pair, packed
 from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve
-from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
+from otdist.problem.result import EXACT_TOL
 from otdist.solvers.network_simplex.kernels.small_problem import Room
 from otdist.typing import IntArray
 

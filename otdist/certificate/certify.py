@@ -35,9 +35,8 @@ from otdist.inputs.validate import (
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan
-from otdist.problem.bracket import LARGEST_ROUNDING
 from otdist.problem.problem import Problem
-from otdist.problem.result import Certificate
+from otdist.problem.result import LARGEST_ROUNDING, Certificate
 from otdist.typing import ArrayLike, FloatArray, Function
 
 _EPS = float(np.finfo(float).eps)

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.problem.bracket import LARGEST_ROUNDING, Bracket, coupling_tolerance
+from otdist.problem.result import LARGEST_ROUNDING, Bracket, coupling_tolerance
 from otdist.typing import FloatArray, IntArray
 
 

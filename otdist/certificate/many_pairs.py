@@ -12,7 +12,7 @@ import numpy as np
 
 from otdist.certificate.c_transform import norm_of
 from otdist.geometry.packed import Clouds, Family
-from otdist.problem.bracket import LARGEST_ROUNDING, Bracket, coupling_tolerance
+from otdist.problem.result import LARGEST_ROUNDING, Bracket, coupling_tolerance
 from otdist.typing import FloatArray, IntArray
 
 _EPS = float(np.finfo(float).eps)

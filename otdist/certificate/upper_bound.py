@@ -11,7 +11,7 @@ import numpy as np
 from otdist.certificate.checkers import checker_of
 from otdist.errors import InputError
 from otdist.plans.plans import Arcs, Flow
-from otdist.problem.bracket import coupling_tolerance
+from otdist.problem.result import coupling_tolerance
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:

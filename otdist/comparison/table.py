@@ -21,9 +21,8 @@ from otdist.errors import InputError
 from otdist.geometry.metrics import known
 from otdist.inputs import validate as _validate
 from otdist.pipeline import solve
-from otdist.problem.bracket import root
 from otdist.problem.problem import Problem
-from otdist.problem.result import Result, Status
+from otdist.problem.result import Result, Status, root
 from otdist.solvers.registry import Kind, named
 from otdist.typing import ArrayLike, FloatArray, Metric, Seed
 

@@ -15,9 +15,8 @@ from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.metrics import true_metric
 from otdist.inputs import validate as _validate
 from otdist.pipeline import outcome_for, solve
-from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
-from otdist.problem.result import Certificate, Result
+from otdist.problem.result import EXACT_TOL, Certificate, Result
 from otdist.typing import ArrayLike, FloatArray, Metric, Sampler, Seed
 
 _EXACT = ("mcshane", "whitney")

@@ -19,7 +19,7 @@ from otdist.distances.wasserstein import wasserstein_distance
 from otdist.errors import FailedPairsWarning, InputError, warn
 from otdist.geometry.build import require_metric
 from otdist.inputs.validate import as_jobs, as_order
-from otdist.problem.bracket import roots
+from otdist.problem.result import roots
 from otdist.runtime.progress import progress_bar
 from otdist.typing import ArrayLike, FloatArray, Metric
 

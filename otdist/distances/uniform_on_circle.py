@@ -10,7 +10,7 @@ from otdist.batch.line import Side, alone, pairs_of
 from otdist.errors import InputError
 from otdist.geometry.circle import reduced
 from otdist.inputs.validate import as_masses, as_order, as_period, as_positions
-from otdist.problem.bracket import root
+from otdist.problem.result import root
 from otdist.typing import ArrayLike, FloatArray, Metric
 
 

@@ -25,9 +25,8 @@ from otdist.geometry.graph import Graph
 from otdist.geometry.grid_metric import Pixels
 from otdist.geometry.grid_separable import Grid
 from otdist.geometry.protocol import Geometry
-from otdist.problem.bracket import EXACT_TOL
 from otdist.problem.problem import Problem
-from otdist.problem.result import Candidate, Ended
+from otdist.problem.result import EXACT_TOL, Candidate, Ended
 from otdist.typing import FloatArray
 
 _NO_LIMIT = 2**62

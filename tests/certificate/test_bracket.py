@@ -11,7 +11,7 @@ from otdist import Certificate
 from otdist.certificate import many_pairs
 from otdist.certificate.many_on_line import LineBounds
 from otdist.geometry.packed import Clouds, Histograms
-from otdist.problem.bracket import (
+from otdist.problem.result import (
     EXACT_TOL,
     LARGEST_ROUNDING,
     Bracket,
