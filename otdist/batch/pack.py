@@ -228,31 +228,26 @@ def _both_masses(
     normalize: bool,
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return the masses of rows and of columns, all of one sum, and that sum."""
-    a, mass, tolerance = _masses("measures", measures, shape[0], normalize)
-    if other is None:
-        return a, a, mass
-    b, mass_b, tolerance_b = _masses("other", other, shape[1], normalize)
-    limit = max(tolerance, tolerance_b)
-    _validate.require_same_mass("other[0]", mass_b, "measures[0]", mass, limit)
-    return a, b * (mass / mass_b), mass
+    same = _SameMass("measures[0]", normalize)
+    a = _masses("measures", measures, shape[0], same)
+    b = a if other is None else _masses("other", other, shape[1], same)
+    return a, b, same.mass
 
 
-def _masses(
-    name: str, value: ArrayLike, n: int, normalize: bool
-) -> tuple[FloatArray, float, float]:
-    """Return masses (K, n) of one sum, that sum, and how exact it is."""
+def _masses(name: str, value: ArrayLike, n: int, same: _SameMass) -> FloatArray:
+    """Return masses (K, n), scaled to the mass of the first histogram."""
     array = _validate.as_float64(name, value)
     if array.ndim != 2 or array.shape[1] != n or len(array) == 0:
         raise InputError(
             f"{name} must have shape (K, {n}), a row of masses for each histogram on"
             f" the {n} bins, got {array.shape}"
         )
-    out, same = np.empty(array.shape), _SameMass(f"{name}[0]", normalize)
+    out = np.empty(array.shape)
     # As given: how exact a sum is depends on the type it came in.
     for k, row in enumerate(np.asarray(value)):
         weights = _validate.as_weights(f"{name}[{k}]", row, (n,), "bin")
         out[k] = same.fitted(f"{name}[{k}]", weights)
-    return out, same.mass, same.tolerance
+    return out
 
 
 def require_one_space(
