@@ -45,7 +45,8 @@ def pack_clouds(
     weights: list[FloatArray] = []
     same = _SameMass(named[0][0], normalize)
     for k, (name, measure) in enumerate(named):
-        x, a = _points_of(name, measure)
+        given, a = split(measure)
+        x = _validate.as_points(name if a is None else f"{name}[0]", given)
         if k > 0:
             _require_space(name, x, named[0][0], points[0])
         points.append(x)
@@ -71,12 +72,6 @@ def _clouds(
     corners = np.stack([clouds.boxes[0].min(axis=0), clouds.boxes[1].max(axis=0)])
     _validate.require_product(mass, point_geometry(corners, corners, metric, p).largest)
     return clouds
-
-
-def _points_of(name: str, measure: Any) -> tuple[FloatArray, Any]:
-    """Return the points of a measure, and its weights as given."""
-    x, a = split(measure)
-    return _validate.as_points(name if a is None else f"{name}[0]", x), a
 
 
 class _SameMass:

@@ -53,7 +53,9 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
     smallest = 1e-280
     if metric == "euclidean" and not on_line:
         smallest = max(smallest, 1e-140**p)
-    is_lost = largest < smallest and isinstance(metric, str) and _differ(x, y)
+    is_lost = largest < smallest and isinstance(metric, str)
+    if is_lost:  # unless all points are equal
+        is_lost = bool((x.min(0) != y.max(0)).any() or (x.max(0) != y.min(0)).any())
     if largest > 1e300 or is_lost:
         raise InputError(
             f"distances to the power {p:g} reach {largest:.3g}, outside what float64"
@@ -65,11 +67,6 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
             return Points(x, y, "cityblock", p, largest)
         return Line.of(_validate.frozen(x[:, 0]), _validate.frozen(y[:, 0]), p, largest)
     return Points(x, y, metric, p, largest)
-
-
-def _differ(x: FloatArray, y: FloatArray) -> bool:
-    """Whether some points are not equal."""
-    return bool((x.min(0) != y.max(0)).any() or (x.max(0) != y.min(0)).any())
 
 
 def grid_geometry(axes: list[FloatArray], metric: Metric, p: float) -> Geometry:
