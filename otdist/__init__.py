@@ -36,6 +36,7 @@ from otdist.errors import (
 )
 from otdist.gaussian.bures import bures_wasserstein_distance
 from otdist.pipeline import solve
+from otdist.problem.gradients import Gradients
 from otdist.problem.problem import Problem
 from otdist.problem.result import Certificate, Result, Status
 from otdist.sliced.projections import sliced_wasserstein_distance
@@ -55,6 +56,7 @@ if _typing.TYPE_CHECKING:
 __all__ = [
     "Certificate",
     "FailedPairsWarning",
+    "Gradients",
     "InfeasibleError",
     "InputError",
     "InputWarning",

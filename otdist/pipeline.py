@@ -12,6 +12,7 @@ import numpy as np
 from otdist.certificate.certify import certify, outer_potential
 from otdist.errors import InfeasibleError, InputError
 from otdist.inputs.validate import (
+    as_count,
     as_epsilon,
     as_finite_vector,
     as_jobs,
@@ -57,16 +58,10 @@ _VERDICTS: dict[tuple[Status, Kind], tuple[str, tuple[str, ...]]] = {
         for kind in Kind
     },
     **{
-        (Status.MAX_ITER, kind): (
-            "stopped at iteration {n_iter}{where}" + _BRACKET,
-            ("raise max_iter", *others),
-        )
-        for kind, others in _SOFTER.items()
-    },
-    **{
-        (Status.TIME_LIMIT, kind): (
-            "stopped at the time limit{where}" + _BRACKET,
-            ("raise time_limit", *others),
+        (status, kind): (f"stopped at {limit}{{where}}{_BRACKET}", (f"raise {option}", *others))
+        for status, limit, option in (
+            (Status.MAX_ITER, "iteration {n_iter}", "max_iter"),
+            (Status.TIME_LIMIT, "the time limit", "time_limit"),
         )
         for kind, others in _SOFTER.items()
     },
@@ -78,15 +73,14 @@ _VERDICTS: dict[tuple[Status, Kind], tuple[str, tuple[str, ...]]] = {
         "converged to a marginal error of {tol:g} of the mass" + _BRACKET,
         ("for a narrower bracket lower epsilon", "use another method"),
     ),
-    (Status.NOT_PROVED, Kind.EXACT): (
-        "ended with a relative gap of {certificate.relative_gap:.3g} above tol={tol:g}" + _BRACKET,
-        ("raise tol", "use another method"),
-    ),
-    (Status.NOT_PROVED, Kind.WITHIN_TOL): (
-        "ended with a relative gap of {certificate.relative_gap:.3g} above tol={tol:g}{where}"
-        + _BRACKET,
-        ("raise tol", "use another method"),
-    ),
+    **{
+        (Status.NOT_PROVED, kind): (
+            "ended with a relative gap of {certificate.relative_gap:.3g} above tol={tol:g}{where}"
+            + _BRACKET,
+            ("raise tol", "use another method"),
+        )
+        for kind in (Kind.EXACT, Kind.WITHIN_TOL)
+    },
     (Status.NOT_PROVED, Kind.ENTROPIC): (
         "stalled above a marginal error of {tol:g} of the mass" + _BRACKET,
         ("raise epsilon", "raise tol", "use another method"),
@@ -194,7 +188,7 @@ def solve(
     with _reporter(solver.name) if progress else _SILENT as report:
         options = Options(
             tol=wanted,
-            max_iter=_limit(max_iter, solver),
+            max_iter=solver.max_iter if max_iter is None else as_count("max_iter", max_iter, 0),
             epsilon=epsilon,
             warm_start=_potentials_of(warm_start, problem, whole),
             report=report,
@@ -309,15 +303,6 @@ def _advised(
             how = " with this result as warm_start" if warm else ""
             words.append(f"use method={other.name!r}{how}")
     return " or ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])}, or {words[-1]}"
-
-
-def _limit(max_iter: int | None, solver: Solver) -> int:
-    if max_iter is None:
-        return solver.max_iter
-    limit = as_number("max_iter", max_iter, "an integer >= 0")
-    if not (0 <= limit < np.inf and limit == int(limit)):
-        raise InputError(f"max_iter must be an integer >= 0, got {max_iter!r}")
-    return int(max_iter)
 
 
 def _seconds(time_limit: float | None) -> float:

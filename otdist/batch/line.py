@@ -23,8 +23,8 @@ from otdist.inputs.validate import (
     as_order,
     as_period,
     sum_tolerance,
+    warn_if_histograms,
 )
-from otdist.problem.problem import warn_if_histograms
 from otdist.problem.result import EXACT_TOL, roots
 from otdist.runtime.blocks import share
 from otdist.solvers.registry import permits

@@ -11,7 +11,6 @@ from otdist.certificate.many import Clouds, Family, Histograms, triangle_excess
 from otdist.errors import InputError, warn
 from otdist.geometry.build import point_geometry
 from otdist.geometry.metrics import known
-from otdist.geometry.points import cost_matrix
 from otdist.inputs import validate as _validate
 from otdist.inputs.validate import Weights
 from otdist.typing import ArrayLike, FloatArray, Metric
@@ -45,7 +44,8 @@ def pack_clouds(
     weights: list[FloatArray] = []
     same = _SameMass(named[0][0], normalize)
     for k, (name, measure) in enumerate(named):
-        x, a = _points_of(name, measure)
+        given, a = split(measure)
+        x = _validate.as_points(name if a is None else f"{name}[0]", given)
         if k > 0:
             _require_space(name, x, named[0][0], points[0])
         points.append(x)
@@ -65,17 +65,12 @@ def _clouds(
 ) -> Clouds:
     """Pack points and weights, after making sure that values fit float64."""
     if points[0].shape[1] == 1:
-        metric, p = _on_line(metric, p)
+        # On the line all metrics are |x - y|; this one takes no squares.
+        metric, p = "cityblock", 2.0 if metric == "sqeuclidean" else p
     clouds = Clouds.of(points, weights, offset, metric, p, mass)
     corners = np.stack([clouds.boxes[0].min(axis=0), clouds.boxes[1].max(axis=0)])
     _validate.require_product(mass, point_geometry(corners, corners, metric, p).largest)
     return clouds
-
-
-def _points_of(name: str, measure: Any) -> tuple[FloatArray, Any]:
-    """Return the points of a measure, and its weights as given."""
-    x, a = split(measure)
-    return _validate.as_points(name if a is None else f"{name}[0]", x), a
 
 
 class _SameMass:
@@ -149,21 +144,10 @@ def pack_histograms(
         return _clouds([bins] * len(rows), list(rows), offset, metric, p, mass)
     geometry = point_geometry(bins, bins, metric, p)
     _validate.require_product(mass, geometry.largest)
-    matrix = np.ascontiguousarray(_costs_between(bins, metric, p))
+    matrix = geometry.dense()
     is_metric, excess = _metric_of(bins, matrix, metric, p, geometry.largest)
     largest = geometry.largest
     return Histograms.of(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
-
-
-def _on_line(metric: str, p: float) -> tuple[str, float]:
-    """Return the metric that takes no squares: on the line all are |x - y|."""
-    return "cityblock", 2.0 if metric == "sqeuclidean" else p
-
-
-def _costs_between(bins: FloatArray, metric: Metric, p: float) -> FloatArray:
-    if bins.shape[1] == 1 and isinstance(metric, str):
-        metric, p = _on_line(metric, p)
-    return cost_matrix(bins, bins, metric, p)
 
 
 def _metric_of(
@@ -238,31 +222,26 @@ def _both_masses(
     normalize: bool,
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return the masses of rows and of columns, all of one sum, and that sum."""
-    a, mass, tolerance = _masses("measures", measures, shape[0], normalize)
-    if other is None:
-        return a, a, mass
-    b, mass_b, tolerance_b = _masses("other", other, shape[1], normalize)
-    limit = max(tolerance, tolerance_b)
-    _validate.require_same_mass("other[0]", mass_b, "measures[0]", mass, limit)
-    return a, b * (mass / mass_b), mass
+    same = _SameMass("measures[0]", normalize)
+    a = _masses("measures", measures, shape[0], same)
+    b = a if other is None else _masses("other", other, shape[1], same)
+    return a, b, same.mass
 
 
-def _masses(
-    name: str, value: ArrayLike, n: int, normalize: bool
-) -> tuple[FloatArray, float, float]:
-    """Return masses (K, n) of one sum, that sum, and how exact it is."""
+def _masses(name: str, value: ArrayLike, n: int, same: _SameMass) -> FloatArray:
+    """Return masses (K, n), scaled to the mass of the first histogram."""
     array = _validate.as_float64(name, value)
     if array.ndim != 2 or array.shape[1] != n or len(array) == 0:
         raise InputError(
             f"{name} must have shape (K, {n}), a row of masses for each histogram on"
             f" the {n} bins, got {array.shape}"
         )
-    out, same = np.empty(array.shape), _SameMass(f"{name}[0]", normalize)
+    out = np.empty(array.shape)
     # As given: how exact a sum is depends on the type it came in.
     for k, row in enumerate(np.asarray(value)):
         weights = _validate.as_weights(f"{name}[{k}]", row, (n,), "bin")
         out[k] = same.fitted(f"{name}[{k}]", weights)
-    return out, same.mass, same.tolerance
+    return out
 
 
 def require_one_space(

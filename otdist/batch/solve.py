@@ -33,11 +33,9 @@ _FIRST = np.zeros(1, np.int64)
 
 
 def value_of(problem: Problem) -> float | None:
-    """Return the optimal value of a small problem, proved; None where that fails."""
+    """Return the proved value of at most `LARGEST` atoms a side; None where that fails."""
     n, m = problem.shape
-    if problem.is_bottleneck or max(n, m) > LARGEST:
-        return None
-    if problem.metric is None and n * m > _MATRIX_ENTRIES:
+    if problem.is_bottleneck or (problem.metric is None and n * m > _MATRIX_ENTRIES):
         return None
     family = one_pair(problem.geometry, problem.a, problem.b, problem.mass)
     if family is None:

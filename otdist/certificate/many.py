@@ -133,8 +133,8 @@ class Histograms(NamedTuple):
     ) -> Histograms:
         """Pack histograms; a metric is its own transpose."""
         transposed = cost if is_metric else np.ascontiguousarray(cost.T)
-        most = _most_atoms(a), _most_atoms(b)
-        return cls(cost, transposed, a, b, largest, mass, is_metric, excess, most, has_forbidden)
+        n, m = (int(np.count_nonzero(side, axis=1).max()) for side in (a, b))
+        return cls(cost, transposed, a, b, largest, mass, is_metric, excess, (n, m), has_forbidden)
 
     def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
         """Return a bound on the costs of each pair."""
@@ -204,10 +204,6 @@ class Clouds(NamedTuple):
         return points, self.weights[start:stop]
 
 
-def _most_atoms(masses: FloatArray) -> int:
-    return int(np.count_nonzero(masses, axis=1).max())
-
-
 Family: TypeAlias = Histograms | Clouds
 
 
@@ -220,7 +216,9 @@ def one_pair(geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> F
         x, metric = [points.x, points.y], str(points.metric)
         return packed(Clouds, *Clouds.of(x, [a, b], 1, metric, points.p, mass))
     cost, largest = geometry.dense(), geometry.largest
-    return packed(Histograms, *Histograms.of(cost, a[None], b[None], largest, mass))
+    most = int(np.count_nonzero(a)), int(np.count_nonzero(b))
+    rows = a[None], b[None]
+    return Histograms(cost, frozen(cost.T), *rows, largest, mass, False, 0.0, most)
 
 
 def packed(kind: type[Family], *fields: Any) -> Family:

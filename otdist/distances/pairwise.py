@@ -147,7 +147,12 @@ def pairwise(
     pairs = Pairs(*count, other is None)
     matrix, failures = _solved(job, pairs, condensed, n_jobs, progress, out)
     if failures:
-        _warn_of(failures, pairs.number)
+        named = "; ".join(f"({i}, {j}): {reason}" for i, j, reason in failures[:_NAMED])
+        rest = "" if len(failures) <= _NAMED else "; …"
+        message = (
+            f"{len(failures)} of {pairs.number} pairs have no answer and are NaN: {named}{rest}"
+        )
+        warn(FailedPairsWarning(f"{message}. The .failures of this warning list all", failures))
     return matrix
 
 
@@ -276,7 +281,10 @@ def _solved(
     failures = [] if record is None else record.failures
     todo = [block for block in range(len(starts)) if block not in done]
     n_done = pairs.number - sum(min(size, pairs.number - starts[k]) for k in todo)
-    with _bar(pairs.number, n_done, progress) as bar:
+    shown: Any = nullcontext()
+    if progress:
+        shown = progress_bar(total=pairs.number, initial=n_done, desc="pairwise", unit=" pairs")
+    with shown as bar:
         for block, (_, costs, failed) in _blocks(job, pairs, starts, todo, n_jobs):
             start, stop = starts[block], starts[block] + len(costs)
             values = roots(costs, job.p)
@@ -326,13 +334,6 @@ def _solve(block: int, function: Callable[..., Block], *arguments: Any) -> tuple
     return block, function(*arguments)
 
 
-def _warn_of(failures: list[Failure], n_pairs: int) -> None:
-    named = "; ".join(f"({i}, {j}): {reason}" for i, j, reason in failures[:_NAMED])
-    rest = "" if len(failures) <= _NAMED else "; …"
-    message = f"{len(failures)} of {n_pairs} pairs have no answer and are NaN: {named}{rest}"
-    warn(FailedPairsWarning(f"{message}. The .failures of this warning list all", failures))
-
-
 def _identity(function: Any) -> Any:
     """Return the name and the code of a function, which are the same in other processes."""
     code = getattr(function, "__code__", None)
@@ -341,10 +342,3 @@ def _identity(function: Any) -> Any:
     constants = [value for value in code.co_consts if not hasattr(value, "co_code")]
     name = f"{function.__module__}.{function.__qualname__}"
     return name, code.co_code, code.co_names, constants
-
-
-def _bar(total: int, done: int, progress: bool) -> Any:
-    """Return a context: a progress bar with the time left, or None."""
-    if not progress:
-        return nullcontext()
-    return progress_bar(total=total, initial=done, desc="pairwise", unit=" pairs")

@@ -105,9 +105,8 @@ def sinkhorn_divergence(
     epsilon : float
         Entropic weight in cost units.
     reach : float, optional
-        How far mass is worth moving, in units of distance. The marginals of P need
-        not be a and b then: missing them costs :math:`\rho\,\mathrm{KL}(P 1 | a) +
-        \rho\,\mathrm{KL}(P^T 1 | b)`, with ``rho = reach ** p`` in cost units
+        How far mass is worth moving, in units of distance. The marginals of P need not
+        be a and b then: missing them costs as in the notes, with ``rho = reach ** p``
         (``reach ** 2`` for ``"sqeuclidean"``). By default all mass is moved.
     tol : float, default 1e-6
         Marginal error of each term, as a part of the mass.
@@ -235,16 +234,12 @@ def _divergence(
     """Return the divergence and, if asked for, its derivatives."""
     first, second = _validated(x, y, a, b, options)
     if first.is_same(second):
-        return 0.0, _zeros(first, second) if options.gradients else None
+        x, a, y, b = (np.zeros_like(each) for each in (*first, *second))
+        return 0.0, (x, a, y, b) if options.gradients else None
     if first.key() <= second.key():
         return _combined(first, second, options)
     value, slopes = _combined(second, first, options)
     return value, None if slopes is None else (*slopes[2:], *slopes[:2])
-
-
-def _zeros(first: _Measure, second: _Measure) -> _Slopes:
-    x, a, y, b = (np.zeros_like(each) for each in (*first, *second))
-    return x, a, y, b
 
 
 def _validated(x: Any, y: Any, a: Any, b: Any, options: _Options) -> tuple[_Measure, _Measure]:
@@ -347,7 +342,7 @@ def _unbalanced(first: _Measure, second: _Measure, options: _Options) -> _Term:
     from otdist.solvers.sinkhorn.unbalanced import Relaxed
 
     assert options.reach is not None
-    epsilon, rho = options.epsilon, _price(options)
+    epsilon, rho = options.epsilon, float(options.reach ** _power(options))
     rows, columns = np.flatnonzero(first.masses), np.flatnonzero(second.masses)
     geometry = _problem(first, second, options).geometry
     there, back = geometry.restrict(rows, columns), None
@@ -385,12 +380,6 @@ def _problem(first: _Measure, second: _Measure, options: _Options) -> Problem:
         p=options.p,
         normalize=options.reach is not None,
     )
-
-
-def _price(options: _Options) -> float:
-    """Return the price of a unit of mass that is missed, in cost units."""
-    assert options.reach is not None
-    return float(options.reach ** _power(options))
 
 
 def _power(options: _Options) -> float:

@@ -21,15 +21,6 @@ def to_uniform(x: FloatArray, a: FloatArray, period: float, p: float) -> float:
     positions from ``period * A + s`` to ``period * B + s``, for some s. For p = 2 the best s
     is a mean (Bonet et al., 2023), for p = inf the middle; else the cost is convex in s, and
     its slope is 0 between two neighbouring floats.
-
-    Parameters
-    ----------
-    x, a : ndarray (n,)
-        Positions, and their masses.
-    period : float
-        Circumference.
-    p : float
-        Order, 1 <= p <= inf.
     """
     x = reduced(x, period)
     order = np.argsort(x, kind="stable")

@@ -49,12 +49,14 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
     largest = largest_cost(x, y, "cityblock" if on_line else metric, p)
     if math.isnan(largest):
         raise InputError(f"metric {metric!r} gave nan; it must return numbers")
-    differ = bool((x.min(0) != y.max(0)).any() or (x.max(0) != y.min(0)).any())
     # Euclidean distances go through squares, which underflow first.
     smallest = 1e-280
     if metric == "euclidean" and not on_line:
         smallest = max(smallest, 1e-140**p)
-    if largest > 1e300 or (largest < smallest and differ and isinstance(metric, str)):
+    is_lost = largest < smallest and isinstance(metric, str)
+    if is_lost:  # unless all points are equal
+        is_lost = bool((x.min(0) != y.max(0)).any() or (x.max(0) != y.min(0)).any())
+    if largest > 1e300 or is_lost:
         raise InputError(
             f"distances to the power {p:g} reach {largest:.3g}, outside what float64"
             " holds well; divide the points by a constant and multiply the distance"

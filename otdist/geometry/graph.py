@@ -1,16 +1,24 @@
-"""Nodes of a graph, where the cost is the length of the shortest path."""
+"""Nodes of a graph or a tree, where the cost is the length of the shortest path.
+
+Graphs are read from sparse matrices or lists of parents, or an error names the fault.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
+from otdist.errors import InfeasibleError, InputError
 from otdist.geometry.protocol import Edges, Facts, Geometry
+from otdist.inputs.validate import as_float64, first_index
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
+
+# Masses of parts that no path joins agree up to the rounding of their sums.
+_MASS_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,3 +155,176 @@ class Graph(Geometry):
         matrix = csr_array((data, heads, start), shape=(size, size))
         found = np.asarray(dijkstra(matrix, indices=self.n_nodes))
         return found[ends] - top
+
+
+def as_graph(value: Any) -> Graph:
+    """Return the graph of a sparse matrix of edge lengths, each edge both ways."""
+    if not hasattr(value, "tocsr"):
+        raise InputError(
+            "graph must be a scipy.sparse matrix of edge lengths, got"
+            f" {type(value).__name__}; write scipy.sparse.csr_array(matrix), where what is"
+            " not stored is no edge"
+        )
+    if len(value.shape) != 2 or value.shape[0] != value.shape[1] or not value.shape[0]:
+        raise InputError(
+            "graph must have as many columns as rows, one for each node, got shape"
+            f" {tuple(value.shape)}"
+        )
+    edges = value.tocoo()
+    lengths = as_float64("graph", edges.data)
+    bad = ~((lengths >= 0) & (lengths < np.inf))
+    if bad.any():
+        k = int(np.argmax(bad))
+        raise InputError(
+            f"graph[{edges.row[k]}, {edges.col[k]}] is {lengths[k]}; lengths of edges"
+            " must be finite and >= 0: leave out what is no edge"
+        )
+    is_edge = edges.row != edges.col
+    ends = edges.row[is_edge], edges.col[is_edge]
+    graph = _graph_of(value.shape[0], lengths[is_edge], *ends)
+    _require_symmetry(graph.lengths)
+    return graph
+
+
+def as_tree(parents: Any, lengths: Any) -> Graph:
+    """Return the tree in which every node but one has a parent."""
+    above = np.asarray(parents)
+    if above.ndim != 1 or not len(above) or above.dtype.kind not in "iu":
+        raise InputError(
+            "parents must hold one integer for each node, the number of its parent and"
+            f" -1 for the root, got shape {above.shape} and dtype {above.dtype}"
+        )
+    n = len(above)
+    steps = as_float64("lengths", lengths)
+    if steps.shape != (n,):
+        raise InputError(
+            f"lengths must have shape ({n},), of each node's edge to its parent, got {steps.shape}"
+        )
+    outside = (above < -1) | (above >= n)
+    if outside.any():
+        i = int(np.argmax(outside))
+        raise InputError(
+            f"parents[{i}] is {above[i]}; it must be a node, 0 to {n - 1}, or -1 for the root"
+        )
+    bad = ~((steps >= 0) & (steps < np.inf))
+    if bad.any():
+        raise InputError(
+            f"lengths{first_index(bad)} is {steps[bad][0]}; lengths must be finite and"
+            " >= 0, also that of the root, which counts for nothing"
+        )
+    above = above.astype(np.int64)
+    roots = np.flatnonzero(above == -1)
+    if len(roots) > 1:
+        raise InputError(
+            f"parents[{roots[0]}] and parents[{roots[1]}] are both -1; a tree has one"
+            " root: join them by a node of their own"
+        )
+    child = np.flatnonzero(above >= 0)
+    ends = np.stack([child, above[child]])
+    tree = _graph_of(n, np.tile(steps[child], 2), ends.ravel(), ends[::-1].ravel())
+    # n - 1 edges that join all nodes have no cycle.
+    if not len(roots) or tree.component.max() > 0:
+        _refuse_cycle(above)
+    return tree
+
+
+def _refuse_cycle(parents: IntArray) -> NoReturn:
+    """Raise, naming the nodes of a cycle."""
+    # Steps of doubled length lead to the root, or into a cycle for good.
+    reached = np.where(parents == -1, np.arange(len(parents)), parents)
+    for _ in range(len(parents).bit_length()):
+        reached = reached[reached]
+    lost = np.flatnonzero(parents[reached] != -1)
+    node = int(reached[lost[0]])
+    cycle = [node]
+    while (node := int(parents[node])) != cycle[0]:
+        cycle.append(node)
+    shown = [str(node) for node in [*cycle[:8], *(["…"] * (len(cycle) > 8)), cycle[0]]]
+    raise InputError(
+        f"parents leads round a cycle, {' -> '.join(shown)}; a tree has none: give one of"
+        " these nodes another parent, or -1"
+    )
+
+
+def _graph_of(n: int, lengths: FloatArray, rows: IntArray, columns: IntArray) -> Graph:
+    """Return the graph of edges listed both ways, or refuse it."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    matrix = coo_array((lengths, (rows, columns)), shape=(n, n)).tocsr()
+    matrix.sum_duplicates()
+    _, component = connected_components(matrix, directed=False)
+    every = np.arange(n)
+    largest = _diameter(matrix, component)
+    if largest > 1e300 or 0 < largest < 1e-280:
+        raise InputError(
+            f"distances reach {largest:.3g}, outside what float64 holds well; divide the"
+            " lengths by a constant and multiply the distance by it"
+        )
+    frozen_component = component.astype(np.int64)
+    for part in (matrix.data, matrix.indices, matrix.indptr, every, frozen_component):
+        part.setflags(write=False)
+    return Graph(matrix, every, every, frozen_component, largest)
+
+
+def _require_symmetry(matrix: Any) -> None:
+    """Raise for an edge stored in one direction, or with two lengths."""
+    turned = matrix.T.tocsr()
+    turned.sort_indices()
+    same = np.array_equal(turned.indptr, matrix.indptr)
+    same = same and np.array_equal(turned.indices, matrix.indices)
+    if same and np.array_equal(turned.data, matrix.data):
+        return
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    back = {
+        (int(i), int(j)): float(length)
+        for i, j, length in zip(matrix.indices, rows, matrix.data, strict=True)
+    }
+    for i, j, length in zip(rows, matrix.indices, matrix.data, strict=True):
+        other = back.get((int(i), int(j)))
+        if other != length:
+            stored = "not stored" if other is None else f"{other}"
+            raise InputError(
+                f"graph[{i}, {j}] is {length} and graph[{j}, {i}] is {stored}; edges lead"
+                " both ways with one length: store both, for example"
+                " graph.maximum(graph.T)"
+            )
+
+
+def _diameter(matrix: Any, component: IntArray) -> float:
+    """Return twice the longest distance from the first node of any component."""
+    from scipy.sparse.csgraph import dijkstra
+
+    _, first = np.unique(component, return_index=True)
+    with np.errstate(over="ignore"):
+        longest = dijkstra(matrix, indices=first, min_only=True)
+        return 2 * float(longest.max())
+
+
+def balanced(graph: Graph, a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return b, scaled in every component to the mass that a has there.
+
+    Raises
+    ------
+    InfeasibleError
+        A component whose masses differ by more than rounding.
+    """
+    n_parts = int(graph.component.max()) + 1
+    if n_parts == 1:
+        return b
+    sums_a = np.bincount(graph.component, a, n_parts)
+    sums_b = np.bincount(graph.component, b, n_parts)
+    apart = np.abs(sums_a - sums_b) > _MASS_TOLERANCE * np.maximum(sums_a, sums_b)
+    if apart.any():
+        k = int(np.argmax(apart))
+        nodes = np.flatnonzero(graph.component == k)
+        node = int(nodes[np.argmax(np.abs(a[nodes] - b[nodes]))])
+        raise InfeasibleError(
+            f"no coupling exists: node {node} is in a part of {len(nodes)} of the"
+            f" {graph.n_nodes} nodes that no path leaves, and a has a mass of"
+            f" {sums_a[k]:.6g} there where b has {sums_b[k]:.6g}; join it to the others"
+            " by an edge, or make these masses equal"
+        )
+    factor = np.ones(n_parts)
+    np.divide(sums_a, sums_b, out=factor, where=sums_b > 0)
+    return b * factor[graph.component]

@@ -7,7 +7,7 @@ weights, validates nothing and decides nothing. Solvers and certificates ask it 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -49,6 +49,11 @@ class Facts(NamedTuple):
     component: IntArray | None = None
 
 
+_NO_FACTS = Facts()
+#: Facts of a matrix without forbidden arcs, and with some.
+_OF_MATRIX = Facts(is_compiled=True), Facts(is_compiled=True, has_forbidden=True)
+
+
 class Edges(NamedTuple):
     """Pairs of atoms whose shortest paths are as long as the costs."""
 
@@ -57,8 +62,11 @@ class Edges(NamedTuple):
     lengths: FloatArray
 
 
-class Geometry(ABC):
-    """A ground cost ``c[i, j]``; a subclass says its shape, `largest`, rows and pairs."""
+class Geometry:
+    """A ground cost ``c[i, j]``; a subclass says its shape, `largest`, rows and pairs.
+
+    Not an `abc.ABC`, whose `isinstance` takes longer than all of the choice of a solver.
+    """
 
     __slots__ = ()
     #: Name of the costs in the ``repr`` of a problem.
@@ -86,7 +94,7 @@ class Geometry(ABC):
     @property
     def facts(self) -> Facts:
         """Facts: nothing, unless a geometry says more."""
-        return Facts()
+        return _NO_FACTS
 
     def dense(self) -> FloatArray:
         """Return the whole read-only matrix; `InputError` if it cannot fit in memory."""
@@ -221,7 +229,7 @@ class Dense(Geometry):
     @property
     def facts(self) -> Facts:
         """Facts: kernels read the matrix."""
-        return Facts(has_forbidden=self.has_forbidden, is_compiled=True)
+        return _OF_MATRIX[self.has_forbidden]
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Return a view of the rows."""

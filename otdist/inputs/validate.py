@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.errors import InputError
+from otdist.errors import InputError, warn
 from otdist.typing import FloatArray
 
 # Relative tolerance of sums of weights, by the bytes of their floating-point type.
@@ -123,6 +123,21 @@ def require_same_space(x: FloatArray, y: FloatArray) -> None:
         )
 
 
+def warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
+    """Warn when two vectors of probabilities are given as points on the line."""
+    if x.shape != y.shape or x.shape[1] != 1 or len(x) < 2:
+        return
+    if min(x.min(), y.min()) < 0:
+        return
+    if abs(x.sum() - 1) > 1e-6 or abs(y.sum() - 1) > 1e-6:
+        return
+    warn(
+        "x and y look like histograms (they are >= 0 and sum to 1) but are read as"
+        " points on the line; for histograms on common bins write"
+        " wasserstein_distance(bins, bins, x, y) or emd(x, y, cost)"
+    )
+
+
 def as_masses(
     a: Any,
     b: Any,
@@ -182,11 +197,6 @@ def _both_weights(
     b = np.full(m, 1.0 / math.prod(m)) if b is None else b
     first = as_weights(names[0], a, n, of[0], may_be_zero)
     return first, as_weights(names[1], b, m, of[1], may_be_zero)
-
-
-def as_price(value: Any) -> float:
-    """Return the price per unit of mass that is not moved."""
-    return as_inside("price", value, 0.0, math.inf, "a positive number, in cost units")
 
 
 def as_sides(A: Any) -> tuple[int, ...]:
@@ -370,9 +380,9 @@ def as_number(name: str, value: Any, wanted: str) -> float:
 
 def as_count(name: str, value: Any, least: int = 1) -> int:
     """Return an integer that is at least `least`."""
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not (is_integer and value >= least):
-        wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
+    wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
+    number = as_number(name, value, wanted)
+    if not (least <= number < math.inf and number == int(number)):
         raise InputError(f"{name} must be {wanted}, got {value!r}")
     return int(value)
 

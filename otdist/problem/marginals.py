@@ -11,32 +11,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.errors import InputError
 from otdist.geometry.outside import Extended
 from otdist.geometry.protocol import Geometry
-from otdist.inputs import validate as _validate
-from otdist.typing import ArrayLike, FloatArray
+from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
     from otdist.plans.plans import Arcs
 
 # Part of a mass that the sum of a few parts of it may miss.
 _ROUNDING = 2.0**-50
-
-EITHER = (
-    "give either price, the cost of a unit of mass that is not moved, or mass, how much is"
-    " moved; got price={!r} and mass={!r}"
-)
-#: What weights belong to, for error messages.
-POINTS = ("point of x", "point of y")
-ENTRIES = ("row of cost", "column of cost")
-NODES = ("node of the graph", "node of the graph")
-PIXELS = ("pixel", "pixel of A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,50 +65,6 @@ class MoveMass:
 
 
 Marginals = Balanced | LeaveAtPrice | MoveMass
-
-
-class Weights(NamedTuple):
-    """Validated weights of both sides, the larger of their sums, and the marginals."""
-
-    a: FloatArray
-    b: FloatArray
-    mass: float
-    marginals: Marginals = Balanced()
-
-
-def weigh(
-    geometry: Geometry,
-    a: ArrayLike | None,
-    b: ArrayLike | None,
-    of: tuple[str, str],
-    *,
-    names: tuple[str, str] = ("a", "b"),
-    sides: tuple[int, ...] | None = None,
-    normalize: bool = False,
-    price: float | None = None,
-    mass: float | None = None,
-) -> Weights:
-    """Validate weights, uniform probabilities by default, and choose the marginals.
-
-    `of` and `names` are for error messages; `sides` is the shape of images.
-    """
-    shape = geometry.shape if sides is None else (sides, sides)
-    if price is None and mass is None:
-        weights = Weights(*_validate.as_masses(a, b, shape, of, normalize, names))
-        _validate.require_product(weights.mass, geometry.largest)
-        return weights
-    if price is not None and mass is not None:
-        raise InputError(EITHER.format(price, mass))
-    if normalize:
-        raise InputError(
-            "price and mass are for weights as they are; leave out normalize=True, or divide"
-            " each side's weights by their sum"
-        )
-    price = None if price is None else _validate.as_price(price)
-    first, second, most = _validate.as_unequal_masses(a, b, shape, of, mass, names)
-    _validate.require_product(most or 1.0, max(geometry.largest, price or 0.0))
-    marginals = LeaveAtPrice(price) if price is not None else MoveMass(float(mass or 0.0))
-    return Weights(first, second, most, marginals)
 
 
 def unmatched(arcs: Arcs, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from otdist.errors import InputError, warn
-from otdist.geometry import build_graph as _graphs
+from otdist.errors import InputError
 from otdist.geometry.build import (
     circle_geometry,
     grid_geometry,
@@ -17,21 +16,30 @@ from otdist.geometry.build import (
     require_metric,
     unordered,
 )
-from otdist.geometry.graph import Graph
+from otdist.geometry.graph import Graph, as_graph, as_tree, balanced
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
-from otdist.problem.marginals import (
-    EITHER,
-    ENTRIES,
-    NODES,
-    PIXELS,
-    POINTS,
-    Balanced,
-    Marginals,
-    Weights,
-    weigh,
-)
+from otdist.problem.marginals import Balanced, LeaveAtPrice, Marginals, MoveMass
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
+
+_EITHER = (
+    "give either price, the cost of a unit of mass that is not moved, or mass, how much is"
+    " moved; got price={!r} and mass={!r}"
+)
+# The atoms that weights belong to, for error messages.
+_POINTS = ("point of x", "point of y")
+_ENTRIES = ("row of cost", "column of cost")
+_NODES = ("node of the graph", "node of the graph")
+_PIXELS = ("pixel", "pixel of A")
+
+
+class Weights(NamedTuple):
+    """Validated weights of both sides, the larger of their sums, and the marginals."""
+
+    a: FloatArray
+    b: FloatArray
+    mass: float
+    marginals: Marginals = Balanced()
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -119,9 +127,9 @@ class Problem:
         points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
         _validate.require_same_space(points_x, points_y)
         if a is None and b is None:
-            warn_if_histograms(points_x, points_y)
+            _validate.warn_if_histograms(points_x, points_y)
         geometry = point_geometry(points_x, points_y, metric, order)
-        weights = weigh(geometry, a, b, POINTS, normalize=normalize)
+        weights = _weigh(geometry, a, b, _POINTS, normalize, None, None)
         self._set(geometry, weights, metric, order)
 
     @classmethod
@@ -176,7 +184,7 @@ class Problem:
             )
         matrix, largest, has_forbidden = _validate.as_cost(cost)
         geometry, order = Dense(matrix, largest, has_forbidden), float(p)
-        weights = weigh(geometry, a, b, ENTRIES, normalize=normalize, price=price, mass=mass)
+        weights = _weigh(geometry, a, b, _ENTRIES, normalize, price, mass)
         return cls._of(geometry, weights, None, order)
 
     @classmethod
@@ -262,11 +270,11 @@ class Problem:
         order = _validate.as_order(p)
         require_metric(metric, order)
         if price is None and mass is None:
-            raise InputError(EITHER.format(price, mass))
+            raise InputError(_EITHER.format(price, mass))
         points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
         _validate.require_same_space(points_x, points_y)
         geometry = point_geometry(points_x, points_y, metric, order)
-        weights = weigh(geometry, a, b, POINTS, price=price, mass=mass)
+        weights = _weigh(geometry, a, b, _POINTS, False, price, mass)
         return cls._of(geometry, weights, metric, order)
 
     @classmethod
@@ -293,10 +301,10 @@ class Problem:
             Weights of the pixels, >= 0, with equal sums; any number of axes.
         spacing : float or array_like (number of axes,), default 1.0
             Distance of neighbouring pixels, along all axes or along each.
-        price, mass : float, optional
-            Price of mass that is not moved, or the mass to move: see `partial`.
-        metric, p, normalize
-            As for `Problem`. With ``metric="cityblock"``, p = 1, and with
+        price, mass, normalize
+            See `from_cost`.
+        metric, p
+            See `Problem`. With ``metric="cityblock"``, p = 1, and with
             ``metric="euclidean"``, p = 2, the cost is a sum over the axes, and
             ``method="sinkhorn"`` and certificates use that. With p = 1 the
             mass common to both images is cancelled first.
@@ -344,16 +352,8 @@ class Problem:
         with np.errstate(over="ignore"):
             axes = [step * np.arange(side) for step, side in zip(steps, sides, strict=True)]
         geometry = grid_geometry(axes, metric, order)
-        weights = weigh(
-            geometry,
-            A,
-            B,
-            PIXELS,
-            names=("A", "B"),
-            sides=sides,
-            normalize=normalize,
-            price=price,
-            mass=mass,
+        weights = _weigh(
+            geometry, A, B, _PIXELS, normalize, price, mass, names=("A", "B"), sides=sides
         )
         return cls._of(geometry, weights, metric, order)
 
@@ -379,16 +379,12 @@ class Problem:
         ----------
         x, y : array_like (n,), (m,)
             Positions, any real numbers: positions a period apart are equal, exactly.
-        a, b : array_like (n,), (m,), optional
-            Weights, >= 0 and of one sum; uniform probabilities by default.
         period : float, default 1.0
             Circumference, in the unit of the positions: 360 for degrees.
         p : float, default 1
             Order, 1 <= p < inf.
-        price, mass : float, optional
-            Price of mass that is not moved, or the mass to move: see `partial`.
-        normalize : bool, default False
-            Divide each side's weights by their sum first.
+        a, b, price, mass, normalize
+            See `from_cost`.
 
         Returns
         -------
@@ -423,7 +419,7 @@ class Problem:
         length = _validate.as_period(period)
         first, second = _validate.as_positions("x", x), _validate.as_positions("y", y)
         geometry = circle_geometry(first, second, length, order)
-        weights = weigh(geometry, a, b, POINTS, normalize=normalize, price=price, mass=mass)
+        weights = _weigh(geometry, a, b, _POINTS, normalize, price, mass)
         return cls._of(geometry, weights, "arc", order)
 
     @classmethod
@@ -448,12 +444,8 @@ class Problem:
             is symmetric. A stored 0 is an edge of length 0; an entry that is not stored is
             no edge. Entries on the diagonal are ignored; entries stored twice add up, as
             they do in SciPy.
-        a, b : array_like (n,), optional
-            Weight of each node, >= 0; uniform probabilities by default.
-        price, mass : float, optional
-            Price of mass that is not moved, or the mass to move: see `partial`.
-        normalize : bool, default False
-            Divide each side's weights by their sum first.
+        a, b, price, mass, normalize
+            See `from_cost`.
 
         Returns
         -------
@@ -492,7 +484,7 @@ class Problem:
         >>> result.coupling.matrix().toarray()[0]
         array([0. , 0.5, 0. , 0.5])
         """
-        return cls._on_nodes(_graphs.as_graph(graph), a, b, normalize, price, mass)
+        return cls._on_nodes(as_graph(graph), a, b, normalize, price, mass)
 
     @classmethod
     def on_tree(
@@ -516,7 +508,7 @@ class Problem:
             Length of each node's edge to its parent, finite and >= 0; ignored for the
             root.
         a, b, price, mass, normalize
-            As for `on_graph`.
+            See `on_graph`.
 
         Returns
         -------
@@ -541,7 +533,7 @@ class Problem:
         >>> solve(problem).value
         3.5
         """
-        return cls._on_nodes(_graphs.as_tree(parents, lengths), a, b, normalize, price, mass)
+        return cls._on_nodes(as_tree(parents, lengths), a, b, normalize, price, mass)
 
     @classmethod
     def _on_nodes(
@@ -553,9 +545,9 @@ class Problem:
         price: float | None,
         mass: float | None,
     ) -> Self:
-        weights = weigh(graph, a, b, NODES, normalize=normalize, price=price, mass=mass)
+        weights = _weigh(graph, a, b, _NODES, normalize, price, mass)
         if isinstance(weights.marginals, Balanced):
-            weights = weights._replace(b=_graphs.balanced(graph, weights.a, weights.b))
+            weights = weights._replace(b=balanced(graph, weights.a, weights.b))
         return cls._of(graph, weights, None, 1.0)
 
     @classmethod
@@ -574,15 +566,8 @@ class Problem:
         a, b, mass, marginals = weights
         a.setflags(write=False)
         b.setflags(write=False)
-        for name, value in (
-            ("geometry", geometry),
-            ("a", a),
-            ("b", b),
-            ("metric", metric),
-            ("p", p),
-            ("mass", mass),
-            ("marginals", marginals),
-        ):
+        values = (geometry, a, b, metric, p, mass, marginals)
+        for name, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
@@ -672,16 +657,38 @@ class Problem:
         return Problem._of(geometry, Weights(a, b, math.fsum(a.tolist())), None, self.p)
 
 
-def warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
-    """Warn when two vectors of probabilities are given as points on the line."""
-    if x.shape != y.shape or x.shape[1] != 1 or len(x) < 2:
-        return
-    if min(x.min(), y.min()) < 0:
-        return
-    if abs(x.sum() - 1) > 1e-6 or abs(y.sum() - 1) > 1e-6:
-        return
-    warn(
-        "x and y look like histograms (they are >= 0 and sum to 1) but are read as"
-        " points on the line; for histograms on common bins write"
-        " wasserstein_distance(bins, bins, x, y) or emd(x, y, cost)"
-    )
+def _weigh(
+    geometry: Geometry,
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    of: tuple[str, str],
+    normalize: bool,
+    price: float | None,
+    mass: float | None,
+    *,
+    names: tuple[str, str] = ("a", "b"),
+    sides: tuple[int, ...] | None = None,
+) -> Weights:
+    """Validate weights, uniform probabilities by default, and choose the marginals.
+
+    `of` and `names` are for error messages; `sides` is the shape of images.
+    """
+    shape = geometry.shape if sides is None else (sides, sides)
+    if price is None and mass is None:
+        weights = Weights(*_validate.as_masses(a, b, shape, of, normalize, names))
+        _validate.require_product(weights.mass, geometry.largest)
+        return weights
+    if price is not None and mass is not None:
+        raise InputError(_EITHER.format(price, mass))
+    if normalize:
+        raise InputError(
+            "price and mass are for weights as they are; leave out normalize=True, or divide"
+            " each side's weights by their sum"
+        )
+    if price is not None:
+        wanted = "a positive number, in cost units"
+        price = _validate.as_inside("price", price, 0, math.inf, wanted)
+    first, second, most = _validate.as_unequal_masses(a, b, shape, of, mass, names)
+    _validate.require_product(most or 1.0, max(geometry.largest, price or 0.0))
+    marginals = LeaveAtPrice(price) if price is not None else MoveMass(float(mass or 0.0))
+    return Weights(first, second, most, marginals)

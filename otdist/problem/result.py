@@ -1,4 +1,7 @@
-"""The data of an answer: a solver's claim, what is proved of it and by which rule, the result."""
+"""The data of an answer: a solver's claim, the bracket and its certificate, the result.
+
+One rule says when a bracket proves a value, for one problem and for many.
+"""
 
 from __future__ import annotations
 
@@ -96,16 +99,21 @@ class Bracket(NamedTuple, Generic[Floats]):
 
         Bounds that cross by more than rounding prove only that something is wrong.
         """
+        if type(self.upper) is float:
+            return self._proves(tol)
+        with np.errstate(invalid="ignore"):
+            return self._proves(tol)
+
+    def _proves(self, tol: float) -> Any:
         fields: tuple[Any, ...] = self
         lower, upper, error, rounding, most_error, most_rounding = fields
         # Operators alone, which are fast for floats. Comparisons with NaN are false.
-        with np.errstate(invalid="ignore"):
-            gap, size = upper - lower, abs(upper)
-            is_narrow = (gap <= tol * size) | (gap <= rounding)
-            is_sound = (size < math.inf) & (-rounding <= gap)
-            is_coupling = (error <= most_error) & (error < math.inf)
-            is_sharp = (rounding <= most_rounding) & (rounding < math.inf)
-            return is_narrow & is_sound & is_coupling & is_sharp
+        gap, size = upper - lower, abs(upper)
+        is_narrow = (gap <= tol * size) | (gap <= rounding)
+        is_sound = (size < math.inf) & (-rounding <= gap)
+        is_coupling = (error <= most_error) & (error < math.inf)
+        is_sharp = (rounding <= most_rounding) & (rounding < math.inf)
+        return is_narrow & is_sound & is_coupling & is_sharp
 
 
 def root(value: float, p: float) -> float:

@@ -164,7 +164,7 @@ def sliced_wasserstein_distance(
     1.732050808
     """
     measures = _measures(x, y, a, b, p, normalize, n_jobs)
-    n = _number("n_projections", n_projections, 1)
+    n = _validate.as_count("n_projections", n_projections)
     return _estimate(measures, n, directions, rng).value
 
 
@@ -212,7 +212,8 @@ def sliced_wasserstein_estimate(
     True
     """
     measures = _measures(x, y, a, b, p, normalize, n_jobs)
-    return _estimate(measures, _number("n_projections", n_projections, 2), directions, rng)
+    n = _validate.as_count("n_projections", n_projections, 2)
+    return _estimate(measures, n, directions, rng)
 
 
 def _estimate(measures: _Measures, n: int, directions: Directions, rng: Seed) -> Estimate:
@@ -262,14 +263,6 @@ def _measures(
         order,
         _validate.as_jobs(n_jobs),
     )
-
-
-def _number(name: str, value: int, least: int) -> int:
-    wanted = f"an integer >= {least}"
-    number = _validate.as_number(name, value, wanted)
-    if not (least <= number < math.inf and number == int(number)):
-        raise InputError(f"{name} must be {wanted}, got {value!r}")
-    return int(number)
 
 
 def _error_of_mean(values: FloatArray, sizes: list[int]) -> float:
@@ -345,7 +338,7 @@ def max_sliced_wasserstein_distance(
     (5.0, array([0.6, 0.8]), 5.0)
     """
     measures = _measures(x, y, a, b, p, normalize, n_jobs)
-    n_starts = _number("n_starts", n_starts, 1)
+    n_starts = _validate.as_count("n_starts", n_starts)
     generator = _validate.as_generator(rng)
     if measures.d == 1:
         value = float(measures.along(np.ones((1, 1)))[0])

@@ -356,9 +356,9 @@ X, Y = np.eye(2), np.ones((3, 2))
     [
         ({"p": INF}, r"p must be finite for slices"),
         ({"p": 0.5}, r"p must be >= 1"),
-        ({"n_projections": 0}, r"n_projections must be an integer >= 1, got 0"),
-        ({"n_projections": 2.5}, r"n_projections must be an integer >= 1, got 2.5"),
-        ({"n_projections": True}, r"n_projections must be an integer"),
+        ({"n_projections": 0}, r"n_projections must be a positive integer, got 0"),
+        ({"n_projections": 2.5}, r"n_projections must be a positive integer, got 2.5"),
+        ({"n_projections": True}, r"n_projections must be a positive integer"),
         ({"directions": "even"}, r"directions must be one of 'orthogonal', 'random'"),
         ({"rng": "seed"}, r"rng must be a numpy Generator"),
         ({"n_jobs": 0}, r"n_jobs must be a positive integer"),
@@ -376,13 +376,13 @@ def test_bad_input_is_refused(options, message):
 
 
 def test_an_error_needs_two_directions():
-    with pytest.raises(InputError, match=r"n_projections must be an integer >= 2, got 1"):
+    with pytest.raises(InputError, match=r"n_projections must be an integer of at least 2, got 1"):
         sliced_wasserstein_estimate(X, Y, n_projections=1)
     assert sliced_wasserstein_distance(X, Y, n_projections=1, rng=0) > 0
 
 
 def test_bad_input_of_the_search_is_refused():
-    with pytest.raises(InputError, match=r"n_starts must be an integer >= 1"):
+    with pytest.raises(InputError, match=r"n_starts must be a positive integer"):
         max_sliced_wasserstein_distance(X, Y, n_starts=0)
     with pytest.raises(InputError, match=r"p must be finite for slices"):
         max_sliced_wasserstein_distance(X, Y, p=INF)

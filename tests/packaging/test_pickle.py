@@ -18,8 +18,8 @@ import pytest
 import scipy.sparse
 
 import otdist as od
+from otdist import Gradients
 from otdist.critics import Interval
-from otdist.problem.result import Gradients
 
 POINTS = [[0.0, 0.0], [1.0, 0.5]], [[2.0, 1.0], [0.5, 3.0]]
 MANY = np.random.default_rng(0).normal(size=(2, 40, 2))

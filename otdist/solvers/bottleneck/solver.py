@@ -20,7 +20,7 @@ from otdist.plans.integer_masses import IntegerMasses, completed, fitted, quanti
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
-from otdist.runtime.memory import available_memory
+from otdist.runtime.blocks import available_memory
 from otdist.solvers.bottleneck import kernels as kernel
 from otdist.solvers.registry import Options
 from otdist.typing import FloatArray, IntArray

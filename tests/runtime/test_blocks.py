@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from otdist.runtime import memory
+from otdist.runtime import blocks
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def elsewhere(monkeypatch):
     """Plant a system without /proc, and give it calls of its own."""
 
     def plant(sysconf=None, windows=None):
-        monkeypatch.setattr(memory, "open", no_file, raising=False)
+        monkeypatch.setattr(blocks, "open", no_file, raising=False)
         monkeypatch.delattr(os, "sysconf", raising=False)
         monkeypatch.delattr(ctypes, "windll", raising=False)
         if sysconf is not None:
@@ -38,28 +38,28 @@ def status_of(reference):
 
 
 def test_here():
-    assert 1e7 < memory.available_memory() < 1e15
+    assert 1e7 < blocks.available_memory() < 1e15
 
 
 def test_linux(monkeypatch, tmp_path):
     planted = tmp_path / "meminfo"
     planted.write_text("MemTotal:  9000 kB\nMemAvailable:    123 kB\nHugePages_Total: 0\n")
-    monkeypatch.setattr(memory, "open", lambda *_, **__: planted.open(), raising=False)
-    assert memory.available_memory() == 123 * 1024.0
+    monkeypatch.setattr(blocks, "open", lambda *_, **__: planted.open(), raising=False)
+    assert blocks.available_memory() == 123 * 1024.0
 
 
 def test_a_linux_that_does_not_tell_what_is_available(monkeypatch, tmp_path):
     """Before version 3.14, and in some sandboxes; all of its memory counts then."""
     planted = tmp_path / "meminfo"
     planted.write_text("MemTotal:  9000 kB\n")
-    monkeypatch.setattr(memory, "open", lambda *_, **__: planted.open(), raising=False)
+    monkeypatch.setattr(blocks, "open", lambda *_, **__: planted.open(), raising=False)
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10}.get)
-    assert memory.available_memory() == 40960.0
+    assert blocks.available_memory() == 40960.0
 
 
 def test_macos(elsewhere):
     elsewhere(sysconf={"SC_PAGE_SIZE": 16384, "SC_PHYS_PAGES": 1000}.get)
-    assert memory.available_memory() == 16384.0 * 1000
+    assert blocks.available_memory() == 16384.0 * 1000
 
 
 def test_windows(elsewhere):
@@ -70,7 +70,7 @@ def test_windows(elsewhere):
         return 1
 
     elsewhere(windows=fill)
-    assert memory.available_memory() == float(1 << 33)
+    assert blocks.available_memory() == float(1 << 33)
 
 
 def refuse(name):
@@ -80,4 +80,4 @@ def refuse(name):
 @pytest.mark.parametrize("sysconf", [None, refuse, lambda name: -1], ids=["no", "error", "-1"])
 def test_unknown(elsewhere, sysconf):
     elsewhere(sysconf=sysconf, windows=lambda status: 0)
-    assert memory.available_memory() == np.inf
+    assert blocks.available_memory() == np.inf
