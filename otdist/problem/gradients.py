@@ -10,7 +10,7 @@ import numpy as np
 from otdist.errors import InputError
 from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import Arcs, Flow, LazyPlan
-from otdist.runtime.blocks import row_blocks, soft_column_minimum, soft_row_minimum
+from otdist.runtime.blocks import row_blocks
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -125,3 +125,32 @@ def filled(
     f[new_rows] = np.where(np.isfinite(new_f), new_f, f[new_rows])
     g[new_columns] = np.where(np.isfinite(new_g), new_g, g[new_columns])
     return f, g
+
+
+def soft_column_minimum(geometry: Geometry, f: FloatArray, epsilon: float) -> FloatArray:
+    """Return ``-epsilon log sum_i exp((f[i] - c[i, j]) / epsilon)``, shape (m,)."""
+    n, m = geometry.shape
+    least = _or_zero(geometry.column_minimum(f))
+    total = np.zeros(m)
+    for start, stop in row_blocks(n, m):
+        slack = geometry.rows(start, stop) - f[start:stop, None]
+        total += np.exp((least - slack) / epsilon).sum(axis=0)
+    with np.errstate(divide="ignore"):
+        return least - epsilon * np.log(total)
+
+
+def soft_row_minimum(geometry: Geometry, g: FloatArray, epsilon: float) -> FloatArray:
+    """Return ``-epsilon log sum_j exp((g[j] - c[i, j]) / epsilon)``, shape (n,)."""
+    n, m = geometry.shape
+    least = _or_zero(geometry.row_minimum(g))
+    total = np.empty(n)
+    for start, stop in row_blocks(n, m):
+        slack = geometry.rows(start, stop) - g
+        total[start:stop] = np.exp((least[start:stop, None] - slack) / epsilon).sum(1)
+    with np.errstate(divide="ignore"):
+        return least - epsilon * np.log(total)
+
+
+def _or_zero(least: FloatArray) -> FloatArray:
+    """Return 0 for atoms without any allowed arc, whose soft minimum is inf as well."""
+    return np.where(np.isfinite(least), least, 0.0)

@@ -6,15 +6,10 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.typing import FloatArray
-
-if TYPE_CHECKING:
-    from otdist.geometry.protocol import Geometry
 
 # 1 MB of float64: a block and one temporary fit in the second-level cache.
 BLOCK_ENTRIES = 1 << 17
@@ -51,35 +46,6 @@ def share(work: Callable[[int], None], n_parts: int, n_jobs: int) -> None:
         return
     with ThreadPoolExecutor(n_jobs) as pool:
         list(pool.map(work, range(n_parts)))
-
-
-def soft_column_minimum(geometry: Geometry, f: FloatArray, epsilon: float) -> FloatArray:
-    """Return ``-epsilon log sum_i exp((f[i] - c[i, j]) / epsilon)``, shape (m,)."""
-    n, m = geometry.shape
-    least = _or_zero(geometry.column_minimum(f))
-    total = np.zeros(m)
-    for start, stop in row_blocks(n, m):
-        slack = geometry.rows(start, stop) - f[start:stop, None]
-        total += np.exp((least - slack) / epsilon).sum(axis=0)
-    with np.errstate(divide="ignore"):
-        return least - epsilon * np.log(total)
-
-
-def soft_row_minimum(geometry: Geometry, g: FloatArray, epsilon: float) -> FloatArray:
-    """Return ``-epsilon log sum_j exp((g[j] - c[i, j]) / epsilon)``, shape (n,)."""
-    n, m = geometry.shape
-    least = _or_zero(geometry.row_minimum(g))
-    total = np.empty(n)
-    for start, stop in row_blocks(n, m):
-        slack = geometry.rows(start, stop) - g
-        total[start:stop] = np.exp((least[start:stop, None] - slack) / epsilon).sum(1)
-    with np.errstate(divide="ignore"):
-        return least - epsilon * np.log(total)
-
-
-def _or_zero(least: FloatArray) -> FloatArray:
-    """Return 0 for atoms without any allowed arc, whose soft minimum is inf as well."""
-    return np.where(np.isfinite(least), least, 0.0)
 
 
 def require_memory(n: int, m: int) -> None:

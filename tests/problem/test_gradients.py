@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from otdist import InputError, Problem, solve
-from otdist.runtime import blocks
+from otdist.problem.gradients import soft_column_minimum, soft_row_minimum
 
 METRICS = ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]
 #: method, metric, p, d
@@ -204,9 +204,9 @@ def test_soft_minima_are_logarithms_of_sums(data):
     for epsilon in (1e-3, 0.1, 10.0):
         rows = -epsilon * logsumexp((g - cost) / epsilon, axis=1)
         columns = -epsilon * logsumexp((f[:, None] - cost) / epsilon, axis=0)
-        found = blocks.soft_row_minimum(geometry, g, epsilon)
+        found = soft_row_minimum(geometry, g, epsilon)
         np.testing.assert_allclose(found, rows, rtol=1e-13, atol=1e-13)
-        found = blocks.soft_column_minimum(geometry, f, epsilon)
+        found = soft_column_minimum(geometry, f, epsilon)
         np.testing.assert_allclose(found, columns, rtol=1e-13, atol=1e-13)
 
 
