@@ -381,8 +381,8 @@ def as_number(name: str, value: Any, wanted: str) -> float:
 def as_count(name: str, value: Any, least: int = 1) -> int:
     """Return an integer that is at least `least`."""
     wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
-    number = as_number(name, value, wanted)
-    if not (least <= number < math.inf and number == int(number)):
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or value < least:
         raise InputError(f"{name} must be {wanted}, got {value!r}")
     return int(value)
 
