@@ -16,6 +16,7 @@ from otdist.certificate.many import Claims, LineBounds, Measures
 from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.build import require_metric
 from otdist.geometry.circle import reduced
+from otdist.geometry.metrics import line_power
 from otdist.inputs.validate import (
     as_axis,
     as_float64,
@@ -110,7 +111,7 @@ class LineOptions(NamedTuple):
 
 def require_line_options(metric: Metric, method: str, period: float | None) -> None:
     """Raise for options that do not go with numbers along an axis."""
-    if period is None and (not isinstance(metric, str) or metric == "sqeuclidean"):
+    if period is None and line_power(metric) != 1:
         raise InputError(
             "with axis= points are on the line, where the cost is |x - y| ** p; got"
             f" metric={metric!r}"
@@ -138,8 +139,8 @@ def is_worth_compiling(
         n_points += x.size
     if period is not None:
         return permits(method, "circle")
-    is_known = metric in ("euclidean", "cityblock", "chebyshev")
-    return n_points >= _COMPILED_FROM and is_known and permits(method, "line")
+    is_large = n_points >= _COMPILED_FROM
+    return is_large and line_power(metric) == 1 and permits(method, "line")
 
 
 def distances_along(

@@ -10,7 +10,7 @@ import numpy as np
 from otdist.certificate.many import Clouds, Family, Histograms, triangle_excess
 from otdist.errors import InputError, warn
 from otdist.geometry.build import point_geometry
-from otdist.geometry.metrics import known
+from otdist.geometry.metrics import known, line_power
 from otdist.inputs import validate as _validate
 from otdist.inputs.validate import Weights
 from otdist.typing import ArrayLike, FloatArray, Metric
@@ -64,9 +64,10 @@ def _clouds(
     mass: float,
 ) -> Clouds:
     """Pack points and weights, after making sure that values fit float64."""
-    if points[0].shape[1] == 1:
-        # On the line all metrics are |x - y|; this one takes no squares.
-        metric, p = "cityblock", 2.0 if metric == "sqeuclidean" else p
+    r = line_power(metric) if points[0].shape[1] == 1 else None
+    if r is not None:
+        # On the line the costs are powers of |x - y|; this metric takes no squares.
+        metric, p = "cityblock", p * r
     clouds = Clouds.of(points, weights, offset, metric, p, mass)
     corners = np.stack([clouds.boxes[0].min(axis=0), clouds.boxes[1].max(axis=0)])
     _validate.require_product(mass, point_geometry(corners, corners, metric, p).largest)

@@ -12,7 +12,7 @@ from otdist.geometry.circle import Circle, reduced
 from otdist.geometry.grid_metric import Pixels, pixels_of
 from otdist.geometry.grid_separable import Grid
 from otdist.geometry.line import Line
-from otdist.geometry.metrics import known, named
+from otdist.geometry.metrics import known, line_power, named
 from otdist.geometry.points import Points, largest_cost
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
@@ -35,7 +35,8 @@ def require_metric(metric: Any, p: float) -> None:
 
 def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Geometry:
     """Choose the geometry, after making sure that its costs fit float64."""
-    on_line = x.shape[1] == 1 and isinstance(metric, str)
+    r = line_power(metric) if x.shape[1] == 1 else None
+    on_line = r is not None
     if math.isinf(p):
         p = 1.0
     if p < 1 and not on_line:
@@ -43,15 +44,15 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
             f"p={p:g} with concave=True is for points on the line, with a metric known by"
             " name; elsewhere pass the matrix distance**p to emd"
         )
-    if metric == "sqeuclidean" and on_line:
-        metric, p = "euclidean", 2.0
-    # On the line all metrics are |x - y|; this one takes no squares.
-    largest = largest_cost(x, y, "cityblock" if on_line else metric, p)
+    if r is not None:
+        # On the line the costs are powers of |x - y|; this metric takes no squares.
+        metric, p = "cityblock", p * r
+    largest = largest_cost(x, y, metric, p)
     if math.isnan(largest):
         raise InputError(f"metric {metric!r} gave nan; it must return numbers")
     # Euclidean distances go through squares, which underflow first.
     smallest = 1e-280
-    if metric == "euclidean" and not on_line:
+    if metric == "euclidean":
         smallest = max(smallest, 1e-140**p)
     is_lost = largest < smallest and isinstance(metric, str)
     if is_lost:  # unless all points are equal
@@ -64,7 +65,7 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
         )
     if on_line:
         if p < 1:
-            return Points(x, y, "cityblock", p, largest)
+            return Points(x, y, metric, p, largest)
         return Line.of(_validate.frozen(x[:, 0]), _validate.frozen(y[:, 0]), p, largest)
     return Points(x, y, metric, p, largest)
 

@@ -43,6 +43,9 @@ class NamedMetric:
         Whether the triangle inequality holds.
     separable_at : frozenset of float
         Orders p at which ``distance ** p`` is a sum over the coordinates.
+    line_power : float or None
+        The power r if the distance of two numbers is ``|x - y| ** r``: points with one
+        coordinate are then on the line. None if it is no such power.
     is_tiled : bool
         Whether solvers can bound the costs of a tile of points (`network_simplex.tiles`).
         They work on the matrix of costs otherwise.
@@ -56,6 +59,7 @@ class NamedMetric:
     is_root: bool = False
     is_metric: bool = True
     separable_at: frozenset[float] = frozenset()
+    line_power: float | None = None
     is_tiled: bool = False
 
 
@@ -105,6 +109,7 @@ NAMED = {
             gradient=_direction,
             steepest=_unit,
             separable_at=frozenset({2.0}),
+            line_power=1.0,
             is_tiled=True,
         ),
         NamedMetric(
@@ -114,6 +119,7 @@ NAMED = {
             gradient=np.sign,
             steepest=np.sign,
             separable_at=frozenset({1.0}),
+            line_power=1.0,
             is_tiled=True,
         ),
         NamedMetric(
@@ -122,6 +128,7 @@ NAMED = {
             add=_keep_largest,
             gradient=_sign_of_largest,
             steepest=_sign_of_largest,
+            line_power=1.0,
             is_tiled=True,
         ),
         NamedMetric(
@@ -132,6 +139,7 @@ NAMED = {
             steepest=_unit,
             is_metric=False,
             separable_at=frozenset({1.0}),
+            line_power=2.0,
             is_tiled=True,
         ),
     )
@@ -141,6 +149,12 @@ NAMED = {
 def named(metric: Any) -> NamedMetric | None:
     """Return the record of a metric; None for a function of two points."""
     return known(metric) if isinstance(metric, str) else None
+
+
+def line_power(metric: Any) -> float | None:
+    """Return r if the distance of two numbers is ``|x - y| ** r``; None if that is unknown."""
+    record = named(metric)
+    return None if record is None else record.line_power
 
 
 def known(name: str) -> NamedMetric:

@@ -109,19 +109,43 @@ def test_names_that_are_no_metric():
 
 
 #: What a metric is made of: a record, and a branch in the costs of the solvers' kernels and
-#: in those of the certificate's. The new one is the L1 distance by another name and code.
+#: in those of the certificate's (the solvers compute blocks and single costs). The new one
+#: is twice the L1 distance, also on the line.
 A_NEW_METRIC = {
     "geometry/metrics.py": (
-        ('name="cityblock",', 'name="taxicab",\n            code=5,'),
+        ('name="cityblock",', 'name="fare",\n            code=5,'),
         ("            code=1,\n", ""),
-        ("            separable_at=frozenset({1.0}),\n            is_tiled=True,\n", ""),
+        ("add=_add_size,", "add=lambda total, part: _add_size(total, 2 * part),"),
+        ("gradient=np.sign,", "gradient=lambda difference: 2 * np.sign(difference),"),
+        ("steepest=np.sign,", "steepest=lambda moment: 2 * np.sign(moment),"),
+        ("            separable_at=frozenset({1.0}),\n            line_power=1.0,\n", ""),
+        ("            is_tiled=True,\n", ""),
     ),
     "compiled/costs.py": (
-        ("kind == CITYBLOCK", "kind in (CITYBLOCK, 5)"),
+        (
+            "        if kind == CITYBLOCK:\n",
+            (
+                "        if kind == 5:\n            for j in range(out.size):\n"
+                "                out[j] += 2 * abs(x_k - y_k[j])\n        elif kind == CITYBLOCK:\n"
+            ),
+        ),
+        (
+            "        if costs.kind == CITYBLOCK:\n",
+            (
+                "        if costs.kind == 5:\n            total += 2 * abs(difference)\n"
+                "        elif costs.kind == CITYBLOCK:\n"
+            ),
+        ),
         ("METRIC_CODES = (", "METRIC_CODES = (5, "),
     ),
     "certificate/kernels/points.py": (
-        ("norm == 1:", "norm in (1, 5):"),
+        (
+            "        if norm == 1:\n",
+            (
+                "        if norm == 5:\n            for j in range(size):\n"
+                "                out[j] += 2 * abs(x_k - y_k[j])\n        elif norm == 1:\n"
+            ),
+        ),
         ("METRIC_CODES = (", "METRIC_CODES = (5, "),
     ),
 }
@@ -133,7 +157,7 @@ from otdist.certificate import checkers
 from otdist.solvers.network_simplex import solver
 checkers._COMPILED_PAIRS = 0
 
-def values(metric):
+def values(metric, unit):
     x, y = np.random.default_rng(0).normal(size=(2, 9, 3))
     A, B = np.random.default_rng(1).integers(1, 5, size=(2, 3, 4))
     problems = [
@@ -142,20 +166,23 @@ def values(metric):
         Problem(x[:, :1], y[:, :1], metric=metric),
         Problem(x, y, metric=metric, p=np.inf),
         Problem.on_grid(A, B, metric=metric, normalize=True),
-        Problem.partial(x, y, metric=metric, price=0.7),
+        Problem.partial(x, y, metric=metric, price=0.7 * unit),
     ]
     for problem in problems:
         for small in (0, 1 << 18):
             solver._SMALL = small
             result = solve(problem)
             assert result.status == "optimal", result
-            yield result.value
-    result = solve(problems[0], method="sinkhorn", epsilon=0.5, tol=1e-12)
-    yield from (result.lower, result.upper, kr_dual(x, y, metric=metric, critic="mcshane").value)
+            yield result.value / unit ** (1 if np.isinf(problem.p) else problem.p)
+    yield otdist.wasserstein_distance(x[:, 0], y[:, 0], metric=metric) / unit
+    yield otdist.pairwise([x[:, 0], y[:, 0]], metric=metric)[0, 1] / unit
+    result = solve(problems[0], method="sinkhorn", epsilon=0.5 * unit, tol=1e-12)
+    critic = kr_dual(x, y, metric=metric, critic="mcshane")
+    yield from (result.lower / unit, result.upper / unit, critic.value / unit)
     gradients = solve(problems[0]).gradients()
-    yield float(np.abs(gradients.x).sum())
+    yield float(np.abs(gradients.x).sum()) / unit
 
-print(repr([list(map(float, values(metric))) for metric in ("cityblock", "taxicab")]))
+print(repr([list(map(float, values(*each))) for each in (("cityblock", 1), ("fare", 2))]))
 """
 
 
