@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
 import pickle
@@ -293,13 +294,14 @@ def _calls(
 def _try_options(distance: Callable[..., float], points: Any, options: dict[str, Any]) -> None:
     """Raise for options that a function of this package refuses for all pairs.
 
-    It is called for one point and itself. Other functions may take long, or leave traces.
+    It is called for one point and itself, with a copy of a random generator. Other
+    functions may take long, or leave traces.
     """
     if not getattr(distance, "__module__", "").startswith("otdist."):
         return
     point = np.atleast_1d(points)[:1]
     try:
-        distance(point, point, **options)
+        distance(point, point, **copy.deepcopy(options))
     except InputError as error:
         raise InputError(f"distance cannot be called like this: {error}") from None
     except Exception:  # noqa: BLE001, S110 (the pairs that fail tell of it)

@@ -295,6 +295,14 @@ def test_a_mistake_in_the_options_is_no_failure_of_pairs(words, options, monkeyp
         assert word in str(caught.value)
 
 
+def test_checking_options_draws_no_random_numbers():
+    x, y = some_clouds(16, 2)
+    options = {"distance": otdist.sliced_wasserstein_distance, "n_projections": 3}
+    found = pairwise([x, y], rng=np.random.default_rng(0), **options)[0, 1]
+    rng = np.random.default_rng(0)
+    assert found == otdist.sliced_wasserstein_distance(x, y, n_projections=3, rng=rng)
+
+
 def test_weights_are_checked_whatever_the_options():
     """Pairs with bad weights were NaN where the distance is called pair by pair."""
     points = [[0.0], [1.0]]
