@@ -189,9 +189,11 @@ def _on_matrix(
     if support is not None:
         raise InputError("support and cost both give the costs between bins; leave one out")
     if p != 1:
+        how = "cost=distance**p, and take the root of the result"
+        if np.isinf(p):
+            how = "the points of the bins as support= in place of cost="
         raise InputError(
-            f"p={p:g} is for points; with cost= the matrix holds the costs themselves:"
-            " pass cost=distance**p, and take the root of the result"
+            f"p={p:g} is for points; with cost= the matrix holds the costs themselves: pass {how}"
         )
     matrix, largest, has_forbidden = _validate.as_cost(cost)
     if other is None and not _is_dissimilarity(matrix):
@@ -245,19 +247,28 @@ def _masses(name: str, value: ArrayLike, n: int, same: _SameMass) -> FloatArray:
     return out
 
 
-def require_one_space(
-    measures: list[tuple[Any, Any]],
-    other: list[tuple[Any, Any]] | None,
+def require_valid(
+    measures: Any,
+    other: Any,
+    support: ArrayLike | None,
     metric: Metric,
     p: float,
+    normalize: bool,
 ) -> None:
-    """Raise for a measure with points of another dimension than the first has."""
+    """Raise for a measure that is not valid, or does not go with the first one."""
+    if support is not None:
+        bins = _validate.as_points("support", support)
+        point_geometry(bins, bins, metric, p)
+        _both_masses(measures, other, (len(bins), len(bins)), normalize)
+        return
     first: FloatArray | None = None
-    for side, rows in (("measures", measures), ("other", other or [])):
-        for k, (x, a) in enumerate(rows):
-            name = f"{side}[{k}]" + ("" if a is None else "[0]")
-            points = _validate.as_points(name, x)
+    same = _SameMass("measures[0]", normalize)
+    for side, rows in (("measures", measures), ("other", [] if other is None else other)):
+        for k, measure in enumerate(rows):
+            name, (given, a) = f"{side}[{k}]", split(measure)
+            points = _validate.as_points(name if a is None else f"{name}[0]", given)
             if first is None:
                 first = points
                 point_geometry(first, first, metric, p)
-            _require_space(f"{side}[{k}]", points, "measures[0]", first)
+            _require_space(name, points, "measures[0]", first)
+            same.fitted(name, _masses_of(name, a, len(points)))

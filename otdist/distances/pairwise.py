@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
 import pickle
@@ -35,6 +36,8 @@ _MOST_BLOCKS = 1 << 16
 _MOST_CALLS = 64
 # Failures that the warning names.
 _NAMED = 3
+# Options that are passed on to another distance only if they differ from these.
+_USUAL: dict[str, Any] = {"metric": "euclidean", "p": 1, "normalize": False}
 
 
 def pairwise(
@@ -74,8 +77,9 @@ def pairwise(
     support : array_like (n, d) or (n,), optional
         Points of the bins of all histograms. The costs between bins are computed once.
     cost : array_like (n, m), optional
-        Costs between the bins instead; values are then ``emd(a, b, cost)``. Without
-        `other` it must be symmetric with a diagonal of zeros.
+        Costs between the bins instead; values are then ``emd(a, b, cost)``, and of the
+        options only `normalize` goes with it. Without `other` it must be symmetric with
+        a diagonal of zeros.
     normalize : bool, default False
         Divide the weights of each measure by their sum. Otherwise all must have one sum
         (up to the rounding of their type; they are scaled to the sum of the first).
@@ -106,7 +110,8 @@ def pairwise(
     ------
     InputError
         If a measure is not valid, or does not go with the first one: the message names
-        its index. If `out` holds the result of another call.
+        its index. If options do not go together, or no pair can be computed with them.
+        If `out` holds the result of another call.
 
     Warns
     -----
@@ -198,32 +203,71 @@ def _job(
     cost: Any,
     settings: dict[str, Any],
 ) -> _Job:
-    """Choose how pairs are computed, and check all measures."""
+    """Choose how pairs are computed, and check options and measures."""
     from otdist.batch import solve as _solve_pairs
 
-    metric, p = settings["metric"], settings["p"]
+    metric, p, normalize = settings["metric"], settings["p"], settings["normalize"]
     is_default = distance is wasserstein_distance
-    if is_default:
-        p = as_order(p)
-        require_metric(metric, p)
-    elif cost is not None:
+    if cost is not None and not is_default:
         raise InputError("cost= goes with the default distance; leave one out")
+    options = _options(distance, settings)
+    if cost is not None:
+        _require_matrix_options(options)
+    if is_default:
+        if "axis" in options:
+            raise InputError("pairwise takes each measure by itself; leave axis out")
+        p = as_order(p, options.get("concave", False))
+        require_metric(metric, p)
     if len(measures) == 0 or (other is not None and len(other) == 0):
         return _Job(_solve_pairs.call_block, (distance,), 1.0, 1.0, is_compiled=False)
-    is_known = is_default and set(settings) == {"metric", "p", "normalize"}
-    has_bins = support is not None or cost is not None
-    normalize = settings["normalize"]
-    if is_known and has_bins and not np.isinf(p):
+    is_known = is_default and options.keys() <= _USUAL.keys()
+    if is_known and (cost is not None or (support is not None and not np.isinf(p))):
         family: Any = _measures.pack_histograms(
             measures, other, support, cost, metric, p, normalize
         )
-    elif is_known and isinstance(metric, str) and not np.isinf(p) and not has_bins:
+    elif is_known and isinstance(metric, str) and not np.isinf(p):
         family = _measures.pack_clouds(measures, other, metric, p, normalize)
     else:
-        return _calls(measures, other, distance, support, settings)
+        if is_default:
+            _measures.require_valid(measures, other, support, metric, p, normalize)
+        return _calls(measures, other, distance, support, options)
     size = float(np.prod(np.minimum(family.most, LARGEST)))
     arguments = (type(family), *family)
     return _Job(_solve_pairs.solve_block, arguments, size, p, is_compiled=True)
+
+
+def _options(distance: Callable[..., float], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are not at their defaults, once the function takes them."""
+    usual: dict[str, Any] = _USUAL
+    if distance is wasserstein_distance:
+        usual = {
+            name: parameter.default
+            for name, parameter in inspect.signature(wasserstein_distance).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+
+    def is_usual(name: str, value: Any) -> bool:
+        is_scalar = isinstance(value, str | int | float | np.generic | None)
+        return name in usual and is_scalar and bool(value == usual[name])
+
+    options = {name: value for name, value in settings.items() if not is_usual(name, value)}
+    try:
+        inspect.signature(distance).bind(None, None, None, None, **options)
+    except TypeError as error:
+        raise InputError(f"distance cannot be called like this: {error}") from None
+    except ValueError:
+        pass  # no signature is known, as of compiled functions
+    return options
+
+
+def _require_matrix_options(options: dict[str, Any]) -> None:
+    """Raise for options that do not go with a matrix of costs."""
+    for name, value in options.items():
+        if name not in ("p", "normalize"):
+            raise InputError(
+                f"{name}={value!r} does not go with cost=, where values are emd(a, b, cost);"
+                f" leave {name} out, or pass the points of the bins as support= in place of cost="
+            )
 
 
 def _calls(
@@ -231,32 +275,37 @@ def _calls(
     other: Any,
     distance: Callable[..., float],
     support: Any,
-    settings: dict[str, Any],
+    options: dict[str, Any],
 ) -> _Job:
     """Compute pairs by calls of a function of two measures."""
     from otdist.batch.solve import call_block
 
-    usual = {"metric": "euclidean", "p": 1, "normalize": False}
-    options = {
-        name: value for name, value in settings.items() if name not in usual or value != usual[name]
-    }
-    try:
-        inspect.signature(distance).bind(None, None, None, None, **options)
-    except TypeError as error:
-        raise InputError(f"distance cannot be called like this: {error}") from None
-    except ValueError:
-        pass  # no signature is known, as of compiled functions
     both = [measures, measures if other is None else other]
     if support is None:
         sides = [[_measures.split(measure) for measure in side] for side in both]
     else:
         sides = [[(support, masses) for masses in side] for side in both]
-    if distance is wasserstein_distance:
-        rows = None if other is None else sides[1]
-        _measures.require_one_space(sides[0], rows, settings["metric"], settings["p"])
+    _try_options(distance, sides[0][0][0], options)
     size = _BLOCK_ENTRIES / _MOST_CALLS
     arguments = (distance, *sides, options)
     return _Job(call_block, arguments, size, 1.0, is_compiled=False)
+
+
+def _try_options(distance: Callable[..., float], points: Any, options: dict[str, Any]) -> None:
+    """Raise for options that a function of this package refuses for all pairs.
+
+    It is called for one point and itself, with a copy of a random generator. Other
+    functions may take long, or leave traces.
+    """
+    if not getattr(distance, "__module__", "").startswith("otdist."):
+        return
+    point = np.atleast_1d(points)[:1]
+    try:
+        distance(point, point, **copy.deepcopy(options))
+    except InputError as error:
+        raise InputError(f"distance cannot be called like this: {error}") from None
+    except Exception:  # noqa: BLE001, S110 (the pairs that fail tell of it)
+        pass
 
 
 def _solved(

@@ -11,6 +11,7 @@ from otdist.errors import InputError
 from otdist.geometry.circle import reduced
 from otdist.inputs.validate import as_masses, as_order, as_period, as_positions
 from otdist.problem.result import root
+from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric
 
 
@@ -77,6 +78,7 @@ def distances_to_uniform(
     p: float,
     period: float | None,
     normalize: bool,
+    method: str,
 ) -> float | FloatArray:
     """Return W_p from measures along an axis to the uniform distribution on a circle."""
     order = as_order(p)
@@ -85,6 +87,8 @@ def distances_to_uniform(
             f"y must be points, or 'uniform' together with a period; got {y!r} and"
             f" period={period!r}"
         )
+    if not permits(method, "circle"):
+        raise InputError(f"with y='uniform' the method is 'circle', got {method!r}")
     if b is not None:
         raise InputError("b must be left out: the uniform distribution takes the mass of x")
     length = as_period(period)

@@ -157,7 +157,8 @@ def wasserstein_distance(
     if period is not None:
         require_arcs(metric, concave)
     if isinstance(y, str):
-        return distances_to_uniform(x, y, a, b, axis, p, period, normalize)
+        as_jobs(n_jobs)
+        return distances_to_uniform(x, y, a, b, axis, p, period, normalize, method)
 
     def one(x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> float:
         if period is None:
@@ -244,8 +245,8 @@ def proved(result: Result, options: frozenset[str] = frozenset()) -> Result:
     if not result.certificate.proves(EXACT_TOL):
         raise NotCertifiedError(
             f"{result.method} did not prove its value to {EXACT_TOL:g}:"
-            f" {outcome_for(result, options)}. The exception's .result has plan, potentials"
-            " and bracket; solve takes limits and tolerances.",
+            f" {outcome_for(result, options)}. `solve` returns plan, potentials and bracket,"
+            " and takes limits and tolerances",
             result,
         )
     return result

@@ -214,6 +214,108 @@ def test_bad_histograms_are_named(words, rows, options):
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "network_simplex"},
+        {"method": "highs"},
+        {"method": "line"},
+        {"method": "nope"},
+        {"period": 2.0},
+        {"axis": 0},
+        {"concave": True},
+        {"metric": "cityblock"},
+        {"metric": lambda x, y: 1.0},
+        {"p": math.inf},
+        {"support": [0.0, 1.0, 5.0]},
+        {"support": [0.0, 1.0, 5.0], "p": math.inf},
+        {"distance": sinkhorn_divergence, "epsilon": 0.1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("other", [None, np.eye(3)])
+@pytest.mark.parametrize("cost", [1.0 - np.eye(3)])
+def test_costs_and_options_of_points_do_not_go_together(options, other, cost):
+    """Any further option dropped the costs, and histograms were read as points."""
+    with pytest.raises(InputError, match="cost") as caught:
+        pairwise(np.eye(3), other, cost=cost, **options)
+    assert next(iter(options)) in str(caught.value)
+
+
+def test_options_at_their_defaults_change_nothing():
+    rows, bins = some_histograms()
+    rows = rows / rows.sum(axis=1, keepdims=True)
+    cost = np.abs(bins[:, None] - bins) ** 2
+    usual = {"method": "auto", "period": None, "axis": None, "concave": False}
+    for given in ({"cost": cost}, {"cost": cost, "other": rows[:2]}, {"support": bins}):
+        assert (pairwise(rows, **given, **usual) == pairwise(rows, **given)).all()
+    measures = some_clouds(14, 3)
+    assert (pairwise(measures, **usual) == pairwise(measures)).all()
+
+
+def test_options_go_with_the_bins():
+    rows, bins = some_histograms(count=3)
+    parts = rows / rows.sum(axis=1, keepdims=True)
+    for options in (
+        {"p": math.inf},
+        {"method": "highs"},
+        {"method": "line", "p": 2},
+        {"period": 3.0},
+        {"concave": True, "p": 0.5},
+        {"metric": lambda x, y: float(abs(x - y)[0]), "method": "network_simplex"},
+    ):
+        single = wasserstein_distance(bins, bins, parts[0], parts[1], **options)
+        for other in (None, parts):
+            matrix = pairwise(rows, other, support=bins, normalize=True, **options)
+            assert matrix[0, 1] == pytest.approx(single, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "words, options",
+    [
+        (["method 'nope' is unknown", "'network_simplex'"], {"method": "nope"}),
+        (["method='flow' needs"], {"method": "flow"}),
+        (["method='line' needs"], {"method": "line"}),
+        (["method='bottleneck' needs"], {"method": "bottleneck"}),
+        (["leave axis out"], {"axis": 0}),
+        (["positions on the circle"], {"period": 1.0}),
+        (["concave=True"], {"concave": True, "p": 0.5}),
+        (["reach"], {"reach": 3}),
+        (["epsilon"], {"distance": sinkhorn_divergence, "epsilon": -1.0}),
+        (["n_projections"], {"distance": otdist.sliced_wasserstein_distance, "n_projections": 0}),
+        (["distance"], {"distance": "euclidean"}),
+    ],
+)
+def test_a_mistake_in_the_options_is_no_failure_of_pairs(words, options, monkeypatch):
+    """The matrix was NaN, with a warning."""
+    monkeypatch.setattr(_pairwise, "_blocks", None)  # before any work
+    with pytest.raises(InputError) as caught:
+        pairwise(some_clouds(15, 2), **options)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_checking_options_draws_no_random_numbers():
+    x, y = some_clouds(16, 2)
+    options = {"distance": otdist.sliced_wasserstein_distance, "n_projections": 3}
+    found = pairwise([x, y], rng=np.random.default_rng(0), **options)[0, 1]
+    rng = np.random.default_rng(0)
+    assert found == otdist.sliced_wasserstein_distance(x, y, n_projections=3, rng=rng)
+
+
+def test_weights_are_checked_whatever_the_options():
+    """Pairs with bad weights were NaN where the distance is called pair by pair."""
+    points = [[0.0], [1.0]]
+    for weights, words in (([1.0, 1.0], "measures[1] sums to 2"), ([2.0, -1.0], "is -1.0")):
+        for options in ({}, {"method": "highs"}, {"p": math.inf}):
+            with pytest.raises(InputError) as caught:
+                pairwise([points, (points, weights)], **options)
+            assert "measures[1]" in str(caught.value)
+            assert words in str(caught.value)
+            with pytest.raises(InputError, match=r"measures\[1\]"):
+                pairwise([[0.5, 0.5], weights], support=points, **options)
+
+
 def test_histograms_without_bins_are_warned_of():
     rows = [[0.5, 0.5], [0.25, 0.75]]
     with pytest.warns(InputWarning, match="look like histograms"):

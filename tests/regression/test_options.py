@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from otdist import (
+    FailedPairsWarning,
     InputError,
     InputWarning,
     Problem,
     kr_dual,
+    pairwise,
     sinkhorn_divergence,
     solve,
+    wasserstein_distance,
 )
 
 
@@ -101,3 +104,29 @@ def test_the_default_epsilon_of_signed_costs_whose_mean_is_nearly_zero():
     plan = result.plan.toarray()
     assert np.abs(plan.sum(axis=1) - 1 / 2).max() <= 1e-12
     assert np.abs(plan.sum(axis=0) - 1 / 3).max() <= 1e-12
+
+
+def test_extra_options_do_not_hide_the_costs_between_bins():
+    """With method="auto" the rows were read as points: 0.3 in place of 0.9."""
+    rows = [[0.8, 0.1, 0.1], [0.2, 0.4, 0.4]]
+    cost = [[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]]
+    assert pairwise(rows, cost=cost, method="auto")[0, 1] == pytest.approx(0.9, rel=1e-12)
+    with pytest.raises(InputError, match="leave method out"):
+        pairwise(rows, cost=cost, method="highs")
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+@pytest.mark.parametrize("options", [{"method": "nope"}, {"method": "line"}, {"n_jobs": 0}])
+def test_the_uniform_distribution_takes_no_other_method(axis, options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        wasserstein_distance([0.0, 1.0], "uniform", period=3, axis=axis, **options)
+    found = wasserstein_distance([0.0, 1.0], "uniform", period=3, axis=axis, method="circle")
+    assert found == wasserstein_distance([0.0, 1.0], "uniform", period=3, axis=axis)
+
+
+def test_reasons_of_failed_pairs_speak_of_no_exception():
+    clouds = [[0.0, 1.0, 3.0], [0.5, 2.0, 7.0]]
+    with pytest.warns(FailedPairsWarning) as caught:
+        pairwise(clouds, method="sinkhorn")
+    assert "did not prove its value" in str(caught[0].message)
+    assert "exception" not in str(caught[0].message)
