@@ -266,10 +266,12 @@ def test_a_cost_matrix_that_does_not_fit_in_memory(monkeypatch):
     # With so many coordinates a matrix is faster than costs computed anew.
     problem = Problem(np.eye(1000, 40), np.ones((2000, 40)))
     monkeypatch.setattr(blocks, "available_memory", lambda: 1e6)
-    message = "the cost matrix of 1000 by 2000 atoms would take 0.0 GB"
-    with refuses(message):
+    wanted = (
+        "a matrix of 1000 by 2000 atoms would take 0.016 GB and 0.001 GB of memory are available"
+    )
+    with refuses(wanted):
         solve(problem)
-    with refuses("use method='sinkhorn', which computes costs in blocks"):
+    with refuses("use fewer atoms, or a machine with more memory"):
         solve(problem)
 
 

@@ -106,7 +106,7 @@ def test_an_option_is_used_or_refused(method, option):
             solve(problem, method=method, **given)
         message = str(caught.value)
         assert message.startswith(f"{option} is not an option of method={method!r}; ")
-        assert message.endswith("leave it out")
+        assert f"for {problem!r} leave it out" in message
         for each in registry.SOLVERS:
             knows = option in each.options and each.accepts(problem)
             assert (f"{each.name!r}" in message.split(";", 1)[1]) == knows
