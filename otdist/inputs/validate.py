@@ -281,8 +281,8 @@ def require_same_mass(
         option = "pass normalize=True, or " if has_option else ""
         raise InputError(
             f"the masses differ: {name} sums to {mass:.17g} and {other_name} to"
-            f" {other:.17g}; to compare them as probabilities {option}divide each side's"
-            " weights by their sum"
+            f" {other:.17g}; {option}divide each side's weights by their sum, to compare them"
+            " as probabilities"
         )
 
 
@@ -461,18 +461,19 @@ def as_epsilon(epsilon: Any, largest: float) -> float:
         raise InputError(
             f"epsilon must be a positive number, at most {_LARGEST_EPSILON:g}, got {epsilon!r}"
         )
+    # Advised numbers are a percent inside the limits, so that rounding keeps them there.
     floor = 1e-13 * largest
     if value < floor:
         raise InputError(
             f"epsilon={value:.3g} is below the rounding of the costs, which reach"
-            f" {largest:.3g}; epsilon is in cost units: pass at least {floor:.3g}"
+            f" {largest:.3g}; epsilon is in cost units: pass at least {1.01 * floor:.3g}"
         )
     ceiling = 1e9 * largest
     if value > ceiling > 0:
         raise InputError(
             f"epsilon={value:.3g} is so far above the costs, which reach {largest:.3g},"
             " that they have no effect, and the plan is the product of the marginals;"
-            f" epsilon is in cost units: pass at most {ceiling:.3g}"
+            f" epsilon is in cost units: pass at most {0.99 * ceiling:.3g}"
         )
     return value
 

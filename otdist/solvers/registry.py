@@ -251,11 +251,11 @@ def choose(problem: Problem, method: str = "auto", **given: Any) -> Solver:
         if value is not None and option not in solver.options:
             knowing = [each for each in _fitting(problem) if option in each.options]
             chosen = ", which method='auto' chose" if method == "auto" else ""
-            direct = option in _LIMITS and not solver.options & _LIMITS
-            why = " and which is direct and needs no limit" if direct else ""
+            if chosen and option in _LIMITS and not solver.options & _LIMITS:
+                chosen += ": a direct method, which needs no limit"
             remedy = f", or use {_names(knowing)}" if knowing else ""
             raise InputError(
-                f"{option} is not an option of method={solver.name!r}{chosen}{why};"
+                f"{option} is not an option of method={solver.name!r}{chosen};"
                 f" for {problem!r} leave it out{remedy}"
             )
     return solver

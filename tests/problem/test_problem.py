@@ -144,7 +144,7 @@ def test_costs_outside_float64_are_refused():
         (1.0, None, "a must have shape (2,)"),
         (["x", "y"], None, "a must hold real numbers"),
         ([1.0, 1.0], None, "the masses differ: a sums to 2 and b to 1"),
-        ([0.5, 0.5], [1, 1, 2], "pass normalize=True to compare them as probabilities"),
+        ([0.5, 0.5], [1, 1, 2], "pass normalize=True, or divide each side's weights by their sum"),
         ([0.5, 0.5 + 1e-8], None, "the masses differ: a sums to 1.0000000"),
         ([1e308, 1e308], None, "the sum of a overflows"),
         ([INF, -INF], None, "a[0] is inf; a must be finite"),

@@ -161,7 +161,19 @@ def test_memory_of_a_plan(monkeypatch):
 @pytest.mark.parametrize("name", having("epsilon", "x"))
 def test_an_epsilon_below_rounding(name):
     message = refusal(name, epsilon=1e-14)
-    assert message.endswith("pass at least 2e-13")
+    assert "method" not in message
+    advice = re.search(r"pass at least (\S+)$", message)
+    assert 2e-13 <= float(advice[1]) < 2.1e-13
+
+
+@pytest.mark.parametrize("wrong", [1e-20, 1e20])
+def test_the_epsilon_advised_is_accepted(wrong):
+    """Limits were printed to three digits, and half of them rounded to the wrong side."""
+    for far in (1.2344, 1.2346):
+        with pytest.raises(InputError) as caught:
+            otdist.sinkhorn_divergence([0.0], [far], epsilon=wrong)
+        advice = float(str(caught.value).split()[-1])
+        assert otdist.sinkhorn_divergence([0.0], [far], epsilon=advice) == pytest.approx(far)
 
 
 @pytest.fixture
@@ -200,7 +212,7 @@ def test_a_limit_that_the_method_chosen_does_not_need(problem, option):
     with pytest.raises(InputError) as caught:
         solve(problem, **{option: 60})
     message = str(caught.value)
-    assert "which method='auto' chose and which is direct and needs no limit" in message
+    assert "which method='auto' chose: a direct method, which needs no limit; " in message
     assert f"for {problem!r} leave it out, or use method='network_simplex'" in message
 
 
