@@ -75,7 +75,7 @@ def test_bad_points(x, y, message):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"p": 0.5}, "p must be >= 1, got 0.5; for p < 1 the cost is concave"),
+        ({"p": 0.5}, "p must be >= 1, got 0.5; for p < 1 the p-th root of the cost is no distance"),
         ({"p": NAN}, "p must be >= 1, got nan"),
         ({"p": -INF}, "p must be >= 1, got -inf"),
         ({"p": "2"}, "p must be a real number >= 1 or inf, got '2'"),
