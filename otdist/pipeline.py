@@ -23,7 +23,7 @@ from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
 from otdist.runtime.progress import progress_bar
-from otdist.solvers.registry import Kind, Options, Solver, another_exact, choose, named
+from otdist.solvers.registry import NO_LIMIT, Kind, Options, Solver, another_exact, choose, named
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def solve(
     with _reporter(solver.name) if progress else _SILENT as report:
         options = Options(
             tol=wanted,
-            max_iter=solver.max_iter if max_iter is None else as_count("max_iter", max_iter, 0),
+            max_iter=_limit(max_iter, solver),
             epsilon=epsilon,
             warm_start=_potentials_of(warm_start, problem, whole),
             report=report,
@@ -303,6 +303,13 @@ def _advised(
             how = " with this result as warm_start" if warm else ""
             words.append(f"use method={other.name!r}{how}")
     return " or ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])}, or {words[-1]}"
+
+
+def _limit(max_iter: Any, solver: Solver) -> int:
+    """Return the most iterations, by default those of the solver."""
+    if max_iter is None:
+        return solver.max_iter
+    return min(as_count("max_iter", max_iter, 0), NO_LIMIT)
 
 
 def _seconds(time_limit: float | None) -> float:

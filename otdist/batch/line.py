@@ -156,7 +156,9 @@ def distances_along(
 
     `one` returns the distance of one pair by another path, or raises for its input.
     """
-    p, n_jobs = as_order(options.p, options.concave), as_jobs(options.n_jobs)
+    # On a circle there is no option concave to advise.
+    concave = options.concave if options.period is None else None
+    p, n_jobs = as_order(options.p, concave), as_jobs(options.n_jobs)
     period = 0.0 if options.period is None else as_period(options.period)
     sides = Side.of(("x", "a"), x, a, axis), Side.of(("y", "b"), y, b, axis)
     shape = pairs_of(sides, axis)

@@ -33,13 +33,13 @@ _INTERRUPTED = 130
 
 # Rewrites the remedies of Python messages for the command line.
 _TRANSLATIONS = (
+    (r" for Problem\([^)]*\)", ""),
     (r"pass normalize=True", "add --normalize"),
     (r"normalize=True", "--normalize"),
     (r"\b(metric|method)='(\w+)'", r"--\1 \2"),
     (r"\b(p|epsilon)=([\w.+-]*\w)", r"--\1 \2"),
     (r"(--metric \w+), (--p)", r"\1 \2"),
     (r", or pass a function of two points", ""),
-    (r"pool an image over blocks, sample points", "--pool K for images"),
     (r"pass the matrix distance", "in Python, pass the matrix distance"),
     (r" for histograms on common bins write .*", " for N weights on N bins add --grid 1xN"),
 )

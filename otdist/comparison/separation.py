@@ -71,7 +71,7 @@ def separations(
     >>> [row.w1 for row in rows], [round(row.js, 3) for row in rows]
     ([0.0, 1.0, 3.0], [0.0, 0.693, 0.693])
     """
-    problem = Problem(x, y, a, b)
+    problem = Problem(x, y, a, b, normalize=None)
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     a, b = problem.a, problem.b
     apart = b @ points_y / problem.mass - a @ points_x / problem.mass

@@ -151,7 +151,8 @@ def compare(
     >>> table["W_1"].value, table["TV"].value, table["KL(P|Q)"].value
     (0.5, 1.0, inf)
     """
-    problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize)
+    order = _validate.as_order(p)
+    problem = Problem(x, y, a, b, metric=metric, p=order, normalize=normalize)
     exact = solve(problem, method=method)
     rows = [
         _transport_row(_name(problem), exact, rooted=True),

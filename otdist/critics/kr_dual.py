@@ -197,7 +197,7 @@ def kr_dual(
         )
     points_x = _draw("x", x, n_samples, generator)
     points_y = _draw("y", y, n_samples, generator)
-    problem = Problem(points_x, points_y, a, b, metric=metric)
+    problem = Problem(points_x, points_y, a, b, metric=metric, normalize=None)
     if critic in _EXACT:
         return critic_of(solve(problem), points_x, points_y, critic)
     sample = Sample.of(points_x, points_y, problem.a, problem.b)
@@ -528,7 +528,7 @@ def c_transform(
     with warnings.catch_warnings():
         # Histograms passed as points would draw a warning; here only points make sense.
         warnings.simplefilter("ignore")
-        problem = Problem(x, y, p=p, metric=metric)
+        problem = Problem(x, y, p=_validate.as_order(p), metric=metric)
     if math.isinf(problem.p):
         raise InputError("c_transform needs a finite p, got inf")
     potential = _validate.as_finite_vector("g", g, problem.shape[1])

@@ -17,6 +17,7 @@ from otdist.inputs.validate import (
     as_float64,
     as_jobs,
     as_number,
+    as_order,
     as_points,
     as_tolerance,
 )
@@ -245,7 +246,8 @@ def _divergence(
 def _validated(x: Any, y: Any, a: Any, b: Any, options: _Options) -> tuple[_Measure, _Measure]:
     """Return both measures, and raise for any argument that is not usable."""
     is_relaxed = options.reach is not None
-    problem = Problem(x, y, a, b, metric=options.metric, p=options.p, normalize=is_relaxed)
+    order, normalize = as_order(options.p), is_relaxed or None
+    problem = Problem(x, y, a, b, metric=options.metric, p=order, normalize=normalize)
     if problem.is_bottleneck:
         raise InputError("p=inf has no entropic divergence; use a large finite p")
     as_epsilon(options.epsilon, problem.geometry.largest)

@@ -220,7 +220,7 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
     >>> emd([0.5, 0.5], [0.25, 0.75], [[0, 1], [1, 0]])
     0.25
     """
-    problem = Problem.from_cost(cost, a, b)
+    problem = Problem.from_cost(cost, a, b, normalize=None)
     value = _small_value(problem)
     return proved(solve(problem)).value if value is None else value
 

@@ -143,14 +143,15 @@ def as_masses(
     b: Any,
     shape: tuple[Any, Any],
     of: tuple[str, str],
-    normalize: bool,
+    normalize: bool | None,
     names: tuple[str, str] = ("a", "b"),
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return weights (n,) and (m,) >= 0 of equal positive sum, and this sum.
 
     ``None`` stands for equal weights of sum 1. Weights are copied. They are rescaled only if
-    their sums differ by rounding, or if `normalize`. `shape` is (n, m), or holds the sides of
-    two images; `of` names the atoms in messages.
+    their sums differ by rounding, or if `normalize`, which is None for a function without
+    this option. `shape` is (n, m), or holds the sides of two images; `of` names the atoms in
+    messages.
     """
     first, second = _both_weights(a, b, shape, of, names)
     return _balanced(first, second, names, normalize)
@@ -237,7 +238,7 @@ class Weights(NamedTuple):
 
 
 def _balanced(
-    first: Weights, second: Weights, names: tuple[str, str], normalize: bool
+    first: Weights, second: Weights, names: tuple[str, str], normalize: bool | None
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return weights of equal sum, and this sum."""
     (a, sum_a, tolerance_a), (b, sum_b, tolerance_b) = first, second
@@ -245,7 +246,8 @@ def _balanced(
         a, b = a / sum_a, b / sum_b
         return a, b, _sum(a)
     tolerance = max(tolerance_a, tolerance_b)
-    require_same_mass(names[0], sum_a, names[1], sum_b, tolerance)
+    has_option = normalize is not None
+    require_same_mass(names[0], sum_a, names[1], sum_b, tolerance, has_option)
     if abs(sum_a - sum_b) > 4 * _EPS * sum_a:
         b = b * (sum_a / sum_b)
     return a, b, sum_a
@@ -269,14 +271,18 @@ def as_weights(
 
 
 def require_same_mass(
-    name: str, mass: float, other_name: str, other: float, tolerance: float
+    name: str, mass: float, other_name: str, other: float, tolerance: float, has_option: bool
 ) -> None:
-    """Raise if two sums of weights differ by more than rounding."""
+    """Raise if two sums of weights differ by more than rounding.
+
+    `has_option` says whether the function called has the option `normalize`.
+    """
     if abs(mass - other) > tolerance * max(mass, other):
+        option = "pass normalize=True, or " if has_option else ""
         raise InputError(
             f"the masses differ: {name} sums to {mass:.17g} and {other_name} to"
-            f" {other:.17g}; pass normalize=True to compare them as probabilities, or"
-            " rescale one of them"
+            f" {other:.17g}; {option}divide each side's weights by their sum, to compare them"
+            " as probabilities"
         )
 
 
@@ -395,20 +401,23 @@ def as_inside(name: str, value: Any, least: float, most: float, wanted: str) -> 
     return number
 
 
-def as_order(p: Any, concave: Any = False) -> float:
-    """Return the order p as a float, 1 <= p <= inf; if `concave`, 0 < p < 1."""
+def as_order(p: Any, concave: Any = None) -> float:
+    """Return the order p as a float, 1 <= p <= inf; if `concave`, 0 < p < 1.
+
+    `concave` is None for a function without this option.
+    """
     order = as_number("p", p, "a real number >= 1 or inf")
-    if not isinstance(concave, bool | np.bool_):
+    if not isinstance(concave, bool | np.bool_ | None):
         raise InputError(f"concave must be True or False, got {concave!r}")
     if concave and not 0 < order < 1:
         raise InputError(
             f"with concave=True p must be between 0 and 1, got {p}; omit concave for p >= 1"
         )
     if not concave and not order >= 1:
+        option = "" if concave is None else "for points on the line pass concave=True; elsewhere "
         raise InputError(
-            f"p must be >= 1, got {p}; for p < 1 the cost is concave, and its p-th root is no"
-            " distance: for points on the line pass concave=True, which takes no root;"
-            " otherwise pass the matrix distance**p to emd"
+            f"p must be >= 1, got {p}; for p < 1 the p-th root of the cost is no distance:"
+            f" {option}pass the matrix distance**p to Problem.from_cost, which takes no root"
         )
     return order
 
@@ -452,19 +461,19 @@ def as_epsilon(epsilon: Any, largest: float) -> float:
         raise InputError(
             f"epsilon must be a positive number, at most {_LARGEST_EPSILON:g}, got {epsilon!r}"
         )
+    # Advised numbers are a percent inside the limits, so that rounding keeps them there.
     floor = 1e-13 * largest
     if value < floor:
         raise InputError(
             f"epsilon={value:.3g} is below the rounding of the costs, which reach"
-            f" {largest:.3g}; epsilon is in cost units: pass at least {floor:.3g}, or use an"
-            " exact method"
+            f" {largest:.3g}; epsilon is in cost units: pass at least {1.01 * floor:.3g}"
         )
     ceiling = 1e9 * largest
     if value > ceiling > 0:
         raise InputError(
             f"epsilon={value:.3g} is so far above the costs, which reach {largest:.3g},"
             " that they have no effect, and the plan is the product of the marginals;"
-            f" epsilon is in cost units: pass at most {ceiling:.3g}"
+            f" epsilon is in cost units: pass at most {0.99 * ceiling:.3g}"
         )
     return value
 

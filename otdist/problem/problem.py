@@ -66,7 +66,8 @@ class Problem:
         Order, 1 <= p <= inf. The cost of a pair is ``metric(x, y) ** p``;
         for p = inf the largest distance moved counts.
     normalize : bool, default False
-        Divide each side's weights by their sum first.
+        Divide each side's weights by their sum first. ``None`` is False in a function that
+        has no such option, so that no message advises it.
     concave : bool, default False
         Take 0 < p < 1, on the line only. The cost ``|x - y| ** p`` is then a metric by
         itself, so that no root is taken: ``distance`` is ``value``.
@@ -119,7 +120,7 @@ class Problem:
         *,
         metric: Metric = "euclidean",
         p: float = 1,
-        normalize: bool = False,
+        normalize: bool | None = False,
         concave: bool = False,
     ) -> None:
         order = _validate.as_order(p, concave)
@@ -142,7 +143,7 @@ class Problem:
         p: float = 1,
         price: float | None = None,
         mass: float | None = None,
-        normalize: bool = False,
+        normalize: bool | None = False,
     ) -> Self:
         """Make a problem from a cost matrix.
 
@@ -160,7 +161,7 @@ class Problem:
         price, mass : float, optional
             Price of mass that is not moved, or the mass to move: see `partial`.
         normalize : bool, default False
-            Divide each side's weights by their sum first.
+            As for `Problem`.
 
         Returns
         -------
@@ -662,7 +663,7 @@ def _weigh(
     a: ArrayLike | None,
     b: ArrayLike | None,
     of: tuple[str, str],
-    normalize: bool,
+    normalize: bool | None,
     price: float | None,
     mass: float | None,
     *,

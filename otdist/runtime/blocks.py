@@ -54,10 +54,9 @@ def require_memory(n: int, m: int) -> None:
     available = available_memory()
     if wanted > available:
         raise InputError(
-            f"the cost matrix of {n} by {m} atoms would take {wanted / 1e9:.1f} GB and"
-            f" {available / 1e9:.1f} GB of memory are available; use"
-            " method='sinkhorn', which computes costs in blocks and keeps O(n + m)"
-            " numbers, or fewer atoms (pool an image over blocks, sample points)"
+            f"a matrix of {n} by {m} atoms would take {wanted / 1e9:.3g} GB and"
+            f" {available / 1e9:.3g} GB of memory are available; use fewer atoms, or a"
+            " machine with more memory"
         )
 
 

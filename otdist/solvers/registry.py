@@ -29,14 +29,15 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Ended
 from otdist.typing import FloatArray, IntArray
 
-_NO_LIMIT = 2**62
+#: No run takes so many iterations; kernels count them in int64.
+NO_LIMIT = 2**62
 
 
 class Options(NamedTuple):
     """The options of one run; a solver reads those that its record names."""
 
     tol: float = EXACT_TOL
-    max_iter: int = _NO_LIMIT
+    max_iter: int = NO_LIMIT
     epsilon: float | None = None
     warm_start: tuple[FloatArray, FloatArray] | None = None
     #: Takes the iteration count and, where one is known, the relative gap.
@@ -89,7 +90,7 @@ class Solver:
     kind: Kind = Kind.EXACT
     #: Defaults of `solve`.
     tol: float = EXACT_TOL
-    max_iter: int = _NO_LIMIT
+    max_iter: int = NO_LIMIT
     #: Options of `solve` that it knows beside `tol`, `n_jobs` and `progress`.
     options: frozenset[str] = frozenset()
     #: Whether it gets the atoms of weight 0 too, and gives potentials to them.
@@ -249,9 +250,13 @@ def choose(problem: Problem, method: str = "auto", **given: Any) -> Solver:
     for option, value in given.items():
         if value is not None and option not in solver.options:
             knowing = [each for each in _fitting(problem) if option in each.options]
-            remedy = f"use {_names(knowing)}, or leave it out" if knowing else "leave it out"
+            chosen = ", which method='auto' chose" if method == "auto" else ""
+            if chosen and option in _LIMITS and not solver.options & _LIMITS:
+                chosen += ": a direct method, which needs no limit"
+            remedy = f", or use {_names(knowing)}" if knowing else ""
             raise InputError(
-                f"{option} is not an option of method={solver.name!r}; for {problem!r} {remedy}"
+                f"{option} is not an option of method={solver.name!r}{chosen};"
+                f" for {problem!r} leave it out{remedy}"
             )
     return solver
 
@@ -269,9 +274,9 @@ def _fitting(problem: Problem) -> list[Solver]:
 
 
 def _names(solvers: list[Solver]) -> str:
-    """Return ``method='line', 'network_simplex' or 'highs'``."""
-    *first, last = (repr(solver.name) for solver in solvers)
-    return f"method={', '.join(first)} or {last}" if first else f"method={last}"
+    """Return ``method='line', method='network_simplex' or method='highs'``."""
+    *first, last = (f"method={solver.name!r}" for solver in solvers)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def start_from(geometry: Geometry, warm_start: tuple[FloatArray, FloatArray]) -> FloatArray:

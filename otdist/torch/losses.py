@@ -14,6 +14,7 @@ from otdist.distances.sinkhorn_divergence import (
 )
 from otdist.distances.wasserstein import proved
 from otdist.errors import InputError
+from otdist.inputs.validate import as_order
 from otdist.pipeline import solve
 from otdist.problem.gradients import Gradients
 from otdist.problem.problem import Problem
@@ -92,7 +93,8 @@ def wasserstein_loss(
     """
 
     def evaluate(*measures: Any, gradients: bool) -> tuple[float, Gradients | None]:
-        result = proved(solve(Problem(*measures, metric=metric, p=p)))
+        problem = Problem(*measures, metric=metric, p=as_order(p), normalize=None)
+        result = proved(solve(problem))
         return result.value, result.gradients() if gradients else None
 
     return _loss(evaluate, x, y, a, b)

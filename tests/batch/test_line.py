@@ -590,7 +590,7 @@ def test_concave_costs_of_many_points():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"p": 0.5}, "for points on the line pass concave=True, which takes no root"),
+        ({"p": 0.5}, "for points on the line pass concave=True; elsewhere pass the matrix"),
         ({"p": 0.0, "concave": True}, "p must be between 0 and 1, got 0.0"),
         ({"p": 1, "concave": True}, "p must be between 0 and 1, got 1"),
         ({"p": math.nan, "concave": True}, "p must be between 0 and 1, got nan"),

@@ -395,7 +395,7 @@ def test_more_bad_input():
         with pytest.raises(
             InputError,
             match=r"method=.* needs .*; for Problem.*partial. use method=.network_simplex."
-            r" or .highs.",
+            r" or method=.highs.",
         ):
             solve(problem, method=method)
     with pytest.raises(InputError, match=r"warm_start\[0\] must have shape \(2,\)"):

@@ -63,7 +63,9 @@ def test_its_options_are_checked_and_its_name_is_known():
         solve(problem, method="north_west", max_iter=3)
     with pytest.raises(InputError, match=r"known methods are .*'north_west'"):
         solve(problem, method="north-west")
-    with pytest.raises(InputError, match=r"for Problem.* use method=.*'sinkhorn' or 'north_west'"):
+    with pytest.raises(
+        InputError, match=r"for Problem.* use method=.*'sinkhorn' or method='north_west'"
+    ):
         solve(problem, method="line")
     with pytest.raises(InputError, match=r"'north_west' needs a finite p and all mass moved; for"):
         solve(Problem.partial([[0.0, 0]], [[3.0, 4]], price=1), method="north_west")

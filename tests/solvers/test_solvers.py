@@ -351,7 +351,7 @@ def test_options_that_do_not_fit_are_refused():
         ({"method": "line"}, "method='line' needs points on the line"),
         (
             {"epsilon": 0.1},
-            r"epsilon is not an option of method='network_simplex'; .* use method='sinkhorn'",
+            r"epsilon is not an option of method='network_simplex', .* use method='sinkhorn'",
         ),
         ({"method": "sinkhorn", "epsilon": 0.0}, "epsilon must be a positive number"),
         ({"method": "sinkhorn", "epsilon": INF}, "epsilon must be a positive number"),
@@ -372,7 +372,7 @@ def test_options_that_do_not_fit_are_refused():
         solve([[0.0, 1], [1, 0]])
     bottleneck = Problem([0.0, 1], [1.0, 5], p=INF)
     with pytest.raises(
-        InputError, match=r"needs a finite p.*; for .* use method='line' or 'bottleneck'"
+        InputError, match=r"needs a finite p.*; for .* use method='line' or method='bottleneck'"
     ):
         solve(bottleneck, method="sinkhorn")
 

@@ -188,7 +188,7 @@ def test_axes_too_long_for_a_matrix_are_refused(monkeypatch):
     from otdist.runtime import blocks
 
     monkeypatch.setattr(blocks, "available_memory", lambda: 100.0)
-    with pytest.raises(InputError, match=r"cost matrix of 4 by 4 atoms"):
+    with pytest.raises(InputError, match=r"a matrix of 4 by 4 atoms"):
         solve(on_grid((3, 4)), method="sinkhorn")
 
 
