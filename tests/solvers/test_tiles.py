@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otdist import Problem
-from otdist.compiled.costs import TILE, Found
+from otdist.compiled.costs import Found
 from otdist.geometry.points import Points
 from otdist.solvers.coarsen import order_of
 from otdist.solvers.network_simplex import column_generation as lists
@@ -33,6 +33,7 @@ KINDS = [
 def small_tiles(monkeypatch):
     if JIT_OFF:
         monkeypatch.setattr(knobs.TILE, 8)
+        monkeypatch.setattr(knobs.COLUMNS_TILE, 8)
 
 
 def geometry_of(rng, shape, metric, p, shift=1.0):
@@ -115,7 +116,7 @@ def test_nearest_arcs_where_there_is_little_room(case):
     real = tiles.scratch_for
 
     def tight(n_tiles, width):
-        made, room = real(n_tiles, width), TILE + 12
+        made, room = real(n_tiles, width), tiles.TILE + 12
         return made._replace(end=made.end[:room], values=made.values[:room])
 
     with pytest.MonkeyPatch.context() as patch:
