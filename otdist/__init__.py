@@ -5,7 +5,6 @@ import typing as _typing
 
 from otdist._version import __version__ as __version__
 from otdist.certificate.certify import certify
-from otdist.comparison.table import compare
 from otdist.critics.kr_dual import c_transform, kr_dual, w1_interval
 from otdist.critics.lipschitz_search import lipschitz_lower
 from otdist.distances.pairwise import pairwise
@@ -34,7 +33,6 @@ from otdist.errors import (
     InputWarning,
     NotCertifiedError,
 )
-from otdist.gaussian.bures import bures_wasserstein_distance
 from otdist.pipeline import solve
 from otdist.problem.gradients import Gradients
 from otdist.problem.problem import Problem
@@ -52,6 +50,8 @@ if _typing.TYPE_CHECKING:
     from otdist import samples as samples
     from otdist import sliced as sliced
     from otdist import torch as torch
+    from otdist.comparison.table import compare as compare
+    from otdist.gaussian.bures import bures_wasserstein_distance as bures_wasserstein_distance
 
 __all__ = [
     "Certificate",
@@ -103,8 +103,16 @@ _SUBMODULES = (
     "torch",
 )
 
+#: Functions that are imported when first used too: their packages import much else.
+_FUNCTIONS = {
+    "bures_wasserstein_distance": "otdist.gaussian.bures",
+    "compare": "otdist.comparison.table",
+}
+
 
 def __getattr__(name: str) -> _typing.Any:
+    if name in _FUNCTIONS:
+        return getattr(_importlib.import_module(_FUNCTIONS[name]), name)
     if name not in _SUBMODULES:
         raise AttributeError(f"module 'otdist' has no attribute {name!r}")
     try:
