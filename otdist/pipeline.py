@@ -29,7 +29,6 @@ from otdist.typing import FloatArray, IntArray
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_COUPLING_TOLERANCE = 1e-11
 # Of the gap wanted, the marginal error that Sinkhorn may leave to rounding.
 _ROUNDED = 0.1
 # Of the largest cost: below, exponents of an entropic plan have few digits left.
@@ -54,7 +53,11 @@ _BRACKET = "; the optimum is in [{certificate.lower:.9g}, {certificate.upper:.9g
 #: an advice is the option that it is about.
 _VERDICTS: dict[tuple[Status, Kind], tuple[str, tuple[str, ...]]] = {
     **{
-        (Status.OPTIMAL, kind): ("optimal: proved by a gap of {certificate.gap:.3g}", ())
+        (status, kind): (words + "proved by a gap of {certificate.gap:.3g}", ())
+        for status, words in (
+            (Status.OPTIMAL, "optimal: "),
+            (Status.AS_EXACT_AS_INPUT, "optimal to the last digits of the input: "),
+        )
         for kind in Kind
     },
     **{
@@ -201,7 +204,7 @@ def solve(
             claim, certificate = _narrowed(whole, solver, options)
         else:
             claim, certificate = _run(problem, whole, solver, options)
-    status = _status(claim.ended, certificate, whole.mass, kind, wanted)
+    status = _status(claim.ended, certificate, kind, wanted)
     return _result(problem, solver, kind, claim, certificate, status, wanted)
 
 
@@ -220,7 +223,7 @@ def _narrowed(problem: Problem, solver: Solver, options: Options) -> tuple[Candi
         epsilon, gap = claim.plan.epsilon, certificate.relative_gap
         largest = problem.geometry.largest
         least = _LEAST_EPSILON * largest
-        status = _status(claim.ended, certificate, problem.mass, Kind.WITHIN_TOL, wanted)
+        status = _status(claim.ended, certificate, Kind.WITHIN_TOL, wanted)
         if status.is_success or claim.ended is not Ended.FINISHED or epsilon <= least:
             return claim, certificate
         if n_iter >= options.max_iter:
@@ -248,8 +251,10 @@ def _run(
         _raise_stranded(claim.stranded, rows, problem)
     if part is not whole or solver.kind is Kind.ENTROPIC:
         claim = _on_all_atoms(claim, whole, part, rows, columns)
+    if problem.is_partial:
+        claim = _without_outside(claim)
     g = None if solver.kind is Kind.ENTROPIC else claim.g
-    return claim, certify(whole, claim.plan, claim.f, g, n_jobs=options.n_jobs)
+    return claim, certify(problem, claim.plan, claim.f, g, n_jobs=options.n_jobs)
 
 
 def _result(
@@ -267,8 +272,6 @@ def _result(
         assert not isinstance(claim.plan, Arcs | Flow)
         where = f" at epsilon={claim.plan.epsilon:.3g}"
     outcome, advice = _VERDICTS[status, kind]
-    if problem.is_partial:
-        claim = _without_outside(claim)
     return Result(
         problem=problem,
         coupling=claim.plan,
@@ -440,14 +443,15 @@ def _finite(potential: FloatArray) -> FloatArray:
     return np.where(np.isfinite(potential), potential, 0.0)
 
 
-def _status(ended: Ended, certificate: Certificate, mass: float, kind: Kind, tol: float) -> Status:
+def _status(ended: Ended, certificate: Certificate, kind: Kind, tol: float) -> Status:
     """Return the status: by the certificate where it proves the claim, else by the solver."""
-    bracket = certificate.bracket(_COUPLING_TOLERANCE * mass)
-    if bracket.proves(tol if kind is Kind.EXACT else EXACT_TOL):
+    bracket = certificate.bracket()
+    if bracket.is_narrow(tol if kind is Kind.EXACT else EXACT_TOL):
         return Status.OPTIMAL
-    is_coupling = bracket.marginal_error <= bracket.most_error
-    is_narrow = is_coupling and certificate.relative_gap <= tol * (1 + 1e-9)
-    if kind is Kind.WITHIN_TOL and is_narrow:
+    if bracket.is_as_exact_as_input():
+        return Status.AS_EXACT_AS_INPUT
+    is_sound = certificate.marginal_error < np.inf
+    if kind is Kind.WITHIN_TOL and is_sound and certificate.relative_gap <= tol * (1 + 1e-9):
         return Status.CONVERGED
     if ended is Ended.FINISHED:
         return Status.CONVERGED if kind is Kind.ENTROPIC else Status.NOT_PROVED

@@ -383,8 +383,8 @@ def _certified(
 
     share(work, n_parts, n_parts)
     bounds = proof.bounds()
-    value = np.where(bounds.proves(EXACT_TOL), bounds.upper, np.nan)
-    return roots(value, p)
+    value = np.where(bounds.proves(EXACT_TOL), bounds.value, np.nan)
+    return np.asarray(roots(value, p))
 
 
 def _measures(

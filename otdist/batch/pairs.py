@@ -22,10 +22,9 @@ class Failure(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Bounds on the values of some pairs, NaN for those without an answer."""
+    """Values of some pairs, NaN for those without an answer."""
 
-    lower: FloatArray
-    upper: FloatArray
+    values: FloatArray
     failures: list[Failure]
 
 

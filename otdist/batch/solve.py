@@ -46,7 +46,7 @@ def value_of(problem: Problem) -> float | None:
     if claims.code[0] != 0:
         return None
     found = bracket_first(family, problem.geometry.largest, *claims[1:])
-    return found.upper if found.proves(EXACT_TOL) else None
+    return found.value if found.proves(EXACT_TOL) else None
 
 
 def solve_block(
@@ -63,7 +63,7 @@ def solve_block(
     """
     family = packed(kind, *fields)
     first, second = Pairs(*pairs).between(start, stop)
-    lower, upper = np.full((2, stop - start), np.nan)
+    value = np.full(stop - start, np.nan)
     n, m = (min(size, LARGEST) for size in family.most)
     step = max(8, min(256, _CLAIMED // (3 * (n + m) + m)))
     work = work_for(n, m)
@@ -78,17 +78,16 @@ def solve_block(
         found = bracket(family, first[begin + done], second[begin + done], *claim)
         proved = found.proves(EXACT_TOL)
         which = begin + done[proved]
-        upper[which] = found.upper[proved]
-        lower[which] = np.minimum(found.lower, found.upper)[proved]
+        value[which] = found.value[proved]
     failures = []
-    for k in np.flatnonzero(np.isnan(upper)):
+    for k in np.flatnonzero(np.isnan(value)):
         i, j = int(first[k]), int(second[k])
         found = attempt(_solved, family, i, j)
         if isinstance(found, str):
             failures.append(Failure(i, j, found))
         else:
-            lower[k], upper[k] = found
-    return Block(lower, upper, failures)
+            value[k] = found
+    return Block(value, failures)
 
 
 def call_block(
@@ -109,7 +108,7 @@ def call_block(
             failures.append(Failure(int(i), int(j), found))
         else:
             values[k] = found
-    return Block(values, values, failures)
+    return Block(values, failures)
 
 
 def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -190,8 +189,8 @@ def solve_pairs(
     )
 
 
-def _solved(family: Family, i: int, j: int) -> tuple[float, float]:
-    """Solve a single pair, as `solve` does; return its bounds."""
+def _solved(family: Family, i: int, j: int) -> float:
+    """Solve a single pair, as `solve` does; return its value."""
     if isinstance(family, Clouds):
         (x, a), (y, b) = family.cloud(i), family.cloud(j + family.offset)
         problem = Problem(x, y, a, b, metric=family.metric, p=family.p)
@@ -208,4 +207,4 @@ def _solved(family: Family, i: int, j: int) -> tuple[float, float]:
     result = solve(problem)
     if not result.certificate.proves(EXACT_TOL):
         raise ArithmeticError(f"not proved to {EXACT_TOL:g}: {result.outcome}")
-    return result.lower, result.upper
+    return result.value

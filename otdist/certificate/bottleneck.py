@@ -52,9 +52,11 @@ def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int)
     return Certificate(
         lower=min(lower, upper),
         upper=upper,
+        value=upper,
+        is_coupling=marginal_error <= slack,
         marginal_error=marginal_error,
         dual_violation=0.0,
-        rounding=0.0,
+        order=np.inf,
     )
 
 

@@ -4,6 +4,15 @@ Weak duality does all the work. Any coupling costs at least the optimum, and for
 any f the pair (f, g) with ``g[j] = min_i c[i, j] - f[i]`` is dual feasible, so
 ``sum a f + sum b g`` is at most the optimum. Nothing here comes from a solver or
 its kernels: costs are read from the problem, in blocks, with NumPy.
+
+All rounding is folded in, outward; docs/guarantees.md has the proof. u is 2**-53, b stands for
+weights scaled to the sum of a.
+
+* Costs of points are computed to a part r and an amount t: ``c`` is at least ``(1 - r) C - t``
+  for the computed C. Potentials feasible for C, times ``1 - r``, are feasible for c.
+* A c-transform is rounded by u of itself; sums of products by a few u of their terms' sizes.
+* A plan with marginals off by e in all can be changed into a coupling by taking away no more
+  than e and adding no more than e, at no more than the largest cost.
 """
 
 from __future__ import annotations
@@ -11,12 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from otdist.certificate.bottleneck import certify_bottleneck
 from otdist.certificate.checkers import checker_of
+from otdist.certificate.exact_coupling import exact_coupling
 from otdist.certificate.marginals import Sums, grid_sums, scaled_sums
 from otdist.errors import InputError
 from otdist.inputs.validate import (
@@ -27,43 +37,47 @@ from otdist.inputs.validate import (
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan
-from otdist.problem.marginals import MoveMass, rest, unmatched
+from otdist.problem.marginals import LeaveAtPrice, MoveMass
 from otdist.problem.problem import Problem
-from otdist.problem.result import LARGEST_ROUNDING, Certificate, coupling_tolerance
+from otdist.problem.result import COUPLING, EXACT_TOL, Certificate
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
 _EPS = float(np.finfo(float).eps)
-# Marginals known less well than this are always repaired.
-_LARGEST_BLUR = 1e-9
-# Masses from which on a sum of them is worth two passes.
-_LONG_SUM = 1000
+# Unit roundoff of float64.
+_U = _EPS / 2
+# Products with a c-transform and their sum are rounded some six times, a term's size each; a sum
+# in extended precision by less than the rest, where the machine has it.
+_ROUNDING = 8 * _U + 64 * float(np.finfo(np.longdouble).eps)
 
 
 class Primal(NamedTuple):
-    """The cost of a coupling, and how far the marginals of the given plan were off."""
+    """The cost of a coupling."""
 
     value: float
-    off_a: FloatArray
-    off_b: FloatArray
-    size: float
-    is_coupling: bool  # as given, up to rounding; else it was repaired
-    relative: float = 0.0  # rounding of the plan's entries, as a part of them
+    upper: float  # rounded up
+    size: float  # sum of the absolute terms
+    error: float  # of the marginals of the plan as given, in mass
+    is_coupling: bool  # as given
+
+    def or_better(self, other: Primal) -> Primal:
+        """Return the lower cost, with what is known of the plan as given."""
+        if not other.upper < self.upper:
+            return self
+        return self._replace(value=other.value, upper=other.upper)
 
 
 class Dual(NamedTuple):
-    """A feasible pair of potentials, balanced and 0 where there is no mass."""
+    """A lower bound, rounded down."""
 
     value: float
-    f: FloatArray
-    g: FloatArray
-    violation: float  # of the pair as given
-    size: float  # sum of the absolute terms of the value
+    rounding: float  # by how much it was rounded down
+    violation: float = 0.0  # of the potentials as given
 
 
 def certify(
     problem: Problem,
     plan: Any,
-    f: ArrayLike | Function,
+    f: ArrayLike | Function | None = None,
     g: ArrayLike | Function | None = None,
     *,
     n_jobs: int = 1,
@@ -76,11 +90,12 @@ def certify(
         The problem that plan and potentials claim to solve.
     plan : array_like (n, m), scipy.sparse (n, m), ``Flow``, or an object with ``rows``
         Mass moved from i to j, >= 0. Whatever its marginals are, `upper` is the
-        cost of a coupling: if they are off by more than rounding, the plan is
-        scaled down to fit and the rest is coupled in order.
-    f : array_like (n,) or callable
+        cost of a coupling: if they are off, the plan is scaled down to fit and the rest is
+        coupled in order. `is_coupling` says whether the plan as given is one.
+    f : array_like (n,) or callable, optional
         Potential of the first measure, cost units, or a function of points (n, d),
-        such as a critic. Any finite numbers are allowed and prove some `lower`.
+        such as a critic. Any finite numbers are allowed and prove some `lower`; without f
+        it is what potentials of zero prove.
     g : array_like (m,) or callable, optional
         Potential of the second measure (minus a critic). It is needed for
         `dual_violation`; where f leaves a gap, `lower` is the larger of the bounds that f
@@ -92,7 +107,9 @@ def certify(
     Returns
     -------
     Certificate
-        With ``lower <= optimum <= upper`` up to `rounding`.
+        With ``lower <= optimum <= upper``, all rounding included. The optimum is that of
+        the weights and costs as given, b scaled to the sum of a; costs of points are those
+        of exact arithmetic. `Certificate.verdict` says it in words.
 
     Raises
     ------
@@ -113,57 +130,93 @@ def certify(
     >>> import numpy as np
     >>> from otdist import Problem, certify
     >>> problem = Problem.from_cost([[0, 2], [1, 1]])
-    >>> certify(problem, np.eye(2) / 2, f=[0.0, 0.0])
-    Certificate(lower=0.5, upper=0.5, gap=0, marginal_error=0, dual_violation=0)
+    >>> proof = certify(problem, np.eye(2) / 2, f=[0.0, 0.0])
+    >>> proof.value, proof.lower <= 0.5 <= proof.upper, proof.gap < 1e-14
+    (0.5, True, True)
+    >>> print(certify(problem, [[0, 0.5], [0.5, 0]]).verdict)
+    a coupling; its cost is at most 1 above the optimum, which is in [0.5, 1.5]
 
     Half of the first row's mass is lost; the bracket still holds:
 
     >>> lost = certify(problem, [[0.25, 0], [0, 0.5]], f=[0.0, 0.0])
-    >>> lost.marginal_error, lost.lower, lost.upper
-    (0.5, 0.5, 0.5)
+    >>> lost.is_coupling, lost.marginal_error, lost.value
+    (False, 0.5, 0.5)
     """
     if not isinstance(problem, Problem):
         raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
     n_jobs = as_jobs(n_jobs)
-    if problem.is_partial:
-        problem, plan, f, g = _with_outside(problem, plan, f)
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
     x, y = _positions(problem)
-    is_flow = isinstance(plan, Flow)
-    if problem.is_bottleneck:
-        if arcs is None:
-            raise InputError("for p=inf the plan must be sparse or a dense array")
-        _require_masses(arcs)
-        f = np.zeros(n) if problem.is_line else as_values("f", f, n, x)
-        return certify_bottleneck(problem, arcs, f, n_jobs)
-    f = as_values("f", f, n, x)
+    if problem.is_partial or problem.is_bottleneck:
+        return _certify_arcs(problem, arcs, f, n_jobs)
+    f = np.zeros(n) if f is None else as_values("f", f, n, x)
     g = None if g is None else as_values("g", g, m, y)
     if arcs is not None:
         small = _small_bounds(problem, arcs, f, g)
-        if small is not None and small.gap <= small.rounding:
+        if small is not None:
             return small
         _require_masses(arcs)
     require_finite("f", f)
     if g is not None:
         require_finite("g", g)
     primal = _primal(problem, plan, arcs, n_jobs)
-    dual = lower_bound(problem, f, g, n_jobs, is_flow=is_flow)
-    leaves_gap = primal.value - dual.value > 2 * _EPS * dual.size
-    if g is not None and not is_flow and leaves_gap:
-        dual = other_lower_bound(problem, f, g, dual, n_jobs)
-    hidden, most = _rounding_error(dual, primal), _most_rounding(problem)
-    if most < hidden < math.inf:
-        zero = lower_bound(problem, np.zeros(n), None, n_jobs)
-        dual = dual._replace(value=max(dual.value - hidden, zero.value))
-        hidden = most
-    hidden += 2 * _EPS * primal.size
-    if primal.relative > 0:
-        size = float(problem.a @ np.abs(dual.f) + problem.b @ np.abs(dual.g))
-        size = min(size, 2 * problem.mass * problem.geometry.largest)
-        hidden += primal.relative * (primal.size + size)
-    error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
-    return _bracket(dual.value, primal.value, error, dual.violation, hidden)
+    dual = lower_bound(problem, f, g, n_jobs, is_flow=isinstance(plan, Flow))
+    if not _is_narrow(primal, dual) and not isinstance(plan, Flow):
+        dual = better_lower_bound(problem, f, g, primal.value, dual, n_jobs)
+    if not _is_narrow(primal, dual) and arcs is not None:
+        exact = exact_upper(problem, arcs)
+        primal = primal if exact is None else primal.or_better(exact)
+    return _certificate(problem, primal, dual)
+
+
+def _certify_arcs(problem: Problem, arcs: Arcs | None, f: Any, n_jobs: int) -> Certificate:
+    """Certify a plan where p = inf, or where mass may be left."""
+    if arcs is None:
+        kind = "a partial problem" if problem.is_partial else "p=inf"
+        raise InputError(f"for {kind} the plan must be sparse or a dense array")
+    _require_masses(arcs)
+    n = problem.shape[0]
+    is_read = f is not None and not (problem.is_bottleneck and problem.is_line)
+    f = as_values("f", f, n, _positions(problem)[0]) if is_read else np.zeros(n)
+    if problem.is_bottleneck:
+        return certify_bottleneck(problem, arcs, f, n_jobs)
+    require_finite("f", f)
+    return _certificate(problem, partial_upper(problem, arcs), partial_lower(problem, f, n_jobs))
+
+
+def _is_narrow(primal: Primal, dual: Dual) -> bool:
+    return primal.upper - dual.value <= EXACT_TOL * abs(primal.upper) < math.inf
+
+
+def _certificate(problem: Problem, primal: Primal, dual: Dual) -> Certificate:
+    """Join both ends; costs that are never negative have a value that is not."""
+    lower = max(dual.value, 0.0) if problem.geometry.facts.is_positive else dual.value
+    resolution, order = _resolution(problem, primal.size)
+    return Certificate(
+        lower=lower,
+        upper=primal.upper,
+        value=min(max(primal.value, lower), primal.upper),
+        is_coupling=primal.is_coupling,
+        marginal_error=primal.error,
+        dual_violation=dual.violation,
+        resolution=resolution,
+        order=order,
+    )
+
+
+def _resolution(problem: Problem, paid: float) -> tuple[float, float]:
+    """Return how much units in the last place of the input decide, and the order of its root.
+
+    A matrix has no coordinates: there it is the rounding of the costs `paid`, and no root.
+    """
+    found = problem.geometry.resolution()
+    if found is None:
+        return 2 * _EPS * paid, 1.0
+    unit, order = found
+    if order < 1:
+        return problem.mass * unit**order, 1.0
+    return unit * (1.0 if math.isinf(order) else problem.mass ** (1 / order)), order
 
 
 def _positions(problem: Problem) -> list[FloatArray | None]:
@@ -186,39 +239,10 @@ def _primal(problem: Problem, plan: Any, arcs: Arcs | None, n_jobs: int) -> Prim
     return upper_from_sums(problem, sums)
 
 
-def _with_outside(problem: Problem, plan: Any, f: Any) -> tuple[Problem, Arcs, FloatArray, None]:
-    """Return the balanced problem with the atoms outside, plan and potential completed.
-
-    A potential g of the atoms proper adds nothing to f and is left out.
-    """
-    n, m = problem.shape
-    arcs = _as_arcs(plan, (n, m))
-    if arcs is None:
-        raise InputError("of a partial problem the plan must be sparse or an array")
-    f = as_values("f", f, n, getattr(problem.geometry, "x", None))
-    require_finite("f", f)
-    whole = problem.with_outside()
-    return whole, outer_arcs(arcs, whole), outer_potential(f, problem, whole), None
-
-
-def _rounding_error(dual: Dual, primal: Primal) -> float:
-    """Return how far a dual value may be off by its own rounding and that of marginals."""
-    hidden = 2 * _EPS * dual.size
-    if primal.is_coupling:
-        hidden += float(np.abs(dual.f) @ np.abs(primal.off_a))
-        hidden += float(np.abs(dual.g) @ np.abs(primal.off_b))
-    return hidden
-
-
-def _most_rounding(problem: Problem) -> float:
-    """Return how much of a gap rounding may hide: potentials may be larger than all costs."""
-    return LARGEST_ROUNDING * problem.mass * problem.geometry.largest
-
-
 def _small_bounds(
     problem: Problem, arcs: Arcs, f: FloatArray, g: FloatArray | None
 ) -> Certificate | None:
-    """Do everything in one compiled pass; None where that pass does not apply.
+    """Do everything in one compiled pass; None where that pass does not prove the value.
 
     It is for the small matrices, where NumPy's calls cost more than the sums. Bad
     masses and potentials are left to the other checks.
@@ -226,26 +250,10 @@ def _small_bounds(
     bounds = checker_of(problem.geometry).at_once(problem, arcs, f, g)
     if bounds is None:
         return None
-    lower, upper, terms, error, weighted, violation = bounds
-    hidden = 2 * _EPS * terms + weighted
-    if not is_rounding(problem, error) or hidden > _most_rounding(problem):
-        return None
-    return _bracket(lower, upper, error, violation, hidden)
-
-
-def _bracket(
-    lower: float, upper: float, error: float, violation: float, hidden: float
-) -> Certificate:
-    """Make the certificate; bounds that cross by rounding are made to meet."""
-    if lower > upper and lower - upper <= hidden:
-        lower = upper
-    return Certificate(
-        lower=lower,
-        upper=upper,
-        marginal_error=error,
-        dual_violation=violation,
-        rounding=hidden,
-    )
+    lower, upper, value, error, is_coupling, violation = bounds
+    primal = Primal(value, upper, abs(value), error, is_coupling)
+    dual = Dual(lower, 0.0, violation)
+    return _certificate(problem, primal, dual) if _is_narrow(primal, dual) else None
 
 
 def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
@@ -289,35 +297,145 @@ def _refuse_entry(where: str, value: float) -> None:
     raise InputError(f"plan{where} is {value}; a plan holds masses, finite and >= 0")
 
 
+class Off(NamedTuple):
+    """By how much the marginals of a plan exceed the weights."""
+
+    a: FloatArray
+    b: FloatArray
+    error: float  # of all, with the rounding of the sums
+
+    def is_coupling(self, problem: Problem) -> bool:
+        """Whether no marginal is off by more than 1e-9 of its weight."""
+        fits_a = np.abs(self.a) <= COUPLING * problem.a
+        fits_b = np.abs(self.b) <= COUPLING * problem.b
+        return bool(fits_a.all() and fits_b.all())
+
+
+def balance(problem: Problem) -> tuple[float, float]:
+    """Return the part by which b has to grow for the sum of a, and how well it is known.
+
+    In the parts of a problem that forbidden arcs separate it may be another one.
+    """
+    a, b = problem.a, problem.b
+    shift = _shift(2 * problem.mass)
+    (high_a, low_a), (high_b, low_b) = _split(a, shift), _split(b, shift)
+    apart = (float(high_a.sum() - high_b.sum()) + float(low_a.sum() - low_b.sum())) / problem.mass
+    noise = (2 * _U + abs(apart)) * abs(apart)
+    if low_a.any() or low_b.any():
+        noise += (len(a) + len(b)) * 2.0**-100
+    if problem.geometry.facts.has_forbidden:
+        noise += (len(a) + len(b)) * _EPS
+    return apart, noise
+
+
+def _shift(total: float) -> float:
+    """Return a number that, added and subtracted, leaves multiples of 2**-52 of a total."""
+    return math.ldexp(1.5, math.frexp(total)[1]) if 0 < total < math.inf else 0.0
+
+
+def _split(values: FloatArray, shift: float) -> tuple[FloatArray, FloatArray]:
+    """Return multiples of one unit, which add up exactly, and what is left."""
+    high = (values + shift) - shift
+    return high, values - high
+
+
+def _off(problem: Problem, arcs: Arcs) -> Off:
+    """Compare the marginals of arcs with the weights."""
+    a, b = problem.a, problem.b
+    apart, noise = balance(problem)
+    shift = _shift(max(float(arcs.mass.sum()), 2 * problem.mass))
+    high, low = _split(arcs.mass, shift)
+    off = []
+    for index, weights in ((arcs.rows, a), (arcs.columns, b)):
+        high_w, low_w = _split(weights, shift)
+        of_high = np.bincount(index, high, len(weights)) - high_w
+        off.append(of_high + (np.bincount(index, low, len(weights)) - low_w))
+    off[1] = off[1] - apart * b
+    error = float(np.abs(off[0]).sum() + np.abs(off[1]).sum()) * (1 + 2 * _EPS)
+    if low.any() or noise > 0:
+        error += noise * problem.mass + (len(high) + len(a) + len(b)) ** 2 * 2.0**-105 * shift
+    return Off(off[0], off[1], error)
+
+
+def _charged(problem: Problem, value: float, size: float, error: float) -> float:
+    """Return the cost of a plan rounded up, with the most that its marginal errors may add."""
+    facts = problem.geometry.facts
+    upper = value + (_ROUNDING + facts.roundings * _EPS) * size + facts.least * problem.mass
+    if error > 0:
+        upper += 2 * error * (math.inf if facts.has_forbidden else problem.geometry.largest)
+    return upper
+
+
 def upper_from_arcs(problem: Problem, arcs: Arcs) -> Primal:
-    """Return the cost of the arcs, repaired to exact marginals if need be."""
-    n, m = problem.shape
+    """Return the cost of the arcs, of a coupling made of them if need be."""
+    found = _as_given(problem, arcs)
+    if _is_dear(found):
+        found = found.or_better(_as_given(problem, _completed(problem, arcs)))
+    return found
+
+
+def exact_upper(problem: Problem, arcs: Arcs) -> Primal | None:
+    """Return the cost of a coupling with exact marginals along the arcs, if there is one."""
+    exact = exact_coupling(problem, arcs)
+    if exact is None:
+        return None
+    terms = _times(exact.arcs.mass, problem.geometry.pairs(exact.arcs.rows, exact.arcs.columns))
+    size = float(np.abs(terms).sum())
+    upper = _charged(problem, total(terms), size, 0.0)
+    # Mass that is the rounding of the sums of parts, between which no arc is allowed.
+    upper += 2 * exact.stranded * problem.geometry.largest
+    return Primal(total(terms), upper, size, exact.stranded, True)
+
+
+def _as_given(problem: Problem, arcs: Arcs) -> Primal:
+    off = _off(problem, arcs)
+    terms = _times(arcs.mass, problem.geometry.pairs(arcs.rows, arcs.columns))
+    value, size = total(terms), float(np.abs(terms).sum())
+    upper = _charged(problem, value, size, off.error)
+    return Primal(value, upper, size, off.error, off.is_coupling(problem))
+
+
+def _is_dear(primal: Primal) -> bool:
+    """Whether the errors of the marginals may add much to the cost."""
+    return not primal.upper - primal.value <= 0.01 * EXACT_TOL * abs(primal.value)
+
+
+def _completed(problem: Problem, arcs: Arcs) -> Arcs:
+    """Return a plan scaled down to fit, and arcs for the mass that is missing then."""
     rows, columns, mass = arcs
-    off_a = _sums(rows, mass, n) - problem.a
-    off_b = _sums(columns, mass, m) - problem.b
-    cost = problem.geometry.pairs(rows, columns)
-    if _is_coupling(problem, off_a, off_b):
-        terms = _times(mass, cost)
-        size = problem.geometry.facts.roundings * float(np.abs(terms).sum())
-        return Primal(total(terms), off_a, off_b, size, True)
-    mass = mass * _shrink(problem.a, problem.a + off_a)[rows]
-    mass = mass * _shrink(problem.b, _sums(columns, mass, m))[columns]
-    terms = _times(mass, cost)
-    missing, size = _rest_cost(problem, _sums(rows, mass, n), _sums(columns, mass, m))
-    size = problem.geometry.facts.roundings * (float(np.abs(terms).sum()) + size)
-    return Primal(total(terms) + missing, off_a, off_b, size, False)
+    b = problem.b * (1 + balance(problem)[0])
+    for index, wanted in ((rows, problem.a), (columns, b)):
+        got = np.bincount(index, mass, len(wanted)).astype(np.float64, copy=False)
+        mass = np.asarray(mass * _shrink(wanted, got)[index])
+    off = _off(problem, Arcs(rows, columns, mass))
+    i, j, left = rest_arcs(problem, np.maximum(-off.a, 0.0), np.maximum(-off.b, 0.0))
+    return Arcs(np.append(rows, i), np.append(columns, j), np.append(mass, left))
 
 
 def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     """Return the cost of a flow, and of moving the mass that its divergence leaves."""
     off, lengths = flow_sums(problem, flow)
-    terms, nothing = _times(flow.amounts, lengths), np.zeros(len(off))
-    size = float(terms.sum())
-    if _is_coupling(problem, off, nothing):
-        return Primal(total(terms), off, nothing, size, True)
-    sums_a = problem.a - np.maximum(-off, 0.0)
-    missing, more = _rest_cost(problem, sums_a, problem.b - np.maximum(off, 0.0))
-    return Primal(total(terms) + missing, off, nothing, size + more, False)
+    apart, noise = balance(problem)
+    off = off + apart * problem.b
+    # Divergences are differences of rounded masses.
+    rounded = 3 * _U * float((problem.a + problem.b + np.abs(off)).sum()) + noise * problem.mass
+    terms = _times(flow.amounts, lengths)
+    value, size = total(terms), float(terms.sum())
+    error = float(np.abs(off).sum()) + rounded
+    facts, largest = problem.geometry.facts, problem.geometry.largest
+    relative = _ROUNDING + facts.roundings * _EPS
+    fits = np.abs(off) <= COUPLING * np.maximum(problem.a, problem.b)
+    found = Primal(
+        value, value + relative * size + 2 * error * largest, size, error, bool(fits.all())
+    )
+    if not _is_dear(found):
+        return found
+    i, j, mass = rest_arcs(problem, np.maximum(-off, 0.0), np.maximum(off, 0.0))
+    more = _times(mass, problem.geometry.pairs(i, j))
+    left = np.bincount(i, mass, len(off)) - np.bincount(j, mass, len(off)) + off
+    value, size = value + total(more), size + float(more.sum())
+    upper = value + relative * size + 2 * (float(np.abs(left).sum()) + 2 * rounded) * largest
+    return found.or_better(Primal(value, upper, size, 0.0, False))
 
 
 def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray]:
@@ -355,22 +473,35 @@ def upper_from_sums(
     sums: Callable[[FloatArray | None, FloatArray | None], Sums],
     relative: float = 0.0,
 ) -> Primal:
-    """Return the cost of a plan that is known by its sums, repaired if need be.
+    """Return the cost of a plan that is known by its sums, of a coupling made of it if need be.
 
     `sums` takes scales of rows and columns; `relative` is the rounding of the entries.
     """
-    a, b = problem.a, problem.b
+    a, b = problem.a, problem.b * (1 + balance(problem)[0])
+    # Sums of entries are rounded once for each of them, in the worst case.
+    rounded = ((len(a) + len(b)) * _U + relative) * problem.mass
+
+    def bounded(found: Sums, off_a: FloatArray, off_b: FloatArray, more: FloatArray) -> Primal:
+        error = float(np.abs(off_a).sum() + np.abs(off_b).sum()) + rounded
+        size = found.size * (1 + relative) + float(np.abs(more).sum())
+        value = found.cost + total(more)
+        upper = _charged(problem, value + relative * found.size, size, error)
+        fits = (np.abs(off_a) <= COUPLING * a).all() and (np.abs(off_b) <= COUPLING * b).all()
+        return Primal(value, upper, size, error, bool(fits))
+
     given = sums(None, None)
-    off_a, off_b = given.rows - a, given.columns - b
-    error = float(np.abs(off_a).sum() + np.abs(off_b).sum())
-    blur = min(relative, _LARGEST_BLUR) * problem.mass
-    if is_rounding(problem, error) or error <= blur:
-        return Primal(given.cost, off_a, off_b, given.size, True, relative)
+    found = bounded(given, given.rows - a, given.columns - b, np.empty(0))
+    if not _is_dear(found):
+        return found
     scale_a = _shrink(a, given.rows)
     scale_b = _shrink(b, sums(scale_a, None).columns)
     left = sums(scale_a, scale_b)
-    missing, size = _rest_cost(problem, left.rows, left.columns)
-    return Primal(left.cost + missing, off_a, off_b, left.size + size, False, relative)
+    off_a, off_b = left.rows - a, left.columns - b
+    i, j, mass = rest_arcs(problem, np.maximum(-off_a, 0.0), np.maximum(-off_b, 0.0))
+    off_a += np.bincount(i, mass, len(a))
+    off_b += np.bincount(j, mass, len(b))
+    more = _times(mass, problem.geometry.pairs(i, j))
+    return found.or_better(bounded(left, off_a, off_b, more))
 
 
 def _times(mass: FloatArray, cost: FloatArray) -> FloatArray:
@@ -380,27 +511,18 @@ def _times(mass: FloatArray, cost: FloatArray) -> FloatArray:
     return terms
 
 
-def _is_coupling(problem: Problem, off_a: FloatArray, off_b: FloatArray) -> bool:
-    return is_rounding(problem, float(np.abs(off_a).sum() + np.abs(off_b).sum()))
-
-
-def is_rounding(problem: Problem, error: float) -> bool:
-    """Whether a marginal error is no more than sums of float64 must have."""
-    n_atoms = len(problem.a) + len(problem.b)
-    return error <= coupling_tolerance(n_atoms) * problem.mass
-
-
-def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> tuple[float, float]:
-    """Return the cost of moving the missing mass, and the size of its terms; O(n + m).
+def rest_arcs(
+    problem: Problem, rest_a: FloatArray, rest_b: FloatArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Couple masses that are left on both sides: rows, columns and masses; O(n + m).
 
     Any coupling of the two rests makes an upper bound; this one is in order. On the line
     the order is that of the points, elsewhere that of the atoms.
     """
-    rest_a = np.maximum(problem.a - sums_a, 0.0)
-    rest_b = np.maximum(problem.b - sums_b, 0.0)
-    if not rest_a.any() or not rest_b.any():
-        return 0.0, 0.0
     rows, columns = np.flatnonzero(rest_a), np.flatnonzero(rest_b)
+    if not len(rows) or not len(columns):
+        nothing: IntArray = np.empty(0, np.int64)
+        return nothing, nothing, np.empty(0)
     order = problem.geometry.facts.order
     if order is not None:
         by_x, by_y = order
@@ -412,12 +534,7 @@ def _rest_cost(problem: Problem, sums_a: FloatArray, sums_b: FloatArray) -> tupl
     share = np.diff(level, prepend=0.0)
     i = rows[np.searchsorted(level_a, level)]
     j = columns[np.searchsorted(level_b, level)]
-    costs = problem.geometry.pairs(i, j)
-    cost = mass * total(_times(share, costs))
-    # The sums subtracted are rounded in units of the whole mass. A share is a difference
-    # of two levels, each rounded in units of the mass that is missing.
-    largest = float(np.abs(costs[np.isfinite(costs)]).max(initial=0.0))
-    return cost, abs(cost) + (problem.mass + len(level) * mass) * largest
+    return i, j, mass * share
 
 
 def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
@@ -435,20 +552,6 @@ def total(terms: FloatArray) -> float:
     return float(np.sum(terms, dtype=np.longdouble))
 
 
-def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
-    """Add up masses by index; an empty plan sums to 0.0, not to integers.
-
-    Of many masses, parts that are multiples of 2**-52 of the total, and add up exactly,
-    are summed apart from the remainders: equal masses would all round in one direction.
-    """
-    if len(mass) < _LONG_SUM:
-        return np.bincount(index, mass, size).astype(np.float64, copy=False)
-    shift = math.ldexp(1.5, math.frexp(float(mass.sum()))[1])
-    high = (mass + shift) - shift
-    sums = np.bincount(index, high, size) + np.bincount(index, mass - high, size)
-    return sums.astype(np.float64, copy=False)
-
-
 def lower_bound(
     problem: Problem,
     f: FloatArray,
@@ -458,55 +561,113 @@ def lower_bound(
     is_flow: bool = False,
 ) -> Dual:
     """Return the dual value of a feasible pair made of f."""
-    pair = checker_of(problem.geometry).feasible(problem, f, g, n_jobs, is_flow=is_flow)
-    return _dual_value(problem, *pair, by_row=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # potentials may be of any size
+        pair = checker_of(problem.geometry).feasible(problem, f, g, n_jobs, is_flow=is_flow)
+        return _dual_value(problem, *pair)
 
 
-def other_lower_bound(
-    problem: Problem, f: FloatArray, g: FloatArray, dual: Dual, n_jobs: int
+def better_lower_bound(
+    problem: Problem, f: FloatArray, g: FloatArray | None, value: float, dual: Dual, n_jobs: int
 ) -> Dual:
-    """Return the dual value of a feasible pair made of g, or `dual` if that is larger.
+    """Return the largest of what other potentials prove that can be made of f and g.
 
     The potential of an atom far away is large, and so is its rounding. As f, that
     costs every column it is nearest to; as a c-transform, only its own mass.
     """
-    pair = checker_of(problem.geometry).feasible_from_g(problem, f, g, n_jobs)
-    other = _dual_value(problem, *pair, dual.violation, by_row=True)
-    return other if other.value > dual.value else dual
-
-
-def _dual_value(
-    problem: Problem, f: FloatArray, g: FloatArray, violation: float, *, by_row: bool
-) -> Dual:
-    """Return the value of a potential and its c-transform, which is f if `by_row`."""
-    a, b = problem.a, problem.b
-    carries, used = a > 0, b > 0
-    f, g = np.where(carries, f, 0.0), np.where(used, g, 0.0)
-    if not (np.isfinite(f).all() and np.isfinite(g).all()):
-        return Dual(math.inf, np.zeros(len(a)), np.zeros(len(b)), violation, math.inf)
-    # A c-transform is rounded in units of its own size, before it is balanced.
     checker = checker_of(problem.geometry)
-    size = checker.rounded_size(problem, f, g, by_row=by_row)
-    # Potentials are defined up to a constant; the balanced choice rounds least.
-    shift = float(a @ f - b @ g) / (2 * problem.mass)
-    f, g = np.where(carries, f - shift, 0.0), np.where(used, g + shift, 0.0)
+    found = [dual]
+    with np.errstate(over="ignore", invalid="ignore"):
+        known = checker.known_bound(problem)
+        if known is not None:
+            found.append(Dual(*known))
+        if g is not None:
+            found.append(_dual_value(problem, *checker.feasible_from_g(problem, f, g, n_jobs)))
+        if not dual.rounding < 0.25 * (value - dual.value):
+            # Potentials of both sides that share the value are the smallest, and round least.
+            shift = (float(problem.a @ f) - 0.5 * value) / problem.mass
+            if math.isfinite(shift):
+                found.append(lower_bound(problem, f - shift, None, n_jobs))
+            found.append(lower_bound(problem, np.zeros(len(f)), None, n_jobs))
+    return max(found)._replace(violation=dual.violation)
+
+
+def _dual_value(problem: Problem, f: FloatArray, g: FloatArray, violation: float = 0.0) -> Dual:
+    """Return the value of a potential and its c-transform, rounded down."""
+    a, b, facts = problem.a, problem.b, problem.geometry.facts
+    f, g = np.where(a > 0, f, 0.0), np.where(b > 0, g, 0.0)
+    if facts.has_forbidden and np.isfinite(f).all() and (g == np.inf).any():
+        return Dual(math.inf, 0.0, violation)  # no coupling exists
     terms = np.concatenate([a * f, b * g])
-    return Dual(total(terms), f, g, violation, size + float(np.abs(terms).sum()))
+    size, size_b = float(np.abs(terms).sum()), float(np.abs(terms[len(a) :]).sum())
+    if not size < math.inf:
+        return Dual(-math.inf, math.inf, violation)
+    apart, noise = balance(problem)
+    value = total(terms) + apart * float(terms[len(a) :].sum())
+    rounding = _ROUNDING * size + (noise + _EPS * abs(apart) * len(b)) * size_b
+    rounding += checker_of(problem.geometry).transform_error(problem, f, g)
+    rounding += facts.roundings * _EPS * abs(value) + facts.least * problem.mass
+    return Dual(value - rounding, rounding, violation)
 
 
-def outer_arcs(arcs: Arcs, whole: Problem) -> Arcs:
-    """Add the arcs to outside, of the mass that a plan of the atoms proper leaves.
+def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
+    """Return the cost of a plan that leaves mass, rounded up.
 
-    `whole` is the problem with outside as the last atom of each side.
+    Masses that exceed a weight are taken away, and mass that is missing to a given one is added.
     """
-    n, m = (size - 1 for size in whole.shape)
-    left_a, left_b = unmatched(arcs, whole.a[:n], whole.b[:m])
-    idle = rest(whole.b[m:], left_a.sum(keepdims=True))
-    return Arcs(
-        np.concatenate([arcs.rows, np.arange(n), np.full(m + 1, n)]),
-        np.concatenate([arcs.columns, np.full(n, m), np.arange(m + 1)]),
-        np.concatenate([arcs.mass, left_a, left_b, idle]),
-    )
+    a, b, mass = problem.a, problem.b, arcs.mass
+    terms = _times(mass, problem.geometry.pairs(arcs.rows, arcs.columns))
+    value, size = total(terms), float(np.abs(terms).sum())
+    off_a = np.bincount(arcs.rows, mass, len(a)) - a
+    off_b = np.bincount(arcs.columns, mass, len(b)) - b
+    # Of sums of so many numbers.
+    rounded = (len(mass) + len(a) + len(b)) * _U * float(mass.sum() + a.sum() + b.sum())
+    excess = float(np.maximum(off_a, 0.0).sum() + np.maximum(off_b, 0.0).sum())
+    fits = bool((off_a <= COUPLING * a).all() and (off_b <= COUPLING * b).all())
+    largest = problem.geometry.largest
+    if isinstance(problem.marginals, MoveMass):
+        missing = abs(math.fsum([*mass.tolist(), -problem.marginals.mass]))
+        fits = fits and missing <= COUPLING * problem.marginals.mass
+        upper = _charged(problem, value, size, 0.0) + 2 * largest * (missing + excess + rounded)
+        return Primal(value, upper, size, missing + excess, fits)
+    price = cast("LeaveAtPrice", problem.marginals).price
+    left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
+    value, size = value + price * left, size + price * (abs(left) + _EPS * problem.mass)
+    upper = _charged(problem, value, size, 0.0) + 2 * (largest + price) * (excess + rounded)
+    return Primal(value, upper, size, excess, fits)
+
+
+def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
+    """Return what a potential proves where mass may be left, rounded down.
+
+    F and G are feasible if ``F + G + l <= cost``, and neither exceeds the price, or 0 where a
+    given mass is moved. Then ``sum a F + sum b G + l * mass`` is a lower bound; l is 0 for a
+    price. The sums of a and b need not agree.
+    """
+    a, b = problem.a, problem.b
+    moved, price = 0.0, 0.0
+    if isinstance(problem.marginals, MoveMass):
+        moved = problem.marginals.mass
+    else:
+        price = cast("LeaveAtPrice", problem.marginals).price
+    with np.errstate(over="ignore", invalid="ignore"):
+        f = np.where(a > 0, np.minimum(f - (f.max() if moved else 0.0), price), -np.inf)
+        best = checker_of(problem.geometry).column_minimum(f, n_jobs)
+        level = 0.0
+        if moved:
+            by_cost = np.argsort(best)
+            enough = np.searchsorted(np.cumsum(b[by_cost]), moved)
+            level = float(best[by_cost[min(int(enough), len(best) - 1)]])
+        g = np.where(b > 0, np.minimum(best - level, price), 0.0)
+        f = np.where(a > 0, f, 0.0)
+        terms = np.concatenate([a * f, b * g, [level * moved]])
+        size = float(np.abs(terms).sum() + b @ np.where(g < price, np.abs(best), 0.0))
+        if not size < math.inf:
+            return Dual(-math.inf, math.inf)
+        value, facts = total(terms), problem.geometry.facts
+        rounding = _ROUNDING * (size + abs(level) * float(b.sum()))
+        rounding += checker_of(problem.geometry).transform_error(problem, f, g)
+    rounding += facts.roundings * _EPS * abs(value) + facts.least * problem.mass
+    return Dual(value - rounding, rounding)
 
 
 def outer_potential(f: FloatArray, problem: Problem, whole: Problem) -> FloatArray:

@@ -53,9 +53,9 @@ _EPS = float(np.finfo(float).eps)
 
 G_co = TypeVar("G_co", bound=Geometry, covariant=True)
 
-#: Lower and upper bound, size of all terms, marginal error, that error weighted by the
-#: potentials, and violation of the potentials given.
-AtOnce: TypeAlias = tuple[float, float, float, float, float, float]
+#: Lower and upper bound, cost of the arcs, marginal error, whether they are a coupling, and
+#: violation of the potentials given.
+AtOnce: TypeAlias = tuple[float, float, float, float, bool, float]
 
 
 def norm_of(metric: str) -> int:
@@ -109,9 +109,9 @@ def _sorted_minimum(numbers: Line | Circle, f: FloatArray, period: float) -> Flo
     from otdist.certificate.kernels.line_and_circle import sorted_minimum
 
     x, y = numbers.x[numbers.by_x], numbers.y[numbers.by_y]
-    ordered, best = np.empty((2, len(y)))
+    ordered, slip, best = np.empty((3, len(y)))
     where = np.empty(len(y), np.int64)
-    sorted_minimum(x, f[numbers.by_x], y, period, numbers.p, where, ordered)
+    sorted_minimum(x, f[numbers.by_x], y, period, numbers.p, where, slip, ordered)
     best[numbers.by_y] = ordered
     return best
 
@@ -241,9 +241,6 @@ class PairwiseChecker(Generic[G_co]):
     transform: Callable[[Any, FloatArray, int], FloatArray] | None = None
     #: A bound on ``|f(x) - f(y)| / d(x, y)``, where neighbours tell one.
     slope: Callable[[Any, FloatArray], float] | None = None
-    #: Whether c-transforms are rounded in units of the costs too: they compare sums of
-    #: coordinates, rely on the order of atoms, or add up costs.
-    is_rounded_as_costs = False
 
     def __init__(self, geometry: G_co) -> None:
         self.geometry = geometry
@@ -285,12 +282,13 @@ class PairwiseChecker(Generic[G_co]):
     def _of_slope(self, f: FloatArray, g: FloatArray | None, slope: float) -> Pair:
         """Return f and -f, which are feasible once f is less by its slope.
 
-        No pair is violated by more than its distance times the excess of the slope.
+        No pair is violated by more than its distance times the excess of the slope. Slopes are
+        rounded a few times, and so is the quotient.
         """
         off = 0.0 if g is None else max(float(np.max(g + f)), 0.0)
         if slope > edge_slopes.STEEP and g is not None:
             off += (slope - 1) * self.geometry.largest
-        f = f / max(slope, 1.0)
+        f = f / (max(slope, 1.0) * (1 + 16 * _EPS))
         return Pair(f, -f, off)
 
     def steepness(self, f: FloatArray) -> float:
@@ -299,15 +297,15 @@ class PairwiseChecker(Generic[G_co]):
             return math.inf
         return self.slope(self.geometry, f)
 
-    def rounded_size(
-        self, problem: Problem, f: FloatArray, g: FloatArray, *, by_row: bool
-    ) -> float:
-        """Return the size of the numbers that the c-transform was rounded in, times mass.
+    def transform_error(self, problem: Problem, f: FloatArray, g: FloatArray) -> float:
+        """Return how much a feasible pair may lack, times mass, beyond the last digit of each."""
+        del problem, f, g
+        return 0.0
 
-        The c-transform is f if `by_row`, else g.
-        """
-        size = float(problem.a @ np.abs(f)) if by_row else float(problem.b @ np.abs(g))
-        return size + self.is_rounded_as_costs * problem.mass * self.geometry.largest
+    def known_bound(self, problem: Problem) -> tuple[float, float] | None:
+        """Return a lower bound that needs no potentials, and its rounding; None without one."""
+        del problem
+        return None
 
     def lengths(self, tails: IntArray, heads: IntArray) -> FloatArray:
         """Return upper bounds of the costs along the edges of a flow."""
@@ -353,9 +351,10 @@ class MatrixChecker(PairwiseChecker[Dense]):
         if cost.size > _AT_ONCE:
             return None
         n, m = cost.shape
-        best, work = np.empty(m), np.empty(n + m + len(arcs.mass))
+        best, work = np.empty(m), np.empty(2 * (n + m) + len(arcs.mass))
         f, g = _plain(f), best if g is None else _plain(g)
-        return _dense_bounds()(cost, problem.a, problem.b, f, g, *arcs, best, work)
+        largest = math.inf if self.geometry.facts.has_forbidden else self.geometry.largest
+        return _dense_bounds()(cost, problem.a, problem.b, f, g, *arcs, largest, best, work)
 
     def add_up(self, start: int, block: FloatArray, columns: FloatArray, sums: FloatArray) -> bool:
         """Add up rows of a plan, compiled for many pairs."""
@@ -468,27 +467,78 @@ class PixelsChecker(PointsChecker):
             return most
         return max(float(np.max(g - self.column_minimum(f, n_jobs))), 0.0)
 
-    def rounded_size(
-        self, problem: Problem, f: FloatArray, g: FloatArray, *, by_row: bool
-    ) -> float:
-        """Return the size of both: each is a cost minus a potential of the sources."""
-        del by_row
-        size = float(problem.a @ np.abs(f) + problem.b @ np.abs(g))
-        return size + problem.mass * self.geometry.largest
+    def transform_error(self, problem: Problem, f: FloatArray, g: FloatArray) -> float:
+        """Return the rounding of a function of slope 1 where the mass that moves begins and ends.
+
+        Two of its values are compared, each a cost minus a potential of the sources.
+        """
+        size = 2 * float(np.abs(g).max()) + 2 * float(np.abs(f).max())
+        moved = float(np.maximum(problem.a - problem.b, 0.0).sum())
+        return 4 * _EPS * (1 + self.geometry.facts.roundings) * size * moved
 
 
-class LineChecker(PairwiseChecker[Line]):
+class SortedChecker(PairwiseChecker[G_co]):
+    """Sweeps over sorted numbers; compiled passes round down by themselves."""
+
+    #: Numbers from which on the pass is compiled.
+    compiled_from = 0
+
+    def transform_error(self, problem: Problem, f: FloatArray, g: FloatArray) -> float:
+        """Return by how much the minimum of a column may be missed, where NumPy looks for it.
+
+        The place found for a column limits the search in others, and it may miss the least slack
+        by its rounding; the error grows with each level of the halving. For p = 1 sums of
+        coordinates and potentials are compared.
+        """
+        if sum(self.geometry.shape) >= self.compiled_from:
+            return 0.0
+        size = float(np.abs(f).max() + np.abs(g).max()) + self._apart()
+        levels = 2 + len(g).bit_length()
+        return 4 * levels * (1 + self.geometry.facts.roundings) * _EPS * size * problem.mass
+
+    def _apart(self) -> float:
+        return 0.0
+
+
+class LineChecker(SortedChecker[Line]):
     """Sweeps over sorted numbers."""
 
     transform = staticmethod(of_line)
-    is_rounded_as_costs = True
+    compiled_from = _COMPILED_LINE
+
+    def _apart(self) -> float:
+        """Return the size of the sums that are compared for p = 1."""
+        return self.geometry.largest if self.geometry.p == 1 else 0.0
+
+    def known_bound(self, problem: Problem) -> tuple[float, float] | None:
+        """Return the area between the distribution functions, which is W1, rounded down.
+
+        The potential with slope 1 where the one function is larger, and -1 elsewhere, proves it.
+        """
+        line = self.geometry
+        if line.p != 1:
+            return None
+        from otdist.certificate.marginals import running_sums
+
+        points = np.concatenate([line.x[line.by_x], line.y[line.by_y]])
+        order = np.argsort(points, kind="stable")
+        points = points[order]
+        change = np.concatenate([problem.a[line.by_x], -problem.b[line.by_y]])[order]
+        apart, error = running_sums(change, problem.mass)
+        # b stands for weights of the same sum as a.
+        error += 2 * abs(float(apart[-1]))
+        gaps = np.diff(points)
+        terms = np.abs(apart[:-1]) * gaps
+        area = float(np.sum(terms, dtype=np.longdouble))
+        rounding = 16 * _EPS * area + error * float(points[-1] - points[0])
+        return area - rounding, rounding
 
 
-class CircleChecker(PairwiseChecker[Circle]):
+class CircleChecker(SortedChecker[Circle]):
     """Sweeps over sorted positions."""
 
     transform = staticmethod(of_circle)
-    is_rounded_as_costs = True
+    compiled_from = _COMPILED_CIRCLE
 
 
 class GridChecker(PairwiseChecker[Grid]):
@@ -496,13 +546,14 @@ class GridChecker(PairwiseChecker[Grid]):
 
     transform = staticmethod(of_grid)
     slope = staticmethod(edge_slopes.on_grid)
-    is_rounded_as_costs = True
 
-    def rounded_size(
-        self, problem: Problem, f: FloatArray, g: FloatArray, *, by_row: bool
-    ) -> float:
-        """Return the size of all steps: each axis adds its cost to the sums of those before."""
-        return len(self.geometry.axes) * super().rounded_size(problem, f, g, by_row=by_row)
+    def transform_error(self, problem: Problem, f: FloatArray, g: FloatArray) -> float:
+        """Return the rounding of all steps: each axis adds its cost to the sums of those before.
+
+        These sums are between -f and g.
+        """
+        size = float(np.abs(f).max() + np.abs(g).max())
+        return 2 * len(self.geometry.axes) * _EPS * size * problem.mass
 
 
 class GraphChecker(PairwiseChecker[Graph]):

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.geometry.metrics import code_of
-from otdist.geometry.points import cost_matrix
+from otdist.geometry.metrics import code_of, rounding_of
+from otdist.geometry.points import Points, cost_matrix
 from otdist.geometry.protocol import Geometry
 from otdist.inputs.validate import frozen
-from otdist.problem.result import LARGEST_ROUNDING, Bracket, coupling_tolerance
+from otdist.problem.result import Bracket
 from otdist.typing import FloatArray, IntArray
 
 _EPS = float(np.finfo(float).eps)
@@ -72,8 +72,8 @@ class LineBounds:
         n, m = self._shape
         return (
             np.empty((2, n + m)),
-            np.empty((3, n)),
-            np.empty(m),
+            np.empty(n),
+            np.empty((2, m)),
             np.empty(m, np.int64),
         )
 
@@ -93,15 +93,12 @@ class LineBounds:
 
     def bounds(self) -> Bracket[FloatArray]:
         """Return the bounds of all pairs, NaN for claims that are not sound."""
-        lower, upper, rounding, error, mass, largest = self._found.T
-        with np.errstate(all="ignore"):
-            most_error = coupling_tolerance(sum(self._shape)) * mass
-            most_rounding = LARGEST_ROUNDING * mass * largest
-            # Outside these ranges values leave what float64 holds well.
-            for size in (largest, mass * largest):
-                is_good = (largest == 0) | ((size > 1e-250) & (size < 1e250))
-                lower = np.where(is_good, lower, np.nan)
-        return Bracket(lower, upper, error, rounding, most_error, most_rounding)
+        lower, upper, value, is_coupling, mass, largest = self._found.T
+        p = self._cost[0]
+        resolution = 2 * _EPS * largest * (1.0 if p == np.inf else mass ** (1 / p))
+        with np.errstate(invalid="ignore"):
+            value = np.clip(value, lower, upper)
+            return Bracket(lower, upper, value, is_coupling > 0, resolution, p)
 
 
 class Histograms(NamedTuple):
@@ -139,6 +136,11 @@ class Histograms(NamedTuple):
     def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
         """Return a bound on the costs of each pair."""
         return np.full(len(first), self.largest)
+
+    def resolution(self, first: IntArray, second: IntArray) -> tuple[float, float]:
+        """Return 0, since a matrix has no coordinates, and no root."""
+        del first, second
+        return 0.0, 1.0
 
 
 class Clouds(NamedTuple):
@@ -196,6 +198,19 @@ class Clouds(NamedTuple):
         (low, high), second = self.boxes, second + self.offset
         apart = np.maximum(high[first] - low[second], high[second] - low[first])
         return cost_matrix(apart, np.zeros((1, self.d)), self.metric, self.p)[:, 0]
+
+    def resolution(self, first: IntArray, second: IntArray) -> tuple[FloatArray, float]:
+        """Return what units in the last place of the coordinates decide, and the order.
+
+        As `Geometry.resolution`, for each pair, times mass ** (1 / order).
+        """
+        largest = np.abs(self.boxes).max(axis=(0, 2))
+        largest = np.maximum(largest[first], largest[second + self.offset])
+        points = Points(np.zeros((1, self.d)), np.ones((1, self.d)), self.metric, self.p, 1.0)
+        found = points.resolution()
+        assert found is not None
+        unit, order = found
+        return largest * unit * self.mass ** (1 / order), order
 
     def cloud(self, k: int) -> tuple[FloatArray, FloatArray]:
         """Return points (n, d) and weights (n,) of a measure."""
@@ -259,11 +274,17 @@ def bracket(
     Returns
     -------
     Bracket
-        Arrays (Q,), which prove a value only where the plan is a coupling, up to
-        rounding.
+        Arrays (Q,).
     """
-    out = _sums(family, first, second, n_arcs, row, column, mass, g)
-    return _bracket(family, family.largest_of(first, second), *out.T)
+    largest = family.largest_of(first, second)
+    lower, upper, value, is_coupling = _sums(
+        family, first, second, largest, n_arcs, row, column, mass, g
+    ).T
+    # NaN is none of the three: bounds that are no numbers prove nothing.
+    with np.errstate(invalid="ignore"):
+        value = np.clip(value, lower, upper)
+    resolution, order = family.resolution(first, second)
+    return Bracket(lower, upper, value, is_coupling > 0, resolution, order)
 
 
 def bracket_first(family: Family, largest: float, *claims: Any) -> Bracket[float]:
@@ -272,27 +293,30 @@ def bracket_first(family: Family, largest: float, *claims: Any) -> Bracket[float
     The claims are those of `bracket`. Plain numbers take a tenth of the time of arrays.
     """
     first = np.zeros(1, np.int64)
-    return _bracket(family, largest, *_sums(family, first, first, *claims)[0].tolist())
+    found = _sums(family, first, first, np.full(1, largest), *claims)
+    lower, upper, value, is_coupling = found[0].tolist()
+    return Bracket(lower, upper, min(max(value, lower), upper), is_coupling > 0)
 
 
 def _sums(
     family: Family,
     first: IntArray,
     second: IntArray,
+    largest: FloatArray,
     n_arcs: IntArray,
     row: IntArray,
     column: IntArray,
     mass: FloatArray,
     g: FloatArray,
 ) -> FloatArray:
-    """Return the sums (Q, 6) that the compiled pass finds: see its docstring."""
+    """Return bounds, costs of the arcs, and 1 for couplings (Q, 4), from the compiled pass."""
     from otdist.certificate.kernels import brackets as kernel
     from otdist.certificate.kernels.points import METRIC_CODES
 
     n, m = family.most
-    out = np.empty((len(first), 6))
+    out = np.empty((len(first), 4))
     if isinstance(family, Clouds):
-        width = max(n, m) + m + row.shape[1]
+        roundings, least = rounding_of(family.d, family.p)
         kernel.bracket_clouds(
             family.points,
             family.weights,
@@ -302,12 +326,15 @@ def _sums(
             second + family.offset,
             code_of(family.metric, METRIC_CODES, "the kernels of the certificate"),
             family.p,
+            roundings * _EPS,
+            least,
+            largest,
             n_arcs,
             row,
             column,
             mass,
             g,
-            np.empty((6, width)),
+            np.empty((9, max(n, m) + row.shape[1])),
             out,
         )
     else:
@@ -320,35 +347,16 @@ def _sums(
             second,
             family.is_metric,
             family.largest,
+            family.excess,
             n_arcs,
             row,
             column,
             mass,
             g,
-            np.empty((9, sum(family.cost.shape) + row.shape[1])),
+            np.empty((11, sum(family.cost.shape) + row.shape[1])),
             out,
         )
     return out
-
-
-def _bracket(
-    family: Family,
-    largest: Any,
-    lower: Any,
-    upper: Any,
-    terms: Any,
-    error: Any,
-    weighted: Any,
-    moved: Any,
-) -> Bracket[Any]:
-    """Make brackets of sums, arrays or numbers."""
-    rounding = 2 * _EPS * terms + weighted
-    if not isinstance(family, Clouds) and family.excess > 0:
-        with np.errstate(invalid="ignore"):
-            rounding = rounding + family.excess * moved
-    most_error = coupling_tolerance(sum(family.most)) * family.mass
-    most_rounding = LARGEST_ROUNDING * family.mass * largest
-    return Bracket(lower, upper, error, rounding, most_error, most_rounding)
 
 
 def triangle_excess(cost: FloatArray) -> float:

@@ -22,7 +22,7 @@ from otdist.geometry.metrics import known
 from otdist.inputs import validate as _validate
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
-from otdist.problem.result import Result, Status, root
+from otdist.problem.result import Result, root
 from otdist.solvers.registry import Kind, named
 from otdist.typing import ArrayLike, FloatArray, Metric, Seed
 
@@ -189,26 +189,26 @@ def _name(problem: Problem) -> str:
 
 
 def _transport_row(name: str, result: Result, *, rooted: bool) -> Row:
-    lower, upper = result.lower, result.upper
+    value, lower, upper = result.value, result.lower, result.upper
     if rooted:
-        lower, upper = root(max(lower, 0.0), result.problem.p), result.distance
+        value, lower, upper = (root(end, result.problem.p) for end in (value, lower, upper))
     if named(result.method).kind is Kind.ENTROPIC:
         meaning = "cost of the rounded entropic plan; its bracket also holds for the exact cost"
     elif rooted:
         meaning = "how far mass must move; grows with the distance of the supports"
     else:
         meaning = "cost × mass of the optimal plan, without the p-th root"
-    return Row(name, upper, lower, upper, meaning)
+    return Row(name, value, lower, upper, meaning)
 
 
 def _dual_rows(exact: Result, x: FloatArray, y: FloatArray, metric: Metric) -> list[Row]:
     """W1 by its dual, from another solve only if the exact row is not W1."""
     if not isinstance(metric, str):
         return []
-    if exact.status is not Status.OPTIMAL or not exact.problem.is_metric:
+    if not exact.certificate.is_optimal or not exact.problem.is_metric:
         base = metric if known(metric).is_metric else "euclidean"
         exact = solve(Problem(x, y, exact.problem.a, exact.problem.b, metric=base))
-    if exact.status is not Status.OPTIMAL:
+    if not exact.certificate.is_optimal:
         return []
     critic = critic_of(exact, x, y)
     meaning = "W_1 by its optimal 1-Lipschitz critic, which has a slope on disjoint supports too"

@@ -334,7 +334,7 @@ def _solved(
     if progress:
         shown = progress_bar(total=pairs.number, initial=n_done, desc="pairwise", unit=" pairs")
     with shown as bar:
-        for block, (_, costs, failed) in _blocks(job, pairs, starts, todo, n_jobs):
+        for block, (costs, failed) in _blocks(job, pairs, starts, todo, n_jobs):
             start, stop = starts[block], starts[block] + len(costs)
             values = roots(costs, job.p)
             if condensed:

@@ -33,7 +33,17 @@ class Circle(Sorted):
     @property
     def facts(self) -> Facts:
         """Facts: some optimal coupling keeps the order of the circle."""
-        return Facts(order=(self.by_x, self.by_y), has_positions=True)
+        return Facts(
+            order=(self.by_x, self.by_y),
+            has_positions=True,
+            is_positive=True,
+            roundings=1.5 * self.p + 1,
+            least=0.0 if self.p == 1 else 2.0**-1050,
+        )
+
+    def resolution(self) -> tuple[float, float]:
+        """Return two units in the last place of half a period, and p."""
+        return float(np.finfo(float).eps) * self.period, self.p
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Compute the costs of a block of rows."""

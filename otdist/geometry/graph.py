@@ -75,6 +75,7 @@ class Graph(Geometry):
             is_metric=True,
             has_forbidden=bool(self.component.max() > 0),
             same_atoms=self.is_whole,
+            is_positive=True,
             roundings=self.n_nodes,
             component=self.component,
             takes_search=True,

@@ -37,7 +37,7 @@ class Pixels(Points):
     @property
     def facts(self) -> Facts:
         """Facts: both sides are all pixels."""
-        return Facts(is_metric=True, same_atoms=True, is_compiled=True, has_positions=True)
+        return super(Pixels, self).facts._replace(is_metric=True, same_atoms=True)
 
     @property
     def spacing(self) -> tuple[float, ...]:

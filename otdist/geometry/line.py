@@ -36,7 +36,15 @@ class Line(Sorted):
             is_line=True,
             is_compiled=True,
             has_positions=True,
+            is_positive=True,
+            roundings=0.5 if self.p == 1 else 0.5 * self.p + 1,
+            least=0.0 if self.p == 1 else 2.0**-1050,
         )
+
+    def resolution(self) -> tuple[float, float]:
+        """Return two units in the last place, and p."""
+        largest = max(float(np.abs(self.x).max()), float(np.abs(self.y).max()))
+        return 2 * float(np.finfo(float).eps) * largest, self.p
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Compute the costs of a block of rows."""

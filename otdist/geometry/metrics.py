@@ -191,3 +191,12 @@ def code_of(name: str, computed: Collection[int], where: str) -> int:
 def power(distance: FloatArray, p: float) -> FloatArray:
     """Return ``distance ** p``, leaving the array alone for p = 1."""
     return distance if p == 1 else np.asarray(distance**p)
+
+
+def rounding_of(d: int, p: float) -> tuple[float, float]:
+    """Return how far computed costs of d coordinates may be off: see `Facts`.
+
+    Each difference, product and sum rounds by half a unit; a power multiplies the error by p.
+    Squares of differences below 2**-500 may underflow.
+    """
+    return p * (d + 4) / 2 + 1, max(2.0 ** (-500 * p), 2.0**-1050)

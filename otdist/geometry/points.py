@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.geometry.metrics import NAMED, NamedMetric, code_of, known, named, names_of, power
+from otdist.geometry.metrics import (
+    NAMED,
+    NamedMetric,
+    code_of,
+    known,
+    named,
+    names_of,
+    power,
+    rounding_of,
+)
 from otdist.geometry.protocol import Dense, Facts, Geometry
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray, Metric
@@ -21,6 +30,7 @@ from otdist.typing import FloatArray, IntArray, Metric
 if TYPE_CHECKING:
     from otdist.compiled.costs import Costs
 
+_EPS = float(np.finfo(float).eps)
 # Coordinates from which on a matrix is better than computing pairs anew.
 _MATRIX_FROM = 24
 # Below this part of their sizes, squares of distances are computed from differences.
@@ -51,11 +61,28 @@ class Points(Geometry):
     def facts(self) -> Facts:
         """Facts: of a function of two points nothing is known."""
         metric = named(self.metric)
+        if metric is None:
+            return Facts(has_positions=True, roundings=0.0 if self.p == 1 else 1.0)
+        roundings, least = rounding_of(self.x.shape[1], self.p)
         return Facts(
-            is_metric=metric is not None and metric.is_metric and self.p == 1,
-            is_compiled=metric is not None,
+            is_metric=metric.is_metric and self.p == 1,
+            is_compiled=True,
             has_positions=True,
+            is_positive=True,
+            roundings=roundings,
+            least=least,
         )
+
+    def resolution(self) -> tuple[float, float] | None:
+        """Return the distance by which two units in the last place move two points, and p."""
+        metric = named(self.metric)
+        if metric is None:
+            return None
+        power_of = metric.line_power or 1.0
+        d = self.x.shape[1]
+        ones = float(cost_matrix(np.ones((1, d)), np.zeros((1, d)), metric.name, 1)[0, 0])
+        largest = max(float(np.abs(self.x).max()), float(np.abs(self.y).max()))
+        return 2 * _EPS * ones ** (1 / power_of) * largest, self.p * power_of
 
     def rows(self, start: int, stop: int) -> FloatArray:
         """Compute the costs of a block of rows."""

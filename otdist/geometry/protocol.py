@@ -43,8 +43,12 @@ class Facts(NamedTuple):
     takes_search: bool = False
     #: Atoms have coordinates to differentiate by.
     has_positions: bool = False
-    #: How often a cost is rounded: the cost of a path is a sum over its edges.
-    roundings: int = 1
+    #: No cost is negative.
+    is_positive: bool = False
+    #: How far a computed cost may be off, in parts of 2**-52 of it. Those of a matrix are exact.
+    roundings: float = 0.0
+    #: How far a computed cost may be off beyond that, where squares or powers underflow.
+    least: float = 0.0
     #: Which connected part an atom is in (N,), where no finite cost joins the parts.
     component: IntArray | None = None
 
@@ -115,6 +119,13 @@ class Geometry:
         from otdist.compiled.costs import from_matrix
 
         return from_matrix(self.dense())
+
+    def resolution(self) -> tuple[float, float] | None:
+        """Return how far distances follow the last digits of all coordinates, and their order.
+
+        The order is the power of a distance that is a cost. None for atoms without coordinates.
+        """
+        return None
 
     def edges(self, reach: int = 1) -> Edges | None:
         """Return edges whose shortest paths are as long as the costs; None where none are known.

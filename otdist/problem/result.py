@@ -22,13 +22,8 @@ if TYPE_CHECKING:
 
 #: The relative gap below which a value counts as proved.
 EXACT_TOL = 1e-9
-#: Rounding may hide no more of a gap than this part of the largest cost of all mass.
-LARGEST_ROUNDING = 1e-12
-# A plan is a coupling if its marginals are off by no more than this part of the mass:
-# sums of float64 are not exact. Beyond, it is repaired before it counts.
-_COUPLING = 1e-13
-# Likewise for each atom: solvers round masses to 2**-61 of the total.
-_ATOM = 2.0**-60
+#: A plan is a coupling if no marginal is off by more than this part of its weight.
+COUPLING = 1e-9
 
 Floats = TypeVar("Floats", bound=float | FloatArray)
 
@@ -38,6 +33,8 @@ class Status(StrEnum):
 
     OPTIMAL = "optimal"
     """The certificate proves it: the gap is within the tolerance."""
+    AS_EXACT_AS_INPUT = "as_exact_as_input"
+    """The certificate proves it to what the last digits of the coordinates or costs decide."""
     CONVERGED = "converged"
     """The method's own stopping rule held; the bracket says how far off the value may be."""
     MAX_ITER = "max_iter"
@@ -49,8 +46,8 @@ class Status(StrEnum):
 
     @property
     def is_success(self) -> bool:
-        """Whether the tolerance was reached: OPTIMAL or CONVERGED."""
-        return self in (Status.OPTIMAL, Status.CONVERGED)
+        """Whether the value is proved, or the method's tolerance was reached."""
+        return self in (Status.OPTIMAL, Status.AS_EXACT_AS_INPUT, Status.CONVERGED)
 
 
 class Ended(Enum):
@@ -66,54 +63,52 @@ class Ended(Enum):
     """Above its tolerance, where more iterations change nothing."""
 
 
-def coupling_tolerance(n_atoms: int) -> float:
-    """Return how far the marginals of a coupling may be off, as a part of the mass."""
-    return max(_COUPLING, _ATOM * n_atoms)
-
-
 class Bracket(NamedTuple, Generic[Floats]):
-    """Bounds on an optimal value, or arrays of bounds, and how well they are known.
+    """Bounds on an optimal value, or arrays of bounds, and the one rule of what they prove.
 
     Attributes
     ----------
     lower, upper : float or ndarray
-        The bounds, cost × mass; `upper` is the cost of a coupling.
-    marginal_error : float or ndarray
-        How far the plan is from a coupling, in mass.
-    rounding : float or ndarray
-        How much float64 can hide between the bounds, cost × mass.
-    most_error, most_rounding : float or ndarray
-        The largest marginal error and the largest rounding that are accepted. Any, by
-        default: for plans that were repaired.
+        Bounds on the optimum, cost × mass, rounded outward.
+    value : float or ndarray
+        The cost of a coupling, as computed; the rounding of it is in the bounds.
+    is_coupling : bool or ndarray
+        Whether each marginal of the plan as given is within 1e-9 of its weight.
+    resolution : float or ndarray
+        How much distances may change, times mass ** (1 / order), when every coordinate changes
+        by a unit in its last place; with a cost matrix the rounding of the costs paid.
+    order : float
+        The power of a distance that is a cost.
     """
 
     lower: Floats
     upper: Floats
-    marginal_error: Floats
-    rounding: Floats
-    most_error: float | FloatArray = math.inf
-    most_rounding: float | FloatArray = math.inf
+    value: Floats
+    is_coupling: Any
+    resolution: Any = 0.0
+    order: float = 1.0
+
+    def is_narrow(self, tol: float) -> Any:
+        """Whether the plan is a coupling and the gap at most `tol`, relative: bool or array.
+
+        Bounds that cross prove only that something is wrong.
+        """
+        # Operators alone, which are fast for floats. Comparisons with NaN are false.
+        bounds: tuple[Any, ...] = self
+        gap, size = bounds[1] - bounds[0], abs(bounds[1])
+        return (gap <= tol * size) & (gap >= 0) & (size < math.inf) & self.is_coupling
+
+    def is_as_exact_as_input(self) -> Any:
+        """Whether the plan is a coupling and the gap what the last digits of the input decide."""
+        gap = roots(self.upper, self.order) - roots(self.lower, self.order)
+        return (gap <= self.resolution) & (gap >= 0) & self.is_coupling
 
     def proves(self, tol: float) -> Any:
-        """Whether the gap is at most `tol`, relative, or hidden by rounding: bool or array.
-
-        Bounds that cross by more than rounding prove only that something is wrong.
-        """
+        """Whether the bounds prove the value, to `tol` or to the last digits of the input."""
         if type(self.upper) is float:
-            return self._proves(tol)
+            return bool(self.is_narrow(tol) or self.is_as_exact_as_input())
         with np.errstate(invalid="ignore"):
-            return self._proves(tol)
-
-    def _proves(self, tol: float) -> Any:
-        fields: tuple[Any, ...] = self
-        lower, upper, error, rounding, most_error, most_rounding = fields
-        # Operators alone, which are fast for floats. Comparisons with NaN are false.
-        gap, size = upper - lower, abs(upper)
-        is_narrow = (gap <= tol * size) | (gap <= rounding)
-        is_sound = (size < math.inf) & (-rounding <= gap)
-        is_coupling = (error <= most_error) & (error < math.inf)
-        is_sharp = (rounding <= most_rounding) & (rounding < math.inf)
-        return is_narrow & is_sound & is_coupling & is_sharp
+            return self.is_narrow(tol) | self.is_as_exact_as_input()
 
 
 def root(value: float, p: float) -> float:
@@ -121,11 +116,11 @@ def root(value: float, p: float) -> float:
     return value if p <= 1 or math.isinf(p) else float(max(value, 0.0) ** (1 / p))
 
 
-def roots(values: FloatArray, p: float) -> FloatArray:
-    """Return the roots of many values, 0 for those that rounding made negative."""
+def roots(values: Any, p: float) -> Any:
+    """Return the roots of a value or many; 0 for those that are negative."""
     if p <= 1 or math.isinf(p):
         return values
-    return np.asarray(np.maximum(values, 0.0) ** (1 / p))
+    return np.maximum(values, 0.0) ** (1 / p)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -135,31 +130,41 @@ class Certificate:
     Attributes
     ----------
     lower : float
-        Dual value of f and its c-transform, cost × mass.
+        A lower bound of the optimum, cost × mass: a dual value, rounded down.
     upper : float
-        Cost of the plan, cost × mass; if its marginals are off by more than
-        rounding, the cost of the plan repaired to exact marginals.
-    gap : float
-        ``upper - lower``.
+        An upper bound of the optimum, cost × mass: the cost of a coupling, rounded up. If the
+        marginals of the plan are off, the cost of the plan repaired to exact ones.
+    value : float
+        That cost as computed, between `lower` and `upper`.
+    is_coupling : bool
+        Whether each marginal of the plan as given is within 1e-9 of its weight. (Of a partial
+        problem: whether each is at most its weight, and a given mass is moved.)
     marginal_error : float
-        ``|plan 1 - a|_1 + |planᵀ 1 - b|_1`` of the plan as given, in mass.
+        ``|plan 1 - a|_1 + |planᵀ 1 - b|_1`` of the plan as given, in mass, where b is scaled to
+        the sum of a.
     dual_violation : float
         Largest ``f[i] + g[j] - cost[i, j]`` of the potentials as given, in cost
-        units; 0 if feasible, and 0 where no g was given. Of a flow, whose potentials
-        are looked at edge by edge, a bound of it.
-    rounding : float
-        What float64 can hide between `lower` and `upper`, cost × mass: a few
-        units in the last place of the terms summed, and the potentials times the
-        rounding of the plan's marginals. If the plan was repaired, a few units in the
-        last place of all mass at the largest cost of the mass that was added. Gaps
-        below it mean nothing.
+        units; 0 if they are feasible, or if g was not given.
+    resolution : float
+        How much W_p, times mass ** (1 / p), may change when every coordinate changes by a unit in
+        the last place; of a cost matrix, how much the value may when every cost does.
+    order : float
+        The power of a distance that is a cost; 1 for a cost matrix.
+
+    Notes
+    -----
+    A certificate has no truth value, since a plan can be a coupling without being optimal, and
+    bounds can be right without being narrow: ask `is_coupling`, `is_optimal` or ``proves(tol)``.
     """
 
     lower: float
     upper: float
+    value: float
+    is_coupling: bool
     marginal_error: float
     dual_violation: float
-    rounding: float
+    resolution: float = 0.0
+    order: float = 1.0
 
     @property
     def gap(self) -> float:
@@ -173,22 +178,46 @@ class Certificate:
             return 0.0
         return self.gap / max(abs(self.upper), float(np.finfo(float).tiny))
 
+    @property
+    def is_optimal(self) -> bool:
+        """Whether the plan is a coupling, and its cost proved to 1e-9 or the last digits."""
+        return self.proves(EXACT_TOL)
+
+    @property
+    def verdict(self) -> str:
+        """What the plan is, in words: a coupling or not, optimal or by how much not proved."""
+        if not self.is_coupling:
+            return (
+                f"no coupling: its marginals are off by a mass of {self.marginal_error:.3g};"
+                f" the optimum is in [{self.lower:.9g}, {self.upper:.9g}]"
+            )
+        if self.is_optimal:
+            return f"a coupling, and optimal: its cost is proved by a gap of {self.gap:.3g}"
+        return (
+            f"a coupling; its cost is at most {self.gap:.3g} above the optimum, which is in"
+            f" [{self.lower:.9g}, {self.upper:.9g}]"
+        )
+
     def proves(self, tol: float) -> bool:
-        """Whether the gap is at most `tol`, relative, or below rounding."""
+        """Whether the plan is a coupling, and its cost proved to `tol` or the last digits."""
         return bool(self.bracket().proves(tol))
 
-    def bracket(
-        self, most_error: float = math.inf, most_rounding: float = math.inf
-    ) -> Bracket[float]:
-        """Return the bounds, with the largest errors that are accepted; by default any."""
-        known = self.marginal_error, self.rounding
-        return Bracket(self.lower, self.upper, *known, most_error, most_rounding)
+    def bracket(self) -> Bracket[float]:
+        """Return the bounds with the rule of what they prove."""
+        return Bracket(
+            self.lower, self.upper, self.value, self.is_coupling, self.resolution, self.order
+        )
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a certificate is neither true nor false: ask is_coupling, is_optimal or proves(tol)"
+        )
 
     def __repr__(self) -> str:
         return (
             f"Certificate(lower={self.lower:.12g}, upper={self.upper:.12g},"
-            f" gap={self.gap:.3g}, marginal_error={self.marginal_error:.3g},"
-            f" dual_violation={self.dual_violation:.3g})"
+            f" gap={self.gap:.3g}, is_coupling={self.is_coupling},"
+            f" is_optimal={self.is_optimal})"
         )
 
 
@@ -212,7 +241,7 @@ class Result:
     Attributes
     ----------
     value : float
-        Cost of `plan`, cost × mass; equal to `upper`. Never rooted. For
+        Cost of `plan`, cost × mass, between `lower` and `upper`. Never rooted. For
         p = inf the largest distance that mass moves.
     distance : float
         ``value ** (1 / p)``: W_p when the total mass is 1. The value itself for
@@ -234,7 +263,7 @@ class Result:
         the optimum, from the dual. NaN for other methods.
     status : Status
     success : bool
-        Whether the status is OPTIMAL or CONVERGED.
+        Whether the status is OPTIMAL, AS_EXACT_AS_INPUT or CONVERGED.
     outcome : str
         How the solve ended, and the bracket.
     advice : str
@@ -313,7 +342,7 @@ class Result:
     @property
     def value(self) -> float:
         """Cost of the plan, cost × mass."""
-        return self.certificate.upper
+        return self.certificate.value
 
     @property
     def lower(self) -> float:
@@ -337,7 +366,7 @@ class Result:
 
     @property
     def success(self) -> bool:
-        """Whether the status is OPTIMAL or CONVERGED."""
+        """Whether the status is OPTIMAL, AS_EXACT_AS_INPUT or CONVERGED."""
         return self.status.is_success
 
     @property

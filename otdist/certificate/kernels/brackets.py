@@ -4,16 +4,36 @@ NumPy would take longer for them than the solver for the problem. Each has a Num
 tests compare it with.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from otdist.certificate.kernels.points import lower_all, point_costs
 from otdist.runtime.kernel_cache import njit
+
+# Unit roundoff of float64.
+_U = 2.0**-53
+# A compensated sum of products with a c-transform is rounded some six times, a term's size each.
+_ROUNDING = 8 * _U
+# Sums of at most 2**12 rounding errors are rounded themselves, by this part of their sizes.
+_NOISE = 2.0**-40
+#: A plan is a coupling if no marginal is off by more than this part of its weight.
+COUPLING = 1e-9
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})
 inner = njit(**_INNER)
+
+
+class Rounding(NamedTuple):
+    """How far costs and marginals may be off, other than by the roundings of a few sums."""
+
+    relative: float  # of computed costs, as a part of them
+    least: float  # of computed costs, an amount: numbers near 0 underflow
+    sums: float  # of the marginals' sums, in mass
+    largest: float  # a bound on the costs
 
 
 @inner
@@ -25,15 +45,29 @@ def add_exactly(total: float, term: float) -> tuple[float, float]:
 
 
 @inner
-def _sum_of_products(u: np.ndarray, v: np.ndarray, shift: float) -> tuple[float, float]:
-    """Return ``sum u * (v + shift)`` without accumulated rounding, and its absolute terms."""
+def _sum_of_products(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
+    """Return ``sum u * v`` without accumulated rounding, and its absolute terms."""
     total = lost = size = 0.0
     for k in range(u.size):
-        term = u[k] * (v[k] + shift)
+        term = u[k] * v[k]
         total, error = add_exactly(total, term)
         lost += error
         size += abs(term)
     return total + lost, size
+
+
+@inner
+def _total(weights: np.ndarray) -> tuple[float, float, float]:
+    """Return the sum as two numbers, the second for the digits that the first has lost.
+
+    The third bounds the error of the two.
+    """
+    total = lost = noise = 0.0
+    for k in range(weights.size):
+        total, error = add_exactly(total, weights[k])
+        lost += error
+        noise += abs(error)
+    return total, lost, _NOISE * noise
 
 
 @inner
@@ -46,34 +80,39 @@ def _bracket(
     off_b: np.ndarray,
     mass: np.ndarray,
     cost: np.ndarray,
-) -> tuple[float, float, float, float, float]:
-    """Return lower and upper bound, absolute terms, marginal error, and that error weighted.
+    rounding: Rounding,
+) -> tuple[float, float, float, float, bool]:
+    """Return lower and upper bound, cost of the arcs, marginal error, and if it is a coupling.
 
-    f is the c-transform of g. The arcs with the masses and costs given have the marginals
-    ``a + off_a`` and ``b + off_b``. The weights of the last number are the potentials.
+    The arcs with the masses and costs given have the marginals ``a + off``, where the rows of
+    `off_a` (2, n) and `off_b` (2, m) add up to off. f and g are feasible for the computed costs,
+    up to the rounding of one subtraction. b stands for weights of the same sum as a. The
+    formulas are those of `certificate.certify`.
     """
-    error = 0.0
+    sum_a, lost_a, noise_a = _total(a)
+    sum_b, lost_b, noise_b = _total(b)
+    apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
+    noise = (noise_a + noise_b) / sum_b
+    value, paid = _sum_of_products(mass, cost)
+    of_a, size_a = _sum_of_products(a, f)
+    of_b, size_b = _sum_of_products(b, g)
+    n_bad = 0
+    error = rounding.sums + noise * sum_b
     for i in range(a.size):
-        error += abs(off_a[i])
+        off = abs(off_a[0, i] + off_a[1, i])
+        n_bad += off > COUPLING * a[i]
+        error += off
     for j in range(b.size):
-        error += abs(off_b[j])
-    upper, size = _sum_of_products(mass, cost, 0.0)
-    value_a, size_f = _sum_of_products(a, f, 0.0)
-    value_b = _sum_of_products(b, g, 0.0)[0]
-    total = 0.0
-    for i in range(a.size):
-        total += a[i]
-    # Potentials are defined up to a constant; the balanced choice rounds least.
-    shift = (value_b - value_a) / (2.0 * total)
-    lower_a, size_a = _sum_of_products(a, f, shift)
-    lower_b, size_b = _sum_of_products(b, g, -shift)
-    weighted = 0.0
-    for i in range(a.size):
-        weighted += abs(off_a[i]) * abs(f[i] + shift)
-    for j in range(b.size):
-        weighted += abs(off_b[j]) * abs(g[j] - shift)
-    # The c-transform was rounded before the shift, in units of its own size.
-    return lower_a + lower_b, upper, size + size_a + size_b + size_f, error, weighted
+        off = abs((off_b[0, j] + off_b[1, j]) - apart * b[j])
+        n_bad += off > COUPLING * b[j]
+        error += off
+    least = rounding.least * sum_a
+    lower = of_a + of_b + apart * of_b
+    lower -= _ROUNDING * (size_a + size_b) + noise * size_b + rounding.relative * abs(lower) + least
+    upper = value + (_ROUNDING + rounding.relative) * paid + least
+    if error > 0.0:
+        upper += 2 * error * rounding.largest
+    return lower, upper, value, error, n_bad == 0
 
 
 @kernel
@@ -86,50 +125,60 @@ def dense_bounds(
     rows: np.ndarray,
     columns: np.ndarray,
     mass: np.ndarray,
+    largest: float,
     best: np.ndarray,
     work: np.ndarray,
-) -> tuple[float, float, float, float, float, float]:
+) -> tuple[float, float, float, float, bool, float]:
     """Certify arcs and potentials on a small matrix.
 
-    `best` (m,) receives the c-transform of f, and may be given as g; `work`, of n + m places
-    and one for each arc, is scratch. Returns the five numbers of `_bracket` and the violation
-    of f and g. All are infinite where arcs, masses or potentials are invalid, a column has no
-    allowed arc, an arc used is forbidden, or an atom has no mass: NumPy decides those cases.
+    `largest` bounds the costs, and is inf where some are forbidden. `best` (m,) receives the
+    c-transform of f, and may be given as g; `work`, of 2 (n + m) places and one for each arc, is
+    scratch. Returns the five numbers of `_bracket` and the violation of f and g. The upper bound
+    is infinite where arcs, masses or potentials are invalid, a column has no allowed arc, an arc
+    used is forbidden, or an atom has no mass: NumPy decides those cases.
     """
     n, m = cost.shape
-    refused = np.inf, np.inf, np.inf, np.inf, np.inf, np.inf
+    refused = -np.inf, np.inf, np.inf, np.inf, False, np.inf
     if rows.size != mass.size or columns.size != mass.size:
         return refused
     # Expressions on whole arrays take longer to compile than all of these loops.
+    off_a, off_b = work[: 2 * n].reshape(2, n), work[2 * n : 2 * (n + m)].reshape(2, m)
+    paid = work[2 * (n + m) :]
     for i in range(n):
         if not (a[i] > 0.0 and abs(f[i]) < np.inf):
             return refused
-        work[i] = -a[i]
+        off_a[0, i], off_a[1, i] = -a[i], 0.0
     for j in range(m):
-        work[n + j] = -b[j]
+        off_b[0, j], off_b[1, j] = -b[j], 0.0
         best[j] = np.inf
     for i in range(n):
         lower_all(cost[i], f[i], best)
-    violation = 0.0
+    violation = noise = 0.0
     for j in range(m):
         if not (b[j] > 0.0 and best[j] < np.inf and abs(g[j]) < np.inf):
             return refused
         violation = max(violation, g[j] - best[j])
-    arc_cost = work[n + m :]
     for k in range(mass.size):
         i, j = rows[k], columns[k]
         if not (0 <= i < n and 0 <= j < m and 0.0 <= mass[k] < np.inf):
             return refused
-        arc_cost[k] = cost[i, j]
-        if not arc_cost[k] < np.inf:
+        paid[k] = cost[i, j]
+        if not paid[k] < np.inf:
             return refused
-        work[i] += mass[k]
-        work[n + j] += mass[k]
-    off_a, off_b = work[:n], work[n : n + m]
-    lower, upper, size, error, weighted = _bracket(b, a, best, f, off_b, off_a, mass, arc_cost)
-    if not abs(lower) < np.inf:
+        noise += _add(off_a, i, mass[k]) + _add(off_b, j, mass[k])
+    exact = Rounding(0.0, 0.0, _NOISE * noise, largest)
+    found = _bracket(a, b, f, best, off_a, off_b, mass, paid, exact)
+    if not (abs(found[0]) < np.inf and found[1] < np.inf):
         return refused
-    return lower, upper, size, error, weighted, violation
+    return found[0], found[1], found[2], found[3], found[4], violation
+
+
+@inner
+def _add(sums: np.ndarray, place: int, term: float) -> float:
+    """Add a term to a sum of two numbers; return the size of the digits that the first lost."""
+    sums[0, place], error = add_exactly(sums[0, place], term)
+    sums[1, place] += error
+    return abs(error)
 
 
 @kernel
@@ -142,6 +191,7 @@ def bracket_histograms(
     second: np.ndarray,
     is_metric: bool,
     largest: float,
+    excess: float,
     n_arcs: np.ndarray,
     row: np.ndarray,
     column: np.ndarray,
@@ -156,73 +206,120 @@ def bracket_histograms(
     bins of the second histogram. If the cost is a metric, mass that stays in its bin is no arc:
     the c-transform f of the potentials of the bins that gain is 1-Lipschitz, so that
     ``sum f * (a - b)`` is a lower bound whatever stays (Kantorovich and Rubinstein). On bins
-    that gain -f is at least g, and g is used there.
+    that gain -f is at least g, and g is used there. Where costs break the triangle inequality by
+    `excess`, so does f, for every unit of mass that may move.
 
-    `out` (Q, 6) receives the five numbers of `_bracket` and the mass moved; all are infinite
-    where a claim is invalid. `work` (9, n + m) is scratch.
+    `out` (Q, 4) receives the bounds, the cost of the arcs, and 1 for a coupling; they are infinite
+    where a claim is invalid. `work` (11, n + m + arcs) is scratch.
     """
     n, m = cost.shape
-    off, f, paid = work[0], work[1, :n], work[2]
+    f, paid = work[0, :n], work[1]
     for q in range(first.size):
         of_a, of_b, g = a[first[q]], b[second[q]], potential[q]
+        out[q, 0], out[q, 1], out[q, 2], out[q, 3] = -np.inf, np.inf, np.inf, 0.0
         is_sound = True
-        f[:] = np.inf
+        off_a, off_b = work[2:4, :n], work[4:6, :m]
+        for i in range(n):
+            f[i] = np.inf
+            supply = of_a[i] - of_b[i] if is_metric else of_a[i]
+            off_a[0, i], off_a[1, i] = min(-supply, 0.0), 0.0
         for j in range(m):
             demand = of_b[j] - of_a[j] if is_metric else of_b[j]
-            off[n + j] = min(-demand, 0.0)
+            off_b[0, j], off_b[1, j] = min(-demand, 0.0), 0.0
             if demand > 0.0:
                 is_sound &= abs(g[j]) < np.inf
                 lower_all(transposed[j], g[j], f)
-        total = 0.0
-        for i in range(n):
-            supply = of_a[i] - of_b[i] if is_metric else of_a[i]
-            off[i] = min(-supply, 0.0)
-            total -= off[i]
-        for k in range(n_arcs[q]):
+        noise = 0.0
+        arcs = n_arcs[q]
+        for k in range(arcs):
             i, j, mass = row[q, k], column[q, k], moved[q, k]
             if not (0 <= i < n and 0 <= j < m and 0.0 <= mass < np.inf):
                 is_sound = False
                 break
             paid[k] = cost[i, j]
-            off[i] += mass
-            off[n + j] += mass
-        out[q] = np.inf
+            noise += _add(off_a, i, mass) + _add(off_b, j, mass)
         if not is_sound:
             continue
+        rounding = Rounding(0.0, 0.0, _NOISE * noise, largest)
+        masses, costs = moved[q, :arcs], paid[:arcs]
+        if is_metric:
+            out[q, 0], out[q, 1], out[q, 2], out[q, 3] = _metric_bracket(
+                of_a, of_b, f, g, off_a, off_b, masses, costs, excess, rounding
+            )
+            continue
+        # Bins without mass have no say.
         n_a = n_b = 0
         for i in range(n):
-            supply = of_a[i] - of_b[i] if is_metric else of_a[i]
-            if supply > 0.0 or off[i] != 0.0:
-                work[3, n_a], work[4, n_a] = max(supply, 0.0), f[i]
-                work[5, n_a] = off[i]
+            if of_a[i] > 0.0 or off_a[0, i] != 0.0:
+                work[6, n_a], work[7, n_a] = of_a[i], f[i]
+                off_a[0, n_a], off_a[1, n_a] = off_a[0, i], off_a[1, i]
                 n_a += 1
         for j in range(m):
-            demand = of_b[j] - of_a[j] if is_metric else of_b[j]
-            if demand > 0.0 or off[n + j] != 0.0:
-                work[6, n_b] = max(demand, 0.0)
-                work[7, n_b] = g[j] if demand > 0.0 else np.inf
-                work[8, n_b] = off[n + j]
+            if of_b[j] > 0.0 or off_b[0, j] != 0.0:
+                work[8, n_b], work[9, n_b] = of_b[j], g[j] if of_b[j] > 0.0 else 0.0
+                off_b[0, n_b], off_b[1, n_b] = off_b[0, j], off_b[1, j]
                 n_b += 1
-        arcs = n_arcs[q]
-        if is_metric and arcs == 0 and (total == 0.0 or np.isinf(f[0])):
-            # Nothing moves: the two differ by the rounding of their sums.
-            error = 0.0
-            for k in range(n + m):
-                error += abs(off[k])
-            out[q, :3], out[q, 3:5], out[q, 5] = 0.0, error, total
-            out[q, 4] *= largest
-            continue
-        out[q, 0], out[q, 1], out[q, 2], out[q, 3], out[q, 4] = _bracket(
-            work[3, :n_a],
-            work[6, :n_b],
-            work[4, :n_a],
-            work[7, :n_b],
-            work[5, :n_a],
+        lower, upper, value, _, is_coupling = _bracket(
+            work[6, :n_a],
             work[8, :n_b],
-            moved[q, :arcs],
-            paid[:arcs],
+            work[7, :n_a],
+            work[9, :n_b],
+            off_a[:, :n_a],
+            off_b[:, :n_b],
+            masses,
+            costs,
+            rounding,
         )
-        out[q, 5] = total
+        out[q, 0], out[q, 1], out[q, 2], out[q, 3] = lower, upper, value, is_coupling
+
+
+@inner
+def _metric_bracket(
+    a: np.ndarray,
+    b: np.ndarray,
+    f: np.ndarray,
+    g: np.ndarray,
+    off_a: np.ndarray,
+    off_b: np.ndarray,
+    mass: np.ndarray,
+    cost: np.ndarray,
+    excess: float,
+    rounding: Rounding,
+) -> tuple[float, float, float, float]:
+    """Return bounds, cost of the arcs, and 1 for a coupling, where common mass stays.
+
+    f is a function of slope 1; the arcs leave `off` of what each bin has to give or to take.
+    """
+    sum_a, lost_a, noise_a = _total(a)
+    sum_b, lost_b, noise_b = _total(b)
+    apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
+    noise = (noise_a + noise_b) / sum_b
+    value, paid = _sum_of_products(mass, cost)
+    dual = lost = size = staying = 0.0
+    n_bad = 0
+    # Differences of weights are rounded, and b is scaled to the sum of a.
+    left = rounding.sums + (noise + abs(apart)) * sum_b
+    for i in range(a.size):
+        change = a[i] - b[i]
+        height = f[i] if change >= 0.0 else -g[i]
+        if change != 0.0:
+            dual, error = add_exactly(dual, change * height)
+            lost += error
+            size += abs(change * height)
+        if apart != 0.0 or noise > 0.0:
+            # f is known everywhere, unless nothing gains mass.
+            staying += b[i] * abs(height) if abs(height) < np.inf else 0.0
+        off = abs(off_a[0, i] + off_a[1, i]) + abs(off_b[0, i] + off_b[1, i])
+        n_bad += off > COUPLING * max(a[i], b[i])
+        left += off + _U * abs(change)
+    lower = (dual + lost) - _ROUNDING * size - (noise + abs(apart)) * staying
+    lower -= excess * sum_a
+    if not lower > 0.0:
+        lower = 0.0  # the bound of zero potentials
+    upper = value + _ROUNDING * paid
+    if left > 0.0:
+        upper += 2 * left * rounding.largest
+    return lower, upper, value, 1.0 if n_bad == 0 else 0.0
 
 
 @kernel
@@ -235,6 +332,9 @@ def bracket_clouds(
     second: np.ndarray,
     norm: int,
     p: float,
+    relative: float,
+    least: float,
+    largest: np.ndarray,
     n_arcs: np.ndarray,
     row: np.ndarray,
     column: np.ndarray,
@@ -246,55 +346,51 @@ def bracket_clouds(
     """Bracket pairs of weighted clouds of points; `out` is as for histograms.
 
     Cloud k has the atoms from ``starts[k]`` to ``starts[k + 1]``; its points are d times as
-    many numbers, one coordinate after the other. Norm and p are those of `point_costs`.
+    many numbers, one coordinate after the other. Norm and p are those of `point_costs`, whose
+    costs are off by no more than the part `relative` and the amount `least`; those of pair q
+    are at most ``largest[q]``. `work` (9, N) is scratch for N atoms of either side, or arcs.
     """
     for q in range(first.size):
-        out[q] = np.inf
+        out[q, 0], out[q, 1], out[q, 2], out[q, 3] = -np.inf, np.inf, np.inf, 0.0
         begin, end = starts[first[q]], starts[first[q] + 1]
         other_begin, other_end = starts[second[q]], starts[second[q] + 1]
         n, m = end - begin, other_end - other_begin
         a, b = weights[begin:end], weights[other_begin:other_end]
         x, y = points[d * begin : d * end], points[d * other_begin : d * other_end]
         x, y, g = x.reshape(d, n), y.reshape(d, m), potential[q, :m]
-        off, f, paid, cost = work[0], work[1, :n], work[2], work[3, :n]
-        f[:] = np.inf
+        f, paid, cost = work[0, :n], work[1], work[2, :n]
+        off_a, off_b, following = work[3:5, :n], work[5:7, :m], work[7]
+        last = work[8, :m]
         is_sound = True
-        total = 0.0
         for i in range(n):
-            off[i] = -a[i]
-            total += a[i]
-        for j in range(m):
-            off[n + j] = -b[j]
-            is_sound &= abs(g[j]) < np.inf
-        if not is_sound:
-            continue
+            off_a[0, i], off_a[1, i], f[i] = -a[i], 0.0, np.inf
         # The arcs of each column form a linked list: its first arc, and for each arc the next.
         for j in range(m):
-            work[4, j] = -1.0
-        for k in range(n_arcs[q]):
+            off_b[0, j], off_b[1, j], last[j] = -b[j], 0.0, -1.0
+            is_sound &= abs(g[j]) < np.inf
+        noise, arcs = 0.0, n_arcs[q]
+        for k in range(arcs):
             i, j, mass = row[q, k], column[q, k], moved[q, k]
             if not (0 <= i < n and 0 <= j < m and 0.0 <= mass < np.inf):
                 is_sound = False
                 break
-            off[i] += mass
-            off[n + j] += mass
-            work[5, k] = work[4, j]
-            work[4, j] = k
+            noise += _add(off_a, i, mass) + _add(off_b, j, mass)
+            following[k] = last[j]
+            last[j] = k
         if not is_sound:
             continue
         for j in range(m):
             point_costs(y, j, x, 0, norm, p, cost)
             lower_all(cost, g[j], f)
-            k = int(work[4, j])
+            k = int(last[j])
             while k >= 0:
                 paid[k] = cost[row[q, k]]
-                k = int(work[5, k])
-        arcs = n_arcs[q]
-        masses, arc_costs = moved[q, :arcs], paid[:arcs]
-        out[q, 0], out[q, 1], out[q, 2], out[q, 3], out[q, 4] = _bracket(
-            a, b, f, g, off[:n], off[n : n + m], masses, arc_costs
+                k = int(following[k])
+        rounding = Rounding(relative, least, _NOISE * noise, largest[q])
+        lower, upper, value, _, is_coupling = _bracket(
+            a, b, f, g, off_a, off_b, moved[q, :arcs], paid[:arcs], rounding
         )
-        out[q, 5] = total
+        out[q, 0], out[q, 1], out[q, 2], out[q, 3] = max(lower, 0.0), upper, value, is_coupling
 
 
 @kernel

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.certificate.kernels.brackets import add_exactly
+from otdist.certificate.kernels.brackets import COUPLING, add_exactly
 from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
@@ -19,15 +19,16 @@ kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 reordering_inner = njit(**_INNER, fastmath={"contract", "nsz", "reassoc"})
 
-_EPS = 2.0**-52
+# Unit roundoff of float64.
+_U = 2.0**-53
 # Part of the mass that is rounding of the weights, for p = inf.
 _SLACK = 1e-12
-# Masses from which on a sum of them is in two parts.
-_LONG_SUM = 1000
-# Terms that are added up in any order; the sum of sums of such blocks is exact.
+# Terms that are added up in any order; sums of such blocks are compensated.
 _BLOCK = 64
-# Rounding error of the sum of a block, as a part of its absolute terms.
-_BLOCK_ROUNDING = 8 * _EPS
+# Rounding error of these sums, as a part of their absolute terms.
+_BLOCK_ROUNDING = 80 * _U
+# Powers that are too small for float64 are off by less than this.
+_LEAST = 2.0**-1050
 
 
 @inner
@@ -41,47 +42,20 @@ def _to_power(distance: float, p: float) -> float:
 
 
 @inner
-def _nearest_sums(
-    x: np.ndarray,
-    f: np.ndarray,
-    y: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-    where: np.ndarray,
-    best: np.ndarray,
-) -> None:
-    """Write ``min_i |x[i] - y[j]| - f[i]``; `where` (m,) int64 is scratch.
+def relative_error(p: float) -> float:
+    """Return the error of a computed cost ``d ** p``, as a part of it; with a rounding to spare."""
+    return (3.0 * p + 6.0) * _U
 
-    `left` and `right` (n,) take the minima at the points x over atoms to the left and to the
-    right. From one point to the next a minimum changes by their distance, so that an offset
-    common to all points costs no digits.
-    """
-    n, i = x.size, 0
-    from_left, from_right = np.inf, np.inf
-    last_left, last_right = x[0], x[n - 1]
-    for k in range(n):
-        i = n - 1 - k
-        from_left += x[k] - last_left
-        from_right += last_right - x[i]
-        last_left, last_right = x[k], x[i]
-        from_left = min(from_left, -f[k])
-        from_right = min(from_right, -f[i])
-        left[k], right[i] = from_left, from_right
-    # How many x are to the left of each y, merged without branches.
-    i, j = 0, 0
-    while i < n and j < y.size:
-        passed = x[i] <= y[j]
-        where[j] = i
-        i += passed
-        j += not passed
-    while j < y.size:
-        where[j] = n
-        j += 1
-    for j in range(y.size):
-        # Beyond either end the nearest x replaces the one that is missing: it adds a minimum
-        # over fewer atoms, which is no smaller than the one of the other side.
-        below, above = max(where[j] - 1, 0), min(where[j], n - 1)
-        best[j] = min(left[below] + abs(y[j] - x[below]), right[above] + abs(x[above] - y[j]))
+
+@inner
+def _total(weights: np.ndarray) -> tuple[float, float, float]:
+    """Return the sum as two numbers, and a bound on the error of the two."""
+    total = lost = noise = 0.0
+    for k in range(weights.size):
+        total, error = add_exactly(total, weights[k])
+        lost += error
+        noise += abs(error)
+    return total, lost, weights.size * _U * noise
 
 
 class Minima(NamedTuple):
@@ -92,45 +66,55 @@ class Minima(NamedTuple):
     y: np.ndarray  # (m,) float64
     period: float  # 0 for the line
     p: float  # >= 1
-    where: np.ndarray  # (m,) int64, the minimising place of each y
+    where: np.ndarray  # (m,) int64, a place of each y whose slack is nearly the least
+    slip: np.ndarray  # (m,) float64, by how much that slack may exceed the least
     best: np.ndarray  # (m,) float64
 
 
 @inner
 def _write_minima(minima: Minima) -> None:
-    """Write ``min_i d(x[i], y[j]) ** p - f[i]``.
+    """Write numbers that are at most, and nearly, ``min_i d(x[i], y[j]) ** p - f[i]``.
 
     Three turns of x make the minimum on a circle one on a line. There the minimising place
     rises by n with every turn of y, so that the first column shows where to search for all
     others. A line has the middle turn only. The minimising place never falls as j grows:
     halving the step between the j that are done therefore scans O(n + m) pairs a level.
+
+    Costs are rounded, and so the place found for a column may not be the minimising one. No
+    place outside the window of another column has a slack below that at the window's end by more
+    than the end may miss the least slack of its own column, since the exact costs form a Monge
+    matrix. Each minimum is lowered by that, and by its own rounding.
     """
     n, m = minima.x.size, minima.y.size
-    first, last = n, 2 * n - 1
+    first, last, slip = n, 2 * n - 1, 0.0
     if minima.period > 0.0:
-        _scan(minima, 0, 0, 3 * n - 1)
-        first = minima.where[0]
+        _scan(minima, 0, 0, 3 * n - 1, 0.0)
+        first, slip = minima.where[0], minima.slip[0]
         last = min(first + n, 3 * n - 1)
     step = 1
     while step < m:
         step *= 2
     while step >= 1:
         for j in range(step - 1, m, 2 * step):
-            low = minima.where[j - step] if j >= step else first
-            high = minima.where[j + step] if j + step < m else last
-            _scan(minima, j, low, high)
+            low, high, before, after = first, last, slip, slip
+            if j >= step:
+                low, before = minima.where[j - step], minima.slip[j - step]
+            if j + step < m:
+                high, after = minima.where[j + step], minima.slip[j + step]
+            _scan(minima, j, low, high, max(before, after))
         step //= 2
 
 
 @inner
-def _scan(minima: Minima, j: int, low: int, high: int) -> None:
+def _scan(minima: Minima, j: int, low: int, high: int, slip: float) -> None:
     """Find the least slack of column j among places of three turns of x.
 
-    The places n to 2 n - 1 are x itself, the others x a turn before and behind.
+    The places n to 2 n - 1 are x itself, the others x a turn before and behind. Costs are
+    lowered by their error; a slack elsewhere is lower by no more than `slip`.
     """
     x, f, y_j, p = minima.x, minima.f, minima.y[j], minima.p
-    n, half = x.size, 0.5 * minima.period
-    least, first = np.inf, low
+    n, half, relative = x.size, 0.5 * minima.period, relative_error(minima.p)
+    least, first, paid = np.inf, low, 0.0
     for k in range(low, high + 1):
         if k < n:
             i = k
@@ -141,10 +125,13 @@ def _scan(minima: Minima, j: int, low: int, high: int) -> None:
         else:
             i = k - 2 * n
             distance = (half - y_j) + (x[i] + half)
-        slack = _to_power(distance, p) - f[i]
+        cost = _to_power(distance, p) * (1.0 - relative)
+        slack = cost - f[i]
         if slack < least:
-            least, first = slack, k
-    minima.best[j], minima.where[j] = least, first
+            least, first, paid = slack, k, cost
+    own = _U * abs(least)
+    minima.best[j], minima.where[j] = least - own - slip, first
+    minima.slip[j] = slip + 2.0 * (relative * paid + own)
 
 
 @kernel
@@ -155,14 +142,16 @@ def sorted_minimum(
     period: float,
     p: float,
     where: np.ndarray,
+    slip: np.ndarray,
     best: np.ndarray,
 ) -> None:
-    """Write ``min_i d(x[i], y[j]) ** p - f[i]`` for sorted positions and p >= 1.
+    """Write numbers at most ``min_i d(x[i], y[j]) ** p - f[i]``, rounded down, p >= 1.
 
-    The distance d is the shorter arc if there is a period, with positions within half of it
-    of 0; a period of 0 stands for the line. `where` (m,) int64 is scratch.
+    Positions are sorted. The distance d is the shorter arc if there is a period, with positions
+    within half of it of 0; a period of 0 stands for the line. `where` (m,) int64 and `slip` (m,)
+    are scratch.
     """
-    _write_minima(Minima(x, f, y, period, p, where, best))
+    _write_minima(Minima(x, f, y, period, p, where, slip, best))
 
 
 class Pair(NamedTuple):
@@ -197,7 +186,7 @@ def line_bounds(
     n_arcs: np.ndarray,
     f: np.ndarray,
     sums: np.ndarray,
-    sides: np.ndarray,
+    side: np.ndarray,
     best: np.ndarray,
     spare: np.ndarray,
     out: np.ndarray,
@@ -205,12 +194,13 @@ def line_bounds(
     """Certify couplings of pairs, given by the indices `which` of their distributions.
 
     Pair k has points ``x[which[0, k]]`` and ``y[which[1, k]]``, both sorted, with weights
-    ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``. A positive period stands for a
-    circle, with positions within half of it of 0. The claim is ``n_arcs[k]`` arcs and the
-    potential ``f[k]``. ``out[k]`` receives lower bound, cost of the arcs, rounding error of
-    both, marginal error, mass, and the largest cost of the points. Nothing is written where
-    points are not sorted, or arcs, masses or potentials are invalid. `sums` (2, n + m),
-    `sides` (3, n), `best` (m,) and `spare` (m,) int64 are scratch.
+    ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``, scaled to the same sum. A positive
+    period stands for a circle, with positions within half of it of 0. The claim is ``n_arcs[k]``
+    arcs and the potential ``f[k]``, which is not read on the line for p = 1, where the best one
+    is known. ``out[k]`` receives lower and upper bound, cost of the arcs, 1 for a coupling, mass,
+    and the largest coordinate. Nothing is written where points are not sorted, or arcs, masses or
+    potentials are invalid. `sums` (2, n + m), `side` (n,), `best` (2, m) and `spare` (m,) int64
+    are scratch.
     """
     for k in range(n_arcs.size):
         if not 0 < n_arcs[k] <= rows.shape[1]:
@@ -229,14 +219,14 @@ def line_bounds(
             p,
             period,
         )
-        _bound(pair, sums, sides, best, spare, out[k])
+        _bound(pair, sums, side, best, spare, out[k])
 
 
 @inner
 def _bound(
     pair: Pair,
     sums: np.ndarray,
-    sides: np.ndarray,
+    side: np.ndarray,
     best: np.ndarray,
     spare: np.ndarray,
     out: np.ndarray,
@@ -251,25 +241,105 @@ def _bound(
     if not _add_up(pair, sums):
         return
     off = sums[0]
-    error, total = _error(pair.a, 1.0, off[:n], sums[1, :n])
-    error += _error(pair.b, pair.factor, off[n:], sums[1, n:])[0]
+    left_a, total, bad_a = _error(pair.a, 1.0, off[:n], sums[1, :n])
+    left_b, _, bad_b = _error(pair.b, pair.factor, off[n:], sums[1, n:])
     longest = stop - start
     if period > 0.0:
         longest = _longest_arc(x, y, longest, period)
+    out[3], out[4], out[5] = bad_a + bad_b == 0, total, max(abs(start), abs(stop))
     if p == np.inf:
-        out[3], out[4], out[5] = error, total, longest
         _bound_longest(pair, total, out)
         return
-    out[3], out[4], out[5] = error, total, longest**p
-    # Atoms without mass do not constrain the potential.
-    known = sides[0]
-    for i in range(n):
-        known[i] = pair.f[i] if pair.a[i] > 0.0 else -np.inf
+    balance = _balance_of(pair)
+    left = left_a + left_b + (x.size + y.size) * 2.0**-100 * total
+    left += (abs(balance.apart) + balance.noise) * total
     if period == 0.0 and p == 1.0:
-        _nearest_sums(x, known, y, sides[1], sides[2], spare, best)
+        lower = _between_functions(pair, balance)
     else:
-        _write_minima(Minima(x, known, y, period, p, spare, best))
-    _bound_sum(pair, off, best, total, out)
+        lower = _dual_value(pair, balance, side, best[0], best[1], spare)
+    upper, lost = 0.0, 0.0
+    for k in range(0, pair.mass.size, _BLOCK):
+        term = _paid(pair, k, min(k + _BLOCK, pair.mass.size))
+        upper, error = add_exactly(upper, term)
+        lost += error
+    value, relative = upper + lost, relative_error(p)
+    upper = value * (1.0 + _BLOCK_ROUNDING + relative) + _LEAST * total
+    upper += 2.0 * left * longest**p
+    # A distribution without mass, or numbers beyond float64, are for other code to refuse.
+    if lower < np.inf and upper < np.inf:
+        out[0], out[1], out[2] = max(lower - _LEAST * total, 0.0), upper, value
+
+
+class Balance(NamedTuple):
+    """By what part ``factor * b`` has to grow for the sum of a, and how well that is known."""
+
+    apart: float
+    noise: float
+
+
+@inner
+def _balance_of(pair: Pair) -> Balance:
+    sum_a, lost_a, noise_a = _total(pair.a)
+    sum_b, lost_b, noise_b = _total(pair.b)
+    if pair.factor != 1.0:
+        # Products are rounded, and so is the ratio of the sums.
+        scaled = pair.factor * sum_b
+        return Balance(0.0, abs(sum_a - scaled) / scaled + 4.0 * _U)
+    apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
+    return Balance(apart, (noise_a + noise_b) / sum_b)
+
+
+@inner
+def _between_functions(pair: Pair, balance: Balance) -> float:
+    """Return a lower bound of W1 on the line, the area between the distribution functions.
+
+    The potential with slope 1 where the one function is larger, and -1 elsewhere, proves it.
+    """
+    x, y, a, b = pair.x, pair.y, pair.a, pair.b
+    i, j, last = 0, 0, min(x[0], y[0])
+    start = last
+    apart, lost, noise, mass = 0.0, 0.0, 0.0, 0.0
+    area, lost_area = 0.0, 0.0
+    for _ in range(x.size + y.size):
+        from_x = j == y.size or (i < x.size and x[i] <= y[j])
+        position = x[i] if from_x else y[j]
+        if position > last:
+            area, error = add_exactly(area, abs(apart + lost) * (position - last))
+            lost_area += error
+        last = position
+        if from_x:
+            apart, error = add_exactly(apart, a[i])
+            mass += a[i]
+            i += 1
+        else:
+            apart, error = add_exactly(apart, -pair.factor * b[j])
+            j += 1
+        lost += error
+        noise += abs(error)
+    off = (abs(balance.apart) + balance.noise) * mass + (x.size + y.size) * _U * noise
+    return (area + lost_area) * (1.0 - 8.0 * _U) - off * (last - start)
+
+
+@inner
+def _dual_value(
+    pair: Pair,
+    balance: Balance,
+    known: np.ndarray,
+    best: np.ndarray,
+    slip: np.ndarray,
+    spare: np.ndarray,
+) -> float:
+    """Return the value of f and its c-transform, rounded down."""
+    a, b = pair.a, pair.b
+    for i in range(a.size):
+        # Atoms without mass do not constrain the potential.
+        known[i] = pair.f[i] if a[i] > 0.0 else -np.inf
+    _write_minima(Minima(pair.x, known, pair.y, pair.period, pair.p, spare, slip, best))
+    of_a, size_a = _sum_of_products(a, known)
+    of_b, size_b = _sum_of_products(b, best)
+    size = size_a + pair.factor * size_b
+    lower = of_a + pair.factor * of_b * (1.0 + balance.apart)
+    return lower - _BLOCK_ROUNDING * size - balance.noise * pair.factor * size_b
 
 
 @inner
@@ -284,20 +354,18 @@ def _is_sorted(points: np.ndarray) -> bool:
 def _add_up(pair: Pair, sums: np.ndarray) -> bool:
     """Write the marginals of the arcs; return False if an index or a mass is invalid.
 
-    Many arcs are summed in two parts: multiples of 2**-52 of the total, which add up exactly,
-    and the rest of each mass. Sums of many equal masses would all round the same way.
+    They are sums of two parts: of multiples of 2**-52 of the total, which add up exactly, and of
+    the rest of each mass. Plain sums of many equal masses would all round the same way.
     """
     rows, columns, mass = pair.rows, pair.columns, pair.mass
     n, m = pair.x.size, pair.y.size
     for i in range(n + m):
         sums[0, i] = 0.0
         sums[1, i] = 0.0
-    shift = 0.0
-    if mass.size > _LONG_SUM:
-        total = 0.0
-        for k in range(mass.size):
-            total += mass[k]
-        shift = math.ldexp(1.5, math.frexp(total)[1]) if total < np.inf else 0.0
+    total = 0.0
+    for k in range(mass.size):
+        total += mass[k]
+    shift = math.ldexp(1.5, math.frexp(total)[1]) if total < np.inf else 0.0
     for k in range(mass.size):
         i, j = rows[k], columns[k]
         if not (0 <= i < n and 0 <= j < m and 0.0 <= mass[k] < np.inf):
@@ -305,24 +373,24 @@ def _add_up(pair: Pair, sums: np.ndarray) -> bool:
         high = (mass[k] + shift) - shift
         sums[0, i] += high
         sums[0, n + j] += high
-        if shift > 0.0:
-            sums[1, i] += mass[k] - high
-            sums[1, n + j] += mass[k] - high
+        sums[1, i] += mass[k] - high
+        sums[1, n + j] += mass[k] - high
     return True
 
 
-@reordering_inner
+@inner
 def _error(
     weights: np.ndarray, factor: float, sums: np.ndarray, low: np.ndarray
-) -> tuple[float, float]:
-    """Subtract the weights from the sums; return the absolute error, and the total weight."""
-    error, total = 0.0, 0.0
+) -> tuple[float, float, int]:
+    """Return the absolute error of the sums, the total weight, and how many are not fitting."""
+    error, total, n_bad = 0.0, 0.0, 0
     for i in range(weights.size):
         weight = factor * weights[i]
-        sums[i] = (sums[i] - weight) + low[i]
-        error += abs(sums[i])
+        off = abs((sums[i] - weight) + low[i])
+        n_bad += off > COUPLING * weight
+        error += off
         total += weight
-    return error, total
+    return error, total, n_bad
 
 
 @inner
@@ -362,65 +430,27 @@ def _paid(pair: Pair, start: int, stop: int) -> float:
 
 
 @reordering_inner
-def _block(
-    weights: np.ndarray, values: np.ndarray, shift: float, off: np.ndarray
-) -> tuple[float, float, float]:
-    """Return sums of ``weights * (values + shift)``, of absolute terms, and of errors.
-
-    The last sum is of marginal errors `off` times potentials. Atoms without mass do not count.
-    """
-    total, size, weighted = 0.0, 0.0, 0.0
+def _block(weights: np.ndarray, values: np.ndarray) -> tuple[float, float]:
+    """Return sums of ``weights * values`` and of absolute terms; weights of 0 do not count."""
+    total, size = 0.0, 0.0
     for i in range(weights.size):
-        value = values[i] + shift if weights[i] > 0.0 else 0.0
-        term = weights[i] * value
+        term = weights[i] * (values[i] if weights[i] > 0.0 else 0.0)
         total += term
         size += abs(term)
-        weighted += abs(off[i]) * abs(value)
-    return total, size, weighted
+    return total, size
 
 
 @inner
-def _balance(
-    weights: np.ndarray, values: np.ndarray, shift: float, off: np.ndarray
-) -> tuple[float, float, float]:
+def _sum_of_products(weights: np.ndarray, values: np.ndarray) -> tuple[float, float]:
     """Return the sums of `_block` for any number of atoms; their rounding does not grow."""
-    total, lost, size, weighted = 0.0, 0.0, 0.0, 0.0
+    total, lost, size = 0.0, 0.0, 0.0
     for start in range(0, weights.size, _BLOCK):
         stop = min(start + _BLOCK, weights.size)
-        part = _block(weights[start:stop], values[start:stop], shift, off[start:stop])
+        part = _block(weights[start:stop], values[start:stop])
         total, error = add_exactly(total, part[0])
         lost += error
         size += part[1]
-        weighted += part[2]
-    return total + lost, size, weighted
-
-
-@inner
-def _bound_sum(
-    pair: Pair, off: np.ndarray, best: np.ndarray, total: float, out: np.ndarray
-) -> None:
-    """Write the dual value, the cost of the arcs and the rounding error of both."""
-    a, b, f, factor, n = pair.a, pair.b, pair.f, pair.factor, pair.x.size
-    upper, lost = 0.0, 0.0
-    for start in range(0, pair.mass.size, _BLOCK):
-        term = _paid(pair, start, min(start + _BLOCK, pair.mass.size))
-        upper, error = add_exactly(upper, term)
-        lost += error
-    upper += lost
-    # Potentials are defined up to a constant; the balanced choice rounds least.
-    value_b, size_best, _ = _balance(b, best, 0.0, off[n:])
-    shift = (_balance(a, f, 0.0, off[:n])[0] - factor * value_b) / (2 * total)
-    lower_a, size_a, weighted_a = _balance(a, f, -shift, off[:n])
-    lower_b, size_b, weighted_b = _balance(b, best, shift, off[n:])
-    lower = lower_a + factor * lower_b
-    # The c-transform was rounded before the shift, in units of its own size, and
-    # compares sums of coordinates.
-    rounding = 2 * _EPS * (factor * size_best + total * out[5])
-    rounding += _BLOCK_ROUNDING * (size_a + factor * size_b + upper)
-    rounding += weighted_a + weighted_b
-    if not (abs(lower) < np.inf and rounding < np.inf):
-        return
-    out[0], out[1], out[2] = lower, upper, rounding
+    return total + lost, size
 
 
 @inner
@@ -434,7 +464,7 @@ def _bound_longest(pair: Pair, total: float, out: np.ndarray) -> None:
         _longest_crossing(x, pair.a, 1.0, y, pair.b, pair.factor, slack),
         _longest_crossing(y, pair.b, pair.factor, x, pair.a, 1.0, slack),
     )
-    out[0], out[1], out[2] = min(lower, upper), upper, 0.0
+    out[0], out[1], out[2] = min(lower, upper), upper, upper
 
 
 @inner
