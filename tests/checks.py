@@ -99,7 +99,7 @@ def assert_proved(result, tol=1e-9):
     assert rounding <= 1e-12 * scale * mass, "rounding hides too much"
     gap = value - lower
     assert -rounding <= gap <= max(tol * abs(value), rounding), f"gap {gap}"
-    _assert_recorded(result, value, excess, scale * mass, slack)
+    _assert_recorded(result, value, excess, scale * mass, slack, tol)
     return result.value
 
 
@@ -131,16 +131,17 @@ def prove(problem):
     return assert_proved(solve(problem, method="network_simplex"))
 
 
-def _assert_recorded(result, value, excess, size, slack):
+def _assert_recorded(result, value, excess, size, slack, tol):
     """Check that the result says what was found."""
     certificate = result.certificate
     assert abs(result.value - value) <= 1e-14 * size, "value is not the plan's cost"
-    assert result.value == result.upper == certificate.upper
-    assert result.lower == certificate.lower
+    assert result.value == certificate.value
+    assert (result.lower, result.upper) == (certificate.lower, certificate.upper)
     assert result.gap == certificate.gap == result.upper - result.lower
-    assert result.lower <= result.upper, "the bracket is empty"
-    assert certificate.proves(tol=1e-9)
-    assert 0 <= certificate.rounding <= 1e-12 * size, "rounding hides too much"
+    assert result.lower <= result.value <= result.upper, "the value is not in the bracket"
+    assert certificate.is_coupling
+    assert certificate.proves(tol)
+    assert result.gap <= max(tol, EPS) * abs(result.upper), "the bracket is wide"
     mass = math.fsum(result.problem.a)
     assert 0 <= certificate.marginal_error <= 1e-12 * mass, "marginal error"
     assert abs(certificate.dual_violation - max(excess, 0.0)) <= slack, "violation"
@@ -154,15 +155,14 @@ def _assert_recorded(result, value, excess, size, slack):
 
 
 def assert_brackets(result, truth):
-    """Check lower <= truth <= upper in exact arithmetic, up to the stated rounding.
+    """Check lower <= truth <= upper in exact arithmetic.
 
-    Takes a Result or a Certificate; `truth` is a float or a Fraction.
+    Takes a Result or a Certificate; `truth` is a float, which is itself rounded, or a Fraction.
     """
     certificate = getattr(result, "certificate", result)
-    rounding = Fraction(certificate.rounding)
+    rounding = Fraction(0)
     if not isinstance(truth, Fraction):
-        # A float truth is itself rounded.
-        rounding += 4 * Fraction(EPS) * abs(Fraction(truth))
+        rounding = 4 * Fraction(EPS) * abs(Fraction(truth))
     assert not math.isnan(certificate.lower)
     assert not math.isnan(certificate.upper)
     truth = Fraction(truth)

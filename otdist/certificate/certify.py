@@ -164,7 +164,8 @@ def certify(
     dual = lower_bound(problem, f, g, n_jobs, is_flow=isinstance(plan, Flow))
     if not _is_narrow(primal, dual) and not isinstance(plan, Flow):
         dual = better_lower_bound(problem, f, g, primal.value, dual, n_jobs)
-    if not _is_narrow(primal, dual) and arcs is not None:
+    is_rounded = primal.error <= EXACT_TOL * problem.mass
+    if arcs is not None and is_rounded and not _is_narrow(primal, dual):
         exact = exact_upper(problem, arcs)
         primal = primal if exact is None else primal.or_better(exact)
     return _certificate(problem, primal, dual)

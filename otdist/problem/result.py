@@ -101,7 +101,7 @@ class Bracket(NamedTuple, Generic[Floats]):
     def is_as_exact_as_input(self) -> Any:
         """Whether the plan is a coupling and the gap what the last digits of the input decide."""
         gap = roots(self.upper, self.order) - roots(self.lower, self.order)
-        return (gap <= self.resolution) & (gap >= 0) & self.is_coupling
+        return (gap <= self.resolution) & (gap >= 0) & (gap < math.inf) & self.is_coupling
 
     def proves(self, tol: float) -> Any:
         """Whether the bounds prove the value, to `tol` or to the last digits of the input."""

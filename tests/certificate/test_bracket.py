@@ -9,85 +9,75 @@ import pytest
 
 from otdist import Certificate
 from otdist.certificate import many
+from otdist.certificate.kernels import brackets
 from otdist.certificate.many import Clouds, Histograms, LineBounds
-from otdist.problem.result import (
-    EXACT_TOL,
-    LARGEST_ROUNDING,
-    Bracket,
-    coupling_tolerance,
-    root,
-    roots,
-)
+from otdist.problem.result import COUPLING, EXACT_TOL, Bracket, root, roots
 
 N = M = 3
-MASS, LARGEST = 2.0, 4.0
-MOST_ERROR = coupling_tolerance(N + M) * MASS
-MOST_ROUNDING = LARGEST_ROUNDING * MASS * LARGEST
+MASS, FARTHEST = 2.0, 4.0
+#: What a unit in the last place of the farthest coordinate moves, for p = 1 on the line.
+RESOLUTION = 2 * np.finfo(float).eps * FARTHEST * MASS
 
-#: lower, upper, marginal error, rounding, and the verdict.
+#: lower, upper, whether the plan is a coupling, and the verdict with coordinates and without.
 PLANTED = {
-    "equal": (3.0, 3.0, 0.0, 0.0, True),
-    "zero": (0.0, 0.0, 0.0, 0.0, True),
-    "within the tolerance": (3.0 - 2e-9, 3.0, 0.0, 0.0, True),
-    "beyond the tolerance": (3.0 - 4e-9, 3.0, 0.0, 0.0, False),
-    "hidden by rounding": (-1e-14, 1e-14, 0.0, 4e-14, True),
-    "not hidden by rounding": (-1e-13, 1e-13, 0.0, 4e-14, False),
-    "crossing by rounding": (3.0, 3.0 - 1e-14, 0.0, 4e-14, True),
-    "crossing": (3.0, 3.0 - 1e-10, 0.0, 4e-14, False),
-    "crossing far": (3.0, 1.0, 0.0, 4e-14, False),
-    "wide": (1.0, 3.0, 0.0, 0.0, False),
-    "nothing below": (-math.inf, 3.0, 0.0, 0.0, False),
-    "nothing above": (1.0, math.inf, 0.0, 0.0, False),
-    "infinite": (math.inf, math.inf, 0.0, 0.0, False),
-    "lower is NaN": (math.nan, 3.0, 0.0, 0.0, False),
-    "upper is NaN": (3.0, math.nan, 0.0, 0.0, False),
-    "error is NaN": (3.0, 3.0, math.nan, 0.0, False),
-    "error is infinite": (3.0, 3.0, math.inf, 0.0, False),
-    "rounding is NaN": (3.0, 3.0, 0.0, math.nan, False),
-    "rounding is infinite": (3.0, 3.0, 0.0, math.inf, False),
-    "a coupling": (3.0, 3.0, 0.9 * MOST_ERROR, 0.0, True),
-    "no coupling": (3.0, 3.0, 1.1 * MOST_ERROR, 0.0, False),
-    "little rounding": (3.0, 3.0, 0.0, 0.9 * MOST_ROUNDING, True),
-    "too much rounding": (3.0, 3.0, 0.0, 1.1 * MOST_ROUNDING, False),
+    "equal": (3.0, 3.0, True, True, True),
+    "zero": (0.0, 0.0, True, True, True),
+    "within the tolerance": (3.0 - 2e-9, 3.0, True, True, True),
+    "beyond the tolerance": (3.0 - 4e-9, 3.0, True, False, False),
+    "within the last digits": (0.0, 0.9 * RESOLUTION, True, True, False),
+    "beyond the last digits": (0.0, 1.1 * RESOLUTION, True, False, False),
+    "crossing by rounding": (3.0, 3.0 - 1e-14, True, False, False),
+    "crossing far": (3.0, 1.0, True, False, False),
+    "wide": (1.0, 3.0, True, False, False),
+    "nothing below": (-math.inf, 3.0, True, False, False),
+    "nothing above": (1.0, math.inf, True, False, False),
+    "infinite": (math.inf, math.inf, True, False, False),
+    "lower is NaN": (math.nan, 3.0, True, False, False),
+    "upper is NaN": (3.0, math.nan, True, False, False),
+    "no coupling": (3.0, 3.0, False, False, False),
+    "no coupling, and zero": (0.0, 0.0, False, False, False),
 }
-ROWS = np.array([row[:4] for row in PLANTED.values()])
-VERDICTS = [row[4] for row in PLANTED.values()]
+ROWS = np.array([row[:3] for row in PLANTED.values()])
+WITH_COORDINATES = [row[3] for row in PLANTED.values()]
+WITHOUT = [row[4] for row in PLANTED.values()]
 
 
-def of_one_problem(lower, upper, error, rounding):
+def of_one_problem(lower, upper, is_coupling, resolution):
     """The verdict on the certificate of one problem."""
-    certificate = Certificate(
-        lower=lower, upper=upper, marginal_error=error, dual_violation=0.0, rounding=rounding
-    )
-    return certificate.bracket(MOST_ERROR, MOST_ROUNDING).proves(EXACT_TOL)
+    return Certificate(
+        lower=lower,
+        upper=upper,
+        value=upper,
+        is_coupling=bool(is_coupling),
+        marginal_error=0.0,
+        dual_violation=0.0,
+        resolution=resolution,
+    ).proves(EXACT_TOL)
 
 
 def of_lines(rows):
     """The verdicts on a batch along an axis, planted where the compiled pass writes."""
     proof = LineBounds(N, M, 1.0, len(rows))
-    lower, upper, error, rounding = rows.T
-    proof._found[:] = np.stack(
-        [lower, upper, rounding, error, np.full(len(rows), MASS), np.full(len(rows), LARGEST)]
-    ).T
+    lower, upper, is_coupling = rows.T
+    mass, farthest = np.full((2, len(rows)), [[MASS], [FARTHEST]])
+    proof._found[:] = np.stack([lower, upper, upper, is_coupling, mass, farthest]).T
     return proof.bounds().proves(EXACT_TOL)
 
 
-def of_pairs(rows, family):
+def of_pairs(rows, family, monkeypatch):
     """The verdicts on a block of pairs, planted where the compiled pass writes."""
-    lower, upper, error, rounding = rows.T
-    nothing = np.zeros(len(rows))
-    out = np.stack([lower, upper, nothing, error, rounding, nothing]).T
+    lower, upper, is_coupling = rows.T
+    monkeypatch.setattr(many, "_sums", lambda *_: np.stack([lower, upper, upper, is_coupling]).T)
     which = np.zeros(len(rows), np.int64)
-    largest = family.largest_of(which, which)
-    assert (largest == LARGEST).all()
-    return many._bracket(family, largest, *out.T).proves(EXACT_TOL)
+    claims = [None] * 5
+    return many.bracket(family, which, which, *claims).proves(EXACT_TOL)
 
 
 def families():
     masses = np.array([[0.5, 0.5, 1.0]])
-    cost = np.full((N, M), LARGEST)
+    cost = np.full((N, M), FARTHEST)
     histograms = Histograms(
-        cost, cost, masses, masses, LARGEST, MASS, False, excess=0.0, most=(N, M)
+        cost, cost, masses, masses, FARTHEST, MASS, False, excess=0.0, most=(N, M)
     )
     points = np.array([0.0, 0, 4, 0, 0, 4])
     boxes = np.array([[[0.0], [0.0]], [[4.0], [4.0]]])
@@ -98,30 +88,32 @@ def families():
 
 
 @pytest.mark.filterwarnings("error")
-def test_all_paths_agree_on_planted_brackets():
-    one_by_one = [bool(of_one_problem(*row)) for row in ROWS.tolist()]
-    assert dict(zip(PLANTED, one_by_one, strict=True)) == dict(zip(PLANTED, VERDICTS, strict=True))
-    assert of_lines(ROWS).tolist() == VERDICTS
-    for family in families():
-        assert of_pairs(ROWS, family).tolist() == VERDICTS
+def test_all_paths_agree_on_planted_brackets(monkeypatch):
+    one_by_one = [of_one_problem(*row, RESOLUTION) for row in ROWS.tolist()]
+    assert dict(zip(PLANTED, one_by_one, strict=True)) == dict(
+        zip(PLANTED, WITH_COORDINATES, strict=True)
+    )
+    assert [of_one_problem(*row, 0.0) for row in ROWS.tolist()] == WITHOUT
+    assert of_lines(ROWS).tolist() == WITH_COORDINATES
+    histograms, clouds = families()
+    assert of_pairs(ROWS, histograms, monkeypatch).tolist() == WITHOUT
+    assert of_pairs(ROWS, clouds, monkeypatch).tolist() == WITH_COORDINATES
 
 
-def test_a_repaired_plan_may_miss_marginals():
-    """Upper bounds of certificates are costs of couplings, whatever the plan was."""
-    lost = Certificate(lower=3.0, upper=3.0, marginal_error=0.5, dual_violation=0.0, rounding=0.0)
-    assert lost.proves(0.0)
-    assert not lost.bracket(0.4).proves(0.0)
-
-
-def test_infinite_errors_prove_nothing_where_any_is_accepted():
-    assert Bracket(3.0, 3.0, 1e300, 1e300).proves(0.0)
-    assert not Bracket(3.0, 3.0, math.inf, 0.0).proves(1.0)
-    assert not Bracket(3.0, 3.0, 0.0, math.inf).proves(1.0)
+def test_the_last_digits_are_those_of_distances():
+    """Costs of 1e-20 within 1e-14 of 0 are distances of 1e-10, which no coordinate decides."""
+    assert Bracket(0.0, 1e-14, 0.0, True, 1e-14).proves(0.0)
+    assert not Bracket(0.0, 1e-14, 0.0, True, 1e-14, order=2.0).proves(0.0)
+    assert Bracket(0.0, 1e-28, 0.0, True, 1e-14, order=2.0).proves(0.0)
 
 
 def test_the_tolerance_is_relative_to_either_sign():
-    assert Bracket(-3.0 - 2e-9, -3.0, 0.0, 0.0).proves(1e-9)
-    assert not Bracket(-3.0 - 4e-9, -3.0, 0.0, 0.0).proves(1e-9)
+    assert Bracket(-3.0 - 2e-9, -3.0, -3.0, True).proves(1e-9)
+    assert not Bracket(-3.0 - 4e-9, -3.0, -3.0, True).proves(1e-9)
+
+
+def test_kernels_have_the_same_idea_of_a_coupling():
+    assert brackets.COUPLING == COUPLING
 
 
 def test_roots():
@@ -131,3 +123,11 @@ def test_roots():
     for p in (0.5, 1, math.inf):
         assert root(9.0, p) == 9.0
         assert roots(values, p) is values
+
+
+def test_a_certificate_is_neither_true_nor_false():
+    proof = Certificate(
+        lower=0.0, upper=0.0, value=0.0, is_coupling=True, marginal_error=0.0, dual_violation=0.0
+    )
+    with pytest.raises(TypeError, match="ask is_coupling, is_optimal or proves"):
+        bool(proof)
