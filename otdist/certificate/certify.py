@@ -48,6 +48,9 @@ _U = _EPS / 2
 # Products with a c-transform and their sum are rounded some six times, a term's size each; a sum
 # in extended precision by less than the rest, where the machine has it.
 _ROUNDING = 8 * _U + 64 * float(np.finfo(np.longdouble).eps)
+# Below this products and powers may have lost digits, or be 0 where they should not; a billion
+# of them lose no more than the second number.
+_TINY, _UNDERFLOW = 2.0**-960, 2.0**-1040
 
 
 class Primal(NamedTuple):
@@ -358,10 +361,17 @@ def _off(problem: Problem, arcs: Arcs) -> Off:
     return Off(off[0], off[1], error)
 
 
-def _charged(problem: Problem, value: float, size: float, error: float) -> float:
-    """Return the cost of a plan rounded up, with the most that its marginal errors may add."""
+def _charged(
+    problem: Problem, value: float, size: float, error: float, *, is_tiny: bool = True
+) -> float:
+    """Return the cost of a plan rounded up, with the most that its marginal errors may add.
+
+    `is_tiny` says whether some terms may have underflowed.
+    """
     facts = problem.geometry.facts
-    upper = value + (_ROUNDING + facts.roundings * _EPS) * size + facts.least * problem.mass
+    upper = value + (_ROUNDING + facts.roundings * _EPS) * size
+    if is_tiny:
+        upper += facts.least * problem.mass + _UNDERFLOW
     if error > 0:
         upper += 2 * error * (math.inf if facts.has_forbidden else problem.geometry.largest)
     return upper
@@ -380,19 +390,27 @@ def exact_upper(problem: Problem, arcs: Arcs) -> Primal | None:
     exact = exact_coupling(problem, arcs)
     if exact is None:
         return None
-    terms = _times(exact.arcs.mass, problem.geometry.pairs(exact.arcs.rows, exact.arcs.columns))
-    size = float(np.abs(terms).sum())
-    upper = _charged(problem, total(terms), size, 0.0)
+    value, size, is_tiny = _paid(problem, exact.arcs)
+    upper = _charged(problem, value, size, 0.0, is_tiny=is_tiny)
     # Mass that is the rounding of the sums of parts, between which no arc is allowed.
     upper += 2 * exact.stranded * problem.geometry.largest
-    return Primal(total(terms), upper, size, exact.stranded, True)
+    return Primal(value, upper, size, exact.stranded, True)
+
+
+def _paid(problem: Problem, arcs: Arcs) -> tuple[float, float, bool]:
+    """Return cost, absolute terms, and whether some of them may have underflowed."""
+    rows, columns, mass = arcs
+    cost = problem.geometry.pairs(rows, columns)
+    terms = _times(mass, cost)
+    small = np.flatnonzero((np.abs(terms) < _TINY) & (mass > 0))
+    is_tiny = len(small) > 0 and not problem.geometry.coincide(rows[small], columns[small]).all()
+    return total(terms), float(np.abs(terms).sum()), is_tiny
 
 
 def _as_given(problem: Problem, arcs: Arcs) -> Primal:
     off = _off(problem, arcs)
-    terms = _times(arcs.mass, problem.geometry.pairs(arcs.rows, arcs.columns))
-    value, size = total(terms), float(np.abs(terms).sum())
-    upper = _charged(problem, value, size, off.error)
+    value, size, is_tiny = _paid(problem, arcs)
+    upper = _charged(problem, value, size, off.error, is_tiny=is_tiny)
     return Primal(value, upper, size, off.error, off.is_coupling(problem))
 
 
@@ -603,10 +621,14 @@ def _dual_value(problem: Problem, f: FloatArray, g: FloatArray, violation: float
     if not size < math.inf:
         return Dual(-math.inf, math.inf, violation)
     apart, noise = balance(problem)
+    is_tiny = ((np.abs(terms) < _TINY) & (terms != 0)).any() or (
+        np.count_nonzero(terms) < np.count_nonzero(f) + np.count_nonzero(g)
+    )
     value = total(terms) + apart * float(terms[len(a) :].sum())
     rounding = _ROUNDING * size + (noise + _EPS * abs(apart) * len(b)) * size_b
     rounding += checker_of(problem.geometry).transform_error(problem, f, g)
     rounding += facts.roundings * _EPS * abs(value) + facts.least * problem.mass
+    rounding += _UNDERFLOW if is_tiny else 0.0
     return Dual(value - rounding, rounding, violation)
 
 
@@ -616,8 +638,7 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     Masses that exceed a weight are taken away, and mass that is missing to a given one is added.
     """
     a, b, mass = problem.a, problem.b, arcs.mass
-    terms = _times(mass, problem.geometry.pairs(arcs.rows, arcs.columns))
-    value, size = total(terms), float(np.abs(terms).sum())
+    value, size, is_tiny = _paid(problem, arcs)
     off_a = np.bincount(arcs.rows, mass, len(a)) - a
     off_b = np.bincount(arcs.columns, mass, len(b)) - b
     # Of sums of so many numbers.
@@ -628,12 +649,16 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     if isinstance(problem.marginals, MoveMass):
         missing = abs(math.fsum([*mass.tolist(), -problem.marginals.mass]))
         fits = fits and missing <= COUPLING * problem.marginals.mass
-        upper = _charged(problem, value, size, 0.0) + 2 * largest * (missing + excess + rounded)
+        upper = _charged(problem, value, size, 0.0, is_tiny=is_tiny) + 2 * largest * (
+            missing + excess + rounded
+        )
         return Primal(value, upper, size, missing + excess, fits)
     price = cast("LeaveAtPrice", problem.marginals).price
     left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
     value, size = value + price * left, size + price * (abs(left) + _EPS * problem.mass)
-    upper = _charged(problem, value, size, 0.0) + 2 * (largest + price) * (excess + rounded)
+    upper = _charged(problem, value, size, 0.0, is_tiny=is_tiny) + 2 * (largest + price) * (
+        excess + rounded
+    )
     return Primal(value, upper, size, excess, fits)
 
 
@@ -668,6 +693,7 @@ def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
         rounding = _ROUNDING * (size + abs(level) * float(b.sum()))
         rounding += checker_of(problem.geometry).transform_error(problem, f, g)
     rounding += facts.roundings * _EPS * abs(value) + facts.least * problem.mass
+    rounding += _UNDERFLOW if terms.any() else 0.0
     return Dual(value - rounding, rounding)
 
 

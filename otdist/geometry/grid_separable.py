@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,10 @@ class Grid(Geometry):
         """Return the distance by which two units in the last place move two pixels, and p."""
         corners = np.array([[axis[0] for axis in self.axes], [axis[-1] for axis in self.axes]])
         return Points(corners, corners, self.metric, self.p, self.largest).resolution()
+
+    def coincide(self, rows: IntArray, columns: IntArray) -> Any:
+        """Return which of the listed pairs are one pixel."""
+        return rows == columns
 
     def edges(self, reach: int = 1) -> Edges | None:
         """Return the steps along the axes, for a sum of distances."""

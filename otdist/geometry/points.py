@@ -8,7 +8,7 @@ the origin compared with the distance between them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -97,6 +97,10 @@ class Points(Geometry):
         points = zip(self.x[rows], self.y[columns], strict=True)
         values = (self.metric(x, y) for x, y in points)
         return power(np.fromiter(values, float, len(rows)), self.p)
+
+    def coincide(self, rows: IntArray, columns: IntArray) -> Any:
+        """Return which of the listed pairs of points are at one place."""
+        return (self.x[rows] == self.y[columns]).all(axis=1)
 
     def tabulated(self) -> Geometry:
         """Return the matrix for many coordinates, and where tiles of points are no use.

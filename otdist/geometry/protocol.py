@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -126,6 +126,10 @@ class Geometry:
         The order is the power of a distance that is a cost. None for atoms without coordinates.
         """
         return None
+
+    def coincide(self, rows: IntArray, columns: IntArray) -> Any:
+        """Return which of the listed pairs cost nothing because they must, not by underflow."""
+        return self.pairs(rows, columns) == 0
 
     def edges(self, reach: int = 1) -> Edges | None:
         """Return edges whose shortest paths are as long as the costs; None where none are known.

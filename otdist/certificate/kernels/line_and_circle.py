@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.certificate.kernels.brackets import COUPLING, add_exactly
+from otdist.certificate.kernels.brackets import COUPLING, TINY, UNDERFLOW, add_exactly
 from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
@@ -257,17 +257,21 @@ def _bound(
         lower = _between_functions(pair, balance)
     else:
         lower = _dual_value(pair, balance, side, best[0], best[1], spare)
-    upper, lost = 0.0, 0.0
+    upper, lost, n_tiny = 0.0, 0.0, 0
     for k in range(0, pair.mass.size, _BLOCK):
-        term = _paid(pair, k, min(k + _BLOCK, pair.mass.size))
+        term, more = _paid(pair, k, min(k + _BLOCK, pair.mass.size))
         upper, error = add_exactly(upper, term)
         lost += error
+        n_tiny += more
     value, relative = upper + lost, relative_error(p)
-    upper = value * (1.0 + _BLOCK_ROUNDING + relative) + _LEAST * total
+    upper = value * (1.0 + _BLOCK_ROUNDING + relative)
+    if n_tiny > 0:
+        upper += _LEAST * total + UNDERFLOW
     upper += 2.0 * left * longest**p
     # A distribution without mass, or numbers beyond float64, are for other code to refuse.
     if lower < np.inf and upper < np.inf:
-        out[0], out[1], out[2] = max(lower - _LEAST * total, 0.0), upper, value
+        lower -= _LEAST * total + UNDERFLOW
+        out[0], out[1], out[2] = max(lower, 0.0), upper, value
 
 
 class Balance(NamedTuple):
@@ -420,13 +424,16 @@ def _distance(x: float, y: float, period: float) -> float:
 
 
 @reordering_inner
-def _paid(pair: Pair, start: int, stop: int) -> float:
-    """Return the cost of a block of arcs."""
-    total = 0.0
+def _paid(pair: Pair, start: int, stop: int) -> tuple[float, int]:
+    """Return the cost of a block of arcs, and how many terms may have underflowed."""
+    total, n_tiny = 0.0, 0
     for k in range(start, stop):
         x, y = pair.x[pair.rows[k]], pair.y[pair.columns[k]]
-        total += pair.mass[k] * _to_power(_distance(x, y, pair.period), pair.p)
-    return total
+        distance = _distance(x, y, pair.period)
+        term = pair.mass[k] * _to_power(distance, pair.p)
+        total += term
+        n_tiny += (term < TINY) & (distance > 0.0) & (pair.mass[k] > 0.0)
+    return total, n_tiny
 
 
 @reordering_inner
