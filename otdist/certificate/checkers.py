@@ -518,7 +518,7 @@ class LineChecker(SortedChecker[Line]):
         line = self.geometry
         if line.p != 1:
             return None
-        from otdist.certificate.marginals import running_sums
+        from otdist.certificate.rounding import running_sums
 
         points = np.concatenate([line.x[line.by_x], line.y[line.by_y]])
         order = np.argsort(points, kind="stable")

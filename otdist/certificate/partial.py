@@ -1,0 +1,116 @@
+"""Bounds where mass may be left, at a price or to a given amount.
+
+The atoms outside, which make the problem a balanced one, are for solvers. Here the bounds are
+those of the partial problem itself, in which the sums of a and b need not agree.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import numpy as np
+
+from otdist.certificate.checkers import checker_of
+from otdist.certificate.rounding import (
+    EPS,
+    ROUNDING,
+    UNDERFLOW,
+    Dual,
+    Primal,
+    U,
+    charged,
+    paid,
+    total,
+)
+from otdist.plans.plans import Arcs
+from otdist.problem.marginals import LeaveAtPrice, MoveMass
+from otdist.problem.problem import Problem
+from otdist.problem.result import COUPLING
+from otdist.typing import FloatArray
+
+
+def partial_bounds(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int) -> tuple[Primal, Dual]:
+    """Bound the optimum from a plan and a potential of the first measure."""
+    return partial_upper(problem, arcs), partial_lower(problem, f, n_jobs)
+
+
+def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
+    """Return the cost of a plan that leaves mass, rounded up.
+
+    Masses that exceed a weight are taken away, and mass that is missing to a given one is added.
+    """
+    a, b, mass = problem.a, problem.b, arcs.mass
+    value, size, is_tiny = paid(problem, arcs)
+    off_a = np.bincount(arcs.rows, mass, len(a)) - a
+    off_b = np.bincount(arcs.columns, mass, len(b)) - b
+    # Of sums of so many numbers.
+    rounded = (len(mass) + len(a) + len(b)) * U * float(mass.sum() + a.sum() + b.sum())
+    excess = float(np.maximum(off_a, 0.0).sum() + np.maximum(off_b, 0.0).sum())
+    fits = bool((off_a <= COUPLING * a).all() and (off_b <= COUPLING * b).all())
+    largest = problem.geometry.largest
+    if isinstance(problem.marginals, MoveMass):
+        missing = abs(math.fsum([*mass.tolist(), -problem.marginals.mass]))
+        fits = fits and missing <= COUPLING * problem.marginals.mass
+        upper = charged(problem, value, size, 0.0, is_tiny=is_tiny) + 2 * largest * (
+            missing + excess + rounded
+        )
+        return Primal(value, upper, size, missing + excess, fits)
+    price = cast("LeaveAtPrice", problem.marginals).price
+    left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
+    value, size = value + price * left, size + price * (abs(left) + EPS * problem.mass)
+    upper = charged(problem, value, size, 0.0, is_tiny=is_tiny) + 2 * (largest + price) * (
+        excess + rounded
+    )
+    return Primal(value, upper, size, excess, fits)
+
+
+def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
+    """Return what a potential proves where mass may be left, rounded down.
+
+    F and G are feasible if ``F + G + l <= cost``, and neither exceeds the price, or 0 where a
+    given mass is moved. Then ``sum a F + sum b G + l * mass`` is a lower bound; l is 0 for a
+    price. The sums of a and b need not agree.
+    """
+    a, b = problem.a, problem.b
+    moved, price = 0.0, 0.0
+    if isinstance(problem.marginals, MoveMass):
+        moved = problem.marginals.mass
+    else:
+        price = cast("LeaveAtPrice", problem.marginals).price
+    with np.errstate(over="ignore", invalid="ignore"):
+        f = np.where(a > 0, np.minimum(f - (f.max() if moved else 0.0), price), -np.inf)
+        best = checker_of(problem.geometry).column_minimum(f, n_jobs)
+        level = 0.0
+        if moved:
+            by_cost = np.argsort(best)
+            enough = np.searchsorted(np.cumsum(b[by_cost]), moved)
+            level = float(best[by_cost[min(int(enough), len(best) - 1)]])
+        g = np.where(b > 0, np.minimum(best - level, price), 0.0)
+        f = np.where(a > 0, f, 0.0)
+        terms = np.concatenate([a * f, b * g, [level * moved]])
+        size = float(np.abs(terms).sum() + b @ np.where(g < price, np.abs(best), 0.0))
+        if not size < math.inf:
+            return Dual(-math.inf, math.inf)
+        value, facts = total(terms), problem.geometry.facts
+        rounding = ROUNDING * (size + abs(level) * float(b.sum()))
+        rounding += checker_of(problem.geometry).transform_error(problem, f, g)
+    rounding += facts.roundings * EPS * abs(value) + facts.least * problem.mass
+    rounding += UNDERFLOW if terms.any() else 0.0
+    return Dual(value - rounding, rounding)
+
+
+def outer_potential(f: FloatArray, problem: Problem, whole: Problem) -> FloatArray:
+    """Return a potential of the atoms proper with the best one for outside.
+
+    For a price that is 0. For a given mass, moving some more of it costs as much as the
+    most expensive column of that mass, and outside is worth as much less.
+    """
+    if not isinstance(problem.marginals, MoveMass):
+        return np.append(f, 0.0)
+    best = checker_of(problem.geometry).column_minimum(f, 1)
+    by_cost = np.argsort(best)
+    moved = np.cumsum(problem.b[by_cost])
+    # All columns but the part that outside gives.
+    marginal = np.searchsorted(moved, moved[-1] - whole.a[-1])
+    return np.append(f, -best[by_cost[min(int(marginal), len(best) - 1)]])
