@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -46,9 +46,11 @@ from otdist.inputs.validate import (
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan
-from otdist.problem.problem import Problem
 from otdist.problem.result import COUPLING, EXACT_TOL, Certificate
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
+
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
 
 
 def certified(
@@ -354,8 +356,9 @@ def upper_from_sums(
     `sums` takes scales of rows and columns; `relative` is the rounding of the entries.
     """
     a, b = problem.a, problem.b * (1 + balance(problem)[0])
-    # Sums of entries are rounded once for each of them, in the worst case.
-    rounded = ((len(a) + len(b)) * U + relative) * problem.mass
+    # Sums of entries are rounded once for each of them, in the worst case; those along the axes
+    # of a grid are part of the rounding of its entries.
+    rounded = 2 * (relative or (len(a) + len(b)) * U) * problem.mass
 
     def bounded(found: Sums, off_a: FloatArray, off_b: FloatArray, more: FloatArray) -> Primal:
         error = float(np.abs(off_a).sum() + np.abs(off_b).sum()) + rounded

@@ -9,13 +9,15 @@ parts of the forest have to exchange.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Problem
 from otdist.typing import FloatArray
+
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
 
 # Atoms and arcs up to which the time, some microseconds for each, is spent.
 _LARGEST = 400_000

@@ -280,7 +280,7 @@ def bracket(
     lower, upper, value, is_coupling = _sums(
         family, first, second, largest, n_arcs, row, column, mass, g
     ).T
-    # NaN is none of the three: bounds that are no numbers prove nothing.
+    # Bounds may be NaN, and prove nothing then.
     with np.errstate(invalid="ignore"):
         value = np.clip(value, lower, upper)
     resolution, order = family.resolution(first, second)

@@ -7,7 +7,7 @@ those of the partial problem itself, in which the sums of a and b need not agree
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -25,9 +25,11 @@ from otdist.certificate.rounding import (
 )
 from otdist.plans.plans import Arcs
 from otdist.problem.marginals import LeaveAtPrice, MoveMass
-from otdist.problem.problem import Problem
 from otdist.problem.result import COUPLING
 from otdist.typing import FloatArray
+
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
 
 
 def partial_bounds(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int) -> tuple[Primal, Dual]:

@@ -12,13 +12,15 @@ docs/guarantees.md has the proofs. u is 2**-53, b stands for weights scaled to t
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Problem
 from otdist.typing import FloatArray
+
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
 
 EPS = float(np.finfo(float).eps)
 # Unit roundoff of float64.
@@ -121,15 +123,3 @@ def split(values: FloatArray, shift: float) -> tuple[FloatArray, FloatArray]:
     """Return multiples of one unit, which add up exactly, and what is left."""
     high = (values + shift) - shift
     return high, values - high
-
-
-def running_sums(values: FloatArray, total: float) -> tuple[FloatArray, float]:
-    """Return running sums, and how far they may be off beyond their last digit.
-
-    Multiples of 2**-52 of the total add up exactly; what is left is small.
-    """
-    shift = unit_shift(2 * total)
-    high = (values + shift) - shift
-    low = values - high
-    sums = np.cumsum(high) + np.cumsum(low)
-    return sums, (len(values) ** 2 * 2.0**-105 * total if low.any() else 0.0)
