@@ -18,8 +18,8 @@ from otdist.certificate.rounding import (
     UNDERFLOW,
     Dual,
     Primal,
-    U,
     charged,
+    marginal_errors,
     paid,
     total,
 )
@@ -44,27 +44,23 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     """
     a, b, mass = problem.a, problem.b, arcs.mass
     value, size, is_tiny = paid(problem, arcs)
-    off_a = np.bincount(arcs.rows, mass, len(a)) - a
-    off_b = np.bincount(arcs.columns, mass, len(b)) - b
-    # Of sums of so many numbers.
-    rounded = (len(mass) + len(a) + len(b)) * U * float(mass.sum() + a.sum() + b.sum())
-    excess = float(np.maximum(off_a, 0.0).sum() + np.maximum(off_b, 0.0).sum())
-    fits = bool((off_a <= COUPLING * a).all() and (off_b <= COUPLING * b).all())
-    largest = problem.geometry.largest
+    off, rounded = marginal_errors(problem, arcs)
+    error = float(np.maximum(off, 0.0).sum()) + rounded
+    fits = bool((off <= COUPLING * np.append(a, b)).all())
     if isinstance(problem.marginals, MoveMass):
         missing = abs(math.fsum([*mass.tolist(), -problem.marginals.mass]))
         fits = fits and missing <= COUPLING * problem.marginals.mass
-        upper = charged(problem, value, size, 0.0, is_tiny=is_tiny) + 2 * largest * (
-            missing + excess + rounded
+        error += missing
+        return Primal(
+            value, charged(problem, value, size, error, is_tiny=is_tiny), size, error, fits
         )
-        return Primal(value, upper, size, missing + excess, fits)
     price = cast("LeaveAtPrice", problem.marginals).price
     left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
     value, size = value + price * left, size + price * (abs(left) + EPS * problem.mass)
-    upper = charged(problem, value, size, 0.0, is_tiny=is_tiny) + 2 * (largest + price) * (
-        excess + rounded
-    )
-    return Primal(value, upper, size, excess, fits)
+    # What exceeds a weight is left at the price.
+    upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
+    upper += 2 * error * (problem.geometry.largest + price)
+    return Primal(value, upper, size, error, fits)
 
 
 def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:

@@ -28,6 +28,8 @@ U = EPS / 2
 # Products with a c-transform and their sum are rounded some six times, a term's size each; a sum
 # in extended precision by less than the rest, where the machine has it.
 ROUNDING = 8 * U + 64 * float(np.finfo(np.longdouble).eps)
+# Numbers up to which they are summed exactly, one by one.
+_SHORT = 500
 # Below this products and powers may have lost digits, or be 0 where they should not; a billion
 # of them lose no more than the second number.
 TINY, UNDERFLOW = 2.0**-960, 2.0**-1040
@@ -62,14 +64,20 @@ def charged(
 ) -> float:
     """Return the cost of a plan rounded up, with the most that its marginal errors may add.
 
-    `is_tiny` says whether some terms may have underflowed.
+    `is_tiny` says whether some terms may have underflowed. Where some arcs are forbidden, mass
+    that is missing by rounding goes along paths of at most n + m arcs.
     """
     facts = problem.geometry.facts
     upper = value + (ROUNDING + facts.roundings * EPS) * size
     if is_tiny:
         upper += facts.least * problem.mass + UNDERFLOW
     if error > 0:
-        upper += 2 * error * (math.inf if facts.has_forbidden else problem.geometry.largest)
+        dearest = problem.geometry.largest
+        if facts.has_forbidden:
+            n_atoms = sum(problem.shape)
+            is_rounding = error <= 4 * n_atoms * EPS * problem.mass
+            dearest = n_atoms * dearest if is_rounding else math.inf
+        upper += 2 * error * dearest
     return upper
 
 
@@ -102,15 +110,18 @@ def balance(problem: Problem) -> tuple[float, float]:
 
     In the parts of a problem that forbidden arcs separate it may be another one.
     """
-    a, b = problem.a, problem.b
-    shift = unit_shift(2 * problem.mass)
-    (high_a, low_a), (high_b, low_b) = split(a, shift), split(b, shift)
-    apart = (float(high_a.sum() - high_b.sum()) + float(low_a.sum() - low_b.sum())) / problem.mass
-    noise = (2 * U + abs(apart)) * abs(apart)
-    if low_a.any() or low_b.any():
-        noise += (len(a) + len(b)) * 2.0**-100
+    n_atoms = sum(problem.shape)
+    signed = np.concatenate([problem.a, -problem.b])
+    noise = 0.0
+    if n_atoms <= _SHORT:
+        apart = math.fsum(signed.tolist()) / problem.mass
+    else:
+        high, low = split(signed, unit_shift(2 * problem.mass))
+        apart = (float(high.sum()) + float(low.sum())) / problem.mass
+        noise = n_atoms * 2.0**-100 if low.any() else 0.0
+    noise += (2 * U + abs(apart)) * abs(apart)
     if problem.geometry.facts.has_forbidden:
-        noise += (len(a) + len(b)) * EPS
+        noise += n_atoms * EPS
     return apart, noise
 
 
@@ -123,3 +134,15 @@ def split(values: FloatArray, shift: float) -> tuple[FloatArray, FloatArray]:
     """Return multiples of one unit, which add up exactly, and what is left."""
     high = (values + shift) - shift
     return high, values - high
+
+
+def marginal_errors(problem: Problem, arcs: Arcs) -> tuple[FloatArray, float]:
+    """Return by how much row and column sums exceed a and b (n + m,), and how well it is known."""
+    n, m = problem.shape
+    shift = unit_shift(max(float(arcs.mass.sum()), float(problem.a.sum() + problem.b.sum())))
+    index = np.concatenate([arcs.rows, arcs.columns + n])
+    high, low = split(np.concatenate([arcs.mass, arcs.mass, problem.a, problem.b]), shift)
+    ends = len(index)
+    off = np.bincount(index, high[:ends], n + m) - high[ends:]
+    off += np.bincount(index, low[:ends], n + m) - low[ends:]
+    return off, len(high) ** 2 * 2.0**-105 * shift if low.any() else 0.0

@@ -27,6 +27,8 @@ _SLACK = 1e-12
 _BLOCK = 64
 # Rounding error of these sums, as a part of their absolute terms.
 _BLOCK_ROUNDING = 80 * _U
+# Errors of marginals that may add more than this part of the cost are looked at again.
+_DEAR = 1e-11
 # Powers that are too small for float64 are off by less than this.
 _LEAST = 2.0**-1050
 
@@ -170,6 +172,13 @@ class Pair(NamedTuple):
     period: float  # 0 for the line
 
 
+class Balance(NamedTuple):
+    """By what part ``factor * b`` has to grow for the sum of a, and how well that is known."""
+
+    apart: float
+    noise: float
+
+
 @kernel
 def line_bounds(
     x: np.ndarray,
@@ -267,18 +276,54 @@ def _bound(
     upper = value * (1.0 + _BLOCK_ROUNDING + relative)
     if n_tiny > 0:
         upper += _LEAST * total + UNDERFLOW
-    upper += 2.0 * left * longest**p
+    charge = 2.0 * left * longest**p
+    if charge > _DEAR * value and period == 0.0 and pair.factor == 1.0:
+        paid = _sorted_cost(pair, balance) * (1.0 + _BLOCK_ROUNDING + relative)
+        charge = min(charge, max(paid - upper, 0.0) + _noise(pair, total) * longest**p)
+    upper += charge
     # A distribution without mass, or numbers beyond float64, are for other code to refuse.
     if lower < np.inf and upper < np.inf:
         lower -= _LEAST * total + UNDERFLOW
         out[0], out[1], out[2] = max(lower, 0.0), upper, value
 
 
-class Balance(NamedTuple):
-    """By what part ``factor * b`` has to grow for the sum of a, and how well that is known."""
+@inner
+def _noise(pair: Pair, total: float) -> float:
+    """Return how far sums of all weights in two numbers may be off."""
+    size = pair.x.size + pair.y.size
+    return 16.0 * size * size * _U * _U * total
 
-    apart: float
-    noise: float
+
+@inner
+def _sorted_cost(pair: Pair, balance: Balance) -> float:
+    """Return the cost of the coupling in order, with exact marginals up to `_noise`.
+
+    Levels of both distribution functions are sums of two numbers.
+    """
+    a, b = pair.a, pair.b
+    i, j, total, lost = 0, 0, 0.0, 0.0
+    high_a, low_a, high_b, low_b = a[0], 0.0, b[0], 0.0
+    done, rest = 0.0, 0.0
+    while i < a.size and j < b.size:
+        more = low_b + high_b * balance.apart
+        apart = (high_a - high_b) + (low_a - more)
+        high, low = (high_a, low_a) if apart <= 0.0 else (high_b, more)
+        mass = max((high - done) + (low - rest), 0.0)
+        distance = abs(pair.x[i] - pair.y[j])
+        total, error = add_exactly(total, mass * _to_power(distance, pair.p))
+        lost += error
+        done, rest = high, low
+        if apart <= 0.0:
+            i += 1
+            if i < a.size:
+                high_a, error = add_exactly(high_a, a[i])
+                low_a += error
+        if apart >= 0.0:
+            j += 1
+            if j < b.size:
+                high_b, error = add_exactly(high_b, b[j])
+                low_b += error
+    return total + lost
 
 
 @inner
