@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from otdist.divergences.double_double import (
     LOG_2,
@@ -27,6 +27,7 @@ from otdist.typing import FloatArray, IntArray
 
 # (exp(x) - 1 - x) / x**2 = sum of x**k / (k + 2)!, to the last place for |x| <= 1.
 _EXP_SERIES = [1.0 / math.factorial(k + 2) for k in range(18, -1, -1)]
+_STEEP = 12.0  # exponents above need twice the digits
 _ENDLESS = 1e300  # larger orders give the limit for an infinite order
 
 
@@ -261,15 +262,22 @@ def _power_terms(pair: Pair, b: float, b_low: float) -> FloatArray:
     terms = p * ratio * ratio * (_exp_rest(-ratio) - b * _exp_rest(-b * ratio))
     far = np.abs(ratio) > 1.5
     if far.any():
-        # Of p and exp(-b r) either may be out of range where their product is not.
-        unit = np.full_like(p, SHIFT * LOG_2), np.full_like(p, SHIFT * LOG_2_LOW)
-        high, low = add(_log_powers(pair, b, b_low), unit)
-        shared = pair.shared()
-        powers = np.where(shared, np.exp(high) * (1.0 + np.clip(low, -0.5, 0.5)), 0.0)
-        flat = shared & (np.abs(b * ratio) < 1.0)
-        lost = np.where(flat, -p * np.expm1(-b * ratio), p - powers)
+        exponents, shared = -b * ratio, pair.shared()
+        powers = p * np.exp(exponents)
+        steep: NDArray[np.bool_] = np.any(np.abs(exponents) > _STEEP, axis=-1)
+        if steep.any():
+            powers[steep] = _scaled_powers(pair.of_lanes(steep), b, b_low)
+        flat = shared & (np.abs(exponents) < 1.0)
+        lost = np.where(flat, -p * np.expm1(exponents), p - np.where(shared, powers, 0.0))
         terms[far] = (lost / b - p + q)[far]
     return terms
+
+
+def _scaled_powers(pair: Pair, b: float, b_low: float) -> FloatArray:
+    """Return 2**900 p exp(-b r), where p or exp(-b r) alone may be out of range."""
+    one = np.ones_like(pair.p.high)
+    high, low = add(_log_powers(pair, b, b_low), (SHIFT * LOG_2 * one, SHIFT * LOG_2_LOW * one))
+    return np.asarray(np.exp(high) * (1.0 + np.clip(low, -0.5, 0.5)))
 
 
 def _log_powers(pair: Pair, b: float, b_low: float) -> DoubleDouble:
