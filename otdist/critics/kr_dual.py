@@ -48,14 +48,15 @@ class Critic:
         Mean of the critic under the first measure minus its mean under the second, in
         distance × mass. On held-out points it is an unbiased estimate of a number
         that is at most W1 of the two distributions. For the families "mcshane" and
-        "whitney" it is W1 of the given measures.
+        "whitney" it is W1 of the given measures, which `certificate` proves.
     standard_error : float
-        Standard error of `value`; NaN if no points are held out.
+        Estimated standard error of `value`; NaN if no points are held out.
     n_held_out : (int, int)
         Numbers of points of the two measures that are used for `value` only, not for
         fitting or choosing; (0, 0) if no points are held out.
     lipschitz : float
-        Lipschitz constant in `metric`: 1.0, proved by construction.
+        Lipschitz constant in `metric`: 1.0, proved by construction, up to the rounding of
+        the function's values.
     metric : str
     family : str
         "linear", "radial", "ridge", "mcshane", "whitney", "funnel" or "lattice".
