@@ -98,6 +98,12 @@ def renyi_divergence(
     InputError
         As for `kl_divergence`, and for an order that is negative or not finite.
 
+    Notes
+    -----
+    Computed, not proved: against 80 digits the relative error for orders below 1 was at most
+    ``20 * d * k * 2**-52``, with k as for `kl_divergence`. For larger orders the condition of
+    C_alpha counts, too; whether it is positive definite is decided by computed eigenvalues.
+
     Examples
     --------
     >>> from otdist import gaussian
@@ -130,7 +136,8 @@ def renyi_divergence(
 def chi2_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
     """Chi-square divergence, the integral of (p1 - p2)**2 / p2: exp(Renyi_2) - 1.
 
-    It is inf unless 2 C2 - C1 is positive definite. For parameters and errors see
+    It is inf unless 2 C2 - C1 is positive definite, and above the largest float. Its relative
+    error is that of Renyi_2 times its value. For parameters and errors see
     `kl_divergence`.
 
     Examples
@@ -166,7 +173,8 @@ def total_variation(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) 
 
     For equal covariances it is ``erf(s / sqrt(8))``, with the Mahalanobis distance s of the
     means. On the line it is the difference of the probabilities of the interval between
-    the two points where the densities are equal. Otherwise there is no closed form.
+    the two points where the densities are equal. Otherwise there is no closed form. On the
+    line the relative error, against 60 digits, was at most 1e-14.
 
     For parameters and other errors see `kl_divergence`.
 
@@ -189,9 +197,10 @@ def total_variation(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) 
     half = shift + math.sqrt(variance * (shift**2 + excess * log_variance))
     roots = sorted((-half / excess, (shift**2 + variance * log_variance) / half))
     scale = math.sqrt(variance)
-    first = [(root - shift) / scale for root in roots]
-    inside = _probability(*first) - _probability(*roots)
-    return min(abs(inside), 1.0)
+    # From a root as the second distribution sees it to where the first one does.
+    steps = [-(root * excess / (1.0 + scale) + shift) / scale for root in roots]
+    below, above = (_gain(root, step) for root, step in zip(roots, steps, strict=True))
+    return min(abs(above - below), 1.0)
 
 
 def js_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
@@ -398,6 +407,16 @@ def _probability(low: float, high: float) -> float:
     if high < 0.0:
         return 0.5 * (math.erfc(-high / root) - math.erfc(-low / root))
     return 0.5 * (math.erf(high / root) - math.erf(low / root))
+
+
+def _gain(start: float, step: float) -> float:
+    """Return the probability under N(0, 1) between two points, negative for a step < 0."""
+    if abs(step) > _NEAR:
+        return math.copysign(_probability(*sorted((start, start + step))), step)
+    # A difference of probabilities would lose digits: a sum over Gauss and Legendre's nodes.
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    densities = np.exp(-0.5 * (start + 0.5 * step * (nodes + 1.0)) ** 2)
+    return float(0.5 * step * (weights @ densities)) / math.sqrt(2.0 * math.pi)
 
 
 def _mean_distance(mean: float, step: float) -> float:

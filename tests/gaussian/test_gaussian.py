@@ -377,6 +377,60 @@ def test_the_error_of_kl_is_bounded_by_the_condition(condition):
         assert abs(value - exact) <= d * max(condition, other) * 2.0**-52 * exact
 
 
+@pytest.mark.parametrize("condition", CONDITIONS[:-2])
+def test_the_error_of_renyi_and_hellinger_is_bounded_by_the_condition(condition):
+    rng = np.random.default_rng(23)
+    for d, other in [(2, 1), (3, 1e4), (3, 1e8)]:
+        C1, C2 = ill_conditioned(rng, d, condition), ill_conditioned(rng, d, other)
+        gap, allowed = rng.standard_normal(d), 20 * d * max(condition, other) * 2.0**-52
+        for order in (0.1, 0.5, 0.9):
+            value = gaussian.renyi_divergence(gap, C1, np.zeros(d), C2, order)
+            with mpmath.workdps(80):
+                A, B = (mpmath.matrix(C.tolist()) for C in (C1, C2))
+                shift, a = mpmath.matrix(gap.tolist()), mpmath.mpf(order)
+                mixed = (1 - a) * A + a * B
+                logs = [mpmath.log(mpmath.det(C)) for C in (mixed, A, B)]
+                exact = a * (shift.T * mixed**-1 * shift)[0] / 2
+                exact += (logs[0] - (1 - a) * logs[1] - a * logs[2]) / (2 * (1 - a))
+                distance = mpmath.sqrt(-mpmath.expm1(-exact / 2))
+            assert abs(value - exact) <= allowed * exact
+            if order == 0.5:
+                value = gaussian.hellinger_distance(gap, C1, np.zeros(d), C2)
+                assert abs(value - distance) <= allowed * distance
+
+
+def exact_total_variation(gap, variance):
+    """Return the difference of the probabilities of the interval between both roots."""
+    with mpmath.workdps(60):
+        m, v = mpmath.mpf(gap), mpmath.mpf(variance)
+        if v == 1:
+            return mpmath.erf(m / mpmath.sqrt(8))
+        square, linear, constant = 1 - 1 / v, 2 * m / v, -m * m / v - mpmath.log(v)
+        middle, half = -linear / (2 * square), mpmath.sqrt(linear**2 - 4 * square * constant)
+        low, high = sorted(middle + sign * half / (2 * square) for sign in (-1, 1))
+        first = mpmath.ncdf((high - m) / mpmath.sqrt(v)) - mpmath.ncdf((low - m) / mpmath.sqrt(v))
+        return abs(first - mpmath.ncdf(high) + mpmath.ncdf(low))
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-12, 1e-6, 1e-3, 0.1, 1.0, 5.0, 30.0])
+def test_total_variation_keeps_its_digits(gap):
+    off = [2.0**-52, 1e-9, 1e-3, 0.1]
+    for variance in [
+        1e-12,
+        1e-4,
+        0.3,
+        1,
+        1.5,
+        4,
+        1e12,
+        *(1 - e for e in off),
+        *(1 + e for e in off),
+    ]:
+        value = gaussian.total_variation(gap, variance, 0, 1)
+        exact = exact_total_variation(gap, variance)
+        assert abs(value - exact) <= 1e-14 * exact
+
+
 def test_sizes_at_the_ends_of_the_range_of_floats():
     huge, tiny = 1e308, 1e-308
     with mpmath.workdps(30):
