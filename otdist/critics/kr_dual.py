@@ -479,7 +479,7 @@ def w1_interval(
         assumptions=(_INDEPENDENT, support),
         proof=proof,
         critic=fitted,
-        plug_in=result.value,
+        plug_in=result.distance,
     )
 
 
