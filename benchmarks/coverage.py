@@ -35,6 +35,7 @@ def _atoms(p: float) -> datasets.Pair:
 
 CASES = {
     "atoms": Case(_atoms(0.5), {"diameter": 1.0}, "linear"),
+    "bands": Case(_atoms(0.5), {"diameter": 1.0}, "auto"),
     "lines": Case(datasets.parallel_lines(0.5), {"box": (0.0, 1.0)}, "linear"),
     "ball": Case(datasets.ball_funnel(3), {"diameter": 2.0}, "radial"),
     "spheres": Case(datasets.concentric_spheres(3), {"diameter": 4.0}, "radial"),
@@ -66,7 +67,7 @@ def counts(case: Case, n: int, repeats: int, confidence: float) -> Counts:
                 interval.lower <= w1 <= interval.upper,
                 interval.lower > w1,
                 interval.upper < w1,
-                critic.value - 1.645 * critic.standard_error > w1 + 1e-12,
+                critic is not None and critic.value - 1.645 * critic.standard_error > w1 + 1e-12,
             )
         )
     return Counts(*np.mean(found, axis=0).tolist())

@@ -244,12 +244,14 @@ def _noise_row(x: FloatArray, y: FloatArray, problem: Problem, noise: float) -> 
 
 def _interval_row(interval: Interval) -> Row:
     """W1 of the samples, and a confidence interval for W1 of their distributions."""
-    critic = interval.critic
     meaning = (
         f"{interval.confidence:.4g} interval for W_1 of the distributions, if points are"
-        f" independent and the diameter is known; held-out {critic.family} critic"
-        f" {critic.value:.6g} ± {critic.standard_error:.2g}"
+        " independent and the diameter is known"
     )
+    if (critic := interval.critic) is not None:
+        meaning += (
+            f"; held-out {critic.family} critic {critic.value:.6g} ± {critic.standard_error:.2g}"
+        )
     return Row("interval", interval.plug_in, interval.lower, interval.upper, meaning)
 
 

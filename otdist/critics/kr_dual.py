@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from otdist.critics.concentration import deviation, spread_of_points, w1_by_bands
 from otdist.critics.fit import EUCLIDEAN, FAMILIES, Candidate, choose, split
 from otdist.critics.functions import Funnel, Potential, distances
 from otdist.critics.sample import Sample
@@ -26,6 +27,15 @@ _ROUNDING = 1e-12  # relative to a diameter
 _INDEPENDENT = (
     "all points are independent, those of x from one distribution and those of y from another"
 )
+_BY_MEANS = "W1 of the samples plus the deviation of a mean by Hoeffding or by Bernstein"
+_BY_CRITIC = (
+    "a critic's mean on held-out points, less its deviation by Hoeffding or by Bernstein",
+    _BY_MEANS,
+)
+_BY_BANDS = (
+    "the bands of both distribution functions by Dvoretzky, Kiefer, Wolfowitz and Massart",
+    f"these bands, or {_BY_MEANS}",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -38,14 +48,15 @@ class Critic:
         Mean of the critic under the first measure minus its mean under the second, in
         distance × mass. On held-out points it is an unbiased estimate of a number
         that is at most W1 of the two distributions. For the families "mcshane" and
-        "whitney" it is W1 of the given measures.
+        "whitney" it is W1 of the given measures, which `certificate` proves.
     standard_error : float
-        Standard error of `value`; NaN if no points are held out.
+        Estimated standard error of `value`; NaN if no points are held out.
     n_held_out : (int, int)
         Numbers of points of the two measures that are used for `value` only, not for
         fitting or choosing; (0, 0) if no points are held out.
     lipschitz : float
-        Lipschitz constant in `metric`: 1.0, proved by construction.
+        Lipschitz constant in `metric`: 1.0, proved by construction, up to the rounding of
+        the function's values.
     metric : str
     family : str
         "linear", "radial", "ridge", "mcshane", "whitney", "funnel" or "lattice".
@@ -295,17 +306,21 @@ class Interval:
         is between the ends, if the assumptions are true.
     assumptions : tuple of str
         Assumptions that the samples cannot verify.
-    critic : Critic
-        The critic whose value on held-out points gives the lower end.
+    proof : (str, str)
+        How the lower and the upper end are proved.
+    critic : Critic or None
+        The critic whose value on held-out points gives the lower end; None where
+        distribution functions on the line give it.
     plug_in : float
-        W1 of the two samples, which gives the upper end; biased upwards.
+        W1 of the two samples: an estimate that is too large on average.
     """
 
     lower: float
     upper: float
     confidence: float
     assumptions: tuple[str, ...]
-    critic: Critic
+    proof: tuple[str, str]
+    critic: Critic | None
     plug_in: float
 
     def __str__(self) -> str:
@@ -313,7 +328,14 @@ class Interval:
             f"W1 of the distributions is in [{self.lower:.6g}, {self.upper:.6g}] with confidence"
             f" {self.confidence:g}, assuming:"
         )
-        return "\n".join([head, *(f"- {each}" for each in self.assumptions)])
+        ends = zip(("lower", "upper"), self.proof, strict=True)
+        return "\n".join(
+            [
+                head,
+                *(f"- {each}" for each in self.assumptions),
+                *(f"{end} end: {how}" for end, how in ends),
+            ]
+        )
 
 
 def w1_interval(
@@ -330,17 +352,24 @@ def w1_interval(
 ) -> Interval:
     r"""Return a confidence interval for W1 of the distributions of two samples.
 
-    With :math:`\alpha = (1 - confidence) / 2` for each end:
+    On the line both ends come from bands around the distribution functions of the samples
+    (Dvoretzky, Kiefer, Wolfowitz and Massart): W1 is the integral of the distance of the two
+    functions. In general:
 
-    * lower end: the mean difference of a critic on :math:`n', m'` held-out points,
-      minus :math:`D \sqrt{(1/n' + 1/m') \ln(1/\alpha) / 2}` (Hoeffding), at least 0;
-    * upper end: W1 of the samples of n and m points, whose expectation is at least W1 of
-      the distributions, plus :math:`D \sqrt{(1/n + 1/m) \ln(1/\alpha) / 2}` (McDiarmid).
+    * lower end: the mean difference of a critic on held-out points, minus its largest
+      deviation from the expectation, which is at most W1;
+    * upper end: W1 of the samples, plus that deviation for the best critic of the two
+      distributions, whose mean difference on the samples is at most W1 of the samples.
+
+    Deviations are bounded by Hoeffding and, from the spread of the values, by Bernstein with
+    the constants of Maurer and Pontil. Each bound has its own share of the error probability
+    :math:`\alpha = 1 - confidence`, fixed beforehand: :math:`\alpha/2` for the bands or for
+    the lower end, and :math:`\alpha/2` for the upper end, half of it for each inequality.
 
     Parameters
     ----------
     x, y : array_like (n, d) and (m, d), or (n,) and (m,)
-        Samples of at least 10 points each.
+        Samples of at least 10 points each; on the line any number.
     confidence : float, default 0.95
         In (0, 1).
     diameter : float, optional
@@ -353,13 +382,16 @@ def w1_interval(
     independent : bool, default True
         Whether all points are drawn independently, those of x from one distribution and
         those of y from another. Otherwise there is no interval.
-    metric, critic, rng
-        See `kr_dual`; "mcshane" and "whitney" hold no points out and are refused.
+    metric, rng
+        See `kr_dual`.
+    critic : str, default "auto"
+        Critic of the lower end, see `kr_dual`; "mcshane" and "whitney" hold no points out
+        and are refused. On the line "auto" takes the distribution functions instead.
 
     Returns
     -------
     Interval
-        Printing it shows the assumptions.
+        Printing it shows the assumptions, and how each end is proved.
 
     Raises
     ------
@@ -371,15 +403,18 @@ def w1_interval(
 
     Notes
     -----
-    Both ends hold for every sample size and dimension, but they may be far apart: W1 of
-    the samples exceeds W1 of the distributions by about n**(-1/d), and the lower end
-    depends on the quality of the critic. The time is that of one exact solve and one
-    `kr_dual`.
+    Both ends hold for every sample size and dimension, with a probability of at least
+    `confidence` that covers the rounding of the sums too. Proved is the interval, estimated
+    are ``plug_in`` and ``critic.value``. In more dimensions the ends may be far apart: W1 of
+    the samples exceeds W1 of the distributions by about n**(-1/d), and the lower end depends
+    on the quality of the critic. The time is that of one exact solve and one `kr_dual`.
 
     References
     ----------
-    C. McDiarmid, "On the method of bounded differences", 1989. The expectation
-    of W1 of samples is at least W1 by convexity and Jensen's inequality.
+    P. Massart, "The tight constant in the Dvoretzky-Kiefer-Wolfowitz inequality", 1990;
+    W. Hoeffding, "Probability inequalities for sums of bounded random variables", 1963;
+    Maurer and Pontil, "Empirical Bernstein bounds and sample variance penalization", 2009;
+    Boucheron, Lugosi and Massart, "Concentration inequalities", 2013.
 
     Examples
     --------
@@ -390,6 +425,14 @@ def w1_interval(
     True
     >>> interval.assumptions[1]
     'both distributions are in the box from [0. 0.] to [1. 1.], of diameter 1.41421'
+
+    On the line, with a shift of 10 in a box that is much wider than the samples:
+
+    >>> import numpy as np
+    >>> draw = np.random.default_rng(0).normal
+    >>> interval = w1_interval(draw(45, 10, 2000), draw(55, 10, 2000), box=(-20, 120))
+    >>> 6 < interval.lower < 10 < interval.upper < 14
+    True
     """
     metric = true_metric("w1_interval", metric).name
     level = _validate.as_inside("confidence", confidence, 0, 1, "in (0, 1)")
@@ -409,23 +452,35 @@ def w1_interval(
     result = solve(problem)
     if not result.certificate.proves(EXACT_TOL):
         raise NotCertifiedError(f"the upper end is not proved: {outcome_for(result)}", result)
-    fitted = kr_dual(points_x, points_y, critic=critic, metric=metric, rng=rng)
-    log = math.log(2 / (1 - level))
-    lower = fitted.value - _deviation(span, fitted.n_held_out, log)
-    upper = result.upper + _deviation(span, problem.shape, log)
+    risk = (1 - level) / 2
+    centre_x, centre_y = points_x.mean(axis=0), points_y.mean(axis=0)
+    spread = spread_of_points(
+        distances(points_x, centre_x, metric), distances(points_y, centre_y, metric)
+    )
+    upper = result.upper + deviation(span, problem.shape, spread, risk)
+    fitted, proof = None, _BY_BANDS
+    if critic == "auto" and points_x.shape[1] == 1:
+        _validate.as_generator(rng)
+        lower, by_bands = w1_by_bands(points_x[:, 0], points_y[:, 0], span, risk)
+        upper = min(upper, by_bands)
+    else:
+        fitted, proof = (
+            kr_dual(points_x, points_y, critic=critic, metric=metric, rng=rng),
+            _BY_CRITIC,
+        )
+        lower = fitted.value - deviation(span, fitted.n_held_out, fitted.standard_error, risk)
+    # Rounding of sums, and of products of coordinates with directions.
+    largest = max(float(np.abs(points_x).max()), float(np.abs(points_y).max()))
+    margin = _ROUNDING * span + 8 * math.ulp(1.0) * points_x.shape[1] * largest
     return Interval(
-        lower=max(lower, 0.0),
-        upper=min(upper, span),
+        lower=max(lower - margin, 0.0),
+        upper=min(upper + margin, span),
         confidence=level,
         assumptions=(_INDEPENDENT, support),
+        proof=proof,
         critic=fitted,
-        plug_in=result.value,
+        plug_in=result.distance,
     )
-
-
-def _deviation(span: float, sizes: tuple[int, int], log: float) -> float:
-    """Return the deviation of a sample mean that has probability at most exp(-log)."""
-    return span * math.sqrt((1 / sizes[0] + 1 / sizes[1]) * log / 2)
 
 
 def _support(

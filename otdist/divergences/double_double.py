@@ -13,8 +13,8 @@ from otdist.typing import FloatArray, IntArray
 DoubleDouble: TypeAlias = tuple[FloatArray, FloatArray]
 
 # log(2) as high + low; the product of an exponent and the first part is exact.
-_LOG_2 = float.fromhex("0x1.62e42fefa38p-1")
-_LOG_2_LOW = float.fromhex("0x1.ef35793c7673p-45")
+LOG_2 = float.fromhex("0x1.62e42fefa38p-1")
+LOG_2_LOW = float.fromhex("0x1.ef35793c7673p-45")
 _LOG1P_SERIES = [(-1) ** (k + 1) / k for k in range(9, 1, -1)]
 
 
@@ -90,7 +90,7 @@ def log(a: DoubleDouble, shift: IntArray | int = 0) -> DoubleDouble:
     series = rest * rest * np.polyval(_LOG1P_SERIES, rest)
     near = two_sum(table, rest)
     exponent = exponent + shift
-    far = exponent * _LOG_2, exponent * _LOG_2_LOW + a[1] / a[0]
+    far = exponent * LOG_2, exponent * LOG_2_LOW + a[1] / a[0]
     return add(far, (near[0], near[1] + (table_low + error + series)))
 
 

@@ -2,7 +2,7 @@
 
 A lane is one histogram along the given axis. Normalised weights are stored as ``high +
 low``, since two histograms may differ by less than the rounding of p / sum(p), and scaled to
-a sum of 2**600, so that subnormal weights keep their digits.
+a sum of 2**900, so that weights down to 1e-560 of the sum keep their digits.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from otdist.errors import InputError
 from otdist.inputs import validate as _validate
 from otdist.typing import FloatArray, IntArray
 
-SHIFT, TOTAL = 600, 2.0**600
-SMALL = 2.0**-1000  # below every positive scaled weight
+SHIFT, TOTAL = 900, 2.0**900
+SMALL = 2.0**-1000  # below every scaled weight that has all its digits
+_DENORMAL = 2.0**-900  # scaled weights below may have lost digits
 SERIES_LIMIT = 0.125  # largest |t| for which ten terms of a series are exact to 2**-63
 ATANH_SERIES = [1.0 / (2 * k + 3) for k in range(9, -1, -1)]
 
@@ -47,17 +48,23 @@ class Histogram(NamedTuple):
     """Histograms ``(lanes, k)``, as given and normalised."""
 
     raw: FloatArray
-    high: FloatArray  # every lane sums to 2**600
+    high: FloatArray  # every lane sums to 2**900
     low: FloatArray
     mass: FloatArray  # (lanes, 1): the sum of raw is (mass + mass_low) * 2**exponent
     mass_low: FloatArray
     exponent: IntArray
 
     def log(self) -> DoubleDouble:
-        """Return the logarithm of the weights, of any size; finite at 0."""
-        raw = np.maximum(self.raw, math.ulp(0.0))
+        """Return the logarithm of the weights, of any size; at 0 finite, and below all others."""
+        empty = self.raw == 0.0
+        raw = np.where(empty, 1.0, self.raw)
         sums = log((self.mass, self.mass_low), self.exponent)
-        return add(log((raw, np.zeros_like(raw))), negative(sums))
+        return add(log((raw, np.zeros_like(raw)), np.where(empty, -3200, 0)), negative(sums))
+
+    def of_lanes(self, chosen: NDArray[np.bool_]) -> Histogram:
+        """Return some of the lanes."""
+        raw, high, low, mass, mass_low = (part[chosen] for part in self[:5])
+        return Histogram(raw, high, low, mass, mass_low, self.exponent[chosen])
 
     def mantissa(self) -> tuple[FloatArray, IntArray]:
         """Return m and e with weights m * 2**e, which may be outside the range of floats."""
@@ -71,6 +78,10 @@ class Pair(NamedTuple):
     p: Histogram
     q: Histogram
     shape: tuple[int, ...]  # of the result
+
+    def of_lanes(self, chosen: NDArray[np.bool_]) -> Pair:
+        """Return some of the lanes."""
+        return Pair(self.p.of_lanes(chosen), self.q.of_lanes(chosen), self.shape)
 
     def difference(self) -> DoubleDouble:
         """Return p - q, precise where they are nearly equal."""
@@ -94,9 +105,10 @@ class Pair(NamedTuple):
 
     def log_ratio(self) -> FloatArray:
         """Return log(p/q), precise near 0; finite where a weight is 0."""
-        t = self.contrast()[2][0]
+        _, together, (t, _) = self.contrast()
         ratio = 2.0 * (t + t * t * t * np.polyval(ATANH_SERIES, t * t))
-        far = np.abs(t) > SERIES_LIMIT
+        # Weights far below 1e-300 may have lost their difference, but not their logarithms.
+        far = (np.abs(t) > SERIES_LIMIT) | (together[0] < _DENORMAL)
         return np.where(far, self.far_log_ratio()[0], ratio) if far.any() else ratio
 
     def far_log_ratio(self) -> DoubleDouble:
@@ -108,10 +120,14 @@ class Pair(NamedTuple):
         outside: NDArray[np.bool_] = (self.p.raw > 0.0) & (self.q.raw == 0.0)
         return outside
 
+    def shared(self) -> NDArray[np.bool_]:
+        """Return where p > 0 and q > 0."""
+        both: NDArray[np.bool_] = (self.p.raw > 0.0) & (self.q.raw > 0.0)
+        return both
+
     def disjoint(self) -> NDArray[np.bool_]:
         """Return the lanes in which no bin has p > 0 and q > 0."""
-        shared = (self.p.raw > 0.0) & (self.q.raw > 0.0)
-        return np.logical_not(shared.any(axis=-1))
+        return np.logical_not(self.shared().any(axis=-1))
 
     def unscaled(self, total: FloatArray, shift: int = SHIFT) -> float | FloatArray:
         """Return ``total * 2**-shift`` in the shape of the result."""

@@ -40,8 +40,9 @@ def bures_wasserstein_distance(
     Raises
     ------
     InputError
-        For wrong types or shapes, numbers that are not finite, or a covariance that is not
-        symmetric (within 1e-12 of its largest entry) or has a negative eigenvalue.
+        For wrong types or shapes, numbers that are not finite, a covariance that is not
+        symmetric (within 1e-12 of its largest entry) or has a negative eigenvalue, and a
+        distance above the largest float.
 
     See Also
     --------
@@ -49,7 +50,12 @@ def bures_wasserstein_distance(
 
     Notes
     -----
-    A closed form, without a certificate; O(d**3) time and O(d**2) memory per pair.
+    A closed form, computed and not proved; O(d**3) time and O(d**2) memory per pair.
+    Rounding changes a covariance by about ``e = d * 2**-52`` of its largest eigenvalue s**2,
+    and W_2 by up to ``s * min(e**0.5, e * k**0.5)`` for a condition number k: 2e-8 s where it
+    is singular. Against 60 digits the error was below twice the sum of that for both. Of near
+    distributions it was also below ``8 * e * k`` of W_2 itself.
+
     The value keeps the digits of C2 - C1. For near distributions the optimal map T solves
     ``(T - I) C1 + C1 (T - I) + (T - I) C1 (T - I) = C2 - C1``; it is found by iteration,
     and W_2 is the root mean square of ``T x - x``. Otherwise W_2 is ``|A - B U|`` with
@@ -87,8 +93,26 @@ def bures_wasserstein_distance(
             f"the leading axes of m1 {first.shape[:-1]}, C1 {C1.shape[:-2]}, m2"
             f" {second.shape[:-1]} and C2 {C2.shape[:-2]} cannot be broadcast"
         ) from None
-    values = distances(first - second, C1, C2)
+    values = distances(difference(first, second), C1, C2)
+    require_in_range(values)
     return np.broadcast_to(values, axes).copy() if axes else float(values)
+
+
+def difference(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return the difference of means, or raise if it overflows."""
+    with np.errstate(over="ignore"):
+        gap = first - second
+    require_in_range(gap)
+    return gap
+
+
+def require_in_range(values: FloatArray) -> None:
+    """Raise for distances and differences above the largest float."""
+    if not np.isfinite(values).all():
+        raise InputError(
+            "the distributions are farther apart than the largest float; divide the means by a"
+            " scale, and the covariances by its square"
+        )
 
 
 def distances(mean: FloatArray, C1: FloatArray, C2: FloatArray) -> FloatArray:
@@ -106,7 +130,8 @@ def distances(mean: FloatArray, C1: FloatArray, C2: FloatArray) -> FloatArray:
     spread = np.broadcast_to(spread.reshape(shared), axes)
     unit = _exponents(np.abs(mean).max(axis=1))
     length = np.linalg.norm(np.ldexp(mean, -unit[:, None]), axis=1)
-    total: FloatArray = np.hypot(np.ldexp(length, unit).reshape(axes), spread)
+    with np.errstate(over="ignore"):
+        total: FloatArray = np.hypot(np.ldexp(length, unit).reshape(axes), spread)
     return total
 
 

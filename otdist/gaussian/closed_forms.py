@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist.errors import InputError, NotCertifiedError
-from otdist.gaussian.bures import as_normal, distances
+from otdist.gaussian.bures import as_normal, difference, distances, require_in_range
 from otdist.inputs import validate as _validate
 from otdist.typing import ArrayLike, FloatArray
 
 _NEAR = 0.5  # |x| up to which log1p(x) - x is summed as a series
+_FAR = 500  # binary exponents between covariances from which they are scaled apart
+_MOST_LOG = 690.0  # largest logarithm of a quotient of variances on the line
 _ATANH_SERIES = [1.0 / (2 * k + 3) for k in range(17, -1, -1)]  # for |t| <= 1/3
 _JS_SERIES = [1.0 / ((2 * k + 1) * (2 * k + 2)) for k in range(14, -1, -1)]
 # Breakpoints of the quadrature for JS, in standard deviations; beyond 39 densities underflow.
@@ -42,13 +44,19 @@ def kl_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) ->
     Returns
     -------
     float
-        At least 0.
+        At least 0, and inf above the largest float.
 
     Raises
     ------
     InputError
         For wrong types or shapes, numbers that are not finite, or a covariance that is not
-        positive definite and symmetric (within 1e-12 of its largest entry).
+        positive definite and symmetric (within 1e-12 of its largest entry), and for means
+        whose difference overflows.
+
+    Notes
+    -----
+    Computed, not proved: against 60 digits the relative error was below ``d * k * 2**-52``,
+    for the larger condition number k of the two covariances. On the line that is 1.
 
     Examples
     --------
@@ -90,6 +98,12 @@ def renyi_divergence(
     InputError
         As for `kl_divergence`, and for an order that is negative or not finite.
 
+    Notes
+    -----
+    Computed, not proved: against 80 digits the relative error for orders below 1 was at most
+    ``20 * d * k * 2**-52``, with k as for `kl_divergence`. For larger orders the condition of
+    C_alpha counts, too; whether it is positive definite is decided by computed eigenvalues.
+
     Examples
     --------
     >>> from otdist import gaussian
@@ -107,10 +121,14 @@ def renyi_divergence(
     if not mixed.min() > 0.0:
         return math.inf
     near = np.abs(excess) * max(1.0, abs(b)) <= _NEAR
+    small = b * np.where(near, excess, 0.0)
+    # A quotient of variances may overflow where its logarithm does not.
+    log_mixed = np.log1p(np.where(np.isfinite(excess), b * excess, 0.0))
+    log_mixed += np.where(np.isfinite(excess), 0.0, math.log(abs(b)) + normal.log_variance)
     logs = np.where(
         near,
-        _log1p_rest(b * excess * near) / b - _log_rest(normal),
-        np.log1p(b * excess) / b - normal.log_variance,
+        _log1p_rest(small) / b - _log_rest(normal),
+        log_mixed / b - normal.log_variance,
     )
     return 0.5 * math.fsum([*order * normal.shift**2 / mixed, *logs])
 
@@ -118,7 +136,8 @@ def renyi_divergence(
 def chi2_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
     """Chi-square divergence, the integral of (p1 - p2)**2 / p2: exp(Renyi_2) - 1.
 
-    It is inf unless 2 C2 - C1 is positive definite. For parameters and errors see
+    It is inf unless 2 C2 - C1 is positive definite, and above the largest float. Its relative
+    error is that of Renyi_2 times its value. For parameters and errors see
     `kl_divergence`.
 
     Examples
@@ -154,7 +173,8 @@ def total_variation(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) 
 
     For equal covariances it is ``erf(s / sqrt(8))``, with the Mahalanobis distance s of the
     means. On the line it is the difference of the probabilities of the interval between
-    the two points where the densities are equal. Otherwise there is no closed form.
+    the two points where the densities are equal. Otherwise there is no closed form. On the
+    line the relative error, against 60 digits, was at most 1e-14.
 
     For parameters and other errors see `kl_divergence`.
 
@@ -177,9 +197,10 @@ def total_variation(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) 
     half = shift + math.sqrt(variance * (shift**2 + excess * log_variance))
     roots = sorted((-half / excess, (shift**2 + variance * log_variance) / half))
     scale = math.sqrt(variance)
-    first = [(root - shift) / scale for root in roots]
-    inside = _probability(*first) - _probability(*roots)
-    return min(abs(inside), 1.0)
+    # From a root as the second distribution sees it to where the first one does.
+    steps = [-(root * excess / (1.0 + scale) + shift) / scale for root in roots]
+    below, above = (_gain(root, step) for root, step in zip(roots, steps, strict=True))
+    return min(abs(above - below), 1.0)
 
 
 def js_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
@@ -246,7 +267,7 @@ def wasserstein_distance(
     .. math:: W_2^2 = |m_1 - m_2|^2 + \operatorname{tr}\bigl(C_1 + C_2
               - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr)
 
-    This is `otdist.bures_wasserstein_distance`. On the line
+    This is `otdist.bures_wasserstein_distance`, whose notes bound its error. On the line
     ``W_1 = E |m1 - m2 + (s1 - s2) Z|`` for standard deviations s and a standard normal Z.
 
     Parameters
@@ -276,13 +297,17 @@ def wasserstein_distance(
         raise InputError(f"p must be 1 or 2, got {p!r}; other orders have no closed form")
     mean, C1, C2 = _as_pair(m1, C1, m2, C2)
     if p == 1 and len(mean) == 1:
-        return _mean_distance(abs(float(mean[0])), float(distances(np.zeros(1), C1, C2)))
-    if p == 1:
+        step = float(distances(np.zeros(1), C1, C2))
+        value = _mean_distance(abs(float(mean[0])), step)
+    elif p == 1:
         raise InputError(
             f"p=1 has a closed form on the line only, not for {len(mean)} coordinates;"
             " p=2 gives an upper bound of it"
         )
-    return float(distances(mean, C1, C2))
+    else:
+        value = float(distances(mean, C1, C2))
+    require_in_range(np.asarray(value))
+    return value
 
 
 # ----------------------------------------------------------------------------- reduced
@@ -301,11 +326,17 @@ def _diagonalised(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) ->
     mean, C1, C2 = _as_pair(m1, C1, m2, C2)
     for name, covariance in (("C1", C1), ("C2", C2)):
         _require_density(name, covariance)
-    excess, variance, axes = _spectrum(C1, C2)
-    near = np.abs(excess) <= _NEAR
-    log_variance = np.where(near, np.log1p(excess * near), np.log(variance))
-    excess = np.where(near, excess, variance - 1.0)
-    return _Diagonalised(axes.T @ mean, excess, log_variance)
+    # Of variances whose ratio would leave the range of floats, the exponents are apart.
+    apart = int(np.frexp(C1.max())[1]) - int(np.frexp(C2.max())[1])
+    apart = apart if abs(apart) > _FAR else 0
+    excess, variance, axes = _spectrum(np.ldexp(C1, -apart), C2)
+    near = (np.abs(excess) <= _NEAR) & (apart == 0)
+    with np.errstate(over="ignore"):
+        far_excess = np.ldexp(variance, apart) - 1.0
+        shift = axes.T @ mean
+    log_variance = np.log(variance) + apart * math.log(2.0)
+    log_variance = np.where(near, np.log1p(np.where(near, excess, 0.0)), log_variance)
+    return _Diagonalised(shift, np.where(near, excess, far_excess), log_variance)
 
 
 def _spectrum(C1: FloatArray, C2: FloatArray) -> tuple[FloatArray, ...]:
@@ -333,13 +364,19 @@ def _on_the_line(
             "C1 and C2 must be equal for more than one coordinate, as there is no closed form"
             " for others; use otdist.samples with samples of both distributions"
         )
+    if abs(normal.log_variance[0]) > _MOST_LOG:
+        raise InputError(
+            "the quotient of C1 and C2 must be between 1e-300 and 1e300, got"
+            f" 1e{normal.log_variance[0] / math.log(10.0):.0f}; one of the distributions is an"
+            " atom beside the other"
+        )
     return shift, math.exp(normal.log_variance[0]), float(normal.excess[0])
 
 
 def _log_rest(normal: _Diagonalised) -> FloatArray:
     """Return log(variance) - excess, which is <= 0."""
     near = np.abs(normal.excess) <= _NEAR
-    rest = _log1p_rest(normal.excess * near)
+    rest = _log1p_rest(np.where(near, normal.excess, 0.0))
     return np.where(near, rest, normal.log_variance - normal.excess)
 
 
@@ -372,6 +409,16 @@ def _probability(low: float, high: float) -> float:
     return 0.5 * (math.erf(high / root) - math.erf(low / root))
 
 
+def _gain(start: float, step: float) -> float:
+    """Return the probability under N(0, 1) between two points, negative for a step < 0."""
+    if abs(step) > _NEAR:
+        return math.copysign(_probability(*sorted((start, start + step))), step)
+    # A difference of probabilities would lose digits: a sum over Gauss and Legendre's nodes.
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    densities = np.exp(-0.5 * (start + 0.5 * step * (nodes + 1.0)) ** 2)
+    return float(0.5 * step * (weights @ densities)) / math.sqrt(2.0 * math.pi)
+
+
 def _mean_distance(mean: float, step: float) -> float:
     """Return E |mean + step Z| for a standard normal Z."""
     if step == 0.0:
@@ -399,7 +446,7 @@ def _as_pair(
     d1, d2 = (len(mean) for mean in means)
     if d1 != d2:
         raise InputError(f"m1 and m2 must have equal shapes, got {d1} and {d2} numbers")
-    return means[0] - means[1], covariances[0], covariances[1]
+    return difference(*means), covariances[0], covariances[1]
 
 
 def _require_density(name: str, covariance: FloatArray) -> None:

@@ -33,6 +33,20 @@ class Gradients:
         In value per unit of coordinate; None for a cost matrix.
     cost : sparse or dense (n, m)
         The plan, in mass.
+
+    Notes
+    -----
+    They are computed from one optimal plan and one pair of optimal potentials, and nothing
+    about them is proved beyond the value. Where the optimum is not unique, the value has a
+    kink, and they are one slope between those on its two sides:
+
+    * `a`, `b`: where the arcs of the plan do not connect all atoms, as in an assignment of n
+      to n points of equal weights. The potentials of parts may move against each other.
+    * `x`, `y` and `cost`: where several plans are optimal, as for points on a lattice.
+    * `x`, `y`: where the distance itself has a kink. Points that coincide pull with slope 0
+      for p = 1; of equally large coordinates of "chebyshev" the first one counts.
+
+    Entropic plans and potentials are unique, the latter up to a constant.
     """
 
     value: float

@@ -36,7 +36,17 @@ _MOST_PRODUCTS = 30  # coordinates up to which all products, not only squares, a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """An estimate, its standard error, and the assumptions of both."""
+    """An estimate, its standard error, and the assumptions of both. Nothing is proved.
+
+    Attributes
+    ----------
+    value : float
+        The estimate, in nats. It may be on either side of the true value.
+    standard_error : float
+        Estimated standard deviation of `value`, which says nothing about its bias.
+    assumptions : str
+        Assumptions that the samples cannot verify, and how `value` is biased.
+    """
 
     value: float
     standard_error: float
@@ -45,7 +55,20 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LowerBound:
-    """A lower bound with its confidence and its assumptions."""
+    """A lower bound, proved to hold with some confidence. Nothing is estimated.
+
+    Attributes
+    ----------
+    kind : str
+        The divergence: "tv", "js", "kl" or "hellinger".
+    lower : float
+        At most the true divergence with a probability of at least `confidence`.
+    confidence : float
+        Lower bound of that probability, over samples and their division, if the
+        assumptions are true.
+    assumptions : str
+        Assumptions that the samples cannot verify.
+    """
 
     kind: str
     lower: float

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist.distances.wasserstein import wasserstein_distance
-from otdist.errors import InputError
+from otdist.errors import InputError, NotCertifiedError
 from otdist.inputs import validate as _validate
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
@@ -26,15 +26,19 @@ _GAIN = 1e-12
 
 
 class Estimate(NamedTuple):
-    """An estimate of the sliced Wasserstein distance.
+    """An estimate of the sliced Wasserstein distance, from proved slices.
+
+    W_p along every direction that was drawn is proved, as by `wasserstein_distance`, for
+    the coordinates along it as they are rounded to float64; a slice that is not proved is an
+    error. Their mean is an estimate of the mean over all directions.
 
     Attributes
     ----------
     value : float
-        In units of distance.
+        Estimate, in units of distance; proved on the line, where there is one direction.
     standard_error : float
-        From the differences of independent blocks of directions, and the derivative of
-        the root.
+        Estimate of the error, from the differences of independent blocks of directions and
+        the derivative of the root. NaN for a single block, 0 on the line.
     """
 
     value: float
@@ -47,12 +51,13 @@ class Slice(NamedTuple):
     Attributes
     ----------
     value : float
-        W_p of the measures along the direction, proved: a lower bound of the max-sliced
-        distance, and of W_p of the measures.
+        W_p of the measures along the direction, proved as by `wasserstein_distance`: within
+        that tolerance a lower bound of the max-sliced distance, and of W_p of the measures.
     direction : ndarray (d,)
-        A unit vector.
+        A unit vector. It is found, and not proved to be the best.
     upper : float
-        An upper bound of the max-sliced distance, from the couplings on the way.
+        An upper bound of the max-sliced distance, from the couplings on the way, within
+        rounding (1e-12, relative).
     """
 
     value: float
@@ -75,21 +80,31 @@ class _Measures(NamedTuple):
         return int(self.x.shape[1])
 
     def along(self, directions: FloatArray) -> FloatArray:
-        """Return W_p along each of the directions (k, d)."""
+        """Return W_p along each of the directions (k, d), or raise if one is not proved."""
         values = np.empty(len(directions))
         height = max(1, _HELD // (len(self.x) + len(self.y)))
         for start in range(0, len(directions), height):
-            part = directions[start : start + height]
-            values[start : start + height] = wasserstein_distance(
-                part @ self.x.T,
-                part @ self.y.T,
-                self.a,
-                self.b,
-                p=self.p,
-                axis=-1,
-                n_jobs=self.n_jobs,
-            )
+            stop = start + height
+            try:
+                values[start:stop] = self._distances(directions[start:stop], axis=-1)
+            except NotCertifiedError:
+                values[start:stop] = np.nan
+        for k in np.flatnonzero(np.isnan(values)):
+            values[k] = self._alone(int(k), directions[k])
         return values
+
+    def _alone(self, k: int, direction: FloatArray) -> float:
+        """Return W_p along one direction, solved by itself; errors name the slice."""
+        try:
+            return float(self._distances(direction, axis=None))
+        except NotCertifiedError as error:
+            message = f"slice {k}, along {direction}, is not proved: {error}"
+            raise NotCertifiedError(message, error.result) from error
+
+    def _distances(self, directions: FloatArray, axis: int | None) -> float | FloatArray:
+        x, y = directions @ self.x.T, directions @ self.y.T
+        n_jobs = self.n_jobs
+        return wasserstein_distance(x, y, self.a, self.b, p=self.p, axis=axis, n_jobs=n_jobs)
 
 
 def sliced_wasserstein_distance(
@@ -137,13 +152,13 @@ def sliced_wasserstein_distance(
     InputError
         See `wasserstein_distance`; p = inf, too few directions, an unknown choice.
     NotCertifiedError
-        If W_p along a direction cannot be proved.
+        If W_p along a direction cannot be proved; the message names the slice.
 
     Notes
     -----
-    O(k n (d + log n)) time for k directions. Each W_p is proved. The mean over all
-    directions is an estimate, unbiased for the p-th power, whose error
-    `otdist.sliced.sliced_wasserstein_estimate` tells.
+    O(k n (d + log n)) time for k directions. W_p along each direction is proved. Their mean
+    is an estimate of that over all directions, unbiased for the p-th power; its error is
+    estimated by `otdist.sliced.sliced_wasserstein_estimate`.
 
     References
     ----------
@@ -313,7 +328,7 @@ def max_sliced_wasserstein_distance(
     InputError
         See `wasserstein_distance`; p = inf.
     NotCertifiedError
-        If W_p along a direction cannot be proved.
+        If W_p along a direction cannot be proved; the message names the slice.
 
     Notes
     -----

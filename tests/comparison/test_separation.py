@@ -94,6 +94,9 @@ def test_the_table_has_an_interval_for_the_distributions():
     assert row.lower < 0.5 < row.upper
     assert f"{wanted.critic.value:.6g}" in row.meaning
     assert str(row.meaning) in str(table)
+    on_line = compare(np.linspace(0, 1, 30), np.linspace(0.5, 1.5, 20), diameter=1.5)["interval"]
+    assert on_line.lower < 0.5 < on_line.upper
+    assert on_line.meaning.endswith("if points are independent and the diameter is known")
     with pytest.raises(InputError, match="leave a and b out"):
         compare(x, y, np.full(60, 1 / 60), diameter=1.2)
     with pytest.raises(InputError, match="apart"):

@@ -14,7 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from otdist import InputError, sliced_wasserstein_distance, wasserstein_distance
+from otdist import (
+    InputError,
+    NotCertifiedError,
+    sliced_wasserstein_distance,
+    wasserstein_distance,
+)
+from otdist.batch import line
 from otdist.sliced import max_sliced_wasserstein_distance, sliced_wasserstein_estimate
 from otdist.sliced import projections as sliced
 from otdist.sliced.directions import blocks_of, on_sphere
@@ -188,6 +194,52 @@ def test_many_directions_go_in_parts(monkeypatch):
     monkeypatch.setattr(knobs.SLICED_HELD, 100)
     assert sliced_wasserstein_distance(x, y, rng=1) == whole
     assert sliced_wasserstein_distance(x, y, rng=1, n_jobs=2) == whole
+
+
+# ------------------------------------------------------------------ unproved slices
+
+
+@pytest.mark.parametrize("held", [1 << 22, 100])
+@pytest.mark.parametrize("several", ["raise", "give NaN"])
+def test_a_slice_that_is_not_proved_is_named(monkeypatch, held, several):
+    """In parts of 4 directions, too, slice 6 is the seventh of all."""
+    rng = np.random.default_rng(6)
+    x, y = rng.random((10, 3)), rng.random((12, 3))
+    bad = np.concatenate(blocks_of(9, 3, "orthogonal", np.random.default_rng(1)))[6]
+
+    def distance(on_x, on_y, *args, **options):
+        refused = np.abs(on_x[..., 0] - bad @ measures.x[0]) < 1e-12
+        if refused.any() and (several == "raise" or options["axis"] is None):
+            raise NotCertifiedError("no proof", None)
+        values = wasserstein_distance(on_x, on_y, *args, **options)
+        return np.where(refused, math.nan, values)
+
+    measures = sliced._measures(x, y, None, None, 1, False, 1)
+    monkeypatch.setattr(knobs.SLICED_HELD, held)
+    monkeypatch.setattr(sliced, "wasserstein_distance", distance)
+    for function in (sliced_wasserstein_distance, sliced_wasserstein_estimate):
+        with pytest.raises(
+            NotCertifiedError, match=r"slice 6, along \[.*, is not proved: no proof"
+        ):
+            function(x, y, n_projections=9, rng=1)
+
+
+def test_a_slice_that_compiled_passes_refuse_is_solved_alone(monkeypatch):
+    rng = np.random.default_rng(7)
+    x, y = rng.random((10, 3)), rng.random((12, 3))
+    value = sliced_wasserstein_distance(x, y, n_projections=9, rng=1)
+    certified, refused = line._certified, []
+
+    def without_the_fifth(*args):
+        values = certified(*args)
+        values[4] = math.nan
+        refused.append(4)
+        return values
+
+    monkeypatch.setattr(line, "_certified", without_the_fifth)
+    again = sliced_wasserstein_distance(x, y, n_projections=9, rng=1)
+    assert again == pytest.approx(value, rel=1e-15)
+    assert refused == [4]
 
 
 # --------------------------------------------------------------------- metamorphic

@@ -303,7 +303,166 @@ def test_singular_covariances_have_a_distance():
     assert value == pytest.approx(math.sqrt(2), rel=1e-15)
 
 
+def exact_spread(C1, C2):
+    """Return W_2 of centred distributions in 60 digits; rounding below 0 counts as 0."""
+    with mpmath.workdps(60):
+        A, B = (mpmath.matrix(C.tolist()) for C in (C1, C2))
+        values, axes = mpmath.eigsy(A)
+        root = axes * mpmath.diag([mpmath.sqrt(max(v, 0)) for v in values]) * axes.T
+        product = root * B * root
+        middle = mpmath.eigsy((product + product.T) / 2, eigvals_only=True)
+        trace = mpmath.fsum(A[i, i] + B[i, i] for i in range(A.rows))
+        return mpmath.sqrt(max(trace - 2 * mpmath.fsum(mpmath.sqrt(max(v, 0)) for v in middle), 0))
+
+
+def ill_conditioned(rng, d, condition):
+    """Return a covariance with eigenvalues from 1 to 1/condition."""
+    Q = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    C = (Q * np.geomspace(1, 1 / condition, d)) @ Q.T
+    return (C + C.T) / 2
+
+
+def allowed_error(C):
+    """Return how much rounding may change W_2, as the docstring says."""
+    values, e = np.linalg.eigvalsh(C), len(C) * 2.0**-52
+    condition = values[-1] / values[0] if values[0] > 0 else INF
+    return math.sqrt(values[-1]) * min(math.sqrt(e), e * math.sqrt(condition))
+
+
 NAN, INF = math.nan, math.inf
+CONDITIONS = [1, 1e4, 1e8, 1e12, 1e15, 1e18]
+
+
+@pytest.mark.parametrize("first", CONDITIONS)
+def test_the_error_of_the_distance_is_bounded_by_the_condition(first):
+    rng = np.random.default_rng(20)
+    for second in CONDITIONS:
+        for d, unit in [(2, 1.0), (3, 1.0), (3, 1e-6)]:
+            C1, C2 = ill_conditioned(rng, d, first), unit * ill_conditioned(rng, d, second)
+            exact, allowed = exact_spread(C1, C2), 2 * (allowed_error(C1) + allowed_error(C2))
+            zero = np.zeros(d)
+            value = otdist.bures_wasserstein_distance(zero, C1, zero, C2)
+            assert abs(value - exact) <= allowed
+            for k in (-900, 900):
+                scaled = np.ldexp(C1, k), np.ldexp(C2, k)
+                moved = otdist.bures_wasserstein_distance(zero, scaled[0], zero, scaled[1])
+                assert moved == math.ldexp(value, k // 2)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS[:-2])
+@pytest.mark.parametrize("size", [1e-2, 1e-6, 1e-12])
+def test_near_distributions_have_a_relative_error(condition, size):
+    rng = np.random.default_rng(21)
+    for d in (2, 3):
+        C1, K, zero = ill_conditioned(rng, d, condition), rng.standard_normal((d, d)), np.zeros(d)
+        T = np.eye(d) + size * (K + K.T)
+        C2 = T @ C1 @ T
+        C2 = (C2 + C2.T) / 2
+        exact = exact_spread(C1, C2)
+        value = otdist.bures_wasserstein_distance(zero, C1, zero, C2)
+        assert abs(value - exact) <= 8 * d * 2.0**-52 * condition * exact
+
+
+@pytest.mark.parametrize("condition", CONDITIONS[:-2])
+def test_the_error_of_kl_is_bounded_by_the_condition(condition):
+    rng = np.random.default_rng(22)
+    for d, other in [(2, 1), (3, 1e4), (3, 1e8)]:
+        C1, C2 = ill_conditioned(rng, d, condition), ill_conditioned(rng, d, other)
+        value = gaussian.kl_divergence(np.zeros(d), C1, np.zeros(d), C2)
+        with mpmath.workdps(60):
+            A, B = (mpmath.matrix(C.tolist()) for C in (C1, C2))
+            product = B**-1 * A
+            trace = mpmath.fsum(product[i, i] for i in range(d))
+            exact = (trace - d - mpmath.log(mpmath.det(product))) / 2
+        assert abs(value - exact) <= d * max(condition, other) * 2.0**-52 * exact
+
+
+@pytest.mark.parametrize("condition", CONDITIONS[:-2])
+def test_the_error_of_renyi_and_hellinger_is_bounded_by_the_condition(condition):
+    rng = np.random.default_rng(23)
+    for d, other in [(2, 1), (3, 1e4), (3, 1e8)]:
+        C1, C2 = ill_conditioned(rng, d, condition), ill_conditioned(rng, d, other)
+        gap, allowed = rng.standard_normal(d), 20 * d * max(condition, other) * 2.0**-52
+        for order in (0.1, 0.5, 0.9):
+            value = gaussian.renyi_divergence(gap, C1, np.zeros(d), C2, order)
+            with mpmath.workdps(80):
+                A, B = (mpmath.matrix(C.tolist()) for C in (C1, C2))
+                shift, a = mpmath.matrix(gap.tolist()), mpmath.mpf(order)
+                mixed = (1 - a) * A + a * B
+                logs = [mpmath.log(mpmath.det(C)) for C in (mixed, A, B)]
+                exact = a * (shift.T * mixed**-1 * shift)[0] / 2
+                exact += (logs[0] - (1 - a) * logs[1] - a * logs[2]) / (2 * (1 - a))
+                distance = mpmath.sqrt(-mpmath.expm1(-exact / 2))
+            assert abs(value - exact) <= allowed * exact
+            if order == 0.5:
+                value = gaussian.hellinger_distance(gap, C1, np.zeros(d), C2)
+                assert abs(value - distance) <= allowed * distance
+
+
+def exact_total_variation(gap, variance):
+    """Return the difference of the probabilities of the interval between both roots."""
+    with mpmath.workdps(60):
+        m, v = mpmath.mpf(gap), mpmath.mpf(variance)
+        if v == 1:
+            return mpmath.erf(m / mpmath.sqrt(8))
+        square, linear, constant = 1 - 1 / v, 2 * m / v, -m * m / v - mpmath.log(v)
+        middle, half = -linear / (2 * square), mpmath.sqrt(linear**2 - 4 * square * constant)
+        low, high = sorted(middle + sign * half / (2 * square) for sign in (-1, 1))
+        first = mpmath.ncdf((high - m) / mpmath.sqrt(v)) - mpmath.ncdf((low - m) / mpmath.sqrt(v))
+        return abs(first - mpmath.ncdf(high) + mpmath.ncdf(low))
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-12, 1e-6, 1e-3, 0.1, 1.0, 5.0, 30.0])
+def test_total_variation_keeps_its_digits(gap):
+    off = [2.0**-52, 1e-9, 1e-3, 0.1]
+    for variance in [
+        1e-12,
+        1e-4,
+        0.3,
+        1,
+        1.5,
+        4,
+        1e12,
+        *(1 - e for e in off),
+        *(1 + e for e in off),
+    ]:
+        value = gaussian.total_variation(gap, variance, 0, 1)
+        exact = exact_total_variation(gap, variance)
+        assert abs(value - exact) <= 1e-14 * exact
+
+
+def test_sizes_at_the_ends_of_the_range_of_floats():
+    huge, tiny = 1e308, 1e-308
+    with mpmath.workdps(30):
+        ratio = mpmath.mpf(tiny) / mpmath.mpf(huge)
+        kl = (ratio - 1 - mpmath.log(ratio)) / 2
+        mixed = mpmath.log(1 + mpmath.mpf(0.3) * (1 / ratio - 1)) / mpmath.mpf(0.3)
+        renyi = (mixed + mpmath.log(ratio)) / 2
+    assert gaussian.kl_divergence(0, tiny, 0, huge) == pytest.approx(float(kl), rel=1e-14)
+    flat = gaussian.kl_divergence([0, 0], tiny, [0, 0], huge)
+    assert flat == pytest.approx(2 * float(kl), rel=1e-14)
+    assert gaussian.kl_divergence(0, huge, 0, tiny) == math.inf  # 5e615
+    value = gaussian.renyi_divergence(0, huge, 0, tiny, 0.7)
+    assert value == pytest.approx(float(renyi), rel=1e-13)
+    assert gaussian.hellinger_distance(0, huge, 0, tiny) == 1.0
+    for function in (gaussian.js_divergence, gaussian.total_variation):
+        with pytest.raises(InputError, match=r"quotient of C1 and C2 must be between .* 1e616"):
+            function(0, huge, 0, tiny)
+
+
+@pytest.mark.parametrize(
+    "function", [*ALL, gaussian.wasserstein_distance, otdist.bures_wasserstein_distance]
+)
+def test_distances_above_the_largest_float_are_refused(function):
+    with pytest.raises(InputError, match="farther apart than the largest float; divide the"):
+        function(1.5e308, 1, -1.5e308, 1)
+
+
+def test_a_length_that_overflows_is_refused():
+    with pytest.raises(InputError, match="farther apart than the largest float"):
+        gaussian.wasserstein_distance([1.7e308, 1.7e308], 1, [0, 0], 1, p=2)
+
+
 BAD = [
     (("0", 1, 0, 1), r"m1 must hold real numbers"),
     (([[0.0]], 1, 0, 1), r"m1 must be a number or have shape \(d,\), got \(1, 1\)"),

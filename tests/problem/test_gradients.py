@@ -141,6 +141,47 @@ def test_derivatives_on_grids_are_those_of_their_points(metric, p, monkeypatch):
         np.testing.assert_allclose(one, other, atol=1e-9)
 
 
+# ------------------------------------------------------------------- at kinks
+
+
+def slopes_on_both_sides(value, arguments, which, step, h=1e-6):
+    """Return the slopes of a piecewise smooth function to the right and to the left."""
+    ends = []
+    for size in (h, 0.0, -h):
+        moved = list(arguments)
+        moved[which] = arguments[which] + size * step
+        ends.append(value(*moved))
+    return sorted([(ends[0] - ends[1]) / h, (ends[1] - ends[2]) / h])
+
+
+KINKS = {
+    # The plan 0 to 1, 10 to 11 falls into two parts.
+    "weights": ([[0.0], [10.0]], [[1.0], [11.0]], 2, [1.0, -1.0]),
+    # Both couplings of the corners of a square are optimal.
+    "plans": ([[0.0, 0.0], [1.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]], 0, [[1.0, 0.0], [0.0, 0.0]]),
+    "points that coincide": ([[1.0, 2.0]], [[1.0, 2.0]], 0, [[1.0, 0.0]]),
+}
+
+
+@pytest.mark.parametrize("method", ["network_simplex", "highs"])
+@pytest.mark.parametrize("case", KINKS)
+def test_at_a_kink_the_derivative_is_between_both_slopes(case, method):
+    x, y, which, step = (np.array(part) for part in KINKS[case])
+    weights = np.full(len(x), 1 / len(x))
+    arguments = [x, y, weights, weights]
+
+    def value(*arguments):
+        return solve(Problem(*arguments), method=method).value
+
+    below, above = slopes_on_both_sides(value, arguments, int(which), step)
+    assert above - below > 0.4
+    gradients = solve(Problem(*arguments), method=method).gradients()
+    slope = ((gradients.x, gradients.y, gradients.a, gradients.b)[int(which)] * step).sum()
+    assert below - 1e-4 <= slope <= above + 1e-4
+    if case == "points that coincide":
+        assert not gradients.x.any()
+
+
 # -------------------------------------------------------------------- sums over blocks
 
 
