@@ -361,7 +361,8 @@ def _off(problem: Problem, arcs: Arcs) -> Off:
 def _charged(problem: Problem, value: float, size: float, error: float) -> float:
     """Return the cost of a plan rounded up, with the most that its marginal errors may add."""
     facts = problem.geometry.facts
-    upper = value + (_ROUNDING + facts.roundings * _EPS) * size + facts.least * problem.mass
+    upper = value + (_ROUNDING + facts.roundings * _EPS) * size
+    upper += problem.geometry.underflow() * problem.mass
     if error > 0:
         upper += 2 * error * (math.inf if facts.has_forbidden else problem.geometry.largest)
     return upper
@@ -606,7 +607,7 @@ def _dual_value(problem: Problem, f: FloatArray, g: FloatArray, violation: float
     value = total(terms) + apart * float(terms[len(a) :].sum())
     rounding = _ROUNDING * size + (noise + _EPS * abs(apart) * len(b)) * size_b
     rounding += checker_of(problem.geometry).transform_error(problem, f, g)
-    rounding += facts.roundings * _EPS * abs(value) + facts.least * problem.mass
+    rounding += facts.roundings * _EPS * abs(value) + problem.geometry.underflow() * problem.mass
     return Dual(value - rounding, rounding, violation)
 
 
@@ -667,7 +668,7 @@ def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
         value, facts = total(terms), problem.geometry.facts
         rounding = _ROUNDING * (size + abs(level) * float(b.sum()))
         rounding += checker_of(problem.geometry).transform_error(problem, f, g)
-    rounding += facts.roundings * _EPS * abs(value) + facts.least * problem.mass
+    rounding += facts.roundings * _EPS * abs(value) + problem.geometry.underflow() * problem.mass
     return Dual(value - rounding, rounding)
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.geometry.metrics import code_of, rounding_of
+from otdist.geometry.metrics import code_of, rounding_of, underflow_of
 from otdist.geometry.points import Points, cost_matrix
 from otdist.geometry.protocol import Geometry
 from otdist.inputs.validate import frozen
@@ -87,9 +87,10 @@ class LineBounds:
         """Check the claims for the pairs from `start` on."""
         from otdist.certificate.kernels.line_and_circle import line_bounds
 
-        found = self._found[start : start + len(claims.n_arcs)]
+        p, found = self._cost[0], self._found[start : start + len(claims.n_arcs)]
         with np.errstate(all="ignore"):  # for where compilation is off
-            line_bounds(*measures, *self._cost, *claims, *scratch, found)
+            smallest, lost = (0.0, 0.0) if p == 1 else underflow_of(p)
+            line_bounds(*measures, *self._cost, smallest, lost, *claims, *scratch, found)
 
     def bounds(self) -> Bracket[FloatArray]:
         """Return the bounds of all pairs, NaN for claims that are not sound."""
@@ -316,7 +317,7 @@ def _sums(
     n, m = family.most
     out = np.empty((len(first), 4))
     if isinstance(family, Clouds):
-        roundings, least = rounding_of(family.d, family.p)
+        smallest, lost = underflow_of(family.p)
         kernel.bracket_clouds(
             family.points,
             family.weights,
@@ -326,8 +327,9 @@ def _sums(
             second + family.offset,
             code_of(family.metric, METRIC_CODES, "the kernels of the certificate"),
             family.p,
-            roundings * _EPS,
-            least,
+            rounding_of(family.d, family.p) * _EPS,
+            smallest,
+            lost,
             largest,
             n_arcs,
             row,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from otdist.geometry.lattice import lattice, unit_offsets
-from otdist.geometry.metrics import known, rounding_of
+from otdist.geometry.metrics import known, rounding_of, underflow
 from otdist.geometry.points import Points, cost_matrix
 from otdist.geometry.protocol import Edges, Facts, Geometry
 from otdist.runtime import blocks
@@ -53,16 +53,18 @@ class Grid(Geometry):
     @property
     def facts(self) -> Facts:
         """Facts: sums and minima over all pairs go along the axes."""
-        roundings, least = rounding_of(len(self.axes), self.p)
         return Facts(
             is_metric=known(self.metric).is_metric and self.p == 1,
             same_atoms=True,
             is_separable=True,
             has_positions=True,
             is_positive=True,
-            roundings=roundings,
-            least=least,
+            roundings=rounding_of(len(self.axes), self.p),
         )
+
+    def underflow(self) -> float:
+        """Return what squares and powers of small differences may lose."""
+        return underflow(self.p, *self.axes)
 
     def resolution(self) -> tuple[float, float] | None:
         """Return the distance by which two units in the last place move two pixels, and p."""

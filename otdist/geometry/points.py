@@ -22,6 +22,7 @@ from otdist.geometry.metrics import (
     names_of,
     power,
     rounding_of,
+    underflow,
 )
 from otdist.geometry.protocol import Dense, Facts, Geometry
 from otdist.runtime import blocks
@@ -63,15 +64,17 @@ class Points(Geometry):
         metric = named(self.metric)
         if metric is None:
             return Facts(has_positions=True, roundings=0.0 if self.p == 1 else 1.0)
-        roundings, least = rounding_of(self.x.shape[1], self.p)
         return Facts(
             is_metric=metric.is_metric and self.p == 1,
             is_compiled=True,
             has_positions=True,
             is_positive=True,
-            roundings=roundings,
-            least=least,
+            roundings=rounding_of(self.x.shape[1], self.p),
         )
+
+    def underflow(self) -> float:
+        """Return what squares and powers of small differences may lose."""
+        return 0.0 if named(self.metric) is None else underflow(self.p, self.x, self.y)
 
     def resolution(self) -> tuple[float, float] | None:
         """Return the distance by which two units in the last place move two points, and p."""

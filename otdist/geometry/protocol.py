@@ -47,8 +47,6 @@ class Facts(NamedTuple):
     is_positive: bool = False
     #: How far a computed cost may be off, in parts of 2**-52 of it. Those of a matrix are exact.
     roundings: float = 0.0
-    #: How far a computed cost may be off beyond that, where squares or powers underflow.
-    least: float = 0.0
     #: Which connected part an atom is in (N,), where no finite cost joins the parts.
     component: IntArray | None = None
 
@@ -126,6 +124,10 @@ class Geometry:
         The order is the power of a distance that is a cost. None for atoms without coordinates.
         """
         return None
+
+    def underflow(self) -> float:
+        """Return how far computed costs may be off, as an amount, beyond `Facts.roundings`."""
+        return 0.0
 
     def edges(self, reach: int = 1) -> Edges | None:
         """Return edges whose shortest paths are as long as the costs; None where none are known.

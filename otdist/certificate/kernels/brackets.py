@@ -45,6 +45,15 @@ def add_exactly(total: float, term: float) -> tuple[float, float]:
 
 
 @inner
+def has_below(values: np.ndarray, smallest: float) -> bool:
+    """Whether some numbers other than 0 are smaller."""
+    n_below = 0
+    for k in range(values.size):
+        n_below += 0.0 < abs(values[k]) < smallest
+    return n_below > 0
+
+
+@inner
 def _sum_of_products(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
     """Return ``sum u * v`` without accumulated rounding, and its absolute terms."""
     total = lost = size = 0.0
@@ -333,7 +342,8 @@ def bracket_clouds(
     norm: int,
     p: float,
     relative: float,
-    least: float,
+    smallest: float,
+    lost: float,
     largest: np.ndarray,
     n_arcs: np.ndarray,
     row: np.ndarray,
@@ -347,8 +357,8 @@ def bracket_clouds(
 
     Cloud k has the atoms from ``starts[k]`` to ``starts[k + 1]``; its points are d times as
     many numbers, one coordinate after the other. Norm and p are those of `point_costs`, whose
-    costs are off by no more than the part `relative` and the amount `least`; those of pair q
-    are at most ``largest[q]``. `work` (9, N) is scratch for N atoms of either side, or arcs.
+    costs are off by no more than the part `relative` and, where coordinates are below `smallest`,
+    the amount `lost`; those of pair q are at most ``largest[q]``. `work` (9, N) is scratch for N atoms of either side, or arcs.
     """
     for q in range(first.size):
         out[q, 0], out[q, 1], out[q, 2], out[q, 3] = -np.inf, np.inf, np.inf, 0.0
@@ -357,6 +367,7 @@ def bracket_clouds(
         n, m = end - begin, other_end - other_begin
         a, b = weights[begin:end], weights[other_begin:other_end]
         x, y = points[d * begin : d * end], points[d * other_begin : d * other_end]
+        least = lost if has_below(x, smallest) or has_below(y, smallest) else 0.0
         x, y, g = x.reshape(d, n), y.reshape(d, m), potential[q, :m]
         f, paid, cost = work[0, :n], work[1], work[2, :n]
         off_a, off_b, following = work[3:5, :n], work[5:7, :m], work[7]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.certificate.kernels.brackets import COUPLING, add_exactly
+from otdist.certificate.kernels.brackets import COUPLING, add_exactly, has_below
 from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
@@ -27,8 +27,6 @@ _SLACK = 1e-12
 _BLOCK = 64
 # Rounding error of these sums, as a part of their absolute terms.
 _BLOCK_ROUNDING = 80 * _U
-# Powers that are too small for float64 are off by less than this.
-_LEAST = 2.0**-1050
 
 
 @inner
@@ -168,6 +166,8 @@ class Pair(NamedTuple):
     f: np.ndarray  # (n,) float64, the potential of x
     p: float
     period: float  # 0 for the line
+    smallest: float  # from this coordinate on no power underflows
+    lost: float  # by costs below it
 
 
 @kernel
@@ -180,6 +180,8 @@ def line_bounds(
     factor: np.ndarray,
     p: float,
     period: float,
+    smallest: float,
+    lost: float,
     rows: np.ndarray,
     columns: np.ndarray,
     mass: np.ndarray,
@@ -197,7 +199,8 @@ def line_bounds(
     ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``, scaled to the same sum. A positive
     period stands for a circle, with positions within half of it of 0. The claim is ``n_arcs[k]``
     arcs and the potential ``f[k]``, which is not read on the line for p = 1, where the best one
-    is known. ``out[k]`` receives lower and upper bound, cost of the arcs, 1 for a coupling, mass,
+    is known. Where coordinates are below `smallest`, costs may be off by the amount `lost`.
+    ``out[k]`` receives lower and upper bound, cost of the arcs, 1 for a coupling, mass,
     and the largest coordinate. Nothing is written where points are not sorted, or arcs, masses or
     potentials are invalid. `sums` (2, n + m), `side` (n,), `best` (2, m) and `spare` (m,) int64
     are scratch.
@@ -218,6 +221,8 @@ def line_bounds(
             f[k],
             p,
             period,
+            smallest,
+            lost,
         )
         _bound(pair, sums, side, best, spare, out[k])
 
@@ -257,17 +262,20 @@ def _bound(
         lower = _between_functions(pair, balance)
     else:
         lower = _dual_value(pair, balance, side, best[0], best[1], spare)
+    is_tiny = has_below(x, pair.smallest) or has_below(y, pair.smallest)
+    is_tiny |= 0.0 < 0.5 * period < pair.smallest
+    least = pair.lost * total if is_tiny else 0.0
     upper, lost = 0.0, 0.0
     for k in range(0, pair.mass.size, _BLOCK):
         term = _paid(pair, k, min(k + _BLOCK, pair.mass.size))
         upper, error = add_exactly(upper, term)
         lost += error
     value, relative = upper + lost, relative_error(p)
-    upper = value * (1.0 + _BLOCK_ROUNDING + relative) + _LEAST * total
+    upper = value * (1.0 + _BLOCK_ROUNDING + relative) + least
     upper += 2.0 * left * longest**p
     # A distribution without mass, or numbers beyond float64, are for other code to refuse.
     if lower < np.inf and upper < np.inf:
-        out[0], out[1], out[2] = max(lower - _LEAST * total, 0.0), upper, value
+        out[0], out[1], out[2] = max(lower - least, 0.0), upper, value
 
 
 class Balance(NamedTuple):
