@@ -26,7 +26,7 @@ import numpy as np
 
 from otdist.certificate.bottleneck import certify_bottleneck
 from otdist.certificate.checkers import checker_of
-from otdist.certificate.exact_coupling import exact_coupling
+from otdist.certificate.exact_coupling import LARGEST, exact_coupling
 from otdist.certificate.marginals import Sums, grid_sums, scaled_sums
 from otdist.errors import InputError
 from otdist.inputs.validate import (
@@ -183,7 +183,12 @@ def _certify_arcs(problem: Problem, arcs: Arcs | None, f: Any, n_jobs: int) -> C
     if problem.is_bottleneck:
         return certify_bottleneck(problem, arcs, f, n_jobs)
     require_finite("f", f)
-    return _certificate(problem, partial_upper(problem, arcs), partial_lower(problem, f, n_jobs))
+    primal, dual = partial_upper(problem, arcs), partial_lower(problem, f, n_jobs)
+    if not _is_narrow(primal, dual):
+        # Potentials of both sides that share the value are the smallest, and round least.
+        shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
+        dual = max(dual, partial_lower(problem, f - shift, n_jobs))
+    return _certificate(problem, primal, dual)
 
 
 def _is_narrow(primal: Primal, dual: Dual) -> bool:
@@ -236,6 +241,10 @@ def _primal(problem: Problem, plan: Any, arcs: Arcs | None, n_jobs: int) -> Prim
         return upper_from_arcs(problem, arcs)
     if isinstance(plan, GridPlan) and plan.geometry.equals(problem.geometry):
         return upper_from_sums(problem, *grid_sums(plan))
+    if problem.geometry.facts.has_forbidden and math.prod(problem.shape) <= LARGEST:
+        block = as_float64("plan", plan.rows(0, len(problem.a)))
+        if (block >= 0).all():
+            return upper_from_arcs(problem, _arcs_of(block))
     sums = partial(scaled_sums, problem.geometry, plan.rows, n_jobs)
     return upper_from_sums(problem, sums)
 
@@ -279,12 +288,17 @@ def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
         bad = ~(matrix >= 0) | np.isinf(matrix)
         if bad.any():
             _refuse_entry(first_index(bad), matrix[bad][0])
-        rows, columns = np.nonzero(matrix)
-        mass = matrix[rows, columns]
+        return _arcs_of(matrix)
     used = mass > 0
     if not used.all():
         rows, columns, mass = rows[used], columns[used], mass[used]
     return Arcs(rows.astype(np.int64), columns.astype(np.int64), mass)
+
+
+def _arcs_of(matrix: FloatArray) -> Arcs:
+    """Return the arcs of a matrix of masses."""
+    rows, columns = np.nonzero(matrix)
+    return Arcs(rows, columns, matrix[rows, columns])
 
 
 def _require_masses(arcs: Arcs) -> None:
@@ -322,7 +336,7 @@ def balance(problem: Problem) -> tuple[float, float]:
     (high_a, low_a), (high_b, low_b) = _split(a, shift), _split(b, shift)
     apart = (float(high_a.sum() - high_b.sum()) + float(low_a.sum() - low_b.sum())) / problem.mass
     noise = (2 * _U + abs(apart)) * abs(apart)
-    if low_a.any() or low_b.any():
+    if (low_a.any() or low_b.any()) and not _adds_exactly(shift, a, b):
         noise += (len(a) + len(b)) * 2.0**-100
     if problem.geometry.facts.has_forbidden:
         noise += (len(a) + len(b)) * _EPS
@@ -340,22 +354,36 @@ def _split(values: FloatArray, shift: float) -> tuple[FloatArray, FloatArray]:
     return high, values - high
 
 
-def _off(problem: Problem, arcs: Arcs) -> Off:
-    """Compare the marginals of arcs with the weights."""
-    a, b = problem.a, problem.b
-    apart, noise = balance(problem)
-    shift = _shift(max(float(arcs.mass.sum()), 2 * problem.mass))
+def _adds_exactly(shift: float, *values: FloatArray) -> bool:
+    """Whether what `_split` leaves of any of these numbers adds up exactly, as the rest does.
+
+    It is a multiple of 2**-53 of the smallest number, and less than half the unit of the rest.
+    """
+    smallest = min(float(np.min(each, where=each > 0, initial=math.inf)) for each in values)
+    return smallest >= sum(len(each) for each in values) * shift * 2.0**-53
+
+
+def _excess(arcs: Arcs, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """Return by how much the marginals of arcs exceed weights, and the rounding of all sums."""
+    shift = _shift(max(float(each.sum()) for each in (arcs.mass, 2 * a, 2 * b)))
     high, low = _split(arcs.mass, shift)
     off = []
     for index, weights in ((arcs.rows, a), (arcs.columns, b)):
         high_w, low_w = _split(weights, shift)
         of_high = np.bincount(index, high, len(weights)) - high_w
         off.append(of_high + (np.bincount(index, low, len(weights)) - low_w))
-    off[1] = off[1] - apart * b
-    error = float(np.abs(off[0]).sum() + np.abs(off[1]).sum()) * (1 + 2 * _EPS)
-    if low.any() or noise > 0:
-        error += noise * problem.mass + (len(high) + len(a) + len(b)) ** 2 * 2.0**-105 * shift
-    return Off(off[0], off[1], error)
+    n_terms = len(high) + len(a) + len(b)
+    is_exact = not low.any() or _adds_exactly(shift, arcs.mass, a, b)
+    return off[0], off[1], 0.0 if is_exact else n_terms**2 * 2.0**-105 * shift
+
+
+def _off(problem: Problem, arcs: Arcs) -> Off:
+    """Compare the marginals of arcs with the weights."""
+    apart, noise = balance(problem)
+    off_a, off_b, rounded = _excess(arcs, problem.a, problem.b)
+    off_b = off_b - apart * problem.b
+    error = float(np.abs(off_a).sum() + np.abs(off_b).sum()) * (1 + 2 * _EPS)
+    return Off(off_a, off_b, error + noise * problem.mass + rounded)
 
 
 def _charged(problem: Problem, value: float, size: float, error: float) -> float:
@@ -372,7 +400,14 @@ def upper_from_arcs(problem: Problem, arcs: Arcs) -> Primal:
     """Return the cost of the arcs, of a coupling made of them if need be."""
     found = _as_given(problem, arcs)
     if _is_dear(found):
-        found = found.or_better(_as_given(problem, _completed(problem, arcs)))
+        completed = _completed(problem, arcs)
+        found = found.or_better(_as_given(problem, completed))
+        if problem.geometry.facts.has_forbidden:
+            # What is missing may have no allowed arc to go along, unless other mass makes way.
+            rows, columns, mass = completed
+            used = np.flatnonzero(mass[: len(arcs.mass)])
+            exact = exact_upper(problem, Arcs(rows[used], columns[used], mass[used]))
+            found = found if exact is None else found.or_better(exact)
     return found
 
 
@@ -485,10 +520,12 @@ def upper_from_sums(
 
     def bounded(found: Sums, off_a: FloatArray, off_b: FloatArray, more: FloatArray) -> Primal:
         error = float(np.abs(off_a).sum() + np.abs(off_b).sum()) + rounded
+        fits = (np.abs(off_a) <= COUPLING * a).all() and (np.abs(off_b) <= COUPLING * b).all()
+        if not found.size < math.inf:
+            return Primal(math.inf, math.inf, math.inf, error, bool(fits))
         size = found.size * (1 + relative) + float(np.abs(more).sum())
         value = found.cost + total(more)
         upper = _charged(problem, value + relative * found.size, size, error)
-        fits = (np.abs(off_a) <= COUPLING * a).all() and (np.abs(off_b) <= COUPLING * b).all()
         return Primal(value, upper, size, error, bool(fits))
 
     given = sums(None, None)
@@ -619,11 +656,8 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     a, b, mass = problem.a, problem.b, arcs.mass
     terms = _times(mass, problem.geometry.pairs(arcs.rows, arcs.columns))
     value, size = total(terms), float(np.abs(terms).sum())
-    off_a = np.bincount(arcs.rows, mass, len(a)) - a
-    off_b = np.bincount(arcs.columns, mass, len(b)) - b
-    # Of sums of so many numbers.
-    rounded = (len(mass) + len(a) + len(b)) * _U * float(mass.sum() + a.sum() + b.sum())
-    excess = float(np.maximum(off_a, 0.0).sum() + np.maximum(off_b, 0.0).sum())
+    off_a, off_b, rounded = _excess(arcs, a, b)
+    excess = float(np.maximum(off_a, 0.0).sum() + np.maximum(off_b, 0.0).sum()) * (1 + 2 * _EPS)
     fits = bool((off_a <= COUPLING * a).all() and (off_b <= COUPLING * b).all())
     largest = problem.geometry.largest
     if isinstance(problem.marginals, MoveMass):
@@ -633,7 +667,7 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
         return Primal(value, upper, size, missing + excess, fits)
     price = cast("LeaveAtPrice", problem.marginals).price
     left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
-    value, size = value + price * left, size + price * (abs(left) + _EPS * problem.mass)
+    value, size = value + price * left, size + price * abs(left)
     upper = _charged(problem, value, size, 0.0) + 2 * (largest + price) * (excess + rounded)
     return Primal(value, upper, size, excess, fits)
 
@@ -653,21 +687,22 @@ def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
         price = cast("LeaveAtPrice", problem.marginals).price
     with np.errstate(over="ignore", invalid="ignore"):
         f = np.where(a > 0, np.minimum(f - (f.max() if moved else 0.0), price), -np.inf)
-        best = checker_of(problem.geometry).column_minimum(f, n_jobs)
+        checker = checker_of(problem.geometry)
+        best = checker.column_minimum(f, n_jobs)
+        f = np.where(a > 0, f, 0.0)
+        best -= checker.column_error(f, np.where(np.isfinite(best), best, 0.0))
         level = 0.0
         if moved:
             by_cost = np.argsort(best)
             enough = np.searchsorted(np.cumsum(b[by_cost]), moved)
             level = float(best[by_cost[min(int(enough), len(best) - 1)]])
         g = np.where(b > 0, np.minimum(best - level, price), 0.0)
-        f = np.where(a > 0, f, 0.0)
         terms = np.concatenate([a * f, b * g, [level * moved]])
-        size = float(np.abs(terms).sum() + b @ np.where(g < price, np.abs(best), 0.0))
+        size = float(np.abs(terms).sum() + b @ np.where((b > 0) & (g < price), np.abs(best), 0.0))
         if not size < math.inf:
             return Dual(-math.inf, math.inf)
         value, facts = total(terms), problem.geometry.facts
         rounding = _ROUNDING * (size + abs(level) * float(b.sum()))
-        rounding += checker_of(problem.geometry).transform_error(problem, f, g)
     rounding += facts.roundings * _EPS * abs(value) + problem.geometry.underflow() * problem.mass
     return Dual(value - rounding, rounding)
 

@@ -37,18 +37,6 @@ class Sums(NamedTuple):
     size: float  # sum of the absolute terms of the cost
 
 
-def running_sums(values: FloatArray, total: float) -> tuple[FloatArray, float]:
-    """Return running sums, and how far they may be off beyond their last digit.
-
-    Multiples of 2**-52 of the total add up exactly; what is left is small.
-    """
-    shift = math.ldexp(1.5, math.frexp(2 * total)[1])
-    high = (values + shift) - shift
-    low = values - high
-    sums = np.cumsum(high) + np.cumsum(low)
-    return sums, (len(values) ** 2 * 2.0**-105 * total if low.any() else 0.0)
-
-
 def scaled_sums(
     geometry: Geometry,
     plan_rows: Callable[[int, int], FloatArray],

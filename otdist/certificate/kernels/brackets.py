@@ -15,8 +15,6 @@ from otdist.runtime.kernel_cache import njit
 _U = 2.0**-53
 # A compensated sum of products with a c-transform is rounded some six times, a term's size each.
 _ROUNDING = 8 * _U
-# Sums of at most 2**12 rounding errors are rounded themselves, by this part of their sizes.
-_NOISE = 2.0**-40
 #: A plan is a coupling if no marginal is off by more than this part of its weight.
 COUPLING = 1e-9
 
@@ -69,14 +67,14 @@ def _sum_of_products(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
 def _total(weights: np.ndarray) -> tuple[float, float, float]:
     """Return the sum as two numbers, the second for the digits that the first has lost.
 
-    The third bounds the error of the two.
+    The third bounds the error of the two, which is 0 unless weights are of very unlike sizes.
     """
     total = lost = noise = 0.0
     for k in range(weights.size):
         total, error = add_exactly(total, weights[k])
-        lost += error
+        lost, error = add_exactly(lost, error)
         noise += abs(error)
-    return total, lost, _NOISE * noise
+    return total, lost, 2 * noise
 
 
 @inner
@@ -101,7 +99,7 @@ def _bracket(
     sum_a, lost_a, noise_a = _total(a)
     sum_b, lost_b, noise_b = _total(b)
     apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
-    noise = (noise_a + noise_b) / sum_b
+    noise = (noise_a + noise_b) / sum_b + 4 * _U * abs(apart)
     value, paid = _sum_of_products(mass, cost)
     of_a, size_a = _sum_of_products(a, f)
     of_b, size_b = _sum_of_products(b, g)
@@ -175,7 +173,7 @@ def dense_bounds(
         if not paid[k] < np.inf:
             return refused
         noise += _add(off_a, i, mass[k]) + _add(off_b, j, mass[k])
-    exact = Rounding(0.0, 0.0, _NOISE * noise, largest)
+    exact = Rounding(0.0, 0.0, noise, largest)
     found = _bracket(a, b, f, best, off_a, off_b, mass, paid, exact)
     if not (abs(found[0]) < np.inf and found[1] < np.inf):
         return refused
@@ -184,10 +182,10 @@ def dense_bounds(
 
 @inner
 def _add(sums: np.ndarray, place: int, term: float) -> float:
-    """Add a term to a sum of two numbers; return the size of the digits that the first lost."""
+    """Add a term to a sum of two numbers; return twice the size of the digits that they lost."""
     sums[0, place], error = add_exactly(sums[0, place], term)
-    sums[1, place] += error
-    return abs(error)
+    sums[1, place], error = add_exactly(sums[1, place], error)
+    return 2 * abs(error)
 
 
 @kernel
@@ -249,7 +247,7 @@ def bracket_histograms(
             noise += _add(off_a, i, mass) + _add(off_b, j, mass)
         if not is_sound:
             continue
-        rounding = Rounding(0.0, 0.0, _NOISE * noise, largest)
+        rounding = Rounding(0.0, 0.0, noise, largest)
         masses, costs = moved[q, :arcs], paid[:arcs]
         if is_metric:
             out[q, 0], out[q, 1], out[q, 2], out[q, 3] = _metric_bracket(
@@ -299,10 +297,16 @@ def _metric_bracket(
 
     f is a function of slope 1; the arcs leave `off` of what each bin has to give or to take.
     """
-    sum_a, lost_a, noise_a = _total(a)
-    sum_b, lost_b, noise_b = _total(b)
-    apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
-    noise = (noise_a + noise_b) / sum_b
+    sum_a, sum_b = _total(a)[0], _total(b)[0]
+    # The sum of the differences, which are 0 where weights are equal.
+    total = lost = noise = 0.0
+    for i in range(a.size):
+        for weight in (a[i], -b[i]):
+            total, error = add_exactly(total, weight)
+            lost, error = add_exactly(lost, error)
+            noise += abs(error)
+    apart = (total + lost) / sum_b
+    noise = 2 * noise / sum_b + 4 * _U * abs(apart)
     value, paid = _sum_of_products(mass, cost)
     dual = lost = size = staying = 0.0
     n_bad = 0
@@ -358,7 +362,8 @@ def bracket_clouds(
     Cloud k has the atoms from ``starts[k]`` to ``starts[k + 1]``; its points are d times as
     many numbers, one coordinate after the other. Norm and p are those of `point_costs`, whose
     costs are off by no more than the part `relative` and, where coordinates are below `smallest`,
-    the amount `lost`; those of pair q are at most ``largest[q]``. `work` (9, N) is scratch for N atoms of either side, or arcs.
+    the amount `lost`; those of pair q are at most ``largest[q]``. `work` (9, N) is scratch for N
+    atoms of either side, or arcs.
     """
     for q in range(first.size):
         out[q, 0], out[q, 1], out[q, 2], out[q, 3] = -np.inf, np.inf, np.inf, 0.0
@@ -397,7 +402,7 @@ def bracket_clouds(
             while k >= 0:
                 paid[k] = cost[row[q, k]]
                 k = int(following[k])
-        rounding = Rounding(relative, least, _NOISE * noise, largest[q])
+        rounding = Rounding(relative, least, noise, largest[q])
         lower, upper, value, _, is_coupling = _bracket(
             a, b, f, g, off_a, off_b, moved[q, :arcs], paid[:arcs], rounding
         )
