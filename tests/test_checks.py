@@ -102,8 +102,8 @@ def test_a_status_or_record_that_does_not_fit_is_caught(result):
         ({"value": result.value + 0.5}, "value is not"),
         ({"lower": result.value + 1e-6}, "value is not in the bracket"),
         ({"upper": result.value - 1e-6}, "value is not in the bracket"),
-        ({"is_coupling": False}, ""),
-        ({"upper": result.value * (1 + 1e-8)}, ""),
+        ({"is_coupling": False}, None),
+        ({"upper": result.value * (1 + 1e-8)}, None),
         ({"marginal_error": 0.1}, "marginal error"),
         ({"dual_violation": 0.1}, "violation"),
     ]:

@@ -140,8 +140,8 @@ def test_a_verdict_in_words():
 def test_a_plan_alone_gives_the_upper_end():
     problem = Problem([0.0, 1.0], [2.0, 5.0], p=2)
     alone = certify(problem, np.eye(2) / 2)
-    assert alone.lower == 0.0  # by potentials of zero
-    assert alone.upper == certify(problem, np.eye(2) / 2, [0.0, 0.0]).upper
+    by_zeros = certify(problem, np.eye(2) / 2, [0.0, 0.0])
+    assert (alone.lower, alone.upper) == (by_zeros.lower, by_zeros.upper)
     assert alone.value == 10.0
     assert_brackets(alone, Fraction(10))
     assert alone.is_coupling
@@ -211,7 +211,7 @@ def test_damage_is_caught_and_the_bracket_still_holds(kind, form):
     curved = certify(problem, form(plan), bent)
     assert curved.gap > 1e-6 * truth
 
-    for certificate in (lost, one_lost, more, rolled):
+    for certificate in (lost, one_lost, more):
         assert not certificate.is_coupling
     for certificate in (worse, up, down, curved):
         assert certificate.is_coupling
@@ -504,9 +504,17 @@ def test_the_compiled_line_minimum_agrees_with_numpy():
             got, slip = np.empty((2, m))
             sorted_minimum(x, f, y, 0.0, p, np.empty(m, np.int64), slip, got)
             expected = (cost - f[:, None]).min(axis=0)
-            slack = 8 * EPS * (cost.max() + 4)
-            assert (got <= expected).all()
-            assert (got >= expected - slack).all()
+            # Each level of the search adds what the places found may miss.
+            slack = 16 * EPS * (cost.max() + 4)
+            assert np.abs(got - expected).max() <= slack
+            if p == 1.5:
+                continue
+            # Rounded down: no pair, in exact arithmetic, is below.
+            used = np.flatnonzero(np.isfinite(f))
+            for j, least in enumerate(map(Fraction, got)):
+                y_j = Fraction(y[j])
+                slacks = [abs(Fraction(x[i]) - y_j) ** int(p) - Fraction(f[i]) for i in used]
+                assert least <= min(slacks)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cityblock", "chebyshev"])
@@ -648,8 +656,8 @@ def test_potentials_that_have_lost_the_costs_prove_nothing(kind, is_large):
         found = certify(problem, plan, f * 2.0**k + 2.0**k * (not is_large))
         # Costs from coordinates are rounded, and so is the truth of them.
         assert_brackets(found, truth if kind in ("matrix", "lazy") else float(truth))
-        # Potentials that have lost the costs give way to those of zero.
-        assert found.lower >= 0
+        # A constant that has lost the costs gives way to potentials of zero.
+        assert found.lower >= 0 or is_large
         assert found.upper <= found.value + 1e-12 * size
         assert not found.proves(1e-9)
 
@@ -675,9 +683,10 @@ def test_no_potentials_prove_what_is_not_so(seed):
         size = unit * 10.0 ** rng.integers(-10, 30)
         f = rng.choice([0, 1]) * size + rng.choice([size, unit]) * rng.normal(size=n)
         found = certify(problem, plan, f)
-        assert_brackets(found, exact_truth(problem))
-        if found.proves(1e-9):
-            assert found.upper - truth <= 2e-9 * abs(truth) + slack
+        truth = exact_truth(problem)
+        assert_brackets(found, truth)
+        if found.bracket().is_narrow(1e-9):
+            assert abs(found.value - truth) <= 1e-9 * abs(found.upper)
 
 
 @pytest.mark.parametrize("d", [1, 2])

@@ -10,7 +10,16 @@ import oracles
 import pytest
 from checks import EPS, assert_brackets
 
-from otdist import Certificate, InputError, Problem, certify, solve
+from otdist import (
+    Certificate,
+    InputError,
+    Problem,
+    Status,
+    certify,
+    pairwise,
+    solve,
+    wasserstein_distance,
+)
 
 INF = math.inf
 
@@ -68,7 +77,7 @@ def test_mass_on_a_forbidden_arc_to_an_atom_without_mass():
     # Column 0 keeps 0.75, column 1 nothing; the rest goes from row 0 to column 0.
     assert certificate.value == 0.5
     assert 0.5 <= certificate.upper <= 0.5 + 1e-14
-    assert certificate.marginal_error == 0.5
+    assert certificate.marginal_error == pytest.approx(0.5, rel=1e-14)
 
 
 def test_an_atom_without_mass_and_without_arcs():
@@ -174,3 +183,40 @@ def test_a_repaired_plan_pays_the_rounding_of_the_masses_it_adds(kept):
         assert_brackets(certificate, oracles.exact(cost, problem.a, problem.b))
         # One part in 10¹⁴ of the largest cost of all mass, and no more.
         assert certificate.upper - certificate.value < 1e-14
+
+
+@pytest.mark.parametrize("place", [0.0, 1.0])
+def test_equal_points_are_proved_to_cost_nothing_wherever_they_are(place):
+    """What squares may lose to underflow was charged to all points, and 0 is below any charge."""
+    x, image = np.full((2, 2), place), np.full((2, 2), place + 0.25)
+    for problem in (
+        Problem(x, x),
+        Problem(x, x, p=2),
+        Problem(x[:, 0], x[:, 0], p=2),
+        Problem(x[:, 0], x[:, 0], p=0.5, concave=True),
+        Problem.on_circle(x[:, 0], x[:, 0], p=2),
+        Problem.on_grid(image, image, p=2),
+        Problem.partial(x, x, price=1.0),
+    ):
+        result = solve(problem)
+        assert (result.status, result.lower, result.upper) == (Status.OPTIMAL, 0.0, 0.0)
+    for p in (1, 2):
+        assert wasserstein_distance(x, x, p=p) == 0.0
+        assert (wasserstein_distance(x, x, p=p, axis=-1) == 0.0).all()
+        assert (pairwise([x, x], p=p) == 0.0).all()
+
+
+def test_a_longest_arc_bounds_nothing_unless_the_plan_is_a_coupling():
+    """A marginal that is off by 1e-10 of its weight was let pass, and may go anywhere."""
+    from otdist.certificate.many import Claims, LineBounds, Measures
+
+    x, half = np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])
+    measures = Measures(x, x + 0.25, half, half, np.zeros((4, 1), np.int64), np.ones(1))
+    ends = np.array([[0, 1, 0, 0]], np.int32)
+    for part, upper in ((1.0, 0.25), (1 - 1e-10, 1.25)):
+        mass = np.array([[0.5, 0.5 * part, 0.0, 0.0]])
+        claims = Claims(ends, ends, mass, np.array([2]), np.zeros((1, 2)))
+        proof = LineBounds(2, 2, INF, 1)
+        proof.add(0, measures, claims, proof.scratch())
+        assert proof.bounds().upper[0] == upper
+        assert proof.bounds().is_coupling[0] == (part == 1)
