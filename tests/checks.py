@@ -180,6 +180,12 @@ def assert_brackets(result, truth):
         assert certificate.upper > 0
 
 
+def assert_narrow(result, truth, tol=1e-14):
+    """Check that a bracket holds the truth, and is about as narrow as float64 allows."""
+    assert result.lower <= truth <= result.upper
+    assert result.upper - result.lower <= tol * abs(truth)
+
+
 def assert_agrees_with_highs(value, problem):
     """Compare to 1e-12; float64 masses and sums move it by a few units of scale."""
     cost = cost_of(problem)

@@ -142,7 +142,12 @@ def by_pot(cost, a, b):
 
 
 def on_line(x, y, a, b, p):
-    """Return sum of |x - y| ** p of the sorted coupling, exact for integer p.
+    """Return sum of |x - y| ** p of the sorted coupling, rounded."""
+    return float(exact_on_line(x, y, a, b, p))
+
+
+def exact_on_line(x, y, a, b, p):
+    """Return sum of |x - y| ** p of the sorted coupling, a Fraction: exact for integer p.
 
     The quantile functions of both measures are stepped through in Fractions.
     """
@@ -164,7 +169,7 @@ def on_line(x, y, a, b, p):
         right[j][0] -= mass
         i += left[i][0] == 0
         j += right[j][0] == 0
-    return longest if math.isinf(p) else float(value)
+    return Fraction(longest) if math.isinf(p) else value
 
 
 def bottleneck(cost, a, b):

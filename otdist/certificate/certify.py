@@ -19,9 +19,9 @@ import numpy as np
 
 from otdist.certificate.bottleneck import certify_bottleneck
 from otdist.certificate.checkers import checker_of
-from otdist.certificate.exact_coupling import exact_coupling
+from otdist.certificate.exact_coupling import LARGEST, exact_coupling
 from otdist.certificate.marginals import Sums, grid_sums, scaled_sums
-from otdist.certificate.partial import partial_bounds
+from otdist.certificate.partial import partial_lower, partial_upper
 from otdist.certificate.rounding import (
     EPS,
     ROUNDING,
@@ -78,13 +78,12 @@ def certified(
     primal = _primal(problem, plan, arcs, n_jobs)
     dual = lower_bound(problem, f, g, n_jobs, is_flow=isinstance(plan, Flow))
     if arcs is not None and not _is_narrow(primal, dual):
-        primal = primal.or_better(_as_given(problem, _completed(problem, arcs)))
+        primal = _repaired(problem, arcs, primal)
     if not _is_narrow(primal, dual) and not isinstance(plan, Flow):
         dual = better_lower_bound(problem, f, g, primal.value, dual, n_jobs)
     is_rounded = primal.error <= EXACT_TOL * problem.mass
     if arcs is not None and is_rounded and not _is_narrow(primal, dual):
-        exact = exact_upper(problem, arcs)
-        primal = primal if exact is None else primal.or_better(exact)
+        primal = primal.or_better(exact_upper(problem, arcs))
     return _certificate(problem, primal, dual)
 
 
@@ -100,7 +99,12 @@ def _certify_arcs(problem: Problem, arcs: Arcs | None, f: Any, n_jobs: int) -> C
     if problem.is_bottleneck:
         return certify_bottleneck(problem, arcs, f, n_jobs)
     require_finite("f", f)
-    return _certificate(problem, *partial_bounds(problem, arcs, f, n_jobs))
+    primal, dual = partial_upper(problem, arcs), partial_lower(problem, f, n_jobs)
+    if not _is_narrow(primal, dual):
+        # Potentials of both sides that share the value are the smallest, and round least.
+        shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
+        dual = max(dual, partial_lower(problem, f - shift, n_jobs))
+    return _certificate(problem, primal, dual)
 
 
 def _is_narrow(primal: Primal, dual: Dual) -> bool:
@@ -153,6 +157,12 @@ def _primal(problem: Problem, plan: Any, arcs: Arcs | None, n_jobs: int) -> Prim
         return _as_given(problem, arcs)
     if isinstance(plan, GridPlan) and plan.geometry.equals(problem.geometry):
         return upper_from_sums(problem, *grid_sums(plan))
+    if problem.geometry.facts.has_forbidden and math.prod(problem.shape) <= LARGEST:
+        # Missing mass may need other mass to make way, which takes the arcs.
+        block = as_float64("plan", plan.rows(0, len(problem.a)))
+        if (block >= 0).all():
+            arcs = _arcs_of(block)
+            return _repaired(problem, arcs, _as_given(problem, arcs))
     sums = partial(scaled_sums, problem.geometry, plan.rows, n_jobs)
     return upper_from_sums(problem, sums)
 
@@ -196,12 +206,17 @@ def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
         bad = ~(matrix >= 0) | np.isinf(matrix)
         if bad.any():
             _refuse_entry(first_index(bad), matrix[bad][0])
-        rows, columns = np.nonzero(matrix)
-        mass = matrix[rows, columns]
+        return _arcs_of(matrix)
     used = mass > 0
     if not used.all():
         rows, columns, mass = rows[used], columns[used], mass[used]
     return Arcs(rows.astype(np.int64), columns.astype(np.int64), mass)
+
+
+def _arcs_of(matrix: FloatArray) -> Arcs:
+    """Return the arcs of a matrix of masses."""
+    rows, columns = np.nonzero(matrix)
+    return Arcs(rows, columns, matrix[rows, columns])
 
 
 def _require_masses(arcs: Arcs) -> None:
@@ -237,6 +252,18 @@ def _off(problem: Problem, arcs: Arcs) -> Off:
     off[n:] -= apart * problem.b
     error = float(np.abs(off).sum()) * (1 + 2 * EPS) + noise * problem.mass + rounded
     return Off(off[:n], off[n:], error)
+
+
+def _repaired(problem: Problem, arcs: Arcs, found: Primal) -> Primal:
+    """Return the cost of the plan scaled down to fit, with the rest coupled, if that is less."""
+    completed = _completed(problem, arcs)
+    found = found.or_better(_as_given(problem, completed))
+    if problem.geometry.facts.has_forbidden:
+        # What is missing may have no allowed arc to go along, unless other mass makes way.
+        rows, columns, mass = completed
+        used = np.flatnonzero(mass[: len(arcs.mass)])
+        found = found.or_better(exact_upper(problem, Arcs(rows[used], columns[used], mass[used])))
+    return found
 
 
 def exact_upper(problem: Problem, arcs: Arcs) -> Primal | None:
@@ -348,6 +375,8 @@ def upper_from_sums(
 
     def bounded(found: Sums, off_a: FloatArray, off_b: FloatArray, more: FloatArray) -> Primal:
         error = float(np.abs(off_a).sum() + np.abs(off_b).sum()) + rounded
+        if not found.size < math.inf:
+            return Primal(math.inf, math.inf, math.inf, error, False)
         size = found.size * (1 + relative) + float(np.abs(more).sum())
         value = found.cost + total(more)
         upper = charged(problem, value + relative * found.size, size, error)

@@ -32,11 +32,6 @@ if TYPE_CHECKING:
     from otdist.problem.problem import Problem
 
 
-def partial_bounds(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int) -> tuple[Primal, Dual]:
-    """Bound the optimum from a plan and a potential of the first measure."""
-    return partial_upper(problem, arcs), partial_lower(problem, f, n_jobs)
-
-
 def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     """Return the cost of a plan that leaves mass, rounded up.
 
@@ -78,21 +73,22 @@ def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
         price = cast("LeaveAtPrice", problem.marginals).price
     with np.errstate(over="ignore", invalid="ignore"):
         f = np.where(a > 0, np.minimum(f - (f.max() if moved else 0.0), price), -np.inf)
-        best = checker_of(problem.geometry).column_minimum(f, n_jobs)
+        checker = checker_of(problem.geometry)
+        best = checker.column_minimum(f, n_jobs)
+        f = np.where(a > 0, f, 0.0)
+        best -= checker.column_error(f, np.where(np.isfinite(best), best, 0.0))
         level = 0.0
         if moved:
             by_cost = np.argsort(best)
             enough = np.searchsorted(np.cumsum(b[by_cost]), moved)
             level = float(best[by_cost[min(int(enough), len(best) - 1)]])
         g = np.where(b > 0, np.minimum(best - level, price), 0.0)
-        f = np.where(a > 0, f, 0.0)
         terms = np.concatenate([a * f, b * g, [level * moved]])
-        size = float(np.abs(terms).sum() + b @ np.where(g < price, np.abs(best), 0.0))
+        size = float(np.abs(terms).sum() + b @ np.where((b > 0) & (g < price), np.abs(best), 0.0))
         if not size < math.inf:
             return Dual(-math.inf, math.inf)
         value, facts = total(terms), problem.geometry.facts
         rounding = ROUNDING * (size + abs(level) * float(b.sum()))
-        rounding += checker_of(problem.geometry).transform_error(problem, f, g)
     rounding += facts.roundings * EPS * abs(value) + facts.least * problem.mass
     rounding += UNDERFLOW if terms.any() else 0.0
     return Dual(value - rounding, rounding)

@@ -44,9 +44,9 @@ class Primal(NamedTuple):
     error: float  # of the marginals of the plan as given, in mass
     is_coupling: bool  # as given
 
-    def or_better(self, other: Primal) -> Primal:
+    def or_better(self, other: Primal | None) -> Primal:
         """Return the lower cost, with what is known of the plan as given."""
-        if not other.upper < self.upper:
+        if other is None or not other.upper < self.upper:
             return self
         return self._replace(value=other.value, upper=other.upper)
 

@@ -104,7 +104,10 @@ def test_pairs_without_an_answer_are_told_and_written(run, clouds, monkeypatch):
     def stuck(*_):
         raise RuntimeError("stuck")
 
-    monkeypatch.setattr(knobs.PAIRS_LARGEST_ROUNDING, -1.0)
+    honest = _solve_pairs.bracket
+    monkeypatch.setattr(
+        _solve_pairs, "bracket", lambda *claims: honest(*claims)._replace(is_coupling=False)
+    )
     monkeypatch.setattr(_solve_pairs, "_solved", stuck)
     monkeypatch.setattr(knobs.CLI_TOLD, 2)
     names, _ = clouds

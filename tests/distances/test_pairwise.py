@@ -361,7 +361,10 @@ def test_forbidden_arcs_fail_where_no_plan_is_left():
 
 def test_what_is_not_proved_is_no_answer(monkeypatch):
     """A pair that neither the block nor `solve` proves is NaN, and says so."""
-    monkeypatch.setattr(knobs.PAIRS_LARGEST_ROUNDING, -1.0)
+    honest = _solve_pairs.bracket
+    monkeypatch.setattr(
+        _solve_pairs, "bracket", lambda *claims: honest(*claims)._replace(is_coupling=False)
+    )
     measures = some_clouds(3, 3)
     assert np.isfinite(pairwise(measures)).all()
     monkeypatch.setattr(otdist.Certificate, "proves", lambda certificate, tol: False)

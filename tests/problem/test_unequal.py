@@ -309,9 +309,9 @@ def test_whatever_is_claimed_the_bracket_holds(problem, part, data):
         problem = Problem.from_cost(cost, a, b, **options)
         truth = solve(problem, method="highs")
         certificate = certify(problem, plan, f)
-        rounding = certificate.rounding + 1e-12 * problem.mass * problem.geometry.largest
-        assert certificate.lower <= truth.upper + rounding
-        assert certificate.upper >= truth.lower - rounding
+        # The optimum is in both brackets.
+        assert certificate.lower <= truth.upper
+        assert certificate.upper >= truth.lower
 
 
 def test_warm_starts_take_a_result_or_potentials():
@@ -530,4 +530,5 @@ def test_a_critic_can_be_certified_on_partial_points():
     problem = Problem.partial(x, y, [1, 1], [1], price=1.5)
     result = solve(problem)
     certificate = certify(problem, result.plan, lambda points: np.minimum(points[:, 0], 1.5))
-    assert certificate.lower <= result.value == certificate.upper == 2.5
+    assert certificate.lower <= 2.5 <= certificate.upper <= 2.5 * (1 + 1e-14)
+    assert result.value == certificate.value == 2.5

@@ -462,8 +462,9 @@ def test_any_potentials_give_a_valid_and_no_worse_bound(images, seed, metric):
         proof = certify(problem, optimal.plan, f, g)
         assert_brackets(proof, optimal.value)
         other = certify(on_points, optimal.plan, f, g)
-        slack = proof.rounding + other.rounding
-        assert proof.lower >= other.lower - slack
+        # Both are rounded down, each by some units in the last place of its potentials.
+        size = problem.geometry.largest + float(np.abs(f).max())
+        assert proof.lower >= other.lower - 64 * EPS * size * problem.mass
         assert abs(proof.dual_violation - other.dual_violation) <= 64 * EPS * (
             problem.geometry.largest + float(np.abs(f).max())
         )

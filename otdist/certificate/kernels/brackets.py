@@ -19,8 +19,6 @@ _ROUNDING = 8 * _U
 TINY = 2.0**-960
 #: A billion of them lose no more than this.
 UNDERFLOW = 2.0**-1040
-# Sums of at most 2**12 rounding errors are rounded themselves, by this part of their sizes.
-_NOISE = 2.0**-40
 #: A plan is a coupling if no marginal is off by more than this part of its weight.
 COUPLING = 1e-9
 
@@ -67,14 +65,14 @@ def _sum_of_products(u: np.ndarray, v: np.ndarray) -> tuple[float, float, float]
 def _total(weights: np.ndarray) -> tuple[float, float, float]:
     """Return the sum as two numbers, the second for the digits that the first has lost.
 
-    The third bounds the error of the two.
+    The third bounds the error of the two, which is 0 unless weights are of very unlike sizes.
     """
     total = lost = noise = 0.0
     for k in range(weights.size):
         total, error = add_exactly(total, weights[k])
-        lost += error
+        lost, error = add_exactly(lost, error)
         noise += abs(error)
-    return total, lost, _NOISE * noise
+    return total, lost, 2 * noise
 
 
 @inner
@@ -99,7 +97,7 @@ def _bracket(
     sum_a, lost_a, noise_a = _total(a)
     sum_b, lost_b, noise_b = _total(b)
     apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
-    noise = (noise_a + noise_b) / sum_b
+    noise = (noise_a + noise_b) / sum_b + 4 * _U * abs(apart)
     value, paid, lost = _sum_of_products(mass, cost)
     of_a, size_a, gone_a = _sum_of_products(a, f)
     of_b, size_b, gone_b = _sum_of_products(b, g)
@@ -173,7 +171,7 @@ def dense_bounds(
         if not paid[k] < np.inf:
             return refused
         noise += _add(off_a, i, mass[k]) + _add(off_b, j, mass[k])
-    exact = Rounding(0.0, 0.0, 0.0, _NOISE * noise, largest)
+    exact = Rounding(0.0, 0.0, 0.0, noise, largest)
     found = _bracket(a, b, f, best, off_a, off_b, mass, paid, exact)
     if not (abs(found[0]) < np.inf and found[1] < np.inf):
         return refused
@@ -182,10 +180,10 @@ def dense_bounds(
 
 @inner
 def _add(sums: np.ndarray, place: int, term: float) -> float:
-    """Add a term to a sum of two numbers; return the size of the digits that the first lost."""
+    """Add a term to a sum of two numbers; return twice the size of the digits that they lost."""
     sums[0, place], error = add_exactly(sums[0, place], term)
-    sums[1, place] += error
-    return abs(error)
+    sums[1, place], error = add_exactly(sums[1, place], error)
+    return 2 * abs(error)
 
 
 @kernel
@@ -247,7 +245,7 @@ def bracket_histograms(
             noise += _add(off_a, i, mass) + _add(off_b, j, mass)
         if not is_sound:
             continue
-        rounding = Rounding(0.0, 0.0, 0.0, _NOISE * noise, largest)
+        rounding = Rounding(0.0, 0.0, 0.0, noise, largest)
         masses, costs = moved[q, :arcs], paid[:arcs]
         if is_metric:
             out[q, 0], out[q, 1], out[q, 2], out[q, 3] = _metric_bracket(
@@ -297,10 +295,16 @@ def _metric_bracket(
 
     f is a function of slope 1; the arcs leave `off` of what each bin has to give or to take.
     """
-    sum_a, lost_a, noise_a = _total(a)
-    sum_b, lost_b, noise_b = _total(b)
-    apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
-    noise = (noise_a + noise_b) / sum_b
+    sum_a, sum_b = _total(a)[0], _total(b)[0]
+    # The sum of the differences, which are 0 where weights are equal.
+    total = lost = noise = 0.0
+    for i in range(a.size):
+        for weight in (a[i], -b[i]):
+            total, error = add_exactly(total, weight)
+            lost, error = add_exactly(lost, error)
+            noise += abs(error)
+    apart = (total + lost) / sum_b
+    noise = 2 * noise / sum_b + 4 * _U * abs(apart)
     value, paid, gone = _sum_of_products(mass, cost)
     dual = lost = size = staying = 0.0
     n_bad = 0
@@ -405,7 +409,7 @@ def bracket_clouds(
                 if cost[i] < TINY and _differ(x[:, i], y[:, j]):
                     near = least
                 k = int(following[k])
-        rounding = Rounding(relative, least, near, _NOISE * noise, largest[q])
+        rounding = Rounding(relative, least, near, noise, largest[q])
         lower, upper, value, _, is_coupling = _bracket(
             a, b, f, g, off_a, off_b, moved[q, :arcs], paid[:arcs], rounding
         )

@@ -258,6 +258,9 @@ def _bound(
     out[3], out[4], out[5] = bad_a + bad_b == 0, total, max(abs(start), abs(stop))
     if p == np.inf:
         _bound_longest(pair, total, out)
+        if left_a + left_b > _SLACK * total:
+            # Mass may go anywhere.
+            out[1], out[2], out[3] = longest, longest, 0.0
         return
     balance = _balance_of(pair)
     left = left_a + left_b + (x.size + y.size) * 2.0**-100 * total
