@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.solvers.exact_arithmetic.tree import Tree, spanning
@@ -25,10 +24,13 @@ from otdist.typing import FloatArray, IntArray
 
 # Pairs up to which shifts are whole numbers; beyond that they are floats.
 _MOST_WHOLE = 1 << 18
-# Shifts of floats are off by no more than this part of their terms.
+# Shifts of floats are off by this part of their terms, times one more than the order p: powers
+# that two kernels compute differ by so much.
 _ROUNDING = 2.0**-50
 # Pairs looked at before the search ends, as a multiple of all pairs.
-_MOST_PASSES = 30
+_MOST_PASSES = 300
+# Turns of each part in the order of a guess: more show that the guess is bad.
+_MOST_TURNS = 2
 # Pairs of one call of a kernel, so that Ctrl-C is heard.
 _PAIRS_AT_ONCE = 1 << 26
 
@@ -65,12 +67,12 @@ def small_potentials(
     cost = problem.geometry.pairs(rows, columns)
     unit = unit_of(problem.geometry.dense() if n * m <= _MOST_WHOLE else cost)
     plan = Tree(n + m, rows.tolist(), (n + columns).tolist(), as_whole(cost, unit))
-    guess = [0] * m if g is None else as_whole(g, unit)
+    guess = None if g is None else as_whole(g, unit)
     return potentials_of(problem, plan, unit, guess, deadline)
 
 
 def potentials_of(
-    problem: Problem, plan: Tree, unit: int, guess: list[int], deadline: float
+    problem: Problem, plan: Tree, unit: int, guess: list[int] | None, deadline: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return `small_potentials` of arcs that do not hang yet.
 
@@ -79,13 +81,13 @@ def potentials_of(
     """
     n, m = problem.shape
     part, last = _balance(plan, np.concatenate([problem.a, problem.b]))
-    is_whole = n * m <= _MOST_WHOLE
-    terms: _Whole | _Floats = (_Whole if is_whole else _Floats)(
-        problem.geometry, plan.potential, unit, deadline
-    )
-    # The shift that would lead to the guess.
-    guessed = [plan.potential[k] - guess[k - n] if k >= n else 0 for k in last]
-    potential = terms.rounded(terms.values - _shifts(terms, part, guessed, deadline)[part])
+    kind = _Whole if n * m <= _MOST_WHOLE else _Floats
+    terms = kind(problem, plan.potential, unit, deadline)
+    of_parts = None
+    if guess is not None:  # the shifts that would lead to it
+        of_parts = [plan.potential[k] - guess[k - n] if k >= n else 0 for k in last]
+    shift = _shifts(_Parts(terms, part, (n, m)), of_parts, deadline)
+    potential = terms.rounded(terms.values - shift[part])
     return -potential[:n], potential[n:]
 
 
@@ -110,11 +112,11 @@ class _Whole:
     """Potentials in units, for problems with few pairs."""
 
     def __init__(
-        self, geometry: Geometry, potential: list[int], unit: int, deadline: float
+        self, problem: Problem, potential: list[int], unit: int, deadline: float
     ) -> None:
         self.unit = unit
         self.values: Numbers = np.array(potential, object)
-        cost = geometry.dense()
+        cost = problem.geometry.dense()
         allowed = np.isfinite(cost)
         whole = as_whole(cost[allowed], unit)
         # A forbidden pair costs more than any path.
@@ -143,28 +145,31 @@ class _Floats:
     """Potentials as floats."""
 
     def __init__(
-        self, geometry: Geometry, potential: list[int], unit: int, deadline: float
+        self, problem: Problem, potential: list[int], unit: int, deadline: float
     ) -> None:
+        geometry = problem.geometry
         self.geometry, self.unit, self.deadline = geometry, unit, deadline
+        self.rounding = _ROUNDING * (1 + problem.p)
         self.values: Numbers = rounded(potential, unit)
+        self.costs = geometry.costs() if geometry.facts.is_compiled else None
 
     def row_minimum(self, columns: IntArray, g: Numbers) -> Numbers:
         """Return ``min_j c[i, j] - g[j]`` over the listed columns, for every row."""
         n, _ = self.geometry.shape
-        facts, points = self.geometry.facts, self.geometry.as_points()
-        if points is None or facts.order is not None or not facts.is_compiled:
+        if self.costs is None:
             return self.geometry.restrict(np.arange(n), columns).row_minimum(g)
+        if len(self.costs.matrix) > 0:
+            return np.asarray((self.costs.matrix[:, columns] - g).min(axis=1))
         from otdist.compiled.costs import least_slacks, read_only
 
-        # The kernel looks for the minima of columns, so that the sides are exchanged.
-        costs = points.restrict(np.arange(n), columns).transposed().costs()
         low, slacks = np.full(n, np.inf), np.empty(len(columns))
         length = max(1, _PAIRS_AT_ONCE // len(columns))
         for start in range(0, n, length):
             if time.monotonic() < self.deadline:
-                part = slice(start, start + length)
-                some = costs._replace(y=read_only(costs.y[:, part]))
-                least_slacks(some, g, slacks, low[part])
+                # The kernel looks for the minima of columns, so that the sides are exchanged.
+                x, y = self.costs.y[:, columns], self.costs.x[:, start : start + length]
+                some = self.costs._replace(x=read_only(x), y=read_only(y))
+                least_slacks(some, g, slacks, low[start : start + length])
         return low
 
     def least_falls(self, size: Numbers) -> Numbers:
@@ -172,7 +177,7 @@ class _Floats:
 
         Of two that touch, the larger one is not lowered by the rounding of their terms.
         """
-        return np.asarray(_ROUNDING * size)
+        return np.asarray(self.rounding * size)
 
     def whole(self, shifts: Numbers) -> list[int]:
         """Return shifts in units, truncated."""
@@ -183,38 +188,68 @@ class _Floats:
         return values
 
 
-def _shifts(
-    terms: _Whole | _Floats, part: IntArray, guessed: list[int], deadline: float
-) -> Numbers:
-    """Return the largest feasible shifts <= 0 of the parts, added to f and taken from g.
+class _Parts:
+    """The parts of a plan, and shifts that are added to f and taken from g of each."""
 
-    They are shortest paths. The part farthest below its guess is the next to lower others:
-    if the guess is feasible, that is the order of Dijkstra (1959), and each part is next once.
+    def __init__(self, terms: _Whole | _Floats, part: IntArray, shape: tuple[int, int]) -> None:
+        n, m = shape
+        self.terms = terms
+        self.f, self.g = -terms.values[:n], terms.values[n:]
+        self.of_row, self.of_column = part[:n], part[n:]
+        self.number = int(part.max()) + 1
+        self.size = np.zeros(self.number, terms.values.dtype)
+        np.maximum.at(self.size, part, np.abs(terms.values))
+        self.shift = np.zeros_like(self.size)
+        #: Columns that may still be looked at.
+        self.left = _MOST_PASSES * m
+
+    def lower_by(self, columns: IntArray) -> IntArray:
+        """Lower shifts to what the listed columns allow; return the parts that fell."""
+        self.left -= len(columns)
+        g = self.g[columns] - self.shift[self.of_column[columns]]
+        most = self.terms.row_minimum(columns, g) - self.f
+        least = self.terms.least_falls(self.size - self.shift)
+        falls = np.flatnonzero(self.shift[self.of_row] - most > least[self.of_row])
+        np.minimum.at(self.shift, self.of_row[falls], most[falls])
+        return np.unique(self.of_row[falls])
+
+
+def _shifts(parts: _Parts, guess: list[int] | None, deadline: float) -> Numbers:
+    """Return the largest feasible shifts <= 0: shortest paths.
+
+    Rounds in which all parts that fell lower the others (Bellman, 1958) may be many. The
+    order of a guess saves them.
     """
-    n, m = terms.geometry.shape if isinstance(terms, _Floats) else terms.cost.shape
-    f, g = -terms.values[:n], terms.values[n:]
-    of_row, n_parts = part[:n], len(guessed)
-    shift = np.zeros(n_parts, f.dtype)
-    if n_parts == 1:
-        return shift
-    size = np.zeros(n_parts, f.dtype)
-    np.maximum.at(size, part, np.abs(terms.values))
-    by_part = np.argsort(part[n:], kind="stable")
-    columns = np.split(by_part, np.cumsum(np.bincount(part[n:], minlength=n_parts))[:-1])
-    waiting = [(-x, k) for k, x in enumerate(guessed)]
-    heapq.heapify(waiting)
-    left = _MOST_PASSES * m
-    while waiting and left > 0 and time.monotonic() < deadline:
-        key, k = heapq.heappop(waiting)
-        some = columns[k]
-        if key != terms.whole(shift[k : k + 1])[0] - guessed[k] or len(some) == 0:
-            continue  # it fell again, and was lowered from there
-        left -= len(some)
-        most = terms.row_minimum(some, g[some] - shift[k]) - f
-        least = terms.least_falls(size - shift)
-        falls = np.flatnonzero(shift[of_row] - most > least[of_row])
-        np.minimum.at(shift, of_row[falls], most[falls])
-        fell = np.unique(of_row[falls])
-        for j, x in zip(fell.tolist(), terms.whole(shift[fell]), strict=True):
-            heapq.heappush(waiting, (x - guessed[j], j))
-    return shift
+    fell = np.arange(parts.number if parts.number > 1 else 0)
+    if guess is not None and len(fell) > 0:
+        fell = _lower_in_order(parts, guess, deadline)
+    while len(fell) > 0 and parts.left > 0 and time.monotonic() < deadline:
+        fell = parts.lower_by(np.flatnonzero(np.isin(parts.of_column, fell)))
+    return parts.shift
+
+
+def _lower_in_order(parts: _Parts, guess: list[int], deadline: float) -> IntArray:
+    """Let the part that is farthest below its guess lower the others, again and again.
+
+    If the guess is feasible, that is the order of Dijkstra (1959): each part is next once.
+    Returns the parts that are still to lower others.
+    """
+    whole, by_part = parts.terms.whole, np.argsort(parts.of_column, kind="stable")
+    number = np.bincount(parts.of_column, minlength=parts.number)
+    columns = np.split(by_part, np.cumsum(number)[:-1])
+    heap = [(-x, k) for k, x in enumerate(guess)]
+    heapq.heapify(heap)
+    waits = np.ones(parts.number, bool)
+    for _ in range(_MOST_TURNS * parts.number):
+        # Entries of parts that fell again later are left in the heap.
+        while heap and not waits[heap[0][1]]:
+            heapq.heappop(heap)
+        if not heap or time.monotonic() > deadline:
+            break
+        _, k = heapq.heappop(heap)
+        waits[k] = False
+        fell = parts.lower_by(columns[k])
+        waits[fell] = True
+        for j, x in zip(fell.tolist(), whole(parts.shift[fell]), strict=True):
+            heapq.heappush(heap, (x - guess[j], j))
+    return np.flatnonzero(waits)
