@@ -111,9 +111,7 @@ def _balance(plan: Tree, weights: FloatArray) -> tuple[IntArray, list[int]]:
 class _Whole:
     """Potentials in units, for problems with few pairs."""
 
-    def __init__(
-        self, problem: Problem, potential: list[int], unit: int, deadline: float
-    ) -> None:
+    def __init__(self, problem: Problem, potential: list[int], unit: int, deadline: float) -> None:
         self.unit = unit
         self.values: Numbers = np.array(potential, object)
         cost = problem.geometry.dense()
@@ -144,9 +142,7 @@ class _Whole:
 class _Floats:
     """Potentials as floats."""
 
-    def __init__(
-        self, problem: Problem, potential: list[int], unit: int, deadline: float
-    ) -> None:
+    def __init__(self, problem: Problem, potential: list[int], unit: int, deadline: float) -> None:
         geometry = problem.geometry
         self.geometry, self.unit, self.deadline = geometry, unit, deadline
         self.rounding = _ROUNDING * (1 + problem.p)

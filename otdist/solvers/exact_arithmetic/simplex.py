@@ -30,6 +30,8 @@ _NEAR = 4
 _BUDGET = 4_000_000
 # Pairs priced in the time of a node.
 _PAIRS = 50
+# Pivots in a row in which no flow moves, as a multiple of the nodes, before Bland's rule.
+_PATIENCE = 2
 
 
 class Flows(NamedTuple):
@@ -121,7 +123,7 @@ def optimal_flows(
     tree, budget, n_pivots, n_idle = start, _BUDGET, 0, 0
     most = 2 * math.isqrt(n_nodes)
     while True:
-        is_stalled = n_idle > 2 * n_nodes
+        is_stalled = n_idle >= _PATIENCE * n_nodes
         budget -= n_nodes + n * len(b) // _PAIRS
         violated = prices.violations(tree, 0 if is_stalled else most)
         if not violated:
