@@ -206,6 +206,67 @@ def test_shifts_in_floats_are_those_in_whole_numbers(monkeypatch, p, has_guess):
     np.testing.assert_allclose(again.f, found.f, rtol=1e-9, atol=1e-11 * size)
 
 
+def test_heavy_atoms_have_the_smallest_potentials():
+    """Half of the cost of each side, though a light atom pays far more in the same part."""
+    cost = np.array([[1e-10, 1e10], [1e20, 1e10]])
+    problem = Problem.from_cost(cost, [1, 1e-30], [1 - 2.0**-53, 2.0**-53])
+    start = Candidate(Arcs(NONE, NONE, np.zeros(0)), np.zeros(2), np.zeros(2), 0)
+    found = refined(problem, start)
+    assert len(found.plan.rows) == 3
+    paid = found.plan.mass @ cost[found.plan.rows, found.plan.columns]
+    assert problem.a @ found.f == pytest.approx(paid / 2, rel=1e-9)
+
+
+def cloud_and_plan():
+    """Return an assignment in the plane, its optimal plan and potentials."""
+    problem = Problem(*np.random.default_rng(9).random((2, 80, 2)), p=3)
+    start = Candidate(Arcs(NONE, NONE, np.zeros(0)), np.zeros(80), np.zeros(80), 0)
+    return problem, refined(problem, start)
+
+
+def parts_seen(monkeypatch):
+    """Return a list of how many columns are looked at in each step."""
+    seen, lower_by = [], potentials._Parts.lower_by
+
+    def counted(self, columns):
+        seen.append(len(columns))
+        return lower_by(self, columns)
+
+    monkeypatch.setattr(potentials._Parts, "lower_by", counted)
+    return seen
+
+
+@pytest.mark.parametrize("most_whole", [0, 10_000])
+def test_in_the_order_of_a_good_guess_each_part_is_next_once(monkeypatch, most_whole):
+    problem, found = cloud_and_plan()
+    monkeypatch.setattr(knobs.EXACT_MOST_WHOLE, most_whole)
+    seen = parts_seen(monkeypatch)
+    small_potentials(problem, found.plan, found.g)
+    assert len(seen) <= 82  # but for ties that rounding makes
+    seen.clear()
+    small_potentials(problem, found.plan)
+    assert len(seen) < sum(seen) / 10
+
+
+@pytest.mark.parametrize("most_whole", [0, 10_000])
+def test_a_bad_guess_takes_time_only(monkeypatch, most_whole):
+    problem, found = cloud_and_plan()
+    monkeypatch.setattr(knobs.EXACT_MOST_WHOLE, most_whole)
+    seen = parts_seen(monkeypatch)
+    nonsense = np.random.default_rng(0).normal(size=80)
+    f, _ = small_potentials(problem, found.plan, nonsense)
+    np.testing.assert_allclose(f, found.f, rtol=0, atol=1e-13)
+    assert len(seen) > 160  # in order until that is given up, then in rounds
+
+
+def test_masses_are_rounded_once():
+    a = np.random.default_rng(10).random(200)
+    problem = Problem.from_cost(np.ones((200, 1)), a, [math.fsum(a.tolist())])
+    start = Candidate(Arcs(NONE, NONE, np.zeros(0)), np.zeros(200), np.zeros(1), 0)
+    plan = refined(problem, start).plan
+    assert plan.mass[np.argsort(plan.rows)].tolist() == a.tolist()
+
+
 @pytest.mark.parametrize("scale", [2.0**-900, 2.0**900])
 def test_powers_of_two_change_nothing(scale):
     rng = np.random.default_rng(4)
