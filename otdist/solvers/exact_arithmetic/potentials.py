@@ -22,13 +22,13 @@ from otdist.solvers.exact_arithmetic.tree import Tree, spanning
 from otdist.solvers.exact_arithmetic.whole import as_whole, rounded, unit_of
 from otdist.typing import FloatArray, IntArray
 
-# Pairs up to which shifts are whole numbers; beyond that they are floats.
+# Pairs up to which exact shifts are whole numbers; beyond that they are floats.
 _MOST_WHOLE = 1 << 18
 # Shifts of floats are off by this part of their terms, times one more than the order p: powers
 # that two kernels compute differ by so much.
 _ROUNDING = 2.0**-50
 # Pairs looked at before the search ends, as a multiple of all pairs.
-_MOST_PASSES = 300
+_MOST_PASSES = 200
 # Turns of each part in the order of a guess: more show that the guess is bad.
 _MOST_TURNS = 2
 # Pairs of one call of a kernel, so that Ctrl-C is heard.
@@ -65,47 +65,63 @@ def small_potentials(
     kept = spanning(n, n + m, rows, columns)
     rows, columns = rows[kept], columns[kept]
     cost = problem.geometry.pairs(rows, columns)
-    unit = unit_of(problem.geometry.dense() if n * m <= _MOST_WHOLE else cost)
+    allowed = np.isfinite(cost)
+    rows, columns, cost = rows[allowed], columns[allowed], cost[allowed]
+    unit = unit_of(cost)
     plan = Tree(n + m, rows.tolist(), (n + columns).tolist(), as_whole(cost, unit))
-    guess = None if g is None else as_whole(g, unit)
-    return potentials_of(problem, plan, unit, guess, deadline)
+    guess = as_whole(g, unit) if g is not None and np.isfinite(g).all() else None
+    part, shifts = _balance(plan, np.concatenate([problem.a, problem.b]), guess)
+    terms = _Floats(problem, plan.potential, unit, deadline)
+    return _shifted(terms, (n, m), part, shifts, deadline)
 
 
-def potentials_of(
-    problem: Problem, plan: Tree, unit: int, guess: list[int] | None, deadline: float
+def exact_potentials(
+    problem: Problem, plan: Tree, unit: int, guess: list[int], deadline: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return `small_potentials` of arcs that do not hang yet.
+    """Return `small_potentials` of arcs that do not hang yet, exact and rounded once.
 
-    Costs, and the guess of g, are multiples of the unit, which divides all costs if the
-    potentials are to be exact (and then rounded once).
+    The unit divides all costs; costs and the guess of g are multiples of it. With more than
+    `_MOST_WHOLE` pairs shifts are floats.
     """
     n, m = problem.shape
-    part, last = _balance(plan, np.concatenate([problem.a, problem.b]))
+    part, shifts = _balance(plan, np.concatenate([problem.a, problem.b]), guess)
     kind = _Whole if n * m <= _MOST_WHOLE else _Floats
     terms = kind(problem, plan.potential, unit, deadline)
-    of_parts = None
-    if guess is not None:  # the shifts that would lead to it
-        of_parts = [plan.potential[k] - guess[k - n] if k >= n else 0 for k in last]
-    shift = _shifts(_Parts(terms, part, (n, m)), of_parts, deadline)
+    return _shifted(terms, (n, m), part, shifts, deadline)
+
+
+def _shifted(
+    terms: _Whole | _Floats,
+    shape: tuple[int, int],
+    part: IntArray,
+    guess: list[int] | None,
+    deadline: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Return f and g after the parts are shifted."""
+    shift = _shifts(_Parts(terms, part, shape), guess, deadline)
     potential = terms.rounded(terms.values - shift[part])
-    return -potential[:n], potential[n:]
+    return -potential[: shape[0]], potential[shape[0] :]
 
 
-def _balance(plan: Tree, weights: FloatArray) -> tuple[IntArray, list[int]]:
+def _balance(
+    plan: Tree, weights: FloatArray, guess: list[int] | None
+) -> tuple[IntArray, list[int] | None]:
     """Make the weighted mean of the potentials 0 in each part.
 
-    Returns the part of each node, and the last node of each part.
+    Returns the part of each node, and the shifts of the parts that lead to a guess of g.
     """
-    part, last = np.empty(len(weights), np.int64), []
+    n = len(weights) - len(guess or ())
+    part, shifts = np.empty(len(weights), np.int64), []
     masses = as_whole(weights, unit_of(weights))
     for k, nodes in enumerate(plan.parts()):
         part[nodes] = k
-        last.append(max(nodes))
         total = sum(masses[node] for node in nodes)
         mean = sum(masses[node] * plan.potential[node] for node in nodes) // max(total, 1)
         for node in nodes:
             plan.potential[node] -= mean
-    return part, last
+        last = max(nodes)  # a column, but for a row alone
+        shifts.append(plan.potential[last] - guess[last - n] if guess and last >= n else 0)
+    return part, None if guess is None else shifts
 
 
 class _Whole:
@@ -202,6 +218,8 @@ class _Parts:
     def lower_by(self, columns: IntArray) -> IntArray:
         """Lower shifts to what the listed columns allow; return the parts that fell."""
         self.left -= len(columns)
+        if len(columns) == 0:  # an atom of the other side that no arc of the plan meets
+            return columns
         g = self.g[columns] - self.shift[self.of_column[columns]]
         most = self.terms.row_minimum(columns, g) - self.f
         least = self.terms.least_falls(self.size - self.shift)

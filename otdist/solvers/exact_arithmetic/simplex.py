@@ -27,7 +27,7 @@ _HIGH = 900
 # Pairs near a row or column that may complete the tree.
 _NEAR = 4
 # Nodes that a search may visit before it is given up, some seconds.
-_BUDGET = 4_000_000
+_BUDGET = 3_000_000
 # Pairs priced in the time of a node.
 _PAIRS = 50
 # Pivots in a row in which no flow moves, as a multiple of the nodes, before Bland's rule.

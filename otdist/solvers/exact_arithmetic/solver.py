@@ -9,7 +9,7 @@ from otdist.plans.plans import Arcs, Flow
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
 from otdist.solvers.exact_arithmetic import simplex
-from otdist.solvers.exact_arithmetic.potentials import potentials_of
+from otdist.solvers.exact_arithmetic.potentials import exact_potentials, small_potentials
 from otdist.solvers.exact_arithmetic.tree import Tree
 from otdist.solvers.exact_arithmetic.whole import as_whole, rounded, unit_of
 from otdist.typing import FloatArray, IntArray
@@ -51,7 +51,7 @@ def refined(problem: Problem, claim: Candidate, deadline: float = np.inf) -> Can
     part = part.on(Dense(geometry.dense(), geometry.largest, geometry.facts.has_forbidden))
     plan = _restricted(plan, rows, columns, problem.shape)
     try:
-        found = _optimum(part, plan, claim.f[rows], claim.g[columns], deadline)
+        found = _optimum(part, plan, claim.g[columns], deadline)
     except OverflowError:  # potentials beyond the largest float
         return None
     if found is None:
@@ -63,13 +63,15 @@ def refined(problem: Problem, claim: Candidate, deadline: float = np.inf) -> Can
 
 
 def _optimum(
-    problem: Problem, plan: Arcs, f: FloatArray, g: FloatArray, deadline: float
+    problem: Problem, plan: Arcs, g: FloatArray, deadline: float
 ) -> tuple[Arcs, FloatArray, FloatArray, int] | None:
     """Return an optimal plan and potentials, rounded once, and the number of pivots."""
     unit = unit_of(np.concatenate([problem.a, problem.b]))
     a, b = as_whole(problem.a, unit), as_whole(problem.b, unit)
     total_a, total_b = sum(a), sum(b)
     prices = simplex.Prices(problem.geometry.dense())
+    # If the plan is optimal and only the potentials are not, no pivot is needed then.
+    f, g = small_potentials(problem, plan, g, deadline)
     order = np.argsort(-plan.mass, kind="stable")
     start = simplex.start_from(prices, plan.rows[order], plan.columns[order], f, g)
     flows = simplex.optimal_flows(
@@ -81,7 +83,7 @@ def _optimum(
     arcs = flows.rows.tolist(), (len(a) + flows.columns).tolist()
     tree = Tree(len(a) + len(b), *arcs, prices.whole(flows.rows, flows.columns))
     guess = start.potential[len(a) :]
-    f, g = potentials_of(problem, tree, prices.unit, guess, deadline)
+    f, g = exact_potentials(problem, tree, prices.unit, guess, deadline)
     used = mass > 0
     plan = Arcs(flows.rows[used], flows.columns[used], mass[used])
     return plan, f, g, flows.n_pivots
