@@ -9,7 +9,7 @@ import numpy as np
 
 from . import families, truth
 from .families import Array, Random, chance, pick, size
-from .judge import Case, Violation, ask, check_bracket, check_feasible
+from .judge import Case, Violation, ask, check_bracket, check_feasible, stated
 
 _LARGEST = 1.7e308
 #: What `certify` is given.
@@ -106,11 +106,11 @@ def _costs(case: Case) -> tuple[truth.Costs, int, bool]:
 
 
 def check(case: Case) -> list[str]:
-    weights = truth.both_weights(case.a.tolist(), case.b.tolist())
-    right = truth.optimum(weights, *_costs(case))
     problem = "Problem.from_cost(cost, a, b)"
     if "cost" not in case.data:
         problem = "Problem(x, y, a, b, p=p, metric=metric)"
+    weights = truth.both_weights(*stated(case, problem))
+    right = truth.optimum(weights, *_costs(case))
     is_coupling = _is_coupling(case, weights)
     outcomes = []
     for claim in CLAIMS:

@@ -14,12 +14,12 @@ from .judge import (
     Answer,
     Case,
     Units,
-    Violation,
     ask,
     ask_many,
     check_agreement,
     check_number,
     check_result,
+    stated,
 )
 from .truth import Truth
 
@@ -56,10 +56,11 @@ def _sides(rng: Random) -> tuple[int, int]:
 def draw_matrix(rng: Random) -> Case:
     n, m = _sides(rng)
     kind, a, b = families.weights(rng, n, m)
-    if chance(rng, 0.05):  # off by more than rounding, and still accepted: b is scaled
+    is_scaled = chance(rng, 0.05)  # sums are off by more than rounding, and still accepted
+    if is_scaled:
         kind, b = f"{kind}, sums 1e-10 apart", b * (1 + 1e-10 * rng.random())
     costs, cost = families.costs(rng, n, m)
-    data = {"cost": cost, "a": a, "b": b, "is_slow": chance(rng, _SLOW)}
+    data = {"cost": cost, "a": a, "b": b, "is_slow": chance(rng, _SLOW), "is_scaled": is_scaled}
     return Case("one", f"costs {costs}, weights {kind}", data, _MATRIX)
 
 
@@ -83,33 +84,14 @@ def check_one(case: Case) -> list[str]:
     return [_check_points(case) if "x" in case.data else _check_matrix(case)]
 
 
-def stated(case: Case, problem: str) -> tuple[list[int], list[int], int, int]:
-    """Return the weights of a problem as integers.
-
-    Those given; if b was scaled by more than rounding, those that the problem holds, which
-    must be the ones given times a number.
-    """
-    a, b = case.a, case.b
-    apart = abs(math.fsum(a) - math.fsum(b))
-    if apart > 2e-15 * math.fsum(a):
-        answer = ask(case, problem)
-        if answer.value is None:
-            return truth.both_weights(a, b)
-        held = answer.value
-        ratios = held.b[b > 0] / b[b > 0]
-        same_ratio = np.ptp(ratios) <= 4e-16 * ratios.max()
-        if not (np.array_equal(held.a, a) and same_ratio and not held.b[b == 0].any()):
-            raise Violation("weights", problem, f"holds {held.a!r} and {held.b!r}")
-        a, b = held.a, held.b
-    return truth.both_weights(a.tolist(), b.tolist())
-
-
 def _check_matrix(case: Case) -> str:
     problem = "Problem.from_cost(cost, a, b)"
-    right = truth.optimum(stated(case, problem), *truth.matrix_costs(case.cost.tolist()))
+    weights = truth.both_weights(*stated(case, problem))
+    right = truth.optimum(weights, *truth.matrix_costs(case.cost.tolist()))
     units = Units.of_matrix(right)
     numbers = [ask(case, "emd(a, b, cost)")]
-    numbers += ask_many(case, "pairwise([a], [b], cost=cost)")[0]
+    if not case.is_scaled:  # it need not scale the same side
+        numbers += ask_many(case, "pairwise([a], [b], cost=cost)")[0]
     _check_numbers(numbers, right, units)
     return _check_solves(case, problem, right, units, ["highs"] if case.is_slow else [])
 
@@ -134,7 +116,13 @@ def _check_points(case: Case) -> str:
     if case.p < 1:
         options += ", concave=True"
     problem = f"Problem(x, y, a, b, {options})"
-    right = _points_truth(case, case.x, case.y)
+    a, b = stated(case, problem)
+    x, y = case.x.tolist(), case.y.tolist()
+    if math.isinf(case.p):
+        right = truth.on_line([u for (u,) in x], [v for (v,) in y], a, b, math.inf)
+    else:
+        costs = truth.point_costs(x, y, case.metric, case.p)
+        right = truth.optimum(truth.both_weights(a, b), *costs)
     d = case.x.shape[1]
     largest = float(max(abs(case.x).max(), abs(case.y).max()))
     units = Units.of_points(largest, math.fsum(case.a), d, case.p, case.metric)
@@ -148,13 +136,6 @@ def _check_points(case: Case) -> str:
     if d == 1:
         methods.append("bottleneck" if math.isinf(case.p) else "network_simplex")
     return _check_solves(case, problem, right, units, methods)
-
-
-def _points_truth(case: Case, x: Any, y: Any) -> Truth:
-    if math.isinf(case.p):
-        return truth.on_line(x[:, 0].tolist(), y[:, 0].tolist(), case.a, case.b, math.inf)
-    costs = truth.point_costs(x.tolist(), y.tolist(), case.metric, case.p)
-    return truth.optimum(truth.both_weights(case.a.tolist(), case.b.tolist()), *costs)
 
 
 # ---------------------------------------------------------------------------- batches
@@ -335,12 +316,12 @@ def check_grid(case: Case) -> list[str]:
     axes = [step * np.arange(side) for step, side in steps]
     pixels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
     costs = truth.point_costs(pixels.tolist(), pixels.tolist(), case.metric, case.p)
-    weights = case.A.ravel().tolist(), case.B.ravel().tolist()
+    problem = "Problem.on_grid(A, B, spacing=spacing, p=p, metric=metric)"
+    weights = stated(case, problem, "AB")
     right = truth.optimum(truth.both_weights(*weights), *costs)
     units = Units.of_points(
         float(pixels.max()), math.fsum(weights[0]), len(axes), case.p, case.metric
     )
-    problem = "Problem.on_grid(A, B, spacing=spacing, p=p, metric=metric)"
     outcome = check_result(ask(case, f"solve({problem})"), right, units)
     limit = ", max_iter=50" if case.method == "sinkhorn" else ""
     check_result(ask(case, f"solve({problem}, method=method{limit})"), right, units)
@@ -393,10 +374,12 @@ def check_graph(case: Case) -> list[str]:
     for u, v, length in zip(case.u.tolist(), case.v.tolist(), flat, strict=True):
         lengths[u][v] = lengths[v][u] = length
     between = truth.shortest_paths(lengths)
-    parts = []
-    total = math.fsum(case.a)
+    problem = (
+        "Problem.on_graph(coo_array((array([*w, *w]), ([*u, *v], [*v, *u])), shape=(n, n)), a, b)"
+    )
+    parts, held, total = [], stated(case, problem), math.fsum(case.a)
     for nodes in _components(n, np.column_stack([case.u, case.v])):
-        a, b = case.a[nodes].tolist(), case.b[nodes].tolist()
+        a, b = ([side[k] for k in nodes] for side in held)
         apart = abs(math.fsum(a) - math.fsum(b))
         if apart > 1e-9 * math.fsum(a):
             # More than the sums of all weights may be off by, or less.
@@ -405,9 +388,6 @@ def check_graph(case: Case) -> list[str]:
             inner = [[between[i][j] for j in nodes] for i in nodes]
             parts.append(truth.optimum(truth.both_weights(a, b), inner, exponent))
     right = truth.added(parts)
-    problem = (
-        "Problem.on_graph(coo_array((array([*w, *w]), ([*u, *v], [*v, *u])), shape=(n, n)), a, b)"
-    )
     methods = ["network_simplex", "flow"] if len(case.w) % 2 else []
     return [_check_solves(case, problem, right, Units.of_matrix(right), methods)]
 
@@ -430,17 +410,17 @@ def draw_circle(rng: Random) -> Case:
 
 
 def check_circle(case: Case) -> list[str]:
-    x, y, a, b = (case.data[name].tolist() for name in "xyab")
-    costs = truth.arc_costs(x, y, case.period, case.p)
-    right = truth.optimum(truth.both_weights(a, b), *costs)
-    largest = max(*map(abs, x + y), case.period)
-    units = Units.of_points(largest, math.fsum(a), 1, case.p)
     options = "p=p, period=period"
+    problem = f"Problem.on_circle(x, y, a, b, {options})"
+    x, y = case.x.tolist(), case.y.tolist()
+    costs = truth.arc_costs(x, y, case.period, case.p)
+    right = truth.optimum(truth.both_weights(*stated(case, problem)), *costs)
+    largest = max(*map(abs, x + y), case.period)
+    units = Units.of_points(largest, math.fsum(case.a), 1, case.p)
     numbers = [ask(case, f"wasserstein_distance(x, y, a, b, {options})")]
     call = f"wasserstein_distance(x[None], y[None], a[None], b[None], {options}, axis=-1)"
     numbers += ask_many(case, call)[0]
     _check_numbers(numbers, right, units)
-    problem = f"Problem.on_circle(x, y, a, b, {options})"
     return [_check_solves(case, problem, right, units, ["network_simplex"])]
 
 

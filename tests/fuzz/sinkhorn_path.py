@@ -8,7 +8,7 @@ import numpy as np
 
 from . import families, truth
 from .families import Array, Random, chance, pick, size
-from .judge import Case, Units, Violation, ask, check_result
+from .judge import Case, Units, Violation, ask, check_result, stated
 
 # Passes of the plain iteration. The library may take more of them.
 _PLAIN = 1000
@@ -35,9 +35,9 @@ def draw(rng: Random) -> Case:
 
 def check(case: Case) -> list[str]:
     """Check the bracket, and compare with the plain iteration."""
-    weights = truth.both_weights(case.a.tolist(), case.b.tolist())
-    right = truth.optimum(weights, *truth.matrix_costs(case.cost.tolist()))
     problem = "Problem.from_cost(cost, a, b)"
+    weights = truth.both_weights(*stated(case, problem))
+    right = truth.optimum(weights, *truth.matrix_costs(case.cost.tolist()))
     answer = ask(case, f"solve({problem}, method='sinkhorn', epsilon=epsilon, tol=tol)")
     outcome = check_result(answer, right, Units.of_matrix(right))
     if answer.value is None:
