@@ -202,7 +202,7 @@ PLANTED = [
 def rule_broken(path, name, function, monkeypatch):
     """Return the rule that the fuzzer finds broken, or nothing; the program printed runs."""
     monkeypatch.setitem(judge.NAMES, name, function)
-    failure = run.run(3, [path], cases=cases_of(path)).failure
+    failure = run.run(3, [path], cases=cases_of(path), patience=2).failure
     if not failure:
         return ""
     exec(failure, {})  # noqa: S102
@@ -255,7 +255,7 @@ def test_cases_shrink_to_the_smallest():
     a = np.array([0.1, 0.2, 0.7123456789, 0.1, 0.3])
     data = {"a": a, "b": a[::-1], "cost": rng.random((5, 5)), "p": 15.0}
     case = judge.Case("one", "", data, {"a": "n", "b": "m", "cost": "nm"})
-    small, _ = shrink.shrink(case, shrink.violation_of(case, check), check)
+    small, _ = shrink.shrink(case, shrink.violation_of(case, check), check, 30)
     assert sorted(small.a) == [0.0, 1.0]
     assert len(small.b) == 1
     assert small.p == 1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial, reduce
+from functools import partial
 from multiprocessing import get_context
 
 from .paths import PATHS
@@ -25,20 +24,26 @@ def main() -> int:
     options = parser.parse_args()
     paths = [options.path] if options.path else list(PATHS)
     work = partial(run, options.seed, paths, minutes=options.minutes)
-    if options.jobs == 1:
-        report = work()
-    else:
-        with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
-            reports = pool.map(work_of, [(work, job) for job in range(options.jobs)])
-            report = reduce(Report.plus, reports)
+    report = work() if options.jobs == 1 else in_processes(work, options.jobs)
     sys.stdout.write(f"{report.table()}\n")
     if report.failure:
         sys.stdout.write(f"\n{report.failure}\n")
     return 1 if report.failure else 0
 
 
-def work_of(task: tuple[partial[Report], int]) -> Report:
-    """Run one of several processes."""
+def in_processes(work: partial[Report], jobs: int) -> Report:
+    """Run processes until the first that finds something wrong; add up what is reported."""
+    total = None
+    with get_context("spawn").Pool(jobs) as pool:  # leaving it ends the others
+        for report in pool.imap_unordered(_run_job, [(work, job) for job in range(jobs)]):
+            total = report if total is None else total.plus(report)
+            if total.failure:
+                break
+    assert total is not None
+    return total
+
+
+def _run_job(task: tuple[partial[Report], int]) -> Report:
     work, job = task
     return work(job=job)
 

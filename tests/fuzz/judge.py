@@ -300,7 +300,7 @@ def check_agreement(answers: list[Answer], units: Units) -> None:
         u, v = first.value, other.value
         if not units.is_root:
             u, v = units.distance(u), units.distance(v)
-        if not abs(u - v) <= 1e-15 * max(abs(u), abs(v)) + units.slack / 8:
+        if not abs(u - v) <= 1e-15 * max(abs(u), abs(v)) + units.slack / 2:
             text = f"returned {other.value!r}, where {first.call} is {first.value!r}"
             raise Violation("agreement", other.call, text)
 

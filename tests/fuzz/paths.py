@@ -143,6 +143,8 @@ def _check_points(case: Case) -> str:
 
 def draw_axis(rng: Random) -> Case:
     k, n, m = 16, size(rng), size(rng)
+    if chance(rng, 10 * _MANY):
+        k, n, m = 4, int(rng.integers(50, 201)), int(rng.integers(50, 201))
     p = pick(rng, (*families.ORDERS, math.inf))
     drawn = [families.weights(rng, n, m) for _ in range(k)]
     a, b = np.array([each[1] for each in drawn]), np.array([each[2] for each in drawn])
@@ -301,9 +303,9 @@ def draw_grid(rng: Random) -> Case:
     kind, a, b = families.weights(rng, count, count)
     p, metric = pick(rng, families.ORDERS), pick(rng, (*families.METRICS, "sqeuclidean"))
     p = 1.0 if metric == "sqeuclidean" or chance(rng, 0.4) else p
-    spacing = pick(
-        rng, (np.ones(len(shape)), rng.random(len(shape)) + 0.1, np.full(len(shape), 0.1))
-    )
+    most = int(250 / p)
+    scale = pick(rng, (1.0, 1.0, 0.1, 2.0 ** int(rng.integers(-most, most + 1))))
+    spacing = scale * (np.ones(len(shape)) if chance(rng, 0.6) else rng.random(len(shape)) + 0.1)
     data = {"A": a.reshape(shape), "B": b.reshape(shape), "spacing": spacing}
     methods = ("network_simplex",) * 4 + ("flow",) * 4 + ("coprime", "coprime", "sinkhorn")
     data |= {"p": p, "metric": metric, "method": pick(rng, methods)}

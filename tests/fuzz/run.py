@@ -63,10 +63,12 @@ def run(
     minutes: float = math.inf,
     cases: float = math.inf,
     job: int = 0,
+    patience: float = 30,
 ) -> Report:
     """Check cases until the time is over, each path has had so many, or one is wrong.
 
-    A seed and a job give the same sequence of cases on each path.
+    A seed and a job give the same sequence of cases on each path. `patience` is the time, in
+    seconds, to make a case small.
     """
     names = list(paths)
     numbers = {name: list(PATHS).index(name) for name in names}
@@ -84,12 +86,12 @@ def run(
                     try:
                         report.counts[name].update(PATHS[name].check(case))
                     except Violation as violation:
-                        return report._replace(failure=_minimal(name, case, violation))
+                        return report._replace(failure=_minimal(name, case, violation, patience))
                 report.seconds[name] += time.process_time() - start
     return report
 
 
-def _minimal(name: str, case: Case, violation: Violation) -> str:
+def _minimal(name: str, case: Case, violation: Violation, seconds: float) -> str:
     """Return a program for the smallest case found that breaks the rule."""
-    small, found = shrink(case, violation, PATHS[name].check)
+    small, found = shrink(case, violation, PATHS[name].check, seconds)
     return f"# Path {name}; {case.family}.\n{program(small, found)}"

@@ -27,7 +27,7 @@ def violation_of(case: Case, check: Check) -> Violation | None:
 
 
 def shrink(
-    case: Case, violation: Violation, check: Check, seconds: float = 30
+    case: Case, violation: Violation, check: Check, seconds: float
 ) -> tuple[Case, Violation]:
     """Drop atoms and simplify numbers while the rule that was broken still is."""
     end = time.monotonic() + seconds
