@@ -7,6 +7,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
@@ -89,6 +90,25 @@ def run(
                         return report._replace(failure=_minimal(name, case, violation, patience))
                 report.seconds[name] += time.process_time() - start
     return report
+
+
+def run_jobs(jobs: int, seed: int, paths: Iterable[str], minutes: float) -> Report:
+    """Run processes until the first that finds something wrong; add up what is reported."""
+    tasks = [(job, seed, list(paths), minutes) for job in range(jobs)]
+    if jobs == 1:
+        return _run_job(tasks[0])
+    total = Report(seed, {name: Counter() for name in paths}, Counter())
+    with get_context("spawn").Pool(jobs) as pool:  # leaving it ends the others
+        for report in pool.imap_unordered(_run_job, tasks):
+            total = total.plus(report)
+            if total.failure:
+                break
+    return total
+
+
+def _run_job(task: tuple[int, int, list[str], float]) -> Report:
+    job, seed, paths, minutes = task
+    return run(seed, paths, minutes=minutes, job=job)
 
 
 def _minimal(name: str, case: Case, violation: Violation, seconds: float) -> str:
