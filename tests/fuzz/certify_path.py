@@ -70,7 +70,10 @@ def _swapped(rng: Random, plan: Array, case: Case) -> tuple[Array, float]:
 
 _PLANS: dict[str, families.Draw] = {
     "optimal": lambda rng, plan, case: (plan, 1.0),
-    "perturbed": lambda rng, plan, case: (plan, 1 + 1e-9 * rng.random(plan.shape)),
+    "perturbed": lambda rng, plan, case: (
+        plan,
+        1 + 10.0 ** rng.uniform(-16, -3) * rng.random(plan.shape),
+    ),
     "with a lost atom": _lost_atom,
     "with swapped rows": _swapped,
     "independent": lambda rng, plan, case: (np.outer(case.a / case.a.sum(), case.b), 1.0),
@@ -139,9 +142,8 @@ def _is_coupling(case: Case, weights: tuple[list[int], list[int], int, int]) -> 
     off = [abs(got - want) for got, want in zip(sums, wanted, strict=True)]
     if not any(off):
         return True
-    if sum(off) > Fraction(1, 10**9) * total:
-        return False
-    # An atom whose weight is mostly missing, or there twice, is wrong however light it is.
-    if any(2 * error > want > 0 for error, want in zip(off, wanted, strict=True)):
+    # Of each atom a part of its own weight, so that a light one that is lost counts.
+    least = Fraction(1, 10**8)
+    if any(error > least * (want or total) for error, want in zip(off, wanted, strict=True)):
         return False
     return None

@@ -9,6 +9,7 @@ below 1e-60.
 
 from __future__ import annotations
 
+import bisect
 import math
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ Costs = list[list[int | None]]
 _ROOT_BITS = 212
 # A deficit of at most this part of the weights that it is about is the rounding of a sum.
 _ROUNDING = 2.0**-45
+# The part of the weights that docs/guarantees.md calls rounding, for p = inf.
+_LIGHT = 2e-12
 
 
 class Truth(NamedTuple):
@@ -80,6 +83,13 @@ class Truth(NamedTuple):
         shift = round(steps * order)
         scaled = ratio(self.low << max(-shift, 0), self.unit << max(shift, 0))
         return math.ldexp(scaled ** (1 / order), steps)
+
+    def nearest(self, number: float, order: float = 1.0) -> float:
+        """Return the root in the interval that is nearest to a number."""
+        low = self.root(order)
+        if self.low == self.high:
+            return low
+        return min(max(number, low), self._replace(low=self.high).root(order))
 
 
 def ratio(top: int, bottom: int) -> float:
@@ -315,6 +325,28 @@ def on_line(x: Any, y: Any, a: Any, b: Any, p: float) -> Truth:
         return _scaled(longest, longest, 1, exponent, 0.0, longest)
     high = total if exact else total + sum(supply)
     return _scaled(total, high, divisor, unit + round(exponent * p) - _ROOT_BITS, 0.0, total)
+
+
+def longest_on_line(x: Any, y: Any, a: Any, b: Any) -> Truth:
+    """Return the distance that no coupling undercuts, for p = inf.
+
+    It jumps where weights change by nothing, so that the interval is wide there: the low end
+    leaves `_LIGHT` of the weights aside, as their rounding.
+    """
+    right = on_line(x, y, a, b, math.inf)
+    supply, demand, _, _ = both_weights(a, b)
+    (first, second), exponent = integers(x, y)
+    apart = [[abs(u - v) for v in second] for u in first]
+    lengths = sorted({length for row in apart for length in row})
+
+    def is_enough(longest: int) -> bool:
+        costs: Costs = [[0 if length <= longest else None for length in row] for row in apart]
+        flow = transport(supply, demand, costs).flow
+        return sum(supply) - sum(map(sum, flow)) <= _LIGHT * sum(supply)
+
+    low = _scaled(lengths[bisect.bisect_left(lengths, True, key=is_enough)], 0, 1, exponent, 0.0, 0)
+    unit = right.unit * low.unit
+    return right._replace(low=low.low * right.unit, high=right.high * low.unit, unit=unit)
 
 
 def with_outside(
