@@ -202,7 +202,7 @@ PLANTED = [
 def rule_broken(path, name, function, monkeypatch):
     """Return the rule that the fuzzer finds broken, or nothing; the program printed runs."""
     monkeypatch.setitem(judge.NAMES, name, function)
-    failure = run.run(3, [path], cases=cases_of(path), patience=2).failure
+    failure = run.run(3, [path], cases=CASES[path], patience=2).failure
     if not failure:
         return ""
     exec(failure, {})  # noqa: S102

@@ -16,10 +16,11 @@ from .judge import Case, Violation
 from .paths import PATHS
 from .shrink import program, shrink
 
-#: Columns of the table; all that is left is in the last one.
+#: Columns of the table: statuses of results; bare numbers and brackets of `certify`; errors and
+#: results that are not proved; weights that leave open whether a coupling exists.
 COLUMNS = ("optimal", "as_exact_as_input", "converged", "number", "bracket")
 COLUMNS += ("refused", "InputError", "infeasible", "undecided")
-# A path is left for the next one after this time.
+# Seconds of a path, before the next one has its turn.
 _TURN = 0.5
 
 
