@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import knobs
 import mpmath
 import numpy as np
 import oracles
@@ -31,7 +32,7 @@ SOLVING = ("one", "partial", "grid", "graph", "circle", "sinkhorn")
 @pytest.fixture(autouse=True)
 def _time_is_not_measured_without_kernels(monkeypatch):
     if JIT_OFF:
-        monkeypatch.setattr(judge, "LONGEST", 1e9)
+        monkeypatch.setattr(knobs.FUZZ_LONGEST_CALL, 1e9)
 
 
 def cases_of(path):
@@ -212,7 +213,7 @@ def rule_broken(path, name, function, monkeypatch):
 @pytest.mark.parametrize("path, name, change, rules", PLANTED)
 def test_planted_mistakes_are_found(path, name, change, rules, monkeypatch):
     if "time" in rules:
-        monkeypatch.setattr(judge, "LONGEST", 0.02)
+        monkeypatch.setattr(knobs.FUZZ_LONGEST_CALL, 0.02)
     right = getattr(otdist, name)
 
     def wrong(*arguments, **options):
