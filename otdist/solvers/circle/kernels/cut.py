@@ -8,7 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist.runtime.kernel_cache import njit
-from otdist.solvers.circle.kernels.levels import add_exactly, integer_levels, power
+from otdist.solvers.circle.kernels.levels import (
+    LOW_BITS,
+    LOW_MASK,
+    Levels,
+    add_exactly,
+    northwest,
+    power,
+    write_levels,
+)
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -23,17 +31,33 @@ _FEW = 2048
 _NEAR_BITS = 10
 # One in so many passes halves the range, independently of the slopes.
 _HALVE_EVERY = 8
+# Units by which levels may meet elsewhere when their low limbs are taken into account, bounds on
+# differences beside them, and on the search.
+_NEAR = 4
+_FAR = 16
+_LOW = 1 << LOW_BITS
+_WIDE = _NEAR * _LOW
 
 
 class Pair(NamedTuple):
-    """Two sorted distributions on a circle, with integer masses of one sum."""
+    """Two sorted distributions on a circle, with levels of one sum."""
 
     x: np.ndarray  # (n,) float64, within half a period of 0
     y: np.ndarray  # (m,) float64
-    level_a: np.ndarray  # (n,) int64, running sums of the masses
-    level_b: np.ndarray  # (m,) int64
+    levels: Levels
     p: float
     period: float
+
+
+class Shift(NamedTuple):
+    """Where to look for the shift of the levels of x: at offsets from a base.
+
+    Offsets are in units of the high limbs, and low limbs are left out; or, `is_fine`, in units
+    of the low limbs, and differences of levels are exact near 0.
+    """
+
+    base: int
+    is_fine: bool
 
 
 @kernel
@@ -46,8 +70,7 @@ def couple_around(
     factor: np.ndarray,
     p: float,
     period: float,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
+    levels: Levels,
     ahead: np.ndarray,
     spare: np.ndarray,
     rows: np.ndarray,
@@ -59,44 +82,98 @@ def couple_around(
     """Couple pairs of distributions on a circle, and write potentials of x.
 
     Arguments are those of `line.couple`; positions are sorted, within half a period of
-    0. `ahead` (n + m,) int64 and `spare` (n + m + PARTS,) are scratch.
+    0. `ahead` (2, n + m) int64 and `spare` (4 * n + m + PARTS,) are scratch.
     """
     for k in range(n_arcs.size):
-        unit = integer_levels(a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b)
         n_arcs[k] = 0
+        unit, is_short = write_levels(a[which[2, k]], b[which[3, k]], factor[k], levels)
         if unit == 0.0:
             continue
-        pair = Pair(x[which[0, k]], y[which[1, k]], level_a, level_b, p, period)
-        n_arcs[k] = couple_levels(pair, unit, ahead, spare, rows[k], columns[k], mass[k], f[k])
-
-
-@kernel
-def couple_levels(
-    pair: Pair,
-    unit: float,
-    ahead: np.ndarray,
-    spare: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    mass: np.ndarray,
-    f: np.ndarray,
-) -> int:
-    """Write f and the arcs of one pair, whose masses are multiples of a unit.
-
-    Returns the number of arcs.
-    """
-    shift = _median_shift(pair, ahead, spare) if pair.p == 1.0 else _convex_shift(pair)
-    _close(pair, shift, spare, f)
-    return _shifted(pair.level_a, pair.level_b, shift, unit, rows, columns, mass)
+        pair = Pair(x[which[0, k]], y[which[1, k]], levels, p, period)
+        shift, offset = _best_shift(pair, is_short, ahead[0], spare)
+        _close(pair, shift, offset, spare, f[k])
+        turned, first = _turned(levels, shift, offset, ahead)
+        n_arcs[k] = northwest(turned, is_short, unit, rows[k], columns[k], mass[k])
+        for arc in range(n_arcs[k]):
+            row = rows[k, arc] + first
+            rows[k, arc] = row if row < x.shape[1] else row - x.shape[1]
 
 
 @inner
-def _median_shift(pair: Pair, ahead: np.ndarray, spare: np.ndarray) -> int:
+def _best_shift(
+    pair: Pair, is_short: bool, ahead: np.ndarray, spare: np.ndarray
+) -> tuple[Shift, int]:
+    """Return the shift of the levels of x at which coupling level to level costs least."""
+    rough = Shift(0, False)
+    if pair.p == 1.0:
+        base = _median_shift(pair, rough, ahead, spare)
+    else:
+        base = _convex_shift(pair)
+    if is_short:
+        return Shift(0, False), base
+    # Two levels meet at the best shift. With low limbs they meet near the shift without.
+    shift = Shift(base, True)
+    n_near, offset = _meeting(pair, shift)
+    if n_near != 1:
+        if pair.p == 1.0:
+            offset = _median_shift(pair, shift, ahead, spare)
+        else:
+            offset = _root(pair, shift, -_WIDE, _WIDE, _WIDE, 1, 0)
+        offset = min(max(offset, -_WIDE), _WIDE)
+    return shift, offset
+
+
+@inner
+def _gap(pair: Pair, i: int, j: int, turn: int, shift: Shift, offset: int) -> int:
+    """Return how far the level of y[j], moved by turns, is above the shifted one of x[i]."""
+    levels = pair.levels
+    total = levels.b.size - 1
+    gap = levels.b[j] + turn * levels.b[total] - levels.a[i] - shift.base
+    if not shift.is_fine:
+        return gap - offset
+    rest = levels.low_b[j] + turn * levels.low_b[total] - levels.low_a[i] - offset
+    return min(max(gap, -_FAR), _FAR) * _LOW + rest
+
+
+@inner
+def _first_turn(pair: Pair, shift: Shift, offset: int) -> int:
+    """Return a turn that begins at or below the first level of x."""
+    levels = pair.levels
+    level = levels.a[0] + shift.base + (0 if shift.is_fine else offset)
+    return (level - 2 * _NEAR) // levels.b[levels.b.size - 1]
+
+
+@inner
+def _meeting(pair: Pair, shift: Shift) -> tuple[int, int]:
+    """Return how many levels meet near a shift, if not more than one, and the offset there."""
+    m, near, offset, rough = pair.y.size, 0, 0, Shift(shift.base, False)
+    turn, j = _first_turn(pair, shift, 0), 0
+    for i in range(pair.x.size):
+        while _gap(pair, i, j, turn, rough, 0) < -_NEAR:
+            j += 1
+            if j == m:
+                j, turn = 0, turn + 1
+        k, ahead = j, turn
+        while _gap(pair, i, k, ahead, rough, 0) <= _NEAR:
+            near += 1
+            if near > 1:
+                return near, 0
+            offset = _gap(pair, i, k, ahead, shift, 0)
+            k += 1
+            if k == m:
+                k, ahead = 0, ahead + 1
+    return near, offset
+
+
+@inner
+def _median_shift(pair: Pair, shift: Shift, ahead: np.ndarray, spare: np.ndarray) -> int:
     """Return minus a median of the levels' difference, weighted by length of arc."""
-    x, y, level_a, level_b, _, period = pair
+    x, y, levels, _, period = pair
     n, m = x.size, y.size
-    length, bins = spare[: n + m], spare[n + m :]
-    i, j, difference = 0, 0, 0
+    length, bins = spare[: n + m], spare[n + m : n + m + PARTS]
+    i, j, difference = 0, 0, shift.base
+    if shift.is_fine:
+        difference = min(max(shift.base, -_NEAR), _NEAR) * _LOW
     first = last = min(x[0], y[0])
     for k in range(n + m):
         # The difference so far holds up to this position.
@@ -106,7 +183,11 @@ def _median_shift(pair: Pair, ahead: np.ndarray, spare: np.ndarray) -> int:
         last = position
         i += from_x
         j += not from_x
-        difference = (level_a[i - 1] if i > 0 else 0) - (level_b[j - 1] if j > 0 else 0)
+        difference = (levels.a[i - 1] if i > 0 else 0) - (levels.b[j - 1] if j > 0 else 0)
+        difference += shift.base
+        if shift.is_fine:
+            rest = (levels.low_a[i - 1] if i > 0 else 0) - (levels.low_b[j - 1] if j > 0 else 0)
+            difference = min(max(difference, -_NEAR), _NEAR) * _LOW + rest
     # Between the last position and the first the difference is 0, as it began.
     length[0] = (0.5 * period - last) + (first + 0.5 * period)
     half = 0.0
@@ -153,85 +234,87 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray, half: float, bins:
 
 @inner
 def _convex_shift(pair: Pair) -> int:
-    """Return the shift of the levels of x at which coupling level to level costs least.
+    """Return the best shift if low limbs are left out.
 
     The cost is convex in the shift, and linear between shifts at which two levels meet. Its
     slope is computed in O(n + m). The slope for few x is about the same, and its root shows
     where to look for the root for all.
     """
-    total = pair.level_b[-1]
+    total, shift = pair.levels.b[-1], Shift(0, False)
     low, high, stride = -total, total, pair.x.size // _FEW
     if stride > 1:
         width = total >> _NEAR_BITS
-        near = _root(pair, low, high, stride, width)
+        near = _root(pair, shift, low, high, total, stride, width)
         low, high = max(near - width, -total), min(near + width, total)
-    return _root(pair, low, high, 1, 0)
+    return _root(pair, shift, low, high, total, 1, 0)
 
 
 @inner
-def _root(pair: Pair, low: int, high: int, stride: int, width: int) -> int:
-    """Return the least shift from which on the cost rises, up to a width.
+def _root(
+    pair: Pair, shift: Shift, low: int, high: int, most: int, stride: int, width: int
+) -> int:
+    """Return the least offset from which on the cost rises, up to a width.
 
     By false position, and now and then by halving. The ends of the range move to shifts at
     which levels meet, so that a width of 0 ends at the optimum and not merely near it. A range
-    without the root is extended towards it.
+    without the root is extended towards it, up to the most on either side.
     """
-    total = pair.level_b[-1]
-    slope_low = _slope_at(pair, low, stride)[0]
-    while slope_low >= 0.0 and low > -total:
-        high, low = low, max(low - 8 * (high - low + 1), -total)
-        slope_low = _slope_at(pair, low, stride)[0]
-    slope_high = _slope_at(pair, high, stride)[0]
-    while slope_high < 0.0 and high < total:
-        low, high = high, min(high + 8 * (high - low + 1), total)
+    slope_low = _slope_at(pair, shift, low, stride)[0]
+    while slope_low >= 0.0 and low > -most:
+        high, low = low, max(low - 8 * (high - low + 1), -most)
+        slope_low = _slope_at(pair, shift, low, stride)[0]
+    slope_high = _slope_at(pair, shift, high, stride)[0]
+    while slope_high < 0.0 and high < most:
+        low, high = high, min(high + 8 * (high - low + 1), most)
         slope_low = slope_high
-        slope_high = _slope_at(pair, high, stride)[0]
+        slope_high = _slope_at(pair, shift, high, stride)[0]
     side, moved, n_passes = 0, 0, 0
     while high - low > width:
         n_passes += 1
         part = 0.5
         if n_passes % _HALVE_EVERY and slope_low < 0.0 < slope_high:
             part = slope_low / (slope_low - slope_high)
-        shift = min(low + int(part * (high - low)), high - 1)
+        offset = min(low + int(part * (high - low)), high - 1)
         # False position may move the same end again and again. Then look beyond the root,
         # twice as far as that end moved last: steps of equal length would creep.
         beyond = 2 * min(moved, (high - low) // 2 + 1)  # of at most 2**62
         if side >= 2:
-            shift = max(high - beyond, low)
+            offset = max(high - beyond, low)
         elif side <= -2:
-            shift = min(low + beyond, high - 1)
-        slope, down, up = _slope_at(pair, shift, stride)
+            offset = min(low + beyond, high - 1)
+        slope, down, up = _slope_at(pair, shift, offset, stride)
         if slope >= 0.0:
-            moved, side = high - shift + down, max(side, 0) + 1
-            high, slope_high = shift - down, slope
+            moved, side = high - offset + down, max(side, 0) + 1
+            high, slope_high = offset - down, slope
         else:
-            moved, side = shift + up - low, min(side, 0) - 1
-            low, slope_low = shift + up, slope
+            moved, side = offset + up - low, min(side, 0) - 1
+            low, slope_low = offset + up, slope
     return high
 
 
 @inner
-def _slope_at(pair: Pair, shift: int, stride: int) -> tuple[float, int, int]:
-    """Return the slope of the cost above a shift, and how far down and up it is constant.
+def _slope_at(pair: Pair, shift: Shift, offset: int, stride: int) -> tuple[float, int, int]:
+    """Return the slope of the cost above an offset, and how far down and up it is constant.
 
     All of `stride` neighbours among x are treated as if at the place of the last.
     """
-    x, y, level_a, level_b, p, period = pair
-    n, m, total = x.size, y.size, level_b[-1]
-    turn, j = (level_a[0] + shift) // total, 0
+    x, y, _, p, period = pair
+    n, m = x.size, y.size
+    turn, j = _first_turn(pair, shift, offset), 0
     slope, lost = 0.0, 0.0
-    down = up = total
+    down = up = 1 << 62
     i = min(stride, n) - 1
     while i < n:
-        level = level_a[i] + shift
         # The y that has mass just above this level.
-        while level_b[j] + turn * total <= level:
+        gap = _gap(pair, i, j, turn, shift, offset)
+        while gap <= 0:
             j += 1
             if j == m:
                 j, turn = 0, turn + 1
-        up = min(up, level_b[j] + turn * total - level)
-        began = level_b[j - 1] if j > 0 else 0
-        down = min(down, level - began - turn * total)
+            gap = _gap(pair, i, j, turn, shift, offset)
+        up = min(up, gap)
+        began, before = (j - 1, turn) if j > 0 else (m - 1, turn - 1)
+        down = min(down, -_gap(pair, i, began, before, shift, offset))
         if i == n - 1:
             after = _cost(x[min(stride, n) - 1], 1 - turn, y[j], p, period)
         else:
@@ -241,16 +324,6 @@ def _slope_at(pair: Pair, shift: int, stride: int) -> tuple[float, int, int]:
         lost += error
         i = i + stride if i + stride < n or i == n - 1 else n - 1
     return slope + lost, down, up
-
-
-@inner
-def _rise(x: np.ndarray, i: int, turn: int, y: float, p: float, period: float) -> float:
-    """Return the cost difference of y, moved by turns, between x[i] and the next x."""
-    if i + 1 < x.size:
-        after = _cost(x[i + 1], -turn, y, p, period)
-    else:
-        after = _cost(x[0], 1 - turn, y, p, period)
-    return after - _cost(x[i], -turn, y, p, period)
 
 
 @inner
@@ -269,79 +342,123 @@ def _cost(x: float, turn: int, y: float, p: float, period: float) -> float:
 
 
 @inner
-def _close(pair: Pair, shift: int, above: np.ndarray, f: np.ndarray) -> None:
-    """Sum the cost differences at the levels of x to f, so that f returns to 0.
-
-    Where a level of y ends too, the difference may be that of the y that ends, of the y that
-    begins, or any mixture of both; one mixture for all closes the circle.
-    """
-    x, y, level_a, level_b, p, period = pair
-    n, m, total = x.size, y.size, level_b[-1]
-    turn, j = (level_a[0] + shift - 1) // total, 0
-    ahead, k = turn, 0
-    sum_below, sum_above, largest, longest = 0.0, 0.0, -1.0, 0
-    for i in range(n):
-        level = level_a[i] + shift
-        while level_b[j] + turn * total < level:
-            j += 1
-            if j == m:
-                j, turn = 0, turn + 1
-        while level_b[k] + ahead * total <= level:
-            k += 1
-            if k == m:
-                k, ahead = 0, ahead + 1
-        f[i] = above[i] = _rise(x, i, turn, y[j], p, period)
-        if k != j or turn != ahead:
-            above[i] = _rise(x, i, ahead, y[k], p, period)
-        sum_below += f[i]
-        sum_above += above[i]
-        size = max(abs(f[i]), abs(above[i]))
-        if size > largest:
-            largest, longest = size, i
-    part = 0.0
-    if sum_below != sum_above:
-        part = min(max(sum_below / (sum_below - sum_above), 0.0), 1.0)
-    # Begin behind the largest step, which would cost the others digits.
-    value, lost = 0.0, 0.0
-    for k in range(n):
-        i = longest + 1 + k
-        i = i - n if i >= n else i
-        step = (1.0 - part) * f[i] + part * above[i]
-        f[i] = value + lost
-        value, error = add_exactly(value, step)
-        lost += error
+def _after(pair: Pair, i: int, turn: int, j: int) -> float:
+    """Return the cost of y[j], moved by turns, and the x behind x[i]."""
+    x, y, p, period = pair.x, pair.y[j], pair.p, pair.period
+    if i + 1 < x.size:
+        return _cost(x[i + 1], -turn, y, p, period)
+    return _cost(x[0], 1 - turn, y, p, period)
 
 
 @inner
-def _shifted(
-    level_a: np.ndarray,
-    level_b: np.ndarray,
-    shift: int,
-    unit: float,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    mass: np.ndarray,
-) -> int:
-    """Write the arcs with mass, in the order of y; return their number.
+def _close(pair: Pair, shift: Shift, offset: int, spare: np.ndarray, f: np.ndarray) -> None:
+    """Sum the cost differences at the levels of x to f, so that f returns to where it began.
 
-    The x that is cut where y begins comes first and last.
+    Where a level of y ends too, the difference may be any between that of the y that begins
+    and that of the y that ends. The one is chosen that brings f nearest to half the cost of
+    the next arc, among those from which f can return: potentials are then of the size of the
+    costs that are paid.
     """
-    n, total = level_a.size, level_b[-1]
-    shift = (shift - 1) % total + 1
+    x, y, _, p, period = pair
+    n, m = x.size, y.size
+    least, most = spare[:n], spare[n : 2 * n]
+    turn, j = _first_turn(pair, shift, offset), 0
+    ahead, k, largest, longest = turn, 0, -1.0, 0
+    for i in range(n):
+        while _gap(pair, i, j, turn, shift, offset) < 0:
+            j += 1
+            if j == m:
+                j, turn = 0, turn + 1
+        while _gap(pair, i, k, ahead, shift, offset) <= 0:
+            k += 1
+            if k == m:
+                k, ahead = 0, ahead + 1
+        paid = _cost(x[i], -turn, y[j], p, period)
+        f[i] = 0.5 * paid
+        least[i] = most[i] = _after(pair, i, turn, j) - paid
+        if k != j or turn != ahead:
+            least[i] = _after(pair, i, ahead, k) - _cost(x[i], -ahead, y[k], p, period)
+        size = max(abs(least[i]), abs(most[i]))
+        if size > largest:
+            largest, longest = size, i
+    # Begin behind the largest step, which would cost the others digits.
+    first = longest + 1 if longest + 1 < n else 0
+    low, high = spare[2 * n : 3 * n], spare[3 * n : 4 * n]
+    _write_returns(least, most, first, f[first], low, high)
+    value, lost = f[first], 0.0
+    for k in range(1, n):
+        i = first + k if first + k < n else first + k - n
+        before = i - 1 if i > 0 else n - 1
+        wanted = min(max(f[i], low[i]), high[i])
+        step = wanted - (value + lost)
+        if least[before] < step < most[before]:
+            value, lost = wanted, 0.0
+        else:
+            value, error = add_exactly(value, min(max(step, least[before]), most[before]))
+            lost += error
+        f[i] = value + lost
+
+
+@inner
+def _write_returns(
+    least: np.ndarray,
+    most: np.ndarray,
+    first: int,
+    value: float,
+    low: np.ndarray,
+    high: np.ndarray,
+) -> None:
+    """Write between which bounds f returns to its first value by the steps that are left."""
+    n = least.size
+    below, above, lost_below, lost_above = value, value, 0.0, 0.0
+    for k in range(n):
+        i = first - 1 - k if first - 1 - k >= 0 else first - 1 - k + n
+        below, error = add_exactly(below, -most[i])
+        lost_below += error
+        above, error = add_exactly(above, -least[i])
+        lost_above += error
+        low[i], high[i] = below + lost_below, above + lost_above
+
+
+@inner
+def _turned(levels: Levels, shift: Shift, offset: int, room: np.ndarray) -> tuple[Levels, int]:
+    """Write levels of x from where y begins, and return them and the first x.
+
+    The x that is cut there comes first and last.
+    """
+    n, m = levels.a.size, levels.b.size
+    total, low_total = levels.b[m - 1], levels.low_b[m - 1]
+    high, low = shift.base + offset, 0
+    if shift.is_fine:
+        high, low = shift.base + (offset >> LOW_BITS), offset & LOW_MASK
+    # Bring the shift above 0 and up to one turn.
+    while high < 0 or (high == 0 and low == 0):
+        low += low_total
+        high += total + (low >> LOW_BITS)
+        low &= LOW_MASK
+    while high > total or (high == total and low > low_total):
+        low -= low_total
+        high -= total - (low >> LOW_BITS)
+        low &= LOW_MASK
+    turned, low_turned = room[0][: n + 1], room[1][: n + 1]
     first = 0
-    while level_a[first] <= total - shift:
+    while not _is_above(levels, first, high, low):
         first += 1
-    i, j, k, below = 0, 0, 0, 0
-    while i <= n and j < level_b.size:
-        row = first + i if first + i < n else first + i - n
-        ends_a = level_a[row] + shift - (total if first + i < n else 0)
-        if i == n:
-            ends_a = total
-        ends_b = level_b[j]
-        level = min(ends_a, ends_b)
-        rows[k], columns[k], mass[k] = row, j, (level - below) * unit
-        k += level > below
-        i += ends_a <= ends_b
-        j += ends_b <= ends_a
-        below = level
-    return k
+    for k in range(n):
+        i = first + k if first + k < n else first + k - n
+        rest = levels.low_a[i] + low
+        level = levels.a[i] + high
+        if i >= first:
+            rest, level = rest - low_total, level - total
+        turned[k], low_turned[k] = level + (rest >> LOW_BITS), rest & LOW_MASK
+    turned[n], low_turned[n] = total, low_total
+    return Levels(turned, levels.b, low_turned, levels.low_b), first
+
+
+@inner
+def _is_above(levels: Levels, i: int, high: int, low: int) -> bool:
+    """Whether a level of x is above a turn once it is shifted."""
+    last = levels.b.size - 1
+    rest = levels.low_a[i] + low - levels.low_b[last]
+    level = levels.a[i] + high - levels.b[last] + (rest >> LOW_BITS)
+    return level > 0 or (level == 0 and rest & LOW_MASK > 0)
