@@ -41,7 +41,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     rows, columns, mass = staircase(a, b)
     cost = line.pairs(by_x[rows], by_y[columns])
     by_arc = _potentials(line, rows, columns, cost)
-    if float(mass @ np.abs(by_arc)) > _LARGE * float(mass @ cost):
+    if (mass * np.abs(by_arc)).sum() > _LARGE * (mass * cost).sum():
         by_arc = _small_potentials(line, rows, columns, cost)
     f, g = np.empty(n), np.empty(m)
     f[by_x[rows]], g[by_y[columns]] = by_arc, cost - by_arc
