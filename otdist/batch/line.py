@@ -435,7 +435,7 @@ class _Buffers(NamedTuple):
             claims,
             Levels(*(np.empty(size, np.int64) for size in (n, m, n, m))),
             np.empty((2, n + m), np.int64),
-            np.empty(4 * n + m + PARTS),
+            np.empty(5 * n + m + PARTS),
         )
 
 

@@ -46,7 +46,7 @@ def run(problem: Problem, options: Options) -> Candidate:
         circle.period,
         levels,
         np.empty((2, n + m), np.int64),
-        np.empty(4 * n + m + PARTS),
+        np.empty(5 * n + m + PARTS),
         rows,
         columns,
         mass,

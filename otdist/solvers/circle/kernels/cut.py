@@ -37,6 +37,8 @@ _NEAR = 4
 _FAR = 16
 _LOW = 1 << LOW_BITS
 _WIDE = _NEAR * _LOW
+# Potentials larger than the costs that are paid by this factor hide digits of the value.
+_LARGE = 1e4
 
 
 class Pair(NamedTuple):
@@ -45,6 +47,8 @@ class Pair(NamedTuple):
     x: np.ndarray  # (n,) float64, within half a period of 0
     y: np.ndarray  # (m,) float64
     levels: Levels
+    total: int  # the last level, and its low limb
+    low_total: int
     p: float
     period: float
 
@@ -82,17 +86,18 @@ def couple_around(
     """Couple pairs of distributions on a circle, and write potentials of x.
 
     Arguments are those of `line.couple`; positions are sorted, within half a period of
-    0. `ahead` (2, n + m) int64 and `spare` (4 * n + m + PARTS,) are scratch.
+    0. `ahead` (2, n + m) int64 and `spare` (5 * n + m + PARTS,) are scratch.
     """
     for k in range(n_arcs.size):
         n_arcs[k] = 0
         unit, is_short = write_levels(a[which[2, k]], b[which[3, k]], factor[k], levels)
         if unit == 0.0:
             continue
-        pair = Pair(x[which[0, k]], y[which[1, k]], levels, p, period)
+        total, low_total = levels.b[levels.b.size - 1], levels.low_b[levels.b.size - 1]
+        pair = Pair(x[which[0, k]], y[which[1, k]], levels, total, low_total, p, period)
         shift, offset = _best_shift(pair, is_short, ahead[0], spare)
         _close(pair, shift, offset, spare, f[k])
-        turned, first = _turned(levels, shift, offset, ahead)
+        turned, first = _turned(pair, shift, offset, ahead)
         n_arcs[k] = northwest(turned, is_short, unit, rows[k], columns[k], mass[k])
         for arc in range(n_arcs[k]):
             row = rows[k, arc] + first
@@ -127,20 +132,18 @@ def _best_shift(
 def _gap(pair: Pair, i: int, j: int, turn: int, shift: Shift, offset: int) -> int:
     """Return how far the level of y[j], moved by turns, is above the shifted one of x[i]."""
     levels = pair.levels
-    total = levels.b.size - 1
-    gap = levels.b[j] + turn * levels.b[total] - levels.a[i] - shift.base
+    gap = levels.b[j] + turn * pair.total - levels.a[i] - shift.base
     if not shift.is_fine:
         return gap - offset
-    rest = levels.low_b[j] + turn * levels.low_b[total] - levels.low_a[i] - offset
+    rest = levels.low_b[j] + turn * pair.low_total - levels.low_a[i] - offset
     return min(max(gap, -_FAR), _FAR) * _LOW + rest
 
 
 @inner
 def _first_turn(pair: Pair, shift: Shift, offset: int) -> int:
     """Return a turn that begins at or below the first level of x."""
-    levels = pair.levels
-    level = levels.a[0] + shift.base + (0 if shift.is_fine else offset)
-    return (level - 2 * _NEAR) // levels.b[levels.b.size - 1]
+    level = pair.levels.a[0] + shift.base + (0 if shift.is_fine else offset)
+    return (level - 2 * _NEAR) // pair.total
 
 
 @inner
@@ -168,7 +171,7 @@ def _meeting(pair: Pair, shift: Shift) -> tuple[int, int]:
 @inner
 def _median_shift(pair: Pair, shift: Shift, ahead: np.ndarray, spare: np.ndarray) -> int:
     """Return minus a median of the levels' difference, weighted by length of arc."""
-    x, y, levels, _, period = pair
+    x, y, levels, period = pair.x, pair.y, pair.levels, pair.period
     n, m = x.size, y.size
     length, bins = spare[: n + m], spare[n + m : n + m + PARTS]
     i, j, difference = 0, 0, shift.base
@@ -240,7 +243,7 @@ def _convex_shift(pair: Pair) -> int:
     slope is computed in O(n + m). The slope for few x is about the same, and its root shows
     where to look for the root for all.
     """
-    total, shift = pair.levels.b[-1], Shift(0, False)
+    total, shift = pair.total, Shift(0, False)
     low, high, stride = -total, total, pair.x.size // _FEW
     if stride > 1:
         width = total >> _NEAR_BITS
@@ -298,7 +301,7 @@ def _slope_at(pair: Pair, shift: Shift, offset: int, stride: int) -> tuple[float
 
     All of `stride` neighbours among x are treated as if at the place of the last.
     """
-    x, y, _, p, period = pair
+    x, y, p, period = pair.x, pair.y, pair.p, pair.period
     n, m = x.size, y.size
     turn, j = _first_turn(pair, shift, offset), 0
     slope, lost = 0.0, 0.0
@@ -352,18 +355,17 @@ def _after(pair: Pair, i: int, turn: int, j: int) -> float:
 
 @inner
 def _close(pair: Pair, shift: Shift, offset: int, spare: np.ndarray, f: np.ndarray) -> None:
-    """Sum the cost differences at the levels of x to f, so that f returns to where it began.
+    """Sum the cost differences at the levels of x to f, so that f returns to 0.
 
     Where a level of y ends too, the difference may be any between that of the y that begins
-    and that of the y that ends. The one is chosen that brings f nearest to half the cost of
-    the next arc, among those from which f can return: potentials are then of the size of the
-    costs that are paid.
+    and that of the y that ends; one mixture for all closes the circle.
     """
-    x, y, _, p, period = pair
+    x, y, p, period = pair.x, pair.y, pair.p, pair.period
     n, m = x.size, y.size
-    least, most = spare[:n], spare[n : 2 * n]
+    least, most, paid = spare[:n], spare[n : 2 * n], spare[2 * n : 3 * n]
     turn, j = _first_turn(pair, shift, offset), 0
     ahead, k, largest, longest = turn, 0, -1.0, 0
+    sum_least, sum_most, sum_paid, size = 0.0, 0.0, 0.0, 0.0
     for i in range(n):
         while _gap(pair, i, j, turn, shift, offset) < 0:
             j += 1
@@ -373,23 +375,56 @@ def _close(pair: Pair, shift: Shift, offset: int, spare: np.ndarray, f: np.ndarr
             k += 1
             if k == m:
                 k, ahead = 0, ahead + 1
-        paid = _cost(x[i], -turn, y[j], p, period)
-        f[i] = 0.5 * paid
-        least[i] = most[i] = _after(pair, i, turn, j) - paid
+        paid[i] = _cost(x[i], -turn, y[j], p, period)
+        least[i] = most[i] = _after(pair, i, turn, j) - paid[i]
         if k != j or turn != ahead:
             least[i] = _after(pair, i, ahead, k) - _cost(x[i], -ahead, y[k], p, period)
-        size = max(abs(least[i]), abs(most[i]))
-        if size > largest:
-            largest, longest = size, i
+        sum_least += least[i]
+        sum_most += most[i]
+        sum_paid += paid[i]
+        step = max(abs(least[i]), abs(most[i]))
+        if step > largest:
+            largest, longest = step, i
+    part = 0.0
+    if sum_least != sum_most:
+        part = min(max(sum_most / (sum_most - sum_least), 0.0), 1.0)
     # Begin behind the largest step, which would cost the others digits.
     first = longest + 1 if longest + 1 < n else 0
-    low, high = spare[2 * n : 3 * n], spare[3 * n : 4 * n]
-    _write_returns(least, most, first, f[first], low, high)
-    value, lost = f[first], 0.0
+    value, lost = 0.0, 0.0
+    for k in range(n):
+        i = first + k if first + k < n else first + k - n
+        step = (1.0 - part) * most[i] + part * least[i]
+        f[i] = value + lost
+        size += abs(f[i])
+        value, error = add_exactly(value, step)
+        lost += error
+    if size > _LARGE * sum_paid:
+        _close_small(least, most, paid, first, spare[3 * n : 4 * n], spare[4 * n : 5 * n], f)
+
+
+@inner
+def _close_small(
+    least: np.ndarray,
+    most: np.ndarray,
+    paid: np.ndarray,
+    first: int,
+    low: np.ndarray,
+    high: np.ndarray,
+    f: np.ndarray,
+) -> None:
+    """Sum differences to potentials of the size of the costs paid, where that is possible.
+
+    Each difference is chosen to bring f nearest to half the cost paid, among those from which
+    f can return to where it began.
+    """
+    n = f.size
+    value, lost = 0.5 * paid[first], 0.0
+    _write_returns(least, most, first, value, low, high)
+    f[first] = value
     for k in range(1, n):
         i = first + k if first + k < n else first + k - n
         before = i - 1 if i > 0 else n - 1
-        wanted = min(max(f[i], low[i]), high[i])
+        wanted = min(max(0.5 * paid[i], low[i]), high[i])
         step = wanted - (value + lost)
         if least[before] < step < most[before]:
             value, lost = wanted, 0.0
@@ -421,44 +456,43 @@ def _write_returns(
 
 
 @inner
-def _turned(levels: Levels, shift: Shift, offset: int, room: np.ndarray) -> tuple[Levels, int]:
+def _turned(pair: Pair, shift: Shift, offset: int, room: np.ndarray) -> tuple[Levels, int]:
     """Write levels of x from where y begins, and return them and the first x.
 
     The x that is cut there comes first and last.
     """
-    n, m = levels.a.size, levels.b.size
-    total, low_total = levels.b[m - 1], levels.low_b[m - 1]
+    levels, total, low_total, n = pair.levels, pair.total, pair.low_total, pair.x.size
     high, low = shift.base + offset, 0
     if shift.is_fine:
         high, low = shift.base + (offset >> LOW_BITS), offset & LOW_MASK
-    # Bring the shift above 0 and up to one turn.
-    while high < 0 or (high == 0 and low == 0):
-        low += low_total
-        high += total + (low >> LOW_BITS)
-        low &= LOW_MASK
-    while high > total or (high == total and low > low_total):
+    # Lower the shift to 0 at most, then raise it while it is a turn or more below.
+    while high > 0 or (high == 0 and low > 0):
         low -= low_total
         high -= total - (low >> LOW_BITS)
         low &= LOW_MASK
+    while True:
+        rest = low + low_total
+        level = high + total + (rest >> LOW_BITS)
+        if level > 0 or (level == 0 and rest & LOW_MASK > 0):
+            break
+        high, low = level, rest & LOW_MASK
     turned, low_turned = room[0][: n + 1], room[1][: n + 1]
     first = 0
-    while not _is_above(levels, first, high, low):
+    while True:
+        rest = levels.low_a[first] + low
+        level = levels.a[first] + high + (rest >> LOW_BITS)
+        if level > 0 or (level == 0 and rest & LOW_MASK > 0):
+            break
         first += 1
-    for k in range(n):
-        i = first + k if first + k < n else first + k - n
+    for i in range(first, n):
         rest = levels.low_a[i] + low
-        level = levels.a[i] + high
-        if i >= first:
-            rest, level = rest - low_total, level - total
-        turned[k], low_turned[k] = level + (rest >> LOW_BITS), rest & LOW_MASK
+        turned[i - first] = levels.a[i] + high + (rest >> LOW_BITS)
+        low_turned[i - first] = rest & LOW_MASK
+    low += low_total
+    high += total
+    for i in range(first):
+        rest = levels.low_a[i] + low
+        turned[n - first + i] = levels.a[i] + high + (rest >> LOW_BITS)
+        low_turned[n - first + i] = rest & LOW_MASK
     turned[n], low_turned[n] = total, low_total
     return Levels(turned, levels.b, low_turned, levels.low_b), first
-
-
-@inner
-def _is_above(levels: Levels, i: int, high: int, low: int) -> bool:
-    """Whether a level of x is above a turn once it is shifted."""
-    last = levels.b.size - 1
-    rest = levels.low_a[i] + low - levels.low_b[last]
-    level = levels.a[i] + high - levels.b[last] + (rest >> LOW_BITS)
-    return level > 0 or (level == 0 and rest & LOW_MASK > 0)
