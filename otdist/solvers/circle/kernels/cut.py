@@ -129,39 +129,46 @@ def _best_shift(
 
 
 @inner
-def _gap(pair: Pair, i: int, j: int, turn: int, shift: Shift, offset: int) -> int:
-    """Return how far the level of y[j], moved by turns, is above the shifted one of x[i]."""
-    levels = pair.levels
-    gap = levels.b[j] + turn * pair.total - levels.a[i] - shift.base
-    if not shift.is_fine:
-        return gap - offset
-    rest = levels.low_b[j] + turn * pair.low_total - levels.low_a[i] - offset
+def _shifted(pair: Pair, i: int, shift: Shift, offset: int) -> tuple[int, int]:
+    """Return the level of x[i] and its low limb, shifted; the low limb may exceed its range."""
+    if shift.is_fine:
+        return pair.levels.a[i] + shift.base, pair.levels.low_a[i] + offset
+    return pair.levels.a[i] + shift.base + offset, 0
+
+
+@inner
+def _gap(pair: Pair, level: int, low: int, j: int, turn: int, is_fine: bool) -> int:
+    """Return how far the level of y[j], moved by turns, is above a shifted one of x."""
+    gap = pair.levels.b[j] + turn * pair.total - level
+    if not is_fine:
+        return gap
+    rest = pair.levels.low_b[j] + turn * pair.low_total - low
     return min(max(gap, -_FAR), _FAR) * _LOW + rest
 
 
 @inner
 def _first_turn(pair: Pair, shift: Shift, offset: int) -> int:
     """Return a turn that begins at or below the first level of x."""
-    level = pair.levels.a[0] + shift.base + (0 if shift.is_fine else offset)
-    return (level - 2 * _NEAR) // pair.total
+    return (_shifted(pair, 0, shift, offset)[0] - 2 * _NEAR) // pair.total
 
 
 @inner
 def _meeting(pair: Pair, shift: Shift) -> tuple[int, int]:
     """Return how many levels meet near a shift, if not more than one, and the offset there."""
-    m, near, offset, rough = pair.y.size, 0, 0, Shift(shift.base, False)
+    m, near, offset = pair.y.size, 0, 0
     turn, j = _first_turn(pair, shift, 0), 0
     for i in range(pair.x.size):
-        while _gap(pair, i, j, turn, rough, 0) < -_NEAR:
+        level, low = _shifted(pair, i, shift, 0)
+        while _gap(pair, level, low, j, turn, False) < -_NEAR:
             j += 1
             if j == m:
                 j, turn = 0, turn + 1
         k, ahead = j, turn
-        while _gap(pair, i, k, ahead, rough, 0) <= _NEAR:
+        while _gap(pair, level, low, k, ahead, False) <= _NEAR:
             near += 1
             if near > 1:
                 return near, 0
-            offset = _gap(pair, i, k, ahead, shift, 0)
+            offset = _gap(pair, level, low, k, ahead, True)
             k += 1
             if k == m:
                 k, ahead = 0, ahead + 1
@@ -303,21 +310,25 @@ def _slope_at(pair: Pair, shift: Shift, offset: int, stride: int) -> tuple[float
     """
     x, y, p, period = pair.x, pair.y, pair.p, pair.period
     n, m = x.size, y.size
-    turn, j = _first_turn(pair, shift, offset), 0
+    # Begin with a level of y at or below the first one of x.
+    turn, j = _first_turn(pair, shift, offset) - 1, m - 1
     slope, lost = 0.0, 0.0
     down = up = 1 << 62
     i = min(stride, n) - 1
     while i < n:
+        level, low = _shifted(pair, i, shift, offset)
         # The y that has mass just above this level.
-        gap = _gap(pair, i, j, turn, shift, offset)
+        gap, last = _gap(pair, level, low, j, turn, shift.is_fine), 1
         while gap <= 0:
+            last = gap
             j += 1
             if j == m:
                 j, turn = 0, turn + 1
-            gap = _gap(pair, i, j, turn, shift, offset)
+            gap = _gap(pair, level, low, j, turn, shift.is_fine)
         up = min(up, gap)
-        began, before = (j - 1, turn) if j > 0 else (m - 1, turn - 1)
-        down = min(down, -_gap(pair, i, began, before, shift, offset))
+        # Where no level of y was passed, the one below is nearer to the x before.
+        if last <= 0:
+            down = min(down, -last)
         if i == n - 1:
             after = _cost(x[min(stride, n) - 1], 1 - turn, y[j], p, period)
         else:
@@ -367,11 +378,12 @@ def _close(pair: Pair, shift: Shift, offset: int, spare: np.ndarray, f: np.ndarr
     ahead, k, largest, longest = turn, 0, -1.0, 0
     sum_least, sum_most, sum_paid, size = 0.0, 0.0, 0.0, 0.0
     for i in range(n):
-        while _gap(pair, i, j, turn, shift, offset) < 0:
+        level, low = _shifted(pair, i, shift, offset)
+        while _gap(pair, level, low, j, turn, shift.is_fine) < 0:
             j += 1
             if j == m:
                 j, turn = 0, turn + 1
-        while _gap(pair, i, k, ahead, shift, offset) <= 0:
+        while _gap(pair, level, low, k, ahead, shift.is_fine) <= 0:
             k += 1
             if k == m:
                 k, ahead = 0, ahead + 1
