@@ -66,7 +66,7 @@ def _parts_of_matrix(matrix: Dense, a: FloatArray, b: FloatArray) -> Parts | Non
     """
     rows, columns = np.flatnonzero(a), np.flatnonzero(b)
     label, one_of = np.arange(len(columns)), np.full(len(a), -1)
-    for i in rows:
+    for i in rows.tolist():
         reached = np.flatnonzero(_allowed(matrix, i, columns))
         if len(reached) == 0:
             continue
@@ -88,5 +88,5 @@ def _parts_of_matrix(matrix: Dense, a: FloatArray, b: FloatArray) -> Parts | Non
 
 
 def _allowed(matrix: Dense, i: int, columns: IntArray) -> NDArray[np.bool_]:
-    costs = matrix.cost[i]
+    costs: FloatArray = matrix.cost[i]
     return np.isfinite(costs if len(columns) == len(costs) else costs[columns])

@@ -61,7 +61,7 @@ def _potentials(
     before = line.pairs(line.by_x[rows[1:]], line.by_y[columns[:-1]])
     steps = before.astype(np.longdouble) - cost[:-1]
     # In extended precision, where the machine has it.
-    return 0.5 * cost[0] + np.cumsum(np.concatenate([[0.0], steps]))
+    return np.cumsum(np.concatenate([0.5 * cost[:1], steps]))
 
 
 def _small_potentials(

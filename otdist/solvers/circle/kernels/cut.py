@@ -110,10 +110,7 @@ def _best_shift(
 ) -> tuple[Shift, int]:
     """Return the shift of the levels of x at which coupling level to level costs least."""
     rough = Shift(0, False)
-    if pair.p == 1.0:
-        base = _median_shift(pair, rough, ahead, spare)
-    else:
-        base = _convex_shift(pair)
+    base = _median_shift(pair, rough, ahead, spare) if pair.p == 1.0 else _convex_shift(pair)
     if is_short:
         return Shift(0, False), base
     # Two levels meet at the best shift. With low limbs they meet near the shift without.
@@ -260,9 +257,7 @@ def _convex_shift(pair: Pair) -> int:
 
 
 @inner
-def _root(
-    pair: Pair, shift: Shift, low: int, high: int, most: int, stride: int, width: int
-) -> int:
+def _root(pair: Pair, shift: Shift, low: int, high: int, most: int, stride: int, width: int) -> int:
     """Return the least offset from which on the cost rises, up to a width.
 
     By false position, and now and then by halving. The ends of the range move to shifts at

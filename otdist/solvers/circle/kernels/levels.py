@@ -36,9 +36,7 @@ class Levels(NamedTuple):
 
 
 @inner
-def write_levels(
-    a: np.ndarray, b: np.ndarray, factor: float, levels: Levels
-) -> tuple[float, bool]:
+def write_levels(a: np.ndarray, b: np.ndarray, factor: float, levels: Levels) -> tuple[float, bool]:
     """Write the levels of a, and of b with its sum brought to that of a.
 
     Returns the unit, and whether all low limbs are 0. The unit is 0 where the masses, or the
