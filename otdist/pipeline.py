@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _ROUNDED = 0.1
 # Of the largest cost: below, exponents of an entropic plan have few digits left.
 _LEAST_EPSILON = 1e-11
+# Of the largest cost: how far potentials of a warm start may be from their median.
+_WIDEST = 2.0
 _SILENT = nullcontext()
 _OPTIONS = frozenset({"method", "tol", "max_iter", "epsilon", "warm_start", "time_limit"})
 
@@ -131,7 +133,8 @@ def solve(
         Entropic weight in cost units, for sinkhorn. Default: small enough for `tol`,
         or without tol 1 % of the mean cost under the product measure.
     warm_start : Result or (f, g), optional
-        Potentials to start from, for network_simplex and sinkhorn.
+        Potentials to start from, for network_simplex and sinkhorn: any finite numbers, a
+        hint that changes the time and not the answer.
     time_limit : float, optional
         Seconds after which network_simplex, flow, coprime, bottleneck and sinkhorn stop
         and return the best bracket so far. Default: none.
@@ -416,9 +419,26 @@ def _potentials_of(
     f = as_finite_vector("warm_start[0]", pair[0], n)
     g = as_finite_vector("warm_start[1]", pair[1], m)
     if problem.is_partial:
-        f = outer_potential(f, problem, whole)
-        g = whole.geometry.column_minimum(f)
-    return f, g
+        # Potentials are relative to that of outside, which is 0.
+        f = outer_potential(_in_range(f, 0.0, whole), problem, whole)
+        return f, whole.geometry.column_minimum(f)
+    return _in_range(f, _median(f), whole), _in_range(g, _median(g), whole)
+
+
+def _in_range(potential: FloatArray, middle: float, problem: Problem) -> FloatArray:
+    """Return a potential relative to a middle, clipped to the range of the costs.
+
+    No optimal potential needs a wider range if all arcs are allowed. Digits of larger numbers
+    would hide those of the costs.
+    """
+    most = _WIDEST * problem.geometry.largest
+    with np.errstate(over="ignore"):
+        return np.clip(potential - middle, -most, most)
+
+
+def _median(potential: FloatArray) -> float:
+    """Return an entry in the middle: the mean of two might overflow."""
+    return float(np.partition(potential, len(potential) // 2)[len(potential) // 2])
 
 
 def _part(problem: Problem, solver: Solver) -> tuple[Problem, IntArray, IntArray]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from otdist.problem.result import EXACT_TOL, roots
 from otdist.runtime.blocks import share
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
+
+if TYPE_CHECKING:
+    from otdist.solvers.circle.kernels.levels import Levels
 
 # Rows up to this length are sorted by NumPy, which has vector instructions for them.
 _LONG = 1 << 12
@@ -411,8 +414,7 @@ class _Buffers(NamedTuple):
     """The arrays that a thread writes claims to."""
 
     claims: Claims
-    g: FloatArray
-    levels: tuple[IntArray, IntArray]
+    levels: Levels
     # For the circle.
     ahead: IntArray
     spare: FloatArray
@@ -420,6 +422,7 @@ class _Buffers(NamedTuple):
     @classmethod
     def of(cls, n: int, m: int, length: int) -> _Buffers:
         from otdist.solvers.circle.kernels.cut import PARTS
+        from otdist.solvers.circle.kernels.levels import Levels
 
         claims = Claims(
             np.empty((length, n + m), np.int32),
@@ -430,25 +433,23 @@ class _Buffers(NamedTuple):
         )
         return cls(
             claims,
-            np.empty((length, m)),
-            (np.empty(n, np.int64), np.empty(m, np.int64)),
-            np.empty(n + m, np.int64),
-            np.empty(n + m + PARTS),
+            Levels(*(np.empty(size, np.int64) for size in (n, m, n, m))),
+            np.empty((2, n + m), np.int64),
+            np.empty(5 * n + m + PARTS),
         )
 
 
 def _claims(measures: Measures, cost: tuple[float, float], buffers: _Buffers) -> Claims:
     """Couple pairs; `cost` is the order and the period."""
-    length = len(measures.factor)
-    claims, (p, period) = buffers.claims.first(length), cost
+    claims, (p, period) = buffers.claims.first(len(measures.factor)), cost
     with np.errstate(all="ignore"):  # for where compilation is off
         if period == 0:
             from otdist.batch.kernels.line import couple
 
-            couple(*measures, p, *buffers.levels, *claims, buffers.g[:length])
+            couple(*measures, p, buffers.levels, *claims)
         else:
             from otdist.solvers.circle.kernels.cut import couple_around
 
-            scratch = *buffers.levels, buffers.ahead, buffers.spare
+            scratch = buffers.levels, buffers.ahead, buffers.spare
             couple_around(*measures, p, period, *scratch, *claims)
     return claims

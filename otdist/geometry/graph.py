@@ -17,9 +17,6 @@ from otdist.inputs.validate import as_float64, first_index
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
 
-# Masses of parts that no path joins agree up to the rounding of their sums.
-_MASS_TOLERANCE = 1e-9
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph(Geometry):
@@ -302,30 +299,13 @@ def _diameter(matrix: Any, component: IntArray) -> float:
         return 2 * float(longest.max())
 
 
-def balanced(graph: Graph, a: FloatArray, b: FloatArray) -> FloatArray:
-    """Return b, scaled in every component to the mass that a has there.
-
-    Raises
-    ------
-    InfeasibleError
-        A component whose masses differ by more than rounding.
-    """
-    n_parts = int(graph.component.max()) + 1
-    if n_parts == 1:
-        return b
-    sums_a = np.bincount(graph.component, a, n_parts)
-    sums_b = np.bincount(graph.component, b, n_parts)
-    apart = np.abs(sums_a - sums_b) > _MASS_TOLERANCE * np.maximum(sums_a, sums_b)
-    if apart.any():
-        k = int(np.argmax(apart))
-        nodes = np.flatnonzero(graph.component == k)
-        node = int(nodes[np.argmax(np.abs(a[nodes] - b[nodes]))])
-        raise InfeasibleError(
-            f"no coupling exists: node {node} is in a part of {len(nodes)} of the"
-            f" {graph.n_nodes} nodes that no path leaves, and a has a mass of"
-            f" {sums_a[k]:.6g} there where b has {sums_b[k]:.6g}; join it to the others"
-            " by an edge, or make these masses equal"
-        )
-    factor = np.ones(n_parts)
-    np.divide(sums_a, sums_b, out=factor, where=sums_b > 0)
-    return b * factor[graph.component]
+def refuse_part(graph: Graph, part: int, a: FloatArray, b: FloatArray) -> NoReturn:
+    """Raise for a component in which the masses of a and b differ."""
+    nodes = np.flatnonzero(graph.component == part)
+    node = int(nodes[np.argmax(np.abs(a[nodes] - b[nodes]))])
+    raise InfeasibleError(
+        f"no coupling exists: node {node} is in a part of {len(nodes)} of the"
+        f" {graph.n_nodes} nodes that no path leaves, and a has a mass of"
+        f" {a[nodes].sum():.6g} there where b has {b[nodes].sum():.6g}; join it to the others"
+        " by an edge, or make these masses equal"
+    )

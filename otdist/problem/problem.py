@@ -16,7 +16,8 @@ from otdist.geometry.build import (
     require_metric,
     unordered,
 )
-from otdist.geometry.graph import Graph, as_graph, as_tree, balanced
+from otdist.geometry.graph import Graph, as_graph, as_tree
+from otdist.geometry.parts import balanced
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
 from otdist.problem.marginals import Balanced, LeaveAtPrice, Marginals, MoveMass
@@ -154,7 +155,9 @@ class Problem:
             forbids the arc, negative costs are allowed. A float64 C-contiguous
             matrix is used as it is, without a copy: leave it alone meanwhile.
         a, b : array_like (n,), (m,), optional
-            Weights; uniform probabilities by default.
+            Weights; uniform probabilities by default. If forbidden arcs divide the atoms
+            into parts, b is scaled to the mass of a in each part where they differ by the
+            rounding of sums only.
         p : {1, inf}, default 1
             Whether the cost of all mass counts, or the largest cost that some mass
             pays (the bottleneck). Its distance is its value.
@@ -459,8 +462,10 @@ class Problem:
             As for `Problem`; a matrix that is not sparse, square or symmetric, lengths
             that are negative, NaN or infinite.
         InfeasibleError
-            A part of the graph that no path leaves, with more mass in a than in b, if all
-            mass is to be moved.
+            A part of the graph that no path leaves, in which the masses of a and b differ,
+            if all mass is to be moved. Masses that differ by the rounding of sums only are
+            made equal: b is scaled to a, and mass that meets none on the other side is left
+            out.
 
         Notes
         -----
@@ -547,8 +552,6 @@ class Problem:
         mass: float | None,
     ) -> Self:
         weights = _weigh(graph, a, b, _NODES, normalize, price, mass)
-        if isinstance(weights.marginals, Balanced):
-            weights = weights._replace(b=balanced(graph, weights.a, weights.b))
         return cls._of(graph, weights, None, 1.0)
 
     @classmethod
@@ -676,9 +679,9 @@ def _weigh(
     """
     shape = geometry.shape if sides is None else (sides, sides)
     if price is None and mass is None:
-        weights = Weights(*_validate.as_masses(a, b, shape, of, normalize, names))
-        _validate.require_product(weights.mass, geometry.largest)
-        return weights
+        first, second, total = _validate.as_masses(a, b, shape, of, normalize, names)
+        _validate.require_product(total, geometry.largest)
+        return Weights(*balanced(geometry, first, second), total)
     if price is not None and mass is not None:
         raise InputError(_EITHER.format(price, mass))
     if normalize:

@@ -5,6 +5,10 @@ the north-west corner is optimal for every p >= 1 and for p = inf (Villani,
 *Topics in Optimal Transportation*, 2003, 2.2). The staircase of its cells is a
 basis, and potentials follow by summing cost differences along it; because the
 costs of sorted points form a Monge matrix, they are feasible (Hoffman, 1963).
+
+Where a row and a column of the staircase end at once, there is a choice of potentials. If the
+usual ones are much larger than the costs that are paid, the smallest ones are chosen, which
+have more digits.
 """
 
 from __future__ import annotations
@@ -14,12 +18,16 @@ from typing import cast
 import numpy as np
 
 from otdist.geometry.line import Line
-from otdist.plans.integer_masses import IntegerMasses, fitted, northwest, quantise
+from otdist.plans.integer_masses import fitted
 from otdist.plans.plans import Arcs
+from otdist.plans.staircase import is_resolved, staircase
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.solvers.registry import Options
-from otdist.typing import FloatArray
+from otdist.typing import FloatArray, IntArray, NDArray
+
+# Potentials larger than the mean cost that is paid by this factor hide digits of the value.
+_LARGE = 1e4
 
 
 def run(problem: Problem, options: Options) -> Candidate:
@@ -27,35 +35,52 @@ def run(problem: Problem, options: Options) -> Candidate:
     del options
     line = cast("Line", problem.geometry)
     by_x, by_y = line.by_x, line.by_y
-    masses = quantise(problem.a[by_x], problem.b[by_y])
-    rows, columns, flow = northwest(masses.a, masses.b)
-    mass = np.asarray(flow * masses.unit, dtype=np.float64)
+    n, m = line.shape
+    by_x, by_y = line.by_x, line.by_y
+    a, b = problem.a[by_x], problem.b[by_y]
+    rows, columns, mass = staircase(a, b)
+    cost = line.pairs(by_x[rows], by_y[columns])
+    by_arc = _potentials(line, rows, columns, cost)
+    if (mass * np.abs(by_arc)).sum() > _LARGE * (mass * cost).sum():
+        by_arc = _small_potentials(line, rows, columns, cost)
+    f, g = np.empty(n), np.empty(m)
+    f[by_x[rows]], g[by_y[columns]] = by_arc, cost - by_arc
     plan = Arcs(by_x[rows], by_y[columns], mass)
-    if not masses.is_exact:
+    if not is_resolved(a, b):
         plan = fitted(plan, problem.a, problem.b)
-    f, g = np.empty(len(by_x)), np.empty(len(by_y))
-    f[by_x], g[by_y] = _potentials(line, masses)
     return Candidate(plan=plan, f=f, g=g, n_iter=len(rows))
 
 
-def _potentials(line: Line, masses: IntegerMasses) -> tuple[FloatArray, FloatArray]:
-    """Sum cost differences down and along the staircase of sorted points.
+def _potentials(
+    line: Line, rows: IntArray, columns: IntArray, cost: FloatArray
+) -> NDArray[np.longdouble]:
+    """Return potentials of the rows of all arcs: sums of cost differences down the staircase.
 
-    Row i ends inside column j(i), so that ``f[i+1] - f[i] = c[i+1, j] - c[i, j]``; columns
-    are treated likewise. Where a row and a column end at once the staircase goes down first.
+    Where a row and a column end at once the staircase goes down first.
     """
-    (n, m), by_x, by_y = line.shape, line.by_x, line.by_y
-    level_a, level_b = np.cumsum(masses.a), np.cumsum(masses.b)
-    i, j = np.arange(n - 1), np.searchsorted(level_b, level_a[:-1], side="left")
-    steps_f = line.pairs(by_x[i + 1], by_y[j]) - line.pairs(by_x[i], by_y[j])
-    j, i = np.arange(m - 1), np.searchsorted(level_a, level_b[:-1], side="right")
-    steps_g = line.pairs(by_x[i], by_y[j + 1]) - line.pairs(by_x[i], by_y[j])
-    f = _running_sum(0.0, steps_f)
-    g = _running_sum(float(line.pairs(by_x[:1], by_y[:1])[0]), steps_g)
-    return f, g
+    before = line.pairs(line.by_x[rows[1:]], line.by_y[columns[:-1]])
+    steps = before.astype(np.longdouble) - cost[:-1]
+    # In extended precision, where the machine has it.
+    return np.cumsum(np.concatenate([0.5 * cost[:1], steps]))
 
 
-def _running_sum(first: float, steps: FloatArray) -> FloatArray:
-    """Sum up in extended precision, where the machine has it."""
-    terms = np.concatenate([[first], steps]).astype(np.longdouble)
-    return np.cumsum(terms).astype(np.float64)
+def _small_potentials(
+    line: Line, rows: IntArray, columns: IntArray, cost: FloatArray
+) -> NDArray[np.longdouble]:
+    """Return potentials of the size of the costs that are paid, where that is possible.
+
+    Where a row and a column end at once, any step between two corners of the staircase is
+    feasible. Half the cost of the next arc is chosen, or what is nearest.
+    """
+    x, y = line.by_x[rows], line.by_y[columns]
+    most = line.pairs(x[1:], y[:-1]).astype(np.longdouble) - cost[:-1]
+    least = cost[1:] - line.pairs(x[:-1], y[1:]).astype(np.longdouble)
+    is_corner = (np.diff(rows) > 0) & (np.diff(columns) > 0)
+    # Elsewhere there is one step, along a column or a row.
+    least = np.where(is_corner, least, most)
+    value = np.longdouble(0.5) * cost[0]
+    found = [value]
+    for low, high, wanted in zip(least, most, 0.5 * cost[1:], strict=True):
+        value = min(max(wanted, value + low), value + high)
+        found.append(value)
+    return np.array(found)

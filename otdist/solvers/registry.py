@@ -282,8 +282,8 @@ def _names(solvers: list[Solver]) -> str:
 def start_from(geometry: Geometry, warm_start: tuple[FloatArray, FloatArray]) -> FloatArray:
     """Return g of a warm start, made c-concave and balanced.
 
-    That keeps good potentials as they are, and brings any others, of whatever size, to
-    at most twice the size of the costs.
+    That keeps good potentials as they are. Others are brought to the size of the costs, unless
+    costs are forbidden: a path of the allowed arcs may then cost more than any of them.
     """
     g = geometry.column_minimum(geometry.row_minimum(warm_start[1]))
     return np.asarray(g - g.mean())

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from checks import assert_brackets
+from scipy.sparse import csr_array
 
 from otdist import InfeasibleError, Problem, Status, solve
 
@@ -86,3 +87,35 @@ def test_sinkhorn_with_forbidden_arcs_has_a_finite_upper_bound():
     result = solve(problem, method="sinkhorn", epsilon=0.05)
     assert_brackets(result, 10.0)
     assert result.upper < 12.0
+
+
+@pytest.mark.parametrize("lost", [3e-16, 5e-324])
+def test_a_part_may_lose_mass_within_the_rounding_of_all(lost):
+    """3e-16 of one side met none of the other side in its part: that is rounding of the sums."""
+    a, b = [0.5, 0.5, 0.0], [0.5, 0.5, lost]
+    cost = np.array([[0, INF, INF], [INF, 1, INF], [INF, INF, 5]])
+    graph = csr_array(np.array([[0, 2, 0], [2, 0, 0], [0, 0, 0]]))
+    for problem, value in (
+        (Problem.from_cost(cost, a, b), 0.5),
+        (Problem.from_cost(cost.T, b, a), 0.5),
+        (Problem.on_graph(graph, a, b), 0.0),
+        (Problem.on_graph(graph, b, a), 0.0),
+    ):
+        assert problem.a[2] == problem.b[2] == 0
+        result = solve(problem)
+        assert result.success
+        assert result.value == pytest.approx(value)
+    with pytest.raises(InfeasibleError, match=r"node 2 is in a part of 1 of the 3 nodes"):
+        Problem.on_graph(graph, a, [0.5, 0.5, 1e-12])
+    with pytest.raises(InfeasibleError, match=r"b\[2\] has mass and every arc of it is"):
+        solve(Problem.from_cost(cost, a, [0.5, 0.5, 1e-12]))
+
+
+def test_parts_are_joined_by_atoms_with_mass_only():
+    """b is scaled to a in each part; a row without mass joins no columns."""
+    cost = np.array([[0, INF, INF], [INF, 0, 0], [0, 0, 0]])
+    a, b = [0.3, 0.3, 0.0], [0.1 + 0.2, 0.1, 0.2]
+    problem = Problem.from_cost(cost, a, b)
+    assert (problem.b == [0.3, 0.1 * (0.3 / b[0]), 0.2 * (0.3 / b[0])]).all()
+    joined = Problem.from_cost(cost[:, :2], [0.3, 0.3, 0.1], [0.1 + 0.2, 0.4])
+    assert joined.b.tolist() == [0.1 + 0.2, 0.4]

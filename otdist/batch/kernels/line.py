@@ -1,12 +1,18 @@
 """Coupling of sorted measures on the line, many pairs in one call.
 
-Masses are integers, so that ties are exact, and levels are merged without branches.
+Levels are integers, so that ties are exact, and are merged without branches.
 """
 
 import numpy as np
 
 from otdist.runtime.kernel_cache import njit
-from otdist.solvers.circle.kernels.levels import integer_levels, northwest, power
+from otdist.solvers.circle.kernels.levels import (
+    Levels,
+    add_exactly,
+    northwest,
+    power,
+    write_levels,
+)
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.
@@ -106,69 +112,65 @@ def couple(
     which: np.ndarray,
     factor: np.ndarray,
     p: float,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
+    levels: Levels,
     rows: np.ndarray,
     columns: np.ndarray,
     mass: np.ndarray,
     n_arcs: np.ndarray,
     f: np.ndarray,
-    g: np.ndarray,
 ) -> None:
-    """Couple pairs of sorted measures, and write potentials along each coupling.
+    """Couple pairs of sorted measures, and write potentials of x along each coupling.
 
     Pair k has the points ``x[which[0, k]]`` and ``y[which[1, k]]`` with the masses
-    ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``. Its arcs are the first
-    ``n_arcs[k]`` of rows, columns and mass (pairs, n + m), its potentials f (pairs, n)
-    and g (pairs, m). Levels (n,) and (m,) int64 are scratch. ``n_arcs`` is 0 where the
-    masses are out of range.
+    ``a[which[2, k]]`` and ``b[which[3, k]]``, whose sums have the ratio ``factor[k]``. Its
+    arcs are the first ``n_arcs[k]`` of rows, columns and mass (pairs, n + m), its potentials
+    f (pairs, n), those of x with mass. `levels` is scratch. ``n_arcs`` is 0 where the masses
+    are out of range.
     """
     for k in range(n_arcs.size):
-        unit = integer_levels(a[which[2, k]], b[which[3, k]], factor[k], level_a, level_b)
         n_arcs[k] = 0
+        unit, is_short = write_levels(a[which[2, k]], b[which[3, k]], factor[k], levels)
         if unit == 0.0:
             continue
-        n_arcs[k] = northwest(level_a, level_b, unit, rows[k], columns[k], mass[k])
+        n_arcs[k] = northwest(levels, is_short, unit, rows[k], columns[k], mass[k])
         if p < np.inf:
-            _potentials(x[which[0, k]], y[which[1, k]], level_a, level_b, p, f[k], g[k])
+            arcs = rows[k, : n_arcs[k]], columns[k, : n_arcs[k]]
+            _potentials(x[which[0, k]], y[which[1, k]], p, *arcs, f[k])
 
 
 @inner
 def _potentials(
     x: np.ndarray,
     y: np.ndarray,
-    level_a: np.ndarray,
-    level_b: np.ndarray,
     p: float,
+    rows: np.ndarray,
+    columns: np.ndarray,
     f: np.ndarray,
-    g: np.ndarray,
 ) -> None:
-    """Sum cost differences down and along the staircase, with compensated rounding.
+    """Sum cost differences down the staircase, with compensated rounding.
 
-    Where a row and a column end at once the staircase goes down first.
+    Where a row and a column end at once, any step between two corners of the staircase is
+    feasible, since costs of sorted points are a Monge matrix. Half the cost of the next arc is
+    chosen, or what is nearest: potentials are then of the size of the costs that are paid.
     """
-    n, m = x.size, y.size
-    i, j = 0, 0
-    cost = power(abs(x[0] - y[0]), p)
-    down, lost_down, along, lost_along = 0.0, 0.0, cost, 0.0
-    f[0], g[0] = down, along
-    while i < n - 1 or j < m - 1:
-        if j == m - 1 or (i < n - 1 and level_a[i] <= level_b[j]):
-            i += 1
-            new = power(abs(x[i] - y[j]), p)
-            step = new - cost
-            total = down + step
-            part = total - down
-            lost_down += (down - (total - part)) + (step - part)
-            down = total
-            f[i] = down + lost_down
-        else:
-            j += 1
-            new = power(abs(x[i] - y[j]), p)
-            step = new - cost
-            total = along + step
-            part = total - along
-            lost_along += (along - (total - part)) + (step - part)
-            along = total
-            g[j] = along + lost_along
-        cost = new
+    i, j = rows[0], columns[0]
+    cost = power(abs(x[i] - y[j]), p)
+    value, lost = 0.5 * cost, 0.0
+    f[i] = value
+    for k in range(1, rows.size):
+        new = power(abs(x[rows[k]] - y[columns[k]]), p)
+        if rows[k] != i:
+            step, is_free = new - cost, False
+            if columns[k] != j:
+                least = new - power(abs(x[i] - y[columns[k]]), p)
+                most = power(abs(x[rows[k]] - y[j]), p) - cost
+                wanted = 0.5 * new - (value + lost)
+                is_free = least < wanted < most
+                step = least if wanted <= least else most
+            if is_free:
+                value, lost = 0.5 * new, 0.0
+            else:
+                value, error = add_exactly(value, step)
+                lost += error
+            f[rows[k]] = value + lost
+        i, j, cost = rows[k], columns[k], new

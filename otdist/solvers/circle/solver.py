@@ -16,11 +16,13 @@ from typing import cast
 import numpy as np
 
 from otdist.geometry.circle import Circle
-from otdist.plans.integer_masses import fitted, quantise
+from otdist.plans.integer_masses import fitted
 from otdist.plans.plans import Arcs
+from otdist.plans.staircase import is_resolved
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
-from otdist.solvers.circle.kernels.cut import PARTS, Pair, couple_levels
+from otdist.solvers.circle.kernels.cut import PARTS, couple_around
+from otdist.solvers.circle.kernels.levels import Levels
 from otdist.solvers.registry import Options
 
 
@@ -29,17 +31,34 @@ def run(problem: Problem, options: Options) -> Candidate:
     del options
     circle = cast("Circle", problem.geometry)
     (n, m), by_x, by_y = circle.shape, circle.by_x, circle.by_y
-    masses = quantise(problem.a[by_x], problem.b[by_y])
-    rows, columns, ahead = np.empty((3, n + m), np.int64)
-    mass, spare, along = np.empty(n + m), np.empty(n + m + PARTS), np.empty(n)
-    level_a, level_b = np.cumsum(masses.a), np.cumsum(masses.b)
-    pair = Pair(circle.x[by_x], circle.y[by_y], level_a, level_b, circle.p, circle.period)
-    n_arcs = couple_levels(pair, masses.unit, ahead, spare, rows, columns, mass, along)
-    plan = Arcs(by_x[rows[:n_arcs]], by_y[columns[:n_arcs]], mass[:n_arcs])
-    if not masses.is_exact:
+    a, b = problem.a[by_x], problem.b[by_y]
+    levels = Levels(*(np.empty(size, np.int64) for size in (n, m, n, m)))
+    rows, columns = np.empty((2, 1, n + m), np.int32)
+    mass, along, n_arcs = np.empty((1, n + m)), np.empty((1, n)), np.empty(1, np.int64)
+    couple_around(
+        circle.x[None, by_x],
+        circle.y[None, by_y],
+        a[None],
+        b[None],
+        np.zeros((4, 1), np.int64),
+        np.ones(1),
+        circle.p,
+        circle.period,
+        levels,
+        np.empty((2, n + m), np.int64),
+        np.empty(5 * n + m + PARTS),
+        rows,
+        columns,
+        mass,
+        n_arcs,
+        along,
+    )
+    used = slice(0, int(n_arcs[0]))
+    plan = Arcs(by_x[rows[0, used]], by_y[columns[0, used]], mass[0, used])
+    if not is_resolved(problem.a, problem.b):
         plan = fitted(plan, problem.a, problem.b)
     f, g = np.empty(n), np.empty(m)
-    f[by_x] = along
+    f[by_x] = along[0]
     # Arcs with mass are tight, and every column has one.
     g[plan.columns] = circle.pairs(plan.rows, plan.columns) - f[plan.rows]
-    return Candidate(plan=plan, f=f, g=g, n_iter=n_arcs)
+    return Candidate(plan=plan, f=f, g=g, n_iter=len(plan.mass))
