@@ -36,6 +36,8 @@ _ROUNDED = 0.1
 _LEAST_EPSILON = 1e-11
 # Of the largest cost: how far potentials of a warm start may be from their median.
 _WIDEST = 2.0
+# More digits are not looked for where the bracket is narrower than this part of the value.
+_LEAST_TOL = 1e-13
 _SILENT = nullcontext()
 _OPTIONS = frozenset({"method", "tol", "max_iter", "epsilon", "warm_start", "time_limit"})
 
@@ -333,10 +335,41 @@ def _run(
         _raise_stranded(claim.stranded, rows, problem)
     if part is not whole or solver.kind is Kind.ENTROPIC:
         claim = _on_all_atoms(claim, whole, part, rows, columns)
+    if solver.kind is Kind.ENTROPIC:
+        return claim, certified(problem, claim.plan, claim.f, None, options.n_jobs)
+    proof = _proof(problem, claim, options)
+    if solver.kind is not Kind.EXACT or claim.ended is not Ended.FINISHED:
+        return proof
+    return (
+        proof if proof[1].proves(options.tol) else _finished(problem, whole, claim, proof, options)
+    )
+
+
+def _proof(problem: Problem, claim: Candidate, options: Options) -> tuple[Candidate, Certificate]:
+    """Return a claim about the atoms proper, and its certificate."""
     if problem.is_partial:
         claim = _without_outside(claim)
-    g = None if solver.kind is Kind.ENTROPIC else claim.g
-    return claim, certified(problem, claim.plan, claim.f, g, options.n_jobs)
+    tol = max(options.tol, _LEAST_TOL)
+    return claim, certified(problem, claim.plan, claim.f, claim.g, options.n_jobs, tol)
+
+
+def _finished(
+    problem: Problem,
+    whole: Problem,
+    claim: Candidate,
+    proof: tuple[Candidate, Certificate],
+    options: Options,
+) -> tuple[Candidate, Certificate]:
+    """Finish a claim that is not proved with more digits: the claim with the narrowest bracket."""
+    if whole.is_bottleneck:
+        return proof
+    from otdist.solvers.exact_arithmetic.solver import refined
+
+    better = refined(whole, claim, options.deadline)
+    if better is None:
+        return proof
+    again = _proof(problem, better, options)
+    return again if again[1].gap < proof[1].gap else proof
 
 
 def _result(

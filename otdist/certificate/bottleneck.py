@@ -49,9 +49,13 @@ def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int)
         )
     else:
         lower = _least_radius(problem, f > 0, n_jobs)
+    # Distances are rounded.
+    facts = problem.geometry.facts
+    relative = facts.roundings * float(np.finfo(float).eps)
+    least = facts.least if relative > 0 else 0.0
     return Certificate(
-        lower=min(lower, upper),
-        upper=upper,
+        lower=min(lower, upper) - relative * abs(lower) - least,
+        upper=upper + relative * abs(upper) + (least if upper > 0 else 0.0),
         value=upper,
         is_coupling=marginal_error <= slack,
         marginal_error=marginal_error,

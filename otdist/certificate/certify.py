@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from otdist.certificate.bottleneck import certify_bottleneck
-from otdist.certificate.checkers import checker_of
+from otdist.certificate.checkers import PairwiseChecker, checker_of
 from otdist.certificate.exact_coupling import LARGEST, exact_coupling
 from otdist.certificate.marginals import Sums, grid_sums, scaled_sums
 from otdist.certificate.partial import partial_lower, partial_upper
@@ -58,17 +58,21 @@ def certified(
     f: ArrayLike | Function | None,
     g: ArrayLike | Function | None,
     n_jobs: int,
+    tol: float = EXACT_TOL,
 ) -> Certificate:
-    """Return the certificate of a plan and potentials: see `otdist.certify`."""
+    """Return the certificate of a plan and potentials: see `otdist.certify`.
+
+    More digits are looked for until the bracket is as narrow as `tol`, relative.
+    """
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
     x, y = _positions(problem)
     if problem.is_partial or problem.is_bottleneck:
-        return _certify_arcs(problem, arcs, f, n_jobs)
+        return _certify_arcs(problem, arcs, f, n_jobs, tol)
     f = np.zeros(n) if f is None else as_values("f", f, n, x)
     g = None if g is None else as_values("g", g, m, y)
     if arcs is not None:
-        small = _small_bounds(problem, arcs, f, g)
+        small = _small_bounds(problem, arcs, f, g, tol)
         if small is not None:
             return small
         _require_masses(arcs)
@@ -77,17 +81,19 @@ def certified(
         require_finite("g", g)
     primal = _primal(problem, plan, arcs, n_jobs)
     dual = lower_bound(problem, f, g, n_jobs, is_flow=isinstance(plan, Flow))
-    if arcs is not None and not _is_narrow(primal, dual):
+    if arcs is not None and not _is_narrow(primal, dual, tol):
         primal = _repaired(problem, arcs, primal)
-    if not _is_narrow(primal, dual) and not isinstance(plan, Flow):
+    if not _is_narrow(primal, dual, tol) and not isinstance(plan, Flow):
         dual = better_lower_bound(problem, f, g, primal.value, dual, n_jobs)
     is_rounded = primal.error <= EXACT_TOL * problem.mass
-    if arcs is not None and is_rounded and not _is_narrow(primal, dual):
+    if arcs is not None and is_rounded and not _is_narrow(primal, dual, tol):
         primal = primal.or_better(exact_upper(problem, arcs))
     return _certificate(problem, primal, dual)
 
 
-def _certify_arcs(problem: Problem, arcs: Arcs | None, f: Any, n_jobs: int) -> Certificate:
+def _certify_arcs(
+    problem: Problem, arcs: Arcs | None, f: Any, n_jobs: int, tol: float
+) -> Certificate:
     """Certify a plan where p = inf, or where mass may be left."""
     if arcs is None:
         kind = "a partial problem" if problem.is_partial else "p=inf"
@@ -100,15 +106,15 @@ def _certify_arcs(problem: Problem, arcs: Arcs | None, f: Any, n_jobs: int) -> C
         return certify_bottleneck(problem, arcs, f, n_jobs)
     require_finite("f", f)
     primal, dual = partial_upper(problem, arcs), partial_lower(problem, f, n_jobs)
-    if not _is_narrow(primal, dual):
+    if not _is_narrow(primal, dual, tol):
         # Potentials of both sides that share the value are the smallest, and round least.
         shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
         dual = max(dual, partial_lower(problem, f - shift, n_jobs))
     return _certificate(problem, primal, dual)
 
 
-def _is_narrow(primal: Primal, dual: Dual) -> bool:
-    return primal.upper - dual.value <= EXACT_TOL * abs(primal.upper) < math.inf
+def _is_narrow(primal: Primal, dual: Dual, tol: float) -> bool:
+    return primal.upper - dual.value <= tol * abs(primal.upper) < math.inf
 
 
 def _certificate(problem: Problem, primal: Primal, dual: Dual) -> Certificate:
@@ -168,7 +174,7 @@ def _primal(problem: Problem, plan: Any, arcs: Arcs | None, n_jobs: int) -> Prim
 
 
 def _small_bounds(
-    problem: Problem, arcs: Arcs, f: FloatArray, g: FloatArray | None
+    problem: Problem, arcs: Arcs, f: FloatArray, g: FloatArray | None, tol: float
 ) -> Certificate | None:
     """Do everything in one compiled pass; None where that pass does not prove the value.
 
@@ -181,7 +187,7 @@ def _small_bounds(
     lower, upper, value, error, is_coupling, violation = bounds
     primal = Primal(value, upper, abs(value), error, is_coupling)
     dual = Dual(lower, 0.0, violation)
-    return _certificate(problem, primal, dual) if _is_narrow(primal, dual) else None
+    return _certificate(problem, primal, dual) if _is_narrow(primal, dual, tol) else None
 
 
 def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
@@ -442,8 +448,9 @@ def lower_bound(
 ) -> Dual:
     """Return the dual value of a feasible pair made of f."""
     with np.errstate(over="ignore", invalid="ignore"):  # potentials may be of any size
-        pair = checker_of(problem.geometry).feasible(problem, f, g, n_jobs, is_flow=is_flow)
-        return _dual_value(problem, *pair)
+        checker = checker_of(problem.geometry)
+        pair = checker.feasible(problem, f, g, n_jobs, is_flow=is_flow)
+        return _dual_value(problem, checker, *pair)
 
 
 def better_lower_bound(
@@ -460,18 +467,29 @@ def better_lower_bound(
         known = checker.known_bound(problem)
         if known is not None:
             found.append(Dual(*known))
+        is_rounded = not dual.rounding < 0.25 * (value - dual.value)
+        if is_rounded:
+            checker = checker.careful()
         if g is not None:
-            found.append(_dual_value(problem, *checker.feasible_from_g(problem, f, g, n_jobs)))
-        if not dual.rounding < 0.25 * (value - dual.value):
+            pair = checker.feasible_from_g(problem, f, g, n_jobs)
+            found.append(_dual_value(problem, checker, *pair))
+        if is_rounded:
             # Potentials of both sides that share the value are the smallest, and round least.
             shift = (float(problem.a @ f) - 0.5 * value) / problem.mass
-            if math.isfinite(shift):
-                found.append(lower_bound(problem, f - shift, None, n_jobs))
-            found.append(lower_bound(problem, np.zeros(len(f)), None, n_jobs))
+            for each in (f, f - shift, np.zeros(len(f))):
+                if np.isfinite(each).all():
+                    given = checker.feasible(problem, each, None, n_jobs, is_flow=False)
+                    found.append(_dual_value(problem, checker, *given))
     return max(found)._replace(violation=dual.violation)
 
 
-def _dual_value(problem: Problem, f: FloatArray, g: FloatArray, violation: float = 0.0) -> Dual:
+def _dual_value(
+    problem: Problem,
+    checker: PairwiseChecker[Any],
+    f: FloatArray,
+    g: FloatArray,
+    violation: float = 0.0,
+) -> Dual:
     """Return the value of a potential and its c-transform, rounded down."""
     a, b, facts = problem.a, problem.b, problem.geometry.facts
     f, g = np.where(a > 0, f, 0.0), np.where(b > 0, g, 0.0)
@@ -487,7 +505,7 @@ def _dual_value(problem: Problem, f: FloatArray, g: FloatArray, violation: float
     )
     value = total(terms) + apart * float(terms[len(a) :].sum())
     rounding = ROUNDING * size + (noise + EPS * abs(apart) * len(b)) * size_b
-    rounding += checker_of(problem.geometry).transform_error(problem, f, g)
+    rounding += checker.transform_error(problem, f, g)
     rounding += facts.roundings * EPS * abs(value) + facts.least * problem.mass
     rounding += UNDERFLOW if is_tiny else 0.0
     return Dual(value - rounding, rounding, violation)

@@ -37,6 +37,8 @@ _COMPILED_CIRCLE = 1_000
 _COMPILED_PAIRS = 1 << 20
 # The solver of pixels has loaded the compiler: a compiled pass pays from here on.
 _COMPILED_PIXELS = 1 << 14
+# Pairs up to which all are looked at where the rounding of shorter ways counts.
+_LOOKED_AT = 1 << 24
 # Entries up to which a matrix is certified in one compiled pass.
 _AT_ONCE = 1 << 27
 # Columns that are looked at together: by sums, by c-transforms, where few pairs count, and
@@ -337,8 +339,22 @@ class PairwiseChecker(Generic[G_co]):
         del problem, arcs, f, g
         return None
 
+    def careful(self) -> PairwiseChecker[Any]:
+        """Return the checker to ask where rounding counts."""
+        return self
+
     def _has_many_pairs(self) -> bool:
         return math.prod(self.geometry.shape) >= _COMPILED_PAIRS
+
+
+class RowsChecker(PairwiseChecker[Geometry]):
+    """Compares all pairs, row by row: its minima are right to the last digit."""
+
+    @staticmethod
+    def transform(geometry: Geometry, f: FloatArray, n_jobs: int) -> FloatArray:
+        """Return ``min_i c[i, j] - f[i]`` from the rows of the costs."""
+        del n_jobs
+        return Geometry.column_minimum(geometry, f)
 
 
 class MatrixChecker(PairwiseChecker[Dense]):
@@ -500,6 +516,10 @@ class SortedChecker(PairwiseChecker[G_co]):
         levels = 2 + len(g).bit_length()
         return 4 * levels * (1 + self.geometry.facts.roundings) * _EPS * size
 
+    def careful(self) -> PairwiseChecker[Any]:
+        """Return a checker that looks at all pairs, unless there are too many."""
+        return _by_rows(self)
+
     def _apart(self) -> float:
         return 0.0
 
@@ -557,6 +577,10 @@ class GridChecker(PairwiseChecker[Grid]):
         size = float(np.abs(f).max() + np.abs(g).max())
         return 2 * len(self.geometry.axes) * _EPS * size
 
+    def careful(self) -> PairwiseChecker[Any]:
+        """Return a checker that looks at all pairs, unless there are too many."""
+        return _by_rows(self)
+
 
 class GraphChecker(PairwiseChecker[Graph]):
     """Looks at edges."""
@@ -597,6 +621,11 @@ CHECKERS: dict[type[Geometry], Callable[..., PairwiseChecker[Geometry]]] = {
 def checker_of(geometry: Geometry) -> PairwiseChecker[Geometry]:
     """Return the checker of a geometry."""
     return CHECKERS.get(type(geometry), PairwiseChecker)(geometry)
+
+
+def _by_rows(checker: PairwiseChecker[Any]) -> PairwiseChecker[Any]:
+    is_small = math.prod(checker.geometry.shape) <= _LOOKED_AT
+    return RowsChecker(checker.geometry) if is_small else checker
 
 
 def _running_sums(values: FloatArray, total: float) -> tuple[FloatArray, float]:

@@ -75,7 +75,8 @@ def charged(
         dearest = problem.geometry.largest
         if facts.has_forbidden:
             n_atoms = sum(problem.shape)
-            is_rounding = error <= 4 * n_atoms * EPS * problem.mass
+            moved = getattr(problem.marginals, "mass", problem.mass)
+            is_rounding = error <= 4 * n_atoms * EPS * moved
             dearest = n_atoms * dearest if is_rounding else math.inf
         upper += 2 * error * dearest
     return upper

@@ -519,7 +519,8 @@ def _bound_longest(pair: Pair, total: float, out: np.ndarray) -> None:
         _longest_crossing(x, pair.a, 1.0, y, pair.b, pair.factor, slack),
         _longest_crossing(y, pair.b, pair.factor, x, pair.a, 1.0, slack),
     )
-    out[0], out[1], out[2] = min(lower, upper), upper, upper
+    # A difference of two numbers is rounded once.
+    out[0], out[1], out[2] = min(lower, upper) * (1.0 - 2 * _U), upper * (1.0 + 2 * _U), upper
 
 
 @inner
