@@ -374,7 +374,8 @@ class MatrixChecker(PairwiseChecker[Dense]):
         best, work = np.empty(m), np.empty(2 * (n + m) + len(arcs.mass))
         f, g = _plain(f), best if g is None else _plain(g)
         largest = math.inf if self.geometry.facts.has_forbidden else self.geometry.largest
-        return _dense_bounds()(cost, problem.a, problem.b, f, g, *arcs, largest, best, work)
+        with np.errstate(all="ignore"):  # for where compilation is off
+            return _dense_bounds()(cost, problem.a, problem.b, f, g, *arcs, largest, best, work)
 
     def add_up(self, start: int, block: FloatArray, columns: FloatArray, sums: FloatArray) -> bool:
         """Add up rows of a plan, compiled for many pairs."""
