@@ -26,7 +26,7 @@ _EXACT = 2.0**51
 _HIGH = 900
 # Pairs near a row or column that may complete the tree.
 _NEAR = 4
-# Nodes that a search may visit before it is given up, some seconds.
+# Nodes and exact costs that a search may look at before it is given up: some seconds.
 _BUDGET = 3_000_000
 # A reduced cost of 0: its level, and its cost.
 _NOTHING = (0, 0)
@@ -57,6 +57,8 @@ class Prices:
         self.scale = min(0, _HIGH - math.frexp(largest)[1])
         self.scaled = np.ldexp(cost, self.scale) if self.scale else cost
         self.largest = math.ldexp(largest, self.scale)
+        #: Exact reduced costs computed so far.
+        self.n_exact = 0
 
     def whole(self, rows: IntArray, columns: IntArray) -> list[int]:
         """Return the costs of the listed pairs in units."""
@@ -76,6 +78,7 @@ class Prices:
         for start in range(0, len(found), length):
             rows, columns = np.divmod(found[by_size[start : start + length]], m)
             pairs = zip(rows.tolist(), columns.tolist(), self.whole(rows, columns), strict=True)
+            self.n_exact += len(rows)
             negative = []
             for i, j, cost in pairs:
                 reduced = tree.reduced(i, n + j, cost)
@@ -140,7 +143,7 @@ def optimal_flows(
                 n_idle = 0 if tree.pivot(i, j, cost) else n_idle + 1
                 n_pivots += 1
                 budget -= tree.n_moved
-        if budget < 0 or time.monotonic() > deadline:
+        if budget < prices.n_exact or time.monotonic() > deadline:
             return None
     if any(flow > 0 and new for flow, new in zip(tree.flows, tree.is_artificial, strict=True)):
         return None
