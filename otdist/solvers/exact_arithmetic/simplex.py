@@ -26,8 +26,12 @@ _EXACT = 2.0**51
 _HIGH = 900
 # Pairs near a row or column that may complete the tree.
 _NEAR = 4
-# Nodes that a search may visit before it is given up, some seconds.
+# Nodes and exact costs that a search may look at before it is given up: some seconds.
 _BUDGET = 3_000_000
+# A reduced cost of 0: its level, and its cost.
+_NOTHING = (0, 0)
+# Pairs whose exact reduced costs are compared, for each one wanted, where floats are too close.
+_SEEN = 64
 # Pairs priced in the time of a node.
 _PAIRS = 50
 # Pivots in a row in which no flow moves, as a multiple of the nodes, before Bland's rule.
@@ -53,6 +57,8 @@ class Prices:
         self.scale = min(0, _HIGH - math.frexp(largest)[1])
         self.scaled = np.ldexp(cost, self.scale) if self.scale else cost
         self.largest = math.ldexp(largest, self.scale)
+        #: Exact reduced costs computed so far.
+        self.n_exact = 0
 
     def whole(self, rows: IntArray, columns: IntArray) -> list[int]:
         """Return the costs of the listed pairs in units."""
@@ -65,19 +71,26 @@ class Prices:
         by row and column.
         """
         n, m = self.cost.shape
-        found, approximate, above = self._candidates(tree)
-        by_size = np.lexsort([approximate, above]) if most else np.arange(len(found))
-        length = most or len(found)
-        for start in range(0, len(found), max(length, 1)):
+        found, most_cost, level = self._candidates(tree)
+        by_size = np.lexsort([most_cost, level]) if most else np.arange(len(found))
+        is_certain = bool(((level < 0) | (most_cost < 0)).any())
+        length = most * (1 if is_certain else _SEEN) or max(len(found), 1)
+        for start in range(0, len(found), length):
             rows, columns = np.divmod(found[by_size[start : start + length]], m)
             pairs = zip(rows.tolist(), columns.tolist(), self.whole(rows, columns), strict=True)
-            negative = [(i, n + j, c) for i, j, c in pairs if is_negative(tree, i, n + j, c)]
+            self.n_exact += len(rows)
+            negative = []
+            for i, j, cost in pairs:
+                reduced = tree.reduced(i, n + j, cost)
+                if reduced < _NOTHING:
+                    negative.append((reduced, i, n + j, cost))
             if negative:
-                return negative
+                ordered = sorted(negative)[:most] if most else negative
+                return [(i, j, cost) for _, i, j, cost in ordered]
         return []
 
     def _candidates(self, tree: Tree) -> tuple[IntArray, FloatArray, IntArray]:
-        """Return the pairs that may be negative, with reduced costs as floats and levels."""
+        """Return the pairs that may be negative, bounds of their reduced costs, and levels."""
         n, m = self.cost.shape
         level = np.array(tree.level)
         potential = rounded(tree.potential, self.unit + self.scale)
@@ -91,9 +104,12 @@ class Prices:
             if is_exact:
                 may = slack < 0
             else:
-                size = (np.abs(part) + np.abs(f[start:stop, None])) + np.abs(g)
+                off = (np.abs(part) + np.abs(f[start:stop, None])) + np.abs(g)
+                off *= _ROUNDING
+                off += _LEAST
                 with np.errstate(invalid="ignore"):  # a forbidden pair: inf - inf
-                    may = slack - (size * _ROUNDING + _LEAST) <= 0
+                    may = slack - off <= 0
+                slack += off
             above = level[start:stop, None] - level[n:]
             may = (above < 0) & np.isfinite(part) | (above == 0) & may
             inside = np.flatnonzero(may)
@@ -101,12 +117,6 @@ class Prices:
             values.append(slack.ravel()[inside])
             levels.append(above.ravel()[inside])
         return np.concatenate(found), np.concatenate(values), np.concatenate(levels)
-
-
-def is_negative(tree: Tree, i: int, j: int, cost: int) -> bool:
-    """Return whether a reduced cost between two nodes is negative."""
-    level = tree.level[i] - tree.level[j]
-    return level < 0 or (level == 0 and cost + tree.potential[i] - tree.potential[j] < 0)
 
 
 def optimal_flows(
@@ -129,11 +139,11 @@ def optimal_flows(
         if not violated:
             break
         for i, j, cost in violated[: 1 if is_stalled else None]:
-            if is_negative(tree, i, j, cost):
+            if tree.reduced(i, j, cost) < _NOTHING:
                 n_idle = 0 if tree.pivot(i, j, cost) else n_idle + 1
                 n_pivots += 1
                 budget -= tree.n_moved
-        if budget < 0 or time.monotonic() > deadline:
+        if budget < prices.n_exact or time.monotonic() > deadline:
             return None
     if any(flow > 0 and new for flow, new in zip(tree.flows, tree.is_artificial, strict=True)):
         return None

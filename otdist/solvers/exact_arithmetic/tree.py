@@ -100,6 +100,11 @@ class Tree:
             self.flows[k] = abs(flow)
         self.hang(0)
 
+    def reduced(self, tail: int, head: int, cost: int) -> tuple[int, int]:
+        """Return the level and the cost of an arc, reduced by the potentials of its ends."""
+        level = self.level[tail] - self.level[head]
+        return level, cost + self.potential[tail] - self.potential[head]
+
     def pivot(self, tail: int, head: int, cost: int) -> bool:
         """Bring an arc into the tree, and return whether flow moves on its cycle.
 
