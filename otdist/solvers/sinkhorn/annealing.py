@@ -32,7 +32,7 @@ _NEAR = 1.01
 _FIRST = 0.25
 # Error of the columns, relative, that suffices at weights above the target; and the marginal
 # error, as a part of the mass, above which a weight is too small to start with.
-_LOOSE = 0.1
+_LOOSE = 0.03
 _TOO_FAR = 0.5
 # Part of the error wanted at the target that Newton's method may leave.
 _SHARE = 0.1
@@ -49,11 +49,15 @@ _NEWTON_STEPS = 40
 _PATIENCE, _LAST_PATIENCE = 4, 100
 # An iteration that reduces the error to this part, or less, needs no other method.
 _FAST = 0.25
+# One in so many iterations may be added at the end for columns of little mass.
+_MORE = 4
 # Iterations without Newton's method at each weight above the target.
 _ITERATIONS_PER_WEIGHT = 5
 # Relative error of an entry in single precision for a matrix. For points, whose exponents are in
 # single precision too, it is multiplied by the largest exponent.
 _SINGLE = 1e-7
+# Errors above this many times that of single precision are clear of it.
+_CLEAR = 10.0
 # Masses below this part of the total would underflow.
 _LEAST_SINGLE = 1e-24
 # Weights above this many times the largest cost would overflow.
@@ -86,15 +90,16 @@ class _Progress:
 
     def __init__(self, patience: int) -> None:
         self.patience, self.errors = patience, list[float]()
-        self.best: State | None = None
+        self._best: State | None = None
 
-    def stalls(self, state: State) -> bool:
-        """Record a state; return whether the error was not halved in the last passes."""
-        if self.best is None or state.worst < self.best.worst:
-            self.best = state
+    def stalled(self, state: State) -> State | None:
+        """Record a state; return the best one if the last passes did not halve the error."""
+        if self._best is None or state.worst < self._best.worst:
+            self._best = state
         self.errors.append(state.worst)
         k = self.patience
-        return len(self.errors) > k and not self.errors[-1] <= 0.5 * self.errors[-1 - k]
+        falls = len(self.errors) <= k or self.errors[-1] <= 0.5 * self.errors[-1 - k]
+        return None if falls else self._best
 
     @property
     def is_fast(self) -> bool:
@@ -225,8 +230,9 @@ class Anneal:
             if is_good:
                 rough = keep = False
             elif blocks is not None and not self._is_lost(state).any():
-                if progress.stalls(state):
-                    return self._stop(progress.best, wanted, is_tight, rough)
+                best = progress.stalled(state)
+                if best is not None:
+                    return self._stop(best, wanted, is_tight, rough)
                 inner = Balance(blocks, self.a, self.b, self.n_jobs)
                 least = self._noise(epsilon) if rough else 0.0
                 part = max(_SHARE * wanted, least) if is_tight else wanted
@@ -248,22 +254,28 @@ class Anneal:
         rough = self._noise(epsilon) <= self.options.tol
         anderson = Anderson(np.sqrt(self.b)) if is_tight else None
         n_left, before = np.inf if is_tight else _ITERATIONS_PER_WEIGHT, np.inf
-        progress = _Progress(_LAST_PATIENCE)
+        progress, late = _Progress(_LAST_PATIENCE), np.inf
         while True:
             state, _ = self._pass(f, g, epsilon, rough=rough)
             f, n_left = state.f, n_left - 1
-            is_good = state.worst <= wanted
+            is_late = self.n_iter >= late and state.error <= wanted
+            is_good = state.worst <= wanted or is_late
             if self.is_fast and not is_good and state.worst > _FAST * before:
                 self.is_fast = False
                 return self.at(f, self._sinkhorn(state), epsilon, is_tight=is_tight)
             before = state.worst
             if self.is_out or n_left <= 0 or (is_good and not rough):
                 return self._stop(state, wanted, is_tight, rough)
-            if progress.stalls(state) and state.error <= max(wanted, self._floor(epsilon)):
-                return self._stop(progress.best, wanted, is_tight, rough)
+            best = progress.stalled(state)
+            if best is not None and best.error <= self._floor(epsilon):
+                return self._stop(best, wanted, is_tight, rough)
+            if state.error <= wanted:
+                late = min(late, self.n_iter + self.n_iter // _MORE)
+            # Rounding in single precision may be all that is left: repeat in full precision.
+            rough = rough and not is_good and state.worst > _CLEAR * self._noise(epsilon)
             if is_good:
-                rough = False  # repeat in full precision
-            elif self.is_symmetric:
+                continue
+            if self.is_symmetric:
                 # Both potentials are equal at the optimum: meeting halfway converges
                 # much faster than taking turns (Feydy et al., 2019).
                 g = 0.5 * (g + f)

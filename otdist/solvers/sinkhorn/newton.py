@@ -83,8 +83,8 @@ class Balance:
         return -np.log(state.sums), state.log_v, error
 
     def _omitted(self, state: _Scaled) -> float:
-        """Return how far an entry outside of the blocks may have grown, as a part of its row."""
-        growth = float(state.log_v.max()) - math.log(state.sums.min())
+        """Return how much an entry outside of the blocks may have grown, as a part of its row."""
+        growth = float(state.log_v.max())
         return self.level * math.expm1(min(max(growth, 0.0), _OVERFLOW))
 
     def _step(self, state: _Scaled) -> _Scaled:
