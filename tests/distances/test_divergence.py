@@ -156,6 +156,46 @@ def test_the_limits_are_transport_and_energy_distance():
         assert value == pytest.approx(exact, rel=1e-3)
 
 
+def times_power(value, exponent):
+    """Return ``value * 2**exponent``, inf or 0 where float64 cannot hold it."""
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(value, exponent))
+
+
+@pytest.mark.parametrize("reach", REACHES)
+@pytest.mark.parametrize("metric, p", COSTS)
+def test_powers_of_two_only_change_the_exponent(metric, p, reach):
+    """At any scale: the very digits, or an InputError where costs leave float64."""
+    x, y, a, b = measures(9)
+    power = 2 if metric == "sqeuclidean" else p
+    options = {"metric": metric, "p": p}
+    value, slopes = gradients_of(x, y, a, b, epsilon=0.1, reach=reach, **options)
+    for k in (-900, -490, -300, -2, 2, 300, 490, 900):
+        exponent = int(k * power)
+        scaled = {
+            "epsilon": times_power(0.1, exponent),
+            "reach": None if reach is None else times_power(reach, k),
+            **options,
+        }
+        points = np.ldexp(x, k), np.ldexp(y, k)
+        if abs(exponent) > 1000:
+            with pytest.raises(InputError, match=r"leaves float64|epsilon must be a positive"):
+                sinkhorn_divergence(*points, a, b, **scaled)
+            continue
+        found, of = gradients_of(*points, a, b, **scaled)
+        assert found == times_power(value, exponent)
+        assert (of.a == np.ldexp(slopes.a, exponent)).all()
+        assert (of.x == np.ldexp(slopes.x, exponent - k)).all()
+
+
+def test_messages_at_extreme_scales_name_the_numbers_given():
+    x, y = np.array([0.0, 2.0**600]), np.array([1.0, 3.0])
+    with pytest.raises(InputError, match="epsilon=1 is below the rounding of the costs"):
+        sinkhorn_divergence(x, y, epsilon=1.0)
+    with pytest.raises(InputError, match=r"epsilon=1 .* so far above the costs"):
+        sinkhorn_divergence(x / 2.0**1000, y / 2.0**1000, epsilon=1.0)
+
+
 @pytest.mark.skipif(JIT_OFF, reason="long without compiled kernels")
 def test_gaussians_have_a_closed_form():
     z = np.linspace(-15, 15, 401)

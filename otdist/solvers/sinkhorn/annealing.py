@@ -18,7 +18,7 @@ from otdist.compiled.costs import MATRIX
 from otdist.problem.problem import Problem
 from otdist.solvers.registry import Options
 from otdist.solvers.sinkhorn.acceleration import Anderson
-from otdist.solvers.sinkhorn.newton import Balance
+from otdist.solvers.sinkhorn.newton import Balance, largest_ratio
 from otdist.solvers.sinkhorn.sweeps import Blocks, Pairs
 from otdist.typing import FloatArray
 
@@ -26,11 +26,13 @@ from otdist.typing import FloatArray
 # but not below the least ratio.
 _RATIO = 2.5
 _LEAST_RATIO = 1.1
+# A weight above the target by less than this factor is the target.
+_NEAR = 1.01
 # The first weight is this part of the largest cost: the plan is almost a product there.
 _FIRST = 0.25
-# Marginal error, as a part of the mass, that suffices at weights above the target; and the error
-# above which a weight is too small to start with.
-_LOOSE = 0.001
+# Error of the columns, relative, that suffices at weights above the target; and the marginal
+# error, as a part of the mass, above which a weight is too small to start with.
+_LOOSE = 0.03
 _TOO_FAR = 0.5
 # Part of the error wanted at the target that Newton's method may leave.
 _SHARE = 0.1
@@ -47,17 +49,23 @@ _NEWTON_STEPS = 40
 _PATIENCE, _LAST_PATIENCE = 4, 100
 # An iteration that reduces the error to this part, or less, needs no other method.
 _FAST = 0.25
+# One in so many iterations may be added at the end for columns of little mass.
+_MORE = 4
 # Iterations without Newton's method at each weight above the target.
 _ITERATIONS_PER_WEIGHT = 5
 # Relative error of an entry in single precision for a matrix. For points, whose exponents are in
 # single precision too, it is multiplied by the largest exponent.
 _SINGLE = 1e-7
+# Errors above this many times that of single precision are clear of it.
+_CLEAR = 10.0
 # Masses below this part of the total would underflow.
 _LEAST_SINGLE = 1e-24
 # Weights above this many times the largest cost would overflow.
 _LARGEST_SINGLE = 1e20
 # Largest relative error of entries with which single precision is used.
 _ROUGH = 1e-2
+# Relative rounding of the sums of a plan, as a multiple of the largest exponent.
+_ROUNDING = 2e-15
 # Columns with less than this part of their mass are lost to underflow.
 _LOST = 1e-30
 
@@ -72,8 +80,31 @@ class State(NamedTuple):
     g: FloatArray
     epsilon: float
     columns: FloatArray  # column sums of the plan
-    error: float  # |columns - b|_1
+    error: float  # |columns - b|_1, as a part of the mass
+    worst: float  # largest |log(columns / b)|: every column by its own measure
     finished: bool
+
+
+class _Progress:
+    """The best state so far, and whether errors of columns still fall."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience, self.errors = patience, list[float]()
+        self._best: State | None = None
+
+    def stalled(self, state: State) -> State | None:
+        """Record a state; return the best one if the last passes did not halve the error."""
+        if self._best is None or state.worst < self._best.worst:
+            self._best = state
+        self.errors.append(state.worst)
+        k = self.patience
+        falls = len(self.errors) <= k or self.errors[-1] <= 0.5 * self.errors[-1 - k]
+        return None if falls else self._best
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the last pass halved the error."""
+        return len(self.errors) < 2 or self.errors[-1] <= 0.5 * self.errors[-2]
 
 
 class Anneal:
@@ -102,7 +133,7 @@ class Anneal:
         first, f, g = self._highest(target), np.zeros(len(self.a)), 0 * self.b
         if first > target and not self.is_out:
             state, _ = self._pass(f, g, target, rough=True)
-            if state.error <= _TOO_FAR * self.mass:
+            if state.error <= _TOO_FAR:
                 second, _ = self._pass(f, self._sinkhorn(state), target, rough=True)
                 self.is_fast = second.error <= _FAST * state.error
                 return second.f, self._sinkhorn(second), target
@@ -115,7 +146,7 @@ class Anneal:
         while epsilon < first and not self.is_out:
             state, _ = self._pass(f, g, epsilon, rough=True)
             f = state.f
-            if state.error <= _TOO_FAR * self.mass:
+            if state.error <= _TOO_FAR:
                 break
             epsilon *= _RATIO
         return f, min(epsilon, first)
@@ -136,21 +167,29 @@ class Anneal:
         """Lower epsilon to the target and solve there to the tolerance.
 
         With `until_sharp` solve loosely, and only until rows of the plan reach few columns.
-        Where the next weight turns out to be too small, a larger one is tried.
+        Where the next weight turns out to be too small, a larger one is tried. Where the
+        iteration stalls at the target, every weight is solved to the tolerance: a link of the
+        plan that carries little mass may have been lost above, and is hard to find below.
         """
-        before, state, ratio = None, None, _RATIO
-        highest = self._highest(target)
+        before, state, ratio, climb = None, None, _RATIO, _RATIO
+        highest, is_tight = self._highest(target), False
         self.is_coarse = until_sharp
         while not self.is_out:
             is_last = epsilon == target and not until_sharp
             # Once the ratio cannot be lowered further, more passes are the only way.
             self.patience = _PATIENCE if ratio >= _LEAST_RATIO else _LAST_PATIENCE
-            found = self.at(f, g, epsilon, is_last=is_last)
-            if not found.finished and state is None and epsilon < highest:
+            found = self.at(f, g, epsilon, is_tight=is_last or is_tight)
+            is_usable = state is not None and not is_last and found.worst <= _LOOSE
+            is_found = found.finished or is_usable
+            if is_last and state is not None and not is_found:
+                if is_tight:
+                    return self._by_iteration(found.f, found.g, epsilon, is_tight=True)
+                before, state, is_tight, f, g = None, None, True, found.f, found.g
+            if not is_found and state is None and epsilon < highest:
                 # The weight is too small to start with.
-                epsilon = min(highest, _RATIO * epsilon)
+                epsilon, climb = min(highest, climb * epsilon), climb**2
                 continue
-            if found.finished or state is None or ratio < _LEAST_RATIO:
+            if is_found or state is None or ratio < _LEAST_RATIO:
                 before, state = state, found
                 is_sharp = until_sharp and self.reach < _SHARP
                 if epsilon == target or is_sharp:
@@ -158,73 +197,85 @@ class Anneal:
                 ratio = min(_RATIO, ratio**2)
             else:
                 ratio = ratio**0.5
-            epsilon = max(target, state.epsilon / ratio)
+            epsilon = state.epsilon / ratio
+            epsilon = target if epsilon < _NEAR * target else epsilon
             f, g = _extrapolated(before, state, epsilon)
-        state = State(f, g, epsilon, self.b, np.inf, False)
-        return self._stop(state, -np.inf, True)
+        state = State(f, g, epsilon, self.b, np.inf, np.inf, False)
+        return self._stop(state, -np.inf, is_tight=True, is_rough=True)
 
     @property
     def is_out(self) -> bool:
         """Whether a limit on iterations or time is met."""
         return self.options.limit_met(self.n_iter) is not None
 
-    def at(self, f: FloatArray, g: FloatArray, epsilon: float, *, is_last: bool = False) -> State:
-        """Solve at one weight: loosely, or to the tolerance if it is the last."""
+    def at(self, f: FloatArray, g: FloatArray, epsilon: float, *, is_tight: bool = False) -> State:
+        """Solve at one weight: loosely, or to the tolerance."""
         if self.uses_newton and not self.is_fast:
-            return self._by_newton(f, g, epsilon, is_last)
-        return self._by_iteration(f, g, epsilon, is_last)
+            return self._by_newton(f, g, epsilon, is_tight)
+        return self._by_iteration(f, g, epsilon, is_tight)
 
-    def _by_newton(self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool) -> State:
+    def _by_newton(self, f: FloatArray, g: FloatArray, epsilon: float, is_tight: bool) -> State:
         """Alternate passes over all pairs and Newton's method on the entries kept."""
-        wanted = (self.options.tol if is_last else _LOOSE) * self.mass
+        wanted = self.options.tol if is_tight else _LOOSE
         rough = keep = True
-        errors: list[float] = []
+        progress = _Progress(self.patience)
         while True:
             state, blocks = self._pass(f, g, epsilon, rough=rough, keep=keep)
-            if self.is_out or (state.error <= wanted and not (is_last and rough)):
-                return self._stop(state, wanted, rough and is_last)
+            is_good = state.worst <= wanted
+            if self.is_out or (is_good and not (is_tight and rough)):
+                return self._stop(state, wanted, is_tight, rough)
             f, g = state.f, state.g
             if blocks is not None and self.is_coarse:
                 self.reach = blocks.reach()
-            if state.error <= wanted:
+            if is_good:
                 rough = keep = False
             elif blocks is not None and not self._is_lost(state).any():
+                best = progress.stalled(state)
+                if best is not None:
+                    return self._stop(best, wanted, is_tight, rough)
                 inner = Balance(blocks, self.a, self.b, self.n_jobs)
-                least = self._noise(epsilon) * self.mass if rough else 0.0
-                part = max(_SHARE * wanted, least) if is_last else wanted
+                least = self._noise(epsilon) if rough else 0.0
+                part = max(_SHARE * wanted, least) if is_tight else wanted
                 log_u, log_v, error = inner.solve(part, _NEWTON_STEPS)
                 f, g = f + epsilon * log_u, g + epsilon * log_v
-                if not is_last and error <= wanted:
+                if not is_tight and error <= wanted:
                     return state._replace(f=f, g=g, finished=True)
-                errors.append(state.error)
-                n_tries = self.patience
-                if len(errors) > n_tries and errors[-1] > 0.5 * errors[-1 - n_tries]:
-                    return state
-                keep, rough = error > wanted, rough and error > part
+                keep = error > wanted
+                # Newton's method ends at the rounding of entries, or does not get far.
+                rough = rough and error > part and progress.is_fast
             elif keep and blocks is None:
-                return self._by_iteration(f, g, epsilon, is_last)
+                return self._by_iteration(f, g, epsilon, is_tight)
             else:
                 g, keep = self._sinkhorn(state), True
 
-    def _by_iteration(self, f: FloatArray, g: FloatArray, epsilon: float, is_last: bool) -> State:
+    def _by_iteration(self, f: FloatArray, g: FloatArray, epsilon: float, is_tight: bool) -> State:
         """Repeat Sinkhorn's iteration, accelerated, or averaged if symmetric."""
-        wanted = (self.options.tol if is_last else _LOOSE) * self.mass
+        wanted = self.options.tol if is_tight else _LOOSE
         rough = self._noise(epsilon) <= self.options.tol
-        anderson = Anderson(np.sqrt(self.b)) if is_last else None
-        n_left, before = np.inf if is_last else _ITERATIONS_PER_WEIGHT, np.inf
+        anderson = Anderson(np.sqrt(self.b)) if is_tight else None
+        n_left, before = np.inf if is_tight else _ITERATIONS_PER_WEIGHT, np.inf
+        progress, late = _Progress(_LAST_PATIENCE), np.inf
         while True:
             state, _ = self._pass(f, g, epsilon, rough=rough)
             f, n_left = state.f, n_left - 1
-            is_good = state.error <= wanted
-            if self.is_fast and not is_good and state.error > _FAST * before:
+            is_late = self.n_iter >= late and state.error <= wanted
+            is_good = state.worst <= wanted or is_late
+            if self.is_fast and not is_good and state.worst > _FAST * before:
                 self.is_fast = False
-                return self.at(f, self._sinkhorn(state), epsilon, is_last=is_last)
-            before = state.error
+                return self.at(f, self._sinkhorn(state), epsilon, is_tight=is_tight)
+            before = state.worst
             if self.is_out or n_left <= 0 or (is_good and not rough):
-                return self._stop(state, wanted, is_last and rough)
+                return self._stop(state, wanted, is_tight, rough)
+            best = progress.stalled(state)
+            if best is not None and best.error <= self._floor(epsilon):
+                return self._stop(best, wanted, is_tight, rough)
+            if state.error <= wanted:
+                late = min(late, self.n_iter + self.n_iter // _MORE)
+            # Rounding in single precision may be all that is left: repeat in full precision.
+            rough = rough and not is_good and state.worst > _CLEAR * self._noise(epsilon)
             if is_good:
-                rough = False  # repeat in full precision
-            elif self.is_symmetric:
+                continue
+            if self.is_symmetric:
                 # Both potentials are equal at the optimum: meeting halfway converges
                 # much faster than taking turns (Feydy et al., 2019).
                 g = 0.5 * (g + f)
@@ -249,16 +300,22 @@ class Anneal:
         self.n_iter += 1
         if self.options.report is not None:
             self.options.report(self.n_iter, np.inf)
-        error = float(np.abs(found.columns - self.b).sum())
-        state = State(found.f - with_a, g, epsilon, found.columns, error, False)
+        error = float(np.abs(found.columns - self.b).sum()) / self.mass
+        worst = largest_ratio(found.columns, self.b)
+        state = State(found.f - with_a, g, epsilon, found.columns, error, worst, False)
         return state, found.blocks
 
-    def _stop(self, state: State, wanted: float, is_rough: bool) -> State:
+    def _stop(self, state: State, wanted: float, is_tight: bool, is_rough: bool) -> State:
         """Return the final state, with rows exact in full precision."""
-        if is_rough:
+        if is_tight and is_rough:
             state, _ = self._pass(state.f, state.g, state.epsilon, rough=False)
             self.n_iter -= 1
-        return state._replace(finished=state.error <= wanted)
+        is_good = state.worst <= wanted or (is_tight and state.error <= wanted)
+        return state._replace(finished=is_good)
+
+    def _floor(self, epsilon: float) -> float:
+        """Return the marginal error that rounding alone may leave, as a part of the mass."""
+        return _ROUNDING * (1 + self.largest / epsilon)
 
     def _noise(self, epsilon: float) -> float:
         """Return the relative error of entries in single precision."""

@@ -32,6 +32,8 @@ _ANNEALING = 0.5
 # beginning; five iterations a level needed two to five times as many in all.
 _LEVEL_TOL = 0.01
 _ITERATIONS_PER_LEVEL = 100
+# One in so many iterations may be added at the end for pixels of little mass.
+_MORE = 4
 # Both factors of a product are at most exp(_LIFT), to use the whole range of float64. Factors
 # below exp(-_DEEP) are set to 0, so that no term is subnormal, which would take a hundred times
 # as long. Sums above exp(lift - _LIFT) lose no digit by this.
@@ -90,7 +92,7 @@ def levels(problem: Problem, target: float, options: Options) -> Iterator[State]
         if not is_last:
             limit = min(limit, n_iter + _ITERATIONS_PER_LEVEL)
         tol = options.tol if is_last else max(options.tol, _LEVEL_TOL)
-        state = _level(problem, g, epsilon, n_iter, limit, tol, options)
+        state = _level(problem, g, epsilon, n_iter, limit, tol, options, is_last)
         yield state
         if is_last or options.limit_met(state.n_iter) is not None:
             return
@@ -106,12 +108,16 @@ def _level(
     limit: int,
     tol: float,
     options: Options,
+    is_last: bool,
 ) -> State:
-    """Iterate at one epsilon until the marginal error is at most ``tol * mass``."""
+    """Iterate at one epsilon until the marginal error is at most ``tol * mass``.
+
+    At the last one go on, for a while, until each pixel is right to `tol` of its own mass.
+    """
     a, b = problem.a, problem.b
     gibbs = Gibbs(_grid_of(problem), epsilon)
     f: FloatArray | None = None
-    relaxation, is_symmetric = Relaxation(), problem.is_symmetric
+    relaxation, is_symmetric, late = Relaxation(), problem.is_symmetric, limit
     if is_symmetric:
         # Both potentials are equal at the optimum: meeting halfway, here and below,
         # converges much faster than taking turns (Feydy et al., 2019).
@@ -124,8 +130,12 @@ def _level(
         exact_g = gibbs.transform(f, a)
         if options.report is not None:
             options.report(n_iter, np.inf)
-        error = _error(a, f - exact_f, epsilon) + _error(b, g - exact_g, epsilon)
+        row_error, worst_row = _errors(a, f - exact_f, epsilon)
+        column_error, worst_column = _errors(b, g - exact_g, epsilon)
+        error, worst = row_error + column_error, max(worst_row, worst_column)
         if error <= tol * problem.mass:
+            late = min(late, n_iter + n_iter // _MORE)
+        if error <= tol * problem.mass and (worst <= tol or n_iter >= late or not is_last):
             if relaxation.omega == 1.0:
                 return State(f, g, epsilon, n_iter, True)
             # Repeat without relaxation: the rounding to a coupling assumes exact rows.
@@ -140,9 +150,13 @@ def _level(
     return State(gibbs.transform(g, b), g, epsilon, n_iter, False)
 
 
-def _error(mass: FloatArray, step: FloatArray, epsilon: float) -> float:
-    """Return the marginal error of potentials that differ by `step` from exact ones."""
-    return float(mass @ np.abs(np.expm1(np.clip(step / epsilon, -700, 700))))
+def _errors(mass: FloatArray, step: FloatArray, epsilon: float) -> tuple[float, float]:
+    """Return the marginal error of potentials that differ by `step` from exact ones.
+
+    The second number is the largest error of a pixel with mass, as a part of that.
+    """
+    off = np.abs(np.expm1(np.clip(step / epsilon, -700, 700)))
+    return float(mass @ off), float(off.max(where=mass > 0, initial=0.0))
 
 
 class Gibbs:

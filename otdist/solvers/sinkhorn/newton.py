@@ -8,6 +8,7 @@ Moving g by ``ε log v`` multiplies column j of the plan by v[j].
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ from otdist.typing import FloatArray
 
 # No column is scaled by more than exp of this in one step.
 _LONGEST_STEP = 4.0
+# Logarithms are cut off here.
+_OVERFLOW = 300.0
 # Part of the error that entries outside of the blocks may grow to while columns are scaled.
 _GROWN = 0.1
 # Steps are shortened by this factor until the objective rises sufficiently.
@@ -33,6 +36,12 @@ _LEAST_FORCING = 1e-7
 _CG_STEPS = 1000
 
 
+def largest_ratio(columns: FloatArray, b: FloatArray) -> float:
+    """Return the largest ``|log(columns / b)|``: inf for a column that is lost."""
+    with np.errstate(divide="ignore"):
+        return float(np.abs(np.log(columns / b)).max())
+
+
 class _Scaled(NamedTuple):
     """A plan scaled by columns, then by rows to their masses."""
 
@@ -40,7 +49,7 @@ class _Scaled(NamedTuple):
     v: FloatArray  # (m,), padded to whole blocks
     sums: FloatArray  # (n,) row sums before the rows are scaled
     columns: FloatArray  # (m,) after
-    error: float  # |columns - b|_1
+    error: float  # largest |log(columns / b)|
     objective: float  # of the dual, in units of epsilon
 
 
@@ -51,7 +60,7 @@ class Balance:
         self.blocks, self.a, self.b, self.n_jobs = blocks, read_only(a), b, n_jobs
         # Entries below this part of a row are in no block. Without these weak links, parts of
         # the plan may be disconnected, and the system singular.
-        self.level, self.mass = blocks.level, float(a.sum())
+        self.level = blocks.level
         self.forcing = _FORCING
         self.n_places = -(-len(b) // WIDTH) * WIDTH
 
@@ -63,17 +72,20 @@ class Balance:
         """
         state = self._scaled(np.zeros(len(self.b)))
         for _ in range(max_steps):
-            if state.error <= tol:
+            if state.error <= tol or self._omitted(state) > _GROWN * state.error:
                 break
             before, state = state, self._step(state)
             slow = state.error > 0.5 * before.error
             self.forcing = max(0.1 * self.forcing, _LEAST_FORCING) if slow else _FORCING
             if state.error >= before.error and state.objective <= before.objective:
                 break  # at the rounding of the entries
-            grown = self.level * np.exp(np.abs(state.log_v).max())
-            if grown * self.mass > _GROWN * state.error:
-                break
-        return -np.log(state.sums), state.log_v, state.error
+        error = max(state.error, self._omitted(state))
+        return -np.log(state.sums), state.log_v, error
+
+    def _omitted(self, state: _Scaled) -> float:
+        """Return how much an entry outside of the blocks may have grown, as a part of its row."""
+        growth = float(state.log_v.max())
+        return self.level * math.expm1(min(max(growth, 0.0), _OVERFLOW))
 
     def _step(self, state: _Scaled) -> _Scaled:
         """Take a Newton step that raises the objective, or else a Sinkhorn step."""
@@ -104,7 +116,7 @@ class Balance:
         left = self.blocks.rest_columns * v[:m]
         columns = self.blocks.accuracy * (v[:m] * y[:m] + left)
         objective = float(self.b @ log_v - self.a @ np.log(sums) - left.sum())
-        error = float(np.abs(columns - self.b).sum())
+        error = largest_ratio(columns, self.b)
         return _Scaled(log_v, v, sums, columns, error, objective)
 
     def _direction(self, state: _Scaled, residual: FloatArray) -> FloatArray:

@@ -567,7 +567,7 @@ def test_weights_far_above_the_costs():
 def test_potentials_are_followed_along_their_line():
     def at(epsilon):
         f, g = np.array([1.0, 2.0]) + 3 * epsilon, np.array([4.0]) - epsilon
-        return annealing.State(f, g, epsilon, g, 0.0, True)
+        return annealing.State(f, g, epsilon, g, 0.0, 0.0, True)
 
     f, g = annealing._extrapolated(at(0.5), at(0.2), 0.08)
     assert f == pytest.approx(at(0.08).f)
