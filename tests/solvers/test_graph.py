@@ -324,6 +324,25 @@ def test_integer_masses_sum_up_to_nothing_in_every_part():
         assert np.abs(off).max() <= 1e-15
 
 
+def test_the_rounding_of_sums_is_spread_over_all_nodes():
+    """Where 1e-14 moves, 1e-16 of the sums is a hundredth of it, and went to one node."""
+    rng = np.random.default_rng(8)
+    for parts in (1, 2):
+        apart = np.kron(np.eye(parts), np.ones((6, 6)))
+        a = rng.random(6 * parts)
+        b = a * (1 + 1e-14 * rng.normal(size=len(a)))
+        problem = Problem.on_graph(csr_array(apart), a, b)
+        geometry = problem.geometry
+        network, scale = network_of(problem, geometry.edges(), geometry.component)
+        for nodes in np.arange(len(a)).reshape(parts, 6):
+            first, second = ([Fraction(w) for w in side[nodes]] for side in (problem.a, problem.b))
+            ratio = sum(first) / sum(second)
+            assert ratio != 1
+            wanted = [float(u - ratio * v) for u, v in zip(first, second, strict=True)]
+            found = network.excess[nodes] * scale.mass
+            assert np.abs(found - wanted).max() <= 1e-15 * np.abs(wanted).max()
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_every_tree_on_the_way_is_one(whole):
     """After each pivot: a preorder, sizes, flows of the excess, strong feasibility."""

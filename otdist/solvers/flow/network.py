@@ -20,6 +20,8 @@ _BITS = 61
 # Potentials of so many bits, from the middle of their range, are exact in float64, also where
 # paths of steps are longer than the distance.
 _POTENTIAL_BITS = 53
+# A part of the moved mass that may be moved from or to any node.
+_FEW = 1e-13
 
 
 class Network(NamedTuple):
@@ -56,7 +58,9 @@ def network_of(
         head = np.concatenate([head, first[1:]])
         length = np.concatenate([length, np.zeros(len(first) - 1)])
     unit = _length_unit(length, problem.geometry.largest)
-    excess, mass_unit = _excess(problem.a - problem.b, component)
+    if component is None:
+        component = np.zeros(len(problem.a), np.int64)
+    excess, mass_unit = _excess(_difference(problem.a, problem.b, component), component)
     network = Network(
         len(problem.a),
         tail.astype(np.uint32),
@@ -74,13 +78,28 @@ def _length_unit(length: FloatArray, largest: float) -> float:
     return math.ldexp(1.0, max(bits, -1022))
 
 
-def _excess(difference: FloatArray, component: IntArray | None) -> tuple[IntArray, float]:
+def _difference(a: FloatArray, b: FloatArray, component: IntArray) -> FloatArray:
+    """Return a less b, whose sum is brought to that of a in every component.
+
+    The sums differ by rounding. Where that is much of the mass that moves, all nodes share it;
+    elsewhere it is left to one, so that nodes of equal weights stay without excess.
+    """
+    difference = a - b
+    order = np.argsort(component, kind="stable")
+    stops = np.searchsorted(component[order], np.arange(component.max() + 1), side="right")
+    part = np.zeros(len(stops))
+    for k, nodes in enumerate(np.split(order, stops[:-1])):
+        missing = math.fsum([*a[nodes].tolist(), *(-b[nodes]).tolist()])
+        if abs(missing) > _FEW * float(np.abs(difference[nodes]).sum()):
+            part[k] = missing / math.fsum(b[nodes].tolist())
+    return difference - b * part[component]
+
+
+def _excess(difference: FloatArray, component: IntArray) -> tuple[IntArray, float]:
     """Return integers that sum up to 0 in every component, and their unit."""
     moved = math.fsum(np.maximum(difference, 0.0).tolist())
     shift = _BITS - math.frexp(moved)[1]
     whole = np.rint(np.ldexp(difference, shift)).astype(np.int64)
-    if component is None:
-        component = np.zeros(len(whole), np.int64)
     order = np.lexsort((-np.abs(whole), component))
     largest = order[np.searchsorted(component[order], np.arange(component.max() + 1))]
     missing = np.zeros(len(largest), np.int64)
