@@ -369,7 +369,7 @@ def _finished(
     if better is None:
         return proof
     again = _proof(problem, better, options)
-    return again if again[1].gap < proof[1].gap else proof
+    return again if again[1].proves(options.tol) or again[1].gap < proof[1].gap else proof
 
 
 def _result(

@@ -126,10 +126,10 @@ def stated(case: Case, problem: str, names: str = "ab") -> tuple[list[float], li
     """
     a, b = (case.data[name].ravel() for name in names)
     apart, total = abs(math.fsum(a) - math.fsum(b)), math.fsum(a)
-    held = ask(case, problem).value if apart or "on_graph" in problem else None
+    has_parts = "on_graph" in problem or np.isinf(case.data.get("cost", 0.0)).any()
+    held = ask(case, problem).value if apart or has_parts else None
     if held is None:
         return a.tolist(), b.tolist()
-    has_parts = "on_graph" in problem or np.isinf(case.data.get("cost", 0.0)).any()
     most = (8 * EPS if apart <= 4 * EPS * total and not has_parts else 2e-9) * b
     rounding = 2 * (len(a) + len(b)) * EPS * total
     left_out = [(side == 0) & (given <= rounding) for side, given in ((held.a, a), (held.b, b))]
