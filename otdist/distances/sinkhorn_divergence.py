@@ -217,8 +217,8 @@ def sinkhorn_divergence_gradients(
     Notes
     -----
     Derivatives are as exact as potentials and plan. Rows and columns of the plan are right
-    to `tol` of their own weight; rarely, those with less than `tol` of the mass are not, see
-    "What epsilon does" in the documentation.
+    to ``10 * tol`` of their own weight; rarely, those with less than `tol` of the mass are
+    not, see "What epsilon does" in the documentation.
 
     Examples
     --------

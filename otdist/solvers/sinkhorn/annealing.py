@@ -28,6 +28,8 @@ _RATIO = 2.5
 _LEAST_RATIO = 1.1
 # A weight above the target by less than this factor is the target.
 _NEAR = 1.01
+# A row or column may be off by this many times the tolerance, as a part of its own weight.
+EVEN = 10.0
 # The first weight is this part of the largest cost: the plan is almost a product there.
 _FIRST = 0.25
 # Error of the columns, relative, that suffices at weights above the target; and the marginal
@@ -221,7 +223,7 @@ class Anneal:
         progress = _Progress(self.patience)
         while True:
             state, blocks = self._pass(f, g, epsilon, rough=rough, keep=keep)
-            is_good = state.worst <= wanted
+            is_good = _is_good(state, wanted, is_tight)
             if self.is_out or (is_good and not (is_tight and rough)):
                 return self._stop(state, wanted, is_tight, rough)
             f, g = state.f, state.g
@@ -259,7 +261,7 @@ class Anneal:
             state, _ = self._pass(f, g, epsilon, rough=rough)
             f, n_left = state.f, n_left - 1
             is_late = self.n_iter >= late and state.error <= wanted
-            is_good = state.worst <= wanted or is_late
+            is_good = _is_good(state, wanted, is_tight) or is_late
             if self.is_fast and not is_good and state.worst > _FAST * before:
                 self.is_fast = False
                 return self.at(f, self._sinkhorn(state), epsilon, is_tight=is_tight)
@@ -310,7 +312,7 @@ class Anneal:
         if is_tight and is_rough:
             state, _ = self._pass(state.f, state.g, state.epsilon, rough=False)
             self.n_iter -= 1
-        is_good = state.worst <= wanted or (is_tight and state.error <= wanted)
+        is_good = (state.error if is_tight else state.worst) <= wanted
         return state._replace(finished=is_good)
 
     def _floor(self, epsilon: float) -> float:
@@ -343,6 +345,14 @@ class Anneal:
         if lost.any():
             g[lost] = self.geometry.column_minimum(state.f)[lost]
         return g
+
+
+def _is_good(state: State, wanted: float, is_tight: bool) -> bool:
+    """Whether marginals are right to `wanted` of the mass, and of each weight by itself.
+
+    With `is_tight` the second may be `EVEN` times as large.
+    """
+    return state.error <= wanted and state.worst <= (EVEN if is_tight else 1.0) * wanted
 
 
 def _extrapolated(

@@ -20,6 +20,7 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.solvers.sinkhorn import part_of_mean, start_of_size
 from otdist.solvers.sinkhorn.acceleration import Relaxation
+from otdist.solvers.sinkhorn.annealing import EVEN
 from otdist.solvers.sinkhorn.kernels.grid import log_sums_at
 from otdist.typing import FloatArray
 
@@ -112,7 +113,7 @@ def _level(
 ) -> State:
     """Iterate at one epsilon until the marginal error is at most ``tol * mass``.
 
-    At the last one go on, for a while, until each pixel is right to `tol` of its own mass.
+    At the last one go on, for a while, until each pixel is right to ``10 * tol`` of its own mass.
     """
     a, b = problem.a, problem.b
     gibbs = Gibbs(_grid_of(problem), epsilon)
@@ -135,7 +136,7 @@ def _level(
         error, worst = row_error + column_error, max(worst_row, worst_column)
         if error <= tol * problem.mass:
             late = min(late, n_iter + n_iter // _MORE)
-        if error <= tol * problem.mass and (worst <= tol or n_iter >= late or not is_last):
+        if error <= tol * problem.mass and (worst <= EVEN * tol or n_iter >= late or not is_last):
             if relaxation.omega == 1.0:
                 return State(f, g, epsilon, n_iter, True)
             # Repeat without relaxation: the rounding to a coupling assumes exact rows.

@@ -84,7 +84,7 @@ def test_solves_end_where_a_plain_iteration_ends_and_agree(weights):
             early.append(k)
             continue
         plan = plan_of(cost, a, b, result.potentials, epsilon)
-        assert worst_of(plan, a, b) <= 1.1 * tol + 10 * rounding(cost, epsilon), k
+        assert worst_of(plan, a, b) <= 11 * tol + 10 * rounding(cost, epsilon), k
         if converges:
             value, other = result.regularized_value, a @ wanted[0] + b @ wanted[1]
             allowed = 2 * tol * cost.max() + 1e-12 * (cost.max() + epsilon)
@@ -122,7 +122,7 @@ def test_histograms_at_a_small_epsilon(p, other):
     assert result.status is Status.CONVERGED, result.message
     assert result.n_iter < 60
     plan = plan_of(cost, a, b, result.potentials, epsilon)
-    assert worst_of(plan, a, b) <= 1.1e-6
+    assert worst_of(plan, a, b) <= 1.1e-5
 
 
 def test_links_that_were_lost_are_found():
@@ -164,10 +164,10 @@ def test_pixels_of_little_mass_are_as_right_as_others():
     B = np.multiply.outer(bump(t, 0.6, 0.06), bump(t, 0.7, 0.06))
     problem = Problem.on_grid(A / A.sum(), B / B.sum(), p=2)
     for epsilon in (10.0, 1.0):
-        result = solve(problem, method="sinkhorn", epsilon=epsilon, tol=1e-6)
+        result = solve(problem, method="sinkhorn", epsilon=epsilon, tol=1e-7)
         cost = problem.geometry.rows(0, 576)
         plan = plan_of(cost, problem.a, problem.b, result.potentials, epsilon)
-        assert worst_of(plan, problem.a, problem.b) <= 2e-6
+        assert worst_of(plan, problem.a, problem.b) <= 1.1e-6
 
 
 @pytest.mark.parametrize("tol", [1.2e-7, 3e-8])
