@@ -22,7 +22,7 @@ def coupled(x, y, a, b, p, period=0.0):
     n, m = len(x), len(y)
     scratch = Levels(*(np.empty(size, np.int64) for size in (n, m, n, m)))
     rows, columns = np.empty((2, 1, n + m), np.int32)
-    mass, f, n_arcs = np.empty((1, n + m)), np.zeros((1, n)), np.empty(1, np.int64)
+    mass, f, n_arcs = np.empty((1, n + m)), np.full((1, n), np.nan), np.empty(1, np.int64)
     pair = x[None], y[None], a[None], b[None], np.zeros((4, 1), np.int64), np.ones(1), float(p)
     claims = rows, columns, mass, n_arcs, f
     if period:
@@ -166,6 +166,14 @@ def test_potentials_are_of_the_size_of_the_costs_that_are_paid(n, p, period):
         g = (cost - f[:, None]).min(axis=0)
         dual = sum(Fraction(float(value)) for value in (*f, *g)) / n
         assert truth - dual == pytest.approx(0, abs=1e-11 * truth)
+
+
+@pytest.mark.parametrize("period", [0.0, 8.0])
+def test_atoms_without_mass_get_finite_potentials(period):
+    x, y = np.array([-1.0, 0.0, 1.0]), np.array([0.0, 2.0])
+    a, b = np.array([0.5, 0.0, 0.5]), np.array([0.25, 0.75])
+    _, f, _ = coupled(x, y, a, b, 2, period)
+    assert np.isfinite(f).all()
 
 
 def test_potentials_on_a_circle_return_to_where_they_began():

@@ -124,7 +124,7 @@ def couple(
     Pair k has the points ``x[which[0, k]]`` and ``y[which[1, k]]`` with the masses
     ``a[which[2, k]]`` and ``b[which[3, k]]``, whose sums have the ratio ``factor[k]``. Its
     arcs are the first ``n_arcs[k]`` of rows, columns and mass (pairs, n + m), its potentials
-    f (pairs, n), those of x with mass. `levels` is scratch. ``n_arcs`` is 0 where the masses
+    f (pairs, n), 0 for x without mass. `levels` is scratch. ``n_arcs`` is 0 where the masses
     are out of range.
     """
     for k in range(n_arcs.size):
@@ -156,6 +156,7 @@ def _potentials(
     i, j = rows[0], columns[0]
     cost = power(abs(x[i] - y[j]), p)
     value, lost = 0.5 * cost, 0.0
+    f[:] = 0.0  # of x without mass, which constrain nothing
     f[i] = value
     for k in range(1, rows.size):
         new = power(abs(x[rows[k]] - y[columns[k]]), p)
