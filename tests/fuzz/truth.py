@@ -18,7 +18,7 @@ Costs = list[list[int | None]]
 
 # Bits after the point of costs with roots, beyond those of the coordinates.
 _ROOT_BITS = 212
-# A deficit of at most this part of the weights that it is about is the rounding of a sum.
+# A deficit of at most this part of all weights is the rounding of their sum.
 _ROUNDING = 2.0**-45
 # The part of the weights that docs/guarantees.md calls rounding, for p = inf.
 _LIGHT = 2e-12
@@ -32,7 +32,7 @@ class Truth(NamedTuple):
     low, high, unit : int
         The interval; a single number where all costs are exact.
     shortage : float
-        0 if a coupling exists; else the part of the weights concerned that cannot move.
+        0 if a coupling exists; else the part of all weights that cannot move.
     paid : float
         Sum of plan × |cost| of an optimal plan.
     """
@@ -242,9 +242,7 @@ def transport(supply: list[int], demand: list[int], costs: Costs) -> Moved:
                 for i in rows:
                     reached[i], back[i] = least, j
             if end < 0:
-                concerned = sum(supply[i] for i in reached)
-                others = sum(w for j, w in enumerate(demand) if j not in settled)
-                shortage = max(shortage, ratio(left[source], min(concerned, others)))
+                shortage = max(shortage, ratio(left[source], sum(supply)))
                 left[source] = 0
                 break
             for i, length in reached.items():
