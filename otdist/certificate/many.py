@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.geometry.metrics import code_of, rounding_of, underflow_of
+from otdist.geometry.metrics import code_of, known, rounding_of, underflow_of
 from otdist.geometry.points import Points, cost_matrix
 from otdist.geometry.protocol import Geometry
 from otdist.inputs.validate import frozen
@@ -213,6 +213,11 @@ class Clouds(NamedTuple):
         unit, order = found
         return largest * unit * self.mass ** (1 / order), order
 
+    @property
+    def order(self) -> float:
+        """The power of a distance that is a cost."""
+        return self.p * (known(self.metric).line_power or 1.0)
+
     def cloud(self, k: int) -> tuple[FloatArray, FloatArray]:
         """Return points (n, d) and weights (n,) of a measure."""
         start, stop = int(self.starts[k]), int(self.starts[k + 1])
@@ -317,7 +322,7 @@ def _sums(
     n, m = family.most
     out = np.empty((len(first), 4))
     if isinstance(family, Clouds):
-        smallest, lost = underflow_of(family.p)
+        smallest, lost = underflow_of(family.order)
         kernel.bracket_clouds(
             family.points,
             family.weights,

@@ -204,10 +204,11 @@ def rounding_of(d: int, p: float) -> float:
 def underflow_of(p: float) -> tuple[float, float]:
     """Return the coordinate from which on no cost underflows, and what costs lose below it.
 
-    Differences are 0, or at least 2**-53 of the smallest coordinate other than 0. Squares of
-    differences below 2**-500 may underflow, and so may their powers.
+    p is the power of a difference that is a cost. Differences are 0, or at least 2**-53 of the
+    smallest coordinate other than 0. Squares of differences below 2**-500 may underflow, and so
+    may powers of them.
     """
-    return 2.0**53 * max(2.0**-500, 2.0 ** (-510 / p)), max(2.0 ** (-500 * p), 2.0**-1050)
+    return 2.0**53 * max(2.0**-500, 2.0 ** (-1020 / p)), max(2.0 ** (-500 * p), 2.0**-1050)
 
 
 def underflow(p: float, *coordinates: FloatArray) -> float:

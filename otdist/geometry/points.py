@@ -74,7 +74,8 @@ class Points(Geometry):
 
     def underflow(self) -> float:
         """Return what squares and powers of small differences may lose."""
-        return 0.0 if named(self.metric) is None else underflow(self.p, self.x, self.y)
+        found = self.resolution()
+        return 0.0 if found is None else underflow(found[1], self.x, self.y)
 
     def resolution(self) -> tuple[float, float] | None:
         """Return the distance by which two units in the last place move two points, and p."""
