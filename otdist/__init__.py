@@ -4,7 +4,6 @@ import importlib as _importlib
 import typing as _typing
 
 from otdist._version import __version__ as __version__
-from otdist.certificate.certify import certify
 from otdist.critics.kr_dual import c_transform, kr_dual, w1_interval
 from otdist.critics.lipschitz_search import lipschitz_lower
 from otdist.distances.pairwise import pairwise
@@ -33,7 +32,7 @@ from otdist.errors import (
     InputWarning,
     NotCertifiedError,
 )
-from otdist.pipeline import solve
+from otdist.pipeline import certify, solve
 from otdist.problem.gradients import Gradients
 from otdist.problem.problem import Problem
 from otdist.problem.result import Certificate, Result, Status

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otdist.certificate.certify import certify, outer_potential
+from otdist.certificate.certify import certified
+from otdist.certificate.partial import outer_potential
 from otdist.errors import InfeasibleError, InputError
 from otdist.inputs.validate import (
     as_count,
@@ -24,7 +25,7 @@ from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
 from otdist.runtime.progress import progress_bar
 from otdist.solvers.registry import NO_LIMIT, Kind, Options, Solver, another_exact, choose, named
-from otdist.typing import FloatArray, IntArray
+from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,6 +209,84 @@ def solve(
     return _result(problem, solver, kind, claim, certificate, status, wanted)
 
 
+def certify(
+    problem: Problem,
+    plan: Any,
+    f: ArrayLike | Function | str | None = None,
+    g: ArrayLike | Function | None = None,
+    *,
+    n_jobs: int = 1,
+) -> Certificate:
+    """Bound the optimal value of a problem from a plan and potentials.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem that plan and potentials claim to solve.
+    plan : array_like (n, m), scipy.sparse (n, m), ``Flow``, or an object with ``rows``
+        Mass moved from i to j, >= 0. Whatever its marginals are, `upper` is the
+        cost of a coupling: if they are off, the plan is scaled down to fit and the rest is
+        coupled in order. `is_coupling` says whether the plan as given is one.
+    f : array_like (n,), callable or "solve", optional
+        Potential of the first measure, cost units, or a function of points (n, d),
+        such as a critic. Any finite numbers are allowed and prove some `lower`; without f
+        it is what potentials of zero prove. "solve" solves the problem for them.
+    g : array_like (m,) or callable, optional
+        Potential of the second measure (minus a critic). It is needed for
+        `dual_violation`; where f leaves a gap, `lower` is the larger of the bounds that f
+        and g prove.
+    n_jobs : int, default 1
+        Threads for many points; -1 for one on each processor. The result does not
+        depend on it.
+
+    Returns
+    -------
+    Certificate
+        With ``lower <= optimum <= upper``, all rounding included. The optimum is that of
+        the weights and costs as given, b scaled to the sum of a; costs of points are those
+        of exact arithmetic. `Certificate.verdict` says it in words.
+
+    Raises
+    ------
+    InputError
+        Negative, NaN or infinite entries, or shapes that do not fit the problem.
+
+    Notes
+    -----
+    O(nm) time (O((n + m) log n) for points on the line and a sparse plan), and
+    O(n + m) memory beyond the plan. The lower bound is Kantorovich duality; the
+    repair follows Algorithm 2 of Altschuler, Weed and Rigollet (2017).
+
+    For p = inf the lower bound is Strassen's, a set whose mass does not fit into its
+    neighbourhood: the atoms with f > 0, and on the line, where f is not read, intervals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otdist import Problem, certify
+    >>> problem = Problem.from_cost([[0, 2], [1, 1]])
+    >>> proof = certify(problem, np.eye(2) / 2, f=[0.0, 0.0])
+    >>> proof.value, proof.lower <= 0.5 <= proof.upper, proof.gap < 1e-14
+    (0.5, True, True)
+    >>> print(certify(problem, [[0, 0.5], [0.5, 0]]).verdict)
+    a coupling; its cost is at most 1 above the optimum, which is in [0.5, 1.5]
+
+    Half of the first row's mass is lost; the bracket still holds:
+
+    >>> lost = certify(problem, [[0.25, 0], [0, 0.5]], f=[0.0, 0.0])
+    >>> lost.is_coupling, lost.marginal_error, lost.value
+    (False, 0.5, 0.5)
+    """
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
+    n_jobs = as_jobs(n_jobs)
+    if isinstance(f, str):
+        if f != "solve":
+            raise InputError(f"f must be potentials, a function, or 'solve', got {f!r}")
+        f, g = solve(problem, n_jobs=n_jobs).potentials
+    return certified(problem, plan, f, g, n_jobs)
+
+
 def _narrowed(problem: Problem, solver: Solver, options: Options) -> tuple[Candidate, Certificate]:
     """Lower epsilon until the certified bracket is as narrow as `tol`, relative.
 
@@ -254,7 +333,7 @@ def _run(
     if problem.is_partial:
         claim = _without_outside(claim)
     g = None if solver.kind is Kind.ENTROPIC else claim.g
-    return claim, certify(problem, claim.plan, claim.f, g, n_jobs=options.n_jobs)
+    return claim, certified(problem, claim.plan, claim.f, g, options.n_jobs)
 
 
 def _result(

@@ -5,14 +5,7 @@ any f the pair (f, g) with ``g[j] = min_i c[i, j] - f[i]`` is dual feasible, so
 ``sum a f + sum b g`` is at most the optimum. Nothing here comes from a solver or
 its kernels: costs are read from the problem, in blocks, with NumPy.
 
-All rounding is folded in, outward; docs/guarantees.md has the proof. u is 2**-53, b stands for
-weights scaled to the sum of a.
-
-* Costs of points are computed to a part r and an amount t: ``c`` is at least ``(1 - r) C - t``
-  for the computed C. Potentials feasible for C, times ``1 - r``, are feasible for c.
-* A c-transform is rounded by u of itself; sums of products by a few u of their terms' sizes.
-* A plan with marginals off by e in all can be changed into a coupling by taking away no more
-  than e and adding no more than e, at no more than the largest cost.
+All rounding is folded in, outward: see `certificate.rounding`.
 """
 
 from __future__ import annotations
@@ -20,131 +13,53 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from otdist.certificate.bottleneck import certify_bottleneck
 from otdist.certificate.checkers import checker_of
-from otdist.certificate.exact_coupling import LARGEST, exact_coupling
+from otdist.certificate.exact_coupling import exact_coupling
 from otdist.certificate.marginals import Sums, grid_sums, scaled_sums
+from otdist.certificate.partial import partial_bounds
+from otdist.certificate.rounding import (
+    EPS,
+    ROUNDING,
+    TINY,
+    UNDERFLOW,
+    Dual,
+    Primal,
+    U,
+    balance,
+    charged,
+    marginal_errors,
+    paid,
+    times,
+    total,
+)
 from otdist.errors import InputError
 from otdist.inputs.validate import (
     as_float64,
-    as_jobs,
     as_values,
     first_index,
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan
-from otdist.problem.marginals import LeaveAtPrice, MoveMass
-from otdist.problem.problem import Problem
 from otdist.problem.result import COUPLING, EXACT_TOL, Certificate
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
-_EPS = float(np.finfo(float).eps)
-# Unit roundoff of float64.
-_U = _EPS / 2
-# Products with a c-transform and their sum are rounded some six times, a term's size each; a sum
-# in extended precision by less than the rest, where the machine has it.
-_ROUNDING = 8 * _U + 64 * float(np.finfo(np.longdouble).eps)
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
 
 
-class Primal(NamedTuple):
-    """The cost of a coupling."""
-
-    value: float
-    upper: float  # rounded up
-    size: float  # sum of the absolute terms
-    error: float  # of the marginals of the plan as given, in mass
-    is_coupling: bool  # as given
-
-    def or_better(self, other: Primal) -> Primal:
-        """Return the lower cost, with what is known of the plan as given."""
-        if not other.upper < self.upper:
-            return self
-        return self._replace(value=other.value, upper=other.upper)
-
-
-class Dual(NamedTuple):
-    """A lower bound, rounded down."""
-
-    value: float
-    rounding: float  # by how much it was rounded down
-    violation: float = 0.0  # of the potentials as given
-
-
-def certify(
+def certified(
     problem: Problem,
     plan: Any,
-    f: ArrayLike | Function | None = None,
-    g: ArrayLike | Function | None = None,
-    *,
-    n_jobs: int = 1,
+    f: ArrayLike | Function | None,
+    g: ArrayLike | Function | None,
+    n_jobs: int,
 ) -> Certificate:
-    """Bound the optimal value of a problem from a plan and potentials.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem that plan and potentials claim to solve.
-    plan : array_like (n, m), scipy.sparse (n, m), ``Flow``, or an object with ``rows``
-        Mass moved from i to j, >= 0. Whatever its marginals are, `upper` is the
-        cost of a coupling: if they are off, the plan is scaled down to fit and the rest is
-        coupled in order. `is_coupling` says whether the plan as given is one.
-    f : array_like (n,) or callable, optional
-        Potential of the first measure, cost units, or a function of points (n, d),
-        such as a critic. Any finite numbers are allowed and prove some `lower`; without f
-        it is what potentials of zero prove.
-    g : array_like (m,) or callable, optional
-        Potential of the second measure (minus a critic). It is needed for
-        `dual_violation`; where f leaves a gap, `lower` is the larger of the bounds that f
-        and g prove.
-    n_jobs : int, default 1
-        Threads for many points; -1 for one on each processor. The result does not
-        depend on it.
-
-    Returns
-    -------
-    Certificate
-        With ``lower <= optimum <= upper``, all rounding included. The optimum is that of
-        the weights and costs as given, b scaled to the sum of a; costs of points are those
-        of exact arithmetic. `Certificate.verdict` says it in words.
-
-    Raises
-    ------
-    InputError
-        Negative, NaN or infinite entries, or shapes that do not fit the problem.
-
-    Notes
-    -----
-    O(nm) time (O((n + m) log n) for points on the line and a sparse plan), and
-    O(n + m) memory beyond the plan. The lower bound is Kantorovich duality; the
-    repair follows Algorithm 2 of Altschuler, Weed and Rigollet (2017).
-
-    For p = inf the lower bound is Strassen's, a set whose mass does not fit into its
-    neighbourhood: the atoms with f > 0, and on the line, where f is not read, intervals.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from otdist import Problem, certify
-    >>> problem = Problem.from_cost([[0, 2], [1, 1]])
-    >>> proof = certify(problem, np.eye(2) / 2, f=[0.0, 0.0])
-    >>> proof.value, proof.lower <= 0.5 <= proof.upper, proof.gap < 1e-14
-    (0.5, True, True)
-    >>> print(certify(problem, [[0, 0.5], [0.5, 0]]).verdict)
-    a coupling; its cost is at most 1 above the optimum, which is in [0.5, 1.5]
-
-    Half of the first row's mass is lost; the bracket still holds:
-
-    >>> lost = certify(problem, [[0.25, 0], [0, 0.5]], f=[0.0, 0.0])
-    >>> lost.is_coupling, lost.marginal_error, lost.value
-    (False, 0.5, 0.5)
-    """
-    if not isinstance(problem, Problem):
-        raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
-    n_jobs = as_jobs(n_jobs)
+    """Return the certificate of a plan and potentials: see `otdist.certify`."""
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
     x, y = _positions(problem)
@@ -162,6 +77,8 @@ def certify(
         require_finite("g", g)
     primal = _primal(problem, plan, arcs, n_jobs)
     dual = lower_bound(problem, f, g, n_jobs, is_flow=isinstance(plan, Flow))
+    if arcs is not None and not _is_narrow(primal, dual):
+        primal = primal.or_better(_as_given(problem, _completed(problem, arcs)))
     if not _is_narrow(primal, dual) and not isinstance(plan, Flow):
         dual = better_lower_bound(problem, f, g, primal.value, dual, n_jobs)
     is_rounded = primal.error <= EXACT_TOL * problem.mass
@@ -183,12 +100,7 @@ def _certify_arcs(problem: Problem, arcs: Arcs | None, f: Any, n_jobs: int) -> C
     if problem.is_bottleneck:
         return certify_bottleneck(problem, arcs, f, n_jobs)
     require_finite("f", f)
-    primal, dual = partial_upper(problem, arcs), partial_lower(problem, f, n_jobs)
-    if not _is_narrow(primal, dual):
-        # Potentials of both sides that share the value are the smallest, and round least.
-        shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
-        dual = max(dual, partial_lower(problem, f - shift, n_jobs))
-    return _certificate(problem, primal, dual)
+    return _certificate(problem, *partial_bounds(problem, arcs, f, n_jobs))
 
 
 def _is_narrow(primal: Primal, dual: Dual) -> bool:
@@ -218,7 +130,7 @@ def _resolution(problem: Problem, paid: float) -> tuple[float, float]:
     """
     found = problem.geometry.resolution()
     if found is None:
-        return 2 * _EPS * paid, 1.0
+        return 2 * EPS * paid, 1.0
     unit, order = found
     if order < 1:
         return problem.mass * unit**order, 1.0
@@ -238,13 +150,9 @@ def _primal(problem: Problem, plan: Any, arcs: Arcs | None, n_jobs: int) -> Prim
     if isinstance(plan, Flow):
         return upper_from_flow(problem, plan)
     if arcs is not None:
-        return upper_from_arcs(problem, arcs)
+        return _as_given(problem, arcs)
     if isinstance(plan, GridPlan) and plan.geometry.equals(problem.geometry):
         return upper_from_sums(problem, *grid_sums(plan))
-    if problem.geometry.facts.has_forbidden and math.prod(problem.shape) <= LARGEST:
-        block = as_float64("plan", plan.rows(0, len(problem.a)))
-        if (block >= 0).all():
-            return upper_from_arcs(problem, _arcs_of(block))
     sums = partial(scaled_sums, problem.geometry, plan.rows, n_jobs)
     return upper_from_sums(problem, sums)
 
@@ -288,17 +196,12 @@ def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
         bad = ~(matrix >= 0) | np.isinf(matrix)
         if bad.any():
             _refuse_entry(first_index(bad), matrix[bad][0])
-        return _arcs_of(matrix)
+        rows, columns = np.nonzero(matrix)
+        mass = matrix[rows, columns]
     used = mass > 0
     if not used.all():
         rows, columns, mass = rows[used], columns[used], mass[used]
     return Arcs(rows.astype(np.int64), columns.astype(np.int64), mass)
-
-
-def _arcs_of(matrix: FloatArray) -> Arcs:
-    """Return the arcs of a matrix of masses."""
-    rows, columns = np.nonzero(matrix)
-    return Arcs(rows, columns, matrix[rows, columns])
 
 
 def _require_masses(arcs: Arcs) -> None:
@@ -326,89 +229,14 @@ class Off(NamedTuple):
         return bool(fits_a.all() and fits_b.all())
 
 
-def balance(problem: Problem) -> tuple[float, float]:
-    """Return the part by which b has to grow for the sum of a, and how well it is known.
-
-    In the parts of a problem that forbidden arcs separate it may be another one.
-    """
-    a, b = problem.a, problem.b
-    shift = _shift(2 * problem.mass)
-    (high_a, low_a), (high_b, low_b) = _split(a, shift), _split(b, shift)
-    apart = (float(high_a.sum() - high_b.sum()) + float(low_a.sum() - low_b.sum())) / problem.mass
-    noise = (2 * _U + abs(apart)) * abs(apart)
-    if (low_a.any() or low_b.any()) and not _adds_exactly(shift, a, b):
-        noise += (len(a) + len(b)) * 2.0**-100
-    if problem.geometry.facts.has_forbidden:
-        noise += (len(a) + len(b)) * _EPS
-    return apart, noise
-
-
-def _shift(total: float) -> float:
-    """Return a number that, added and subtracted, leaves multiples of 2**-52 of a total."""
-    return math.ldexp(1.5, math.frexp(total)[1]) if 0 < total < math.inf else 0.0
-
-
-def _split(values: FloatArray, shift: float) -> tuple[FloatArray, FloatArray]:
-    """Return multiples of one unit, which add up exactly, and what is left."""
-    high = (values + shift) - shift
-    return high, values - high
-
-
-def _adds_exactly(shift: float, *values: FloatArray) -> bool:
-    """Whether what `_split` leaves of any of these numbers adds up exactly, as the rest does.
-
-    It is a multiple of 2**-53 of the smallest number, and less than half the unit of the rest.
-    """
-    smallest = min(float(np.min(each, where=each > 0, initial=math.inf)) for each in values)
-    return smallest >= sum(len(each) for each in values) * shift * 2.0**-53
-
-
-def _excess(arcs: Arcs, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Return by how much the marginals of arcs exceed weights, and the rounding of all sums."""
-    shift = _shift(max(float(each.sum()) for each in (arcs.mass, 2 * a, 2 * b)))
-    high, low = _split(arcs.mass, shift)
-    off = []
-    for index, weights in ((arcs.rows, a), (arcs.columns, b)):
-        high_w, low_w = _split(weights, shift)
-        of_high = np.bincount(index, high, len(weights)) - high_w
-        off.append(of_high + (np.bincount(index, low, len(weights)) - low_w))
-    n_terms = len(high) + len(a) + len(b)
-    is_exact = not low.any() or _adds_exactly(shift, arcs.mass, a, b)
-    return off[0], off[1], 0.0 if is_exact else n_terms**2 * 2.0**-105 * shift
-
-
 def _off(problem: Problem, arcs: Arcs) -> Off:
     """Compare the marginals of arcs with the weights."""
+    n = problem.shape[0]
     apart, noise = balance(problem)
-    off_a, off_b, rounded = _excess(arcs, problem.a, problem.b)
-    off_b = off_b - apart * problem.b
-    error = float(np.abs(off_a).sum() + np.abs(off_b).sum()) * (1 + 2 * _EPS)
-    return Off(off_a, off_b, error + noise * problem.mass + rounded)
-
-
-def _charged(problem: Problem, value: float, size: float, error: float) -> float:
-    """Return the cost of a plan rounded up, with the most that its marginal errors may add."""
-    facts = problem.geometry.facts
-    upper = value + (_ROUNDING + facts.roundings * _EPS) * size
-    upper += problem.geometry.underflow() * problem.mass
-    if error > 0:
-        upper += 2 * error * (math.inf if facts.has_forbidden else problem.geometry.largest)
-    return upper
-
-
-def upper_from_arcs(problem: Problem, arcs: Arcs) -> Primal:
-    """Return the cost of the arcs, of a coupling made of them if need be."""
-    found = _as_given(problem, arcs)
-    if _is_dear(found):
-        completed = _completed(problem, arcs)
-        found = found.or_better(_as_given(problem, completed))
-        if problem.geometry.facts.has_forbidden:
-            # What is missing may have no allowed arc to go along, unless other mass makes way.
-            rows, columns, mass = completed
-            used = np.flatnonzero(mass[: len(arcs.mass)])
-            exact = exact_upper(problem, Arcs(rows[used], columns[used], mass[used]))
-            found = found if exact is None else found.or_better(exact)
-    return found
+    off, rounded = marginal_errors(problem, arcs)
+    off[n:] -= apart * problem.b
+    error = float(np.abs(off).sum()) * (1 + 2 * EPS) + noise * problem.mass + rounded
+    return Off(off[:n], off[n:], error)
 
 
 def exact_upper(problem: Problem, arcs: Arcs) -> Primal | None:
@@ -416,25 +244,24 @@ def exact_upper(problem: Problem, arcs: Arcs) -> Primal | None:
     exact = exact_coupling(problem, arcs)
     if exact is None:
         return None
-    terms = _times(exact.arcs.mass, problem.geometry.pairs(exact.arcs.rows, exact.arcs.columns))
-    size = float(np.abs(terms).sum())
-    upper = _charged(problem, total(terms), size, 0.0)
+    value, size, is_tiny = paid(problem, exact.arcs)
+    upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
     # Mass that is the rounding of the sums of parts, between which no arc is allowed.
     upper += 2 * exact.stranded * problem.geometry.largest
-    return Primal(total(terms), upper, size, exact.stranded, True)
+    return Primal(value, upper, size, exact.stranded, True)
 
 
 def _as_given(problem: Problem, arcs: Arcs) -> Primal:
+    """Return the cost of the arcs, and the most that the errors of their marginals may add."""
     off = _off(problem, arcs)
-    terms = _times(arcs.mass, problem.geometry.pairs(arcs.rows, arcs.columns))
-    value, size = total(terms), float(np.abs(terms).sum())
-    upper = _charged(problem, value, size, off.error)
+    value, size, is_tiny = paid(problem, arcs)
+    upper = charged(problem, value, size, off.error, is_tiny=is_tiny)
     return Primal(value, upper, size, off.error, off.is_coupling(problem))
 
 
 def _is_dear(primal: Primal) -> bool:
     """Whether the errors of the marginals may add much to the cost."""
-    return not primal.upper - primal.value <= 0.01 * EXACT_TOL * abs(primal.value)
+    return not primal.upper - primal.value <= 0.1 * EXACT_TOL * abs(primal.value)
 
 
 def _completed(problem: Problem, arcs: Arcs) -> Arcs:
@@ -454,12 +281,12 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     off, lengths, rounded = flow_sums(problem, flow)
     apart, noise = balance(problem)
     off = off + apart * problem.b
-    rounded += 3 * _U * float(np.abs(off).sum()) + noise * problem.mass
-    terms = _times(flow.amounts, lengths)
+    rounded += 3 * U * float(np.abs(off).sum()) + noise * problem.mass
+    terms = times(flow.amounts, lengths)
     value, size = total(terms), float(terms.sum())
     error = float(np.abs(off).sum()) + rounded
     facts, largest = problem.geometry.facts, problem.geometry.largest
-    relative = _ROUNDING + facts.roundings * _EPS
+    relative = ROUNDING + facts.roundings * EPS
     fits = np.abs(off) <= COUPLING * np.maximum(problem.a, problem.b)
     found = Primal(
         value, value + relative * size + 2 * error * largest, size, error, bool(fits.all())
@@ -467,7 +294,7 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     if not _is_dear(found):
         return found
     i, j, mass = rest_arcs(problem, np.maximum(-off, 0.0), np.maximum(off, 0.0))
-    more = _times(mass, problem.geometry.pairs(i, j))
+    more = times(mass, problem.geometry.pairs(i, j))
     left = np.bincount(i, mass, len(off)) - np.bincount(j, mass, len(off)) + off
     value, size = value + total(more), size + float(more.sum())
     upper = value + relative * size + 2 * (float(np.abs(left).sum()) + 2 * rounded) * largest
@@ -490,10 +317,10 @@ def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray, flo
     lost = (a - (change - back)) - (b + back)
     gained = out * flow.unit
     off = (gained - change) - lost
-    is_rounded = (out.astype(np.float64).astype(np.int64) != out) | (
-        math.frexp(flow.unit)[0] != 0.5
-    )
-    rounded = 2 * _U * float(np.abs(gained[is_rounded]).sum())
+    is_rounded = out.astype(np.float64).astype(np.int64) != out
+    if math.frexp(flow.unit)[0] != 0.5:
+        is_rounded[:] = True
+    rounded = 2 * U * float(np.abs(gained[is_rounded]).sum())
     return off, checker_of(problem.geometry).lengths(flow.tails, flow.heads), rounded
 
 
@@ -523,17 +350,18 @@ def upper_from_sums(
     `sums` takes scales of rows and columns; `relative` is the rounding of the entries.
     """
     a, b = problem.a, problem.b * (1 + balance(problem)[0])
-    # Sums of entries are rounded once for each of them, in the worst case.
-    rounded = ((len(a) + len(b)) * _U + relative) * problem.mass
+    # Sums of entries are rounded once for each of them, in the worst case; those along the axes
+    # of a grid are part of the rounding of its entries.
+    rounded = 2 * (relative or (len(a) + len(b)) * U) * problem.mass
 
     def bounded(found: Sums, off_a: FloatArray, off_b: FloatArray, more: FloatArray) -> Primal:
         error = float(np.abs(off_a).sum() + np.abs(off_b).sum()) + rounded
-        fits = (np.abs(off_a) <= COUPLING * a).all() and (np.abs(off_b) <= COUPLING * b).all()
-        if not found.size < math.inf:
-            return Primal(math.inf, math.inf, math.inf, error, bool(fits))
         size = found.size * (1 + relative) + float(np.abs(more).sum())
         value = found.cost + total(more)
-        upper = _charged(problem, value + relative * found.size, size, error)
+        upper = charged(problem, value + relative * found.size, size, error)
+        if not found.size < math.inf:
+            upper = math.inf
+        fits = (np.abs(off_a) <= COUPLING * a).all() and (np.abs(off_b) <= COUPLING * b).all()
         return Primal(value, upper, size, error, bool(fits))
 
     given = sums(None, None)
@@ -547,15 +375,8 @@ def upper_from_sums(
     i, j, mass = rest_arcs(problem, np.maximum(-off_a, 0.0), np.maximum(-off_b, 0.0))
     off_a += np.bincount(i, mass, len(a))
     off_b += np.bincount(j, mass, len(b))
-    more = _times(mass, problem.geometry.pairs(i, j))
+    more = times(mass, problem.geometry.pairs(i, j))
     return found.or_better(bounded(left, off_a, off_b, more))
-
-
-def _times(mass: FloatArray, cost: FloatArray) -> FloatArray:
-    """Multiply, where a forbidden arc that carries nothing costs nothing."""
-    terms = np.zeros(len(mass))
-    np.multiply(mass, cost, out=terms, where=mass > 0)
-    return terms
 
 
 def rest_arcs(
@@ -590,13 +411,6 @@ def _shrink(wanted: FloatArray, got: FloatArray) -> FloatArray:
     factor = np.ones(len(wanted))
     factor[too_much] = wanted[too_much] / got[too_much]
     return factor
-
-
-def total(terms: FloatArray) -> float:
-    """Sum exactly, or in extended precision where there are many terms."""
-    if len(terms) <= 2000:
-        return math.fsum(terms)
-    return float(np.sum(terms, dtype=np.longdouble))
 
 
 def lower_bound(
@@ -649,83 +463,12 @@ def _dual_value(problem: Problem, f: FloatArray, g: FloatArray, violation: float
     if not size < math.inf:
         return Dual(-math.inf, math.inf, violation)
     apart, noise = balance(problem)
+    is_tiny = ((np.abs(terms) < TINY) & (terms != 0)).any() or (
+        np.count_nonzero(terms) < np.count_nonzero(f) + np.count_nonzero(g)
+    )
     value = total(terms) + apart * float(terms[len(a) :].sum())
-    rounding = _ROUNDING * size + (noise + _EPS * abs(apart) * len(b)) * size_b
+    rounding = ROUNDING * size + (noise + EPS * abs(apart) * len(b)) * size_b
     rounding += checker_of(problem.geometry).transform_error(problem, f, g)
-    rounding += facts.roundings * _EPS * abs(value) + problem.geometry.underflow() * problem.mass
+    rounding += facts.roundings * EPS * abs(value) + facts.least * problem.mass
+    rounding += UNDERFLOW if is_tiny else 0.0
     return Dual(value - rounding, rounding, violation)
-
-
-def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
-    """Return the cost of a plan that leaves mass, rounded up.
-
-    Masses that exceed a weight are taken away, and mass that is missing to a given one is added.
-    """
-    a, b, mass = problem.a, problem.b, arcs.mass
-    terms = _times(mass, problem.geometry.pairs(arcs.rows, arcs.columns))
-    value, size = total(terms), float(np.abs(terms).sum())
-    off_a, off_b, rounded = _excess(arcs, a, b)
-    excess = float(np.maximum(off_a, 0.0).sum() + np.maximum(off_b, 0.0).sum()) * (1 + 2 * _EPS)
-    fits = bool((off_a <= COUPLING * a).all() and (off_b <= COUPLING * b).all())
-    largest = problem.geometry.largest
-    if isinstance(problem.marginals, MoveMass):
-        missing = abs(math.fsum([*mass.tolist(), -problem.marginals.mass]))
-        fits = fits and missing <= COUPLING * problem.marginals.mass
-        upper = _charged(problem, value, size, 0.0) + 2 * largest * (missing + excess + rounded)
-        return Primal(value, upper, size, missing + excess, fits)
-    price = cast("LeaveAtPrice", problem.marginals).price
-    left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
-    value, size = value + price * left, size + price * abs(left)
-    upper = _charged(problem, value, size, 0.0) + 2 * (largest + price) * (excess + rounded)
-    return Primal(value, upper, size, excess, fits)
-
-
-def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
-    """Return what a potential proves where mass may be left, rounded down.
-
-    F and G are feasible if ``F + G + l <= cost``, and neither exceeds the price, or 0 where a
-    given mass is moved. Then ``sum a F + sum b G + l * mass`` is a lower bound; l is 0 for a
-    price. The sums of a and b need not agree.
-    """
-    a, b = problem.a, problem.b
-    moved, price = 0.0, 0.0
-    if isinstance(problem.marginals, MoveMass):
-        moved = problem.marginals.mass
-    else:
-        price = cast("LeaveAtPrice", problem.marginals).price
-    with np.errstate(over="ignore", invalid="ignore"):
-        f = np.where(a > 0, np.minimum(f - (f.max() if moved else 0.0), price), -np.inf)
-        checker = checker_of(problem.geometry)
-        best = checker.column_minimum(f, n_jobs)
-        f = np.where(a > 0, f, 0.0)
-        best -= checker.column_error(f, np.where(np.isfinite(best), best, 0.0))
-        level = 0.0
-        if moved:
-            by_cost = np.argsort(best)
-            enough = np.searchsorted(np.cumsum(b[by_cost]), moved)
-            level = float(best[by_cost[min(int(enough), len(best) - 1)]])
-        g = np.where(b > 0, np.minimum(best - level, price), 0.0)
-        terms = np.concatenate([a * f, b * g, [level * moved]])
-        size = float(np.abs(terms).sum() + b @ np.where((b > 0) & (g < price), np.abs(best), 0.0))
-        if not size < math.inf:
-            return Dual(-math.inf, math.inf)
-        value, facts = total(terms), problem.geometry.facts
-        rounding = _ROUNDING * (size + abs(level) * float(b.sum()))
-    rounding += facts.roundings * _EPS * abs(value) + problem.geometry.underflow() * problem.mass
-    return Dual(value - rounding, rounding)
-
-
-def outer_potential(f: FloatArray, problem: Problem, whole: Problem) -> FloatArray:
-    """Return a potential of the atoms proper with the best one for outside.
-
-    For a price that is 0. For a given mass, moving some more of it costs as much as the
-    most expensive column of that mass, and outside is worth as much less.
-    """
-    if not isinstance(problem.marginals, MoveMass):
-        return np.append(f, 0.0)
-    best = checker_of(problem.geometry).column_minimum(f, 1)
-    by_cost = np.argsort(best)
-    moved = np.cumsum(problem.b[by_cost])
-    # All columns but the part that outside gives.
-    marginal = np.searchsorted(moved, moved[-1] - whole.a[-1])
-    return np.append(f, -best[by_cost[min(int(marginal), len(best) - 1)]])

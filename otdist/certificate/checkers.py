@@ -299,11 +299,7 @@ class PairwiseChecker(Generic[G_co]):
 
     def transform_error(self, problem: Problem, f: FloatArray, g: FloatArray) -> float:
         """Return how much a feasible pair may lack, times mass, beyond the last digit of each."""
-        return self.column_error(f, g) * problem.mass
-
-    def column_error(self, f: FloatArray, g: FloatArray) -> float:
-        """Return how much a minimum of `column_minimum` may lack beyond its last digit."""
-        del f, g
+        del problem, f, g
         return 0.0
 
     def known_bound(self, problem: Problem) -> tuple[float, float] | None:
@@ -487,7 +483,7 @@ class SortedChecker(PairwiseChecker[G_co]):
     #: Numbers from which on the pass is compiled.
     compiled_from = 0
 
-    def column_error(self, f: FloatArray, g: FloatArray) -> float:
+    def transform_error(self, problem: Problem, f: FloatArray, g: FloatArray) -> float:
         """Return by how much the minimum of a column may be missed, where NumPy looks for it.
 
         The place found for a column limits the search in others, and it may miss the least slack
@@ -498,7 +494,7 @@ class SortedChecker(PairwiseChecker[G_co]):
             return 0.0
         size = float(np.abs(f).max() + np.abs(g).max()) + self._apart()
         levels = 2 + len(g).bit_length()
-        return 4 * levels * (1 + self.geometry.facts.roundings) * _EPS * size
+        return 4 * levels * (1 + self.geometry.facts.roundings) * _EPS * size * problem.mass
 
     def _apart(self) -> float:
         return 0.0
@@ -549,13 +545,13 @@ class GridChecker(PairwiseChecker[Grid]):
     transform = staticmethod(of_grid)
     slope = staticmethod(edge_slopes.on_grid)
 
-    def column_error(self, f: FloatArray, g: FloatArray) -> float:
+    def transform_error(self, problem: Problem, f: FloatArray, g: FloatArray) -> float:
         """Return the rounding of all steps: each axis adds its cost to the sums of those before.
 
         These sums are between -f and g.
         """
         size = float(np.abs(f).max() + np.abs(g).max())
-        return 2 * len(self.geometry.axes) * _EPS * size
+        return 2 * len(self.geometry.axes) * _EPS * size * problem.mass
 
 
 class GraphChecker(PairwiseChecker[Graph]):

@@ -9,16 +9,18 @@ parts of the forest have to exchange.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Problem
 from otdist.typing import FloatArray
 
-#: Atoms and arcs up to which the time, some microseconds for each, is spent.
-LARGEST = 400_000
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
+
+# Atoms and arcs up to which the time, some microseconds for each, is spent.
+_LARGEST = 400_000
 # Parts up to which all pairs of them are looked at for the cheapest arcs.
 _MOST_PARTS = 300
 # Flows that would have to be negative are left out, so many times.
@@ -52,7 +54,7 @@ class _Masses(NamedTuple):
 def exact_coupling(problem: Problem, arcs: Arcs) -> Exact | None:
     """Return a coupling near a plan; None where none is found, or it would take long."""
     n, m = problem.shape
-    if len(arcs.mass) + n + m > LARGEST:
+    if len(arcs.mass) + n + m > _LARGEST:
         return None
     masses = _masses_of(problem, arcs.mass)
     ends = list(zip(arcs.rows.tolist(), (arcs.columns + n).tolist(), strict=True))

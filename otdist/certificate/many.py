@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.geometry.metrics import code_of, known, rounding_of, underflow_of
+from otdist.geometry.metrics import code_of, rounding_of
 from otdist.geometry.points import Points, cost_matrix
 from otdist.geometry.protocol import Geometry
 from otdist.inputs.validate import frozen
@@ -87,10 +87,9 @@ class LineBounds:
         """Check the claims for the pairs from `start` on."""
         from otdist.certificate.kernels.line_and_circle import line_bounds
 
-        p, found = self._cost[0], self._found[start : start + len(claims.n_arcs)]
+        found = self._found[start : start + len(claims.n_arcs)]
         with np.errstate(all="ignore"):  # for where compilation is off
-            smallest, lost = (0.0, 0.0) if p == 1 else underflow_of(p)
-            line_bounds(*measures, *self._cost, smallest, lost, *claims, *scratch, found)
+            line_bounds(*measures, *self._cost, *claims, *scratch, found)
 
     def bounds(self) -> Bracket[FloatArray]:
         """Return the bounds of all pairs, NaN for claims that are not sound."""
@@ -213,11 +212,6 @@ class Clouds(NamedTuple):
         unit, order = found
         return largest * unit * self.mass ** (1 / order), order
 
-    @property
-    def order(self) -> float:
-        """The power of a distance that is a cost."""
-        return self.p * (known(self.metric).line_power or 1.0)
-
     def cloud(self, k: int) -> tuple[FloatArray, FloatArray]:
         """Return points (n, d) and weights (n,) of a measure."""
         start, stop = int(self.starts[k]), int(self.starts[k + 1])
@@ -286,7 +280,7 @@ def bracket(
     lower, upper, value, is_coupling = _sums(
         family, first, second, largest, n_arcs, row, column, mass, g
     ).T
-    # NaN is none of the three: bounds that are no numbers prove nothing.
+    # Bounds may be NaN, and prove nothing then.
     with np.errstate(invalid="ignore"):
         value = np.clip(value, lower, upper)
     resolution, order = family.resolution(first, second)
@@ -322,7 +316,7 @@ def _sums(
     n, m = family.most
     out = np.empty((len(first), 4))
     if isinstance(family, Clouds):
-        smallest, lost = underflow_of(family.order)
+        roundings, least = rounding_of(family.d, family.p)
         kernel.bracket_clouds(
             family.points,
             family.weights,
@@ -332,9 +326,8 @@ def _sums(
             second + family.offset,
             code_of(family.metric, METRIC_CODES, "the kernels of the certificate"),
             family.p,
-            rounding_of(family.d, family.p) * _EPS,
-            smallest,
-            lost,
+            roundings * _EPS,
+            least,
             largest,
             n_arcs,
             row,

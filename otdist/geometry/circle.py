@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from otdist.geometry.metrics import power, underflow
+from otdist.geometry.metrics import power
 from otdist.geometry.protocol import Facts
 from otdist.geometry.sorted import Sorted, monotone_minimum
 from otdist.typing import FloatArray, IntArray
@@ -38,12 +38,8 @@ class Circle(Sorted):
             has_positions=True,
             is_positive=True,
             roundings=1.5 * self.p + 1,
+            least=0.0 if self.p == 1 else 2.0**-1050,
         )
-
-    def underflow(self) -> float:
-        """Return what powers of short arcs may lose."""
-        half = np.array([0.5 * self.period])
-        return 0.0 if self.p == 1 else underflow(self.p, self.x, self.y, half)
 
     def resolution(self) -> tuple[float, float]:
         """Return two units in the last place of half a period, and p."""

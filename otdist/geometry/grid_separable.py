@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from otdist.geometry.lattice import lattice, unit_offsets
-from otdist.geometry.metrics import known, rounding_of, underflow
+from otdist.geometry.metrics import known, rounding_of
 from otdist.geometry.points import Points, cost_matrix
 from otdist.geometry.protocol import Edges, Facts, Geometry
 from otdist.runtime import blocks
@@ -53,23 +54,25 @@ class Grid(Geometry):
     @property
     def facts(self) -> Facts:
         """Facts: sums and minima over all pairs go along the axes."""
+        roundings, least = rounding_of(len(self.axes), self.p)
         return Facts(
             is_metric=known(self.metric).is_metric and self.p == 1,
             same_atoms=True,
             is_separable=True,
             has_positions=True,
             is_positive=True,
-            roundings=rounding_of(len(self.axes), self.p),
+            roundings=roundings,
+            least=least,
         )
-
-    def underflow(self) -> float:
-        """Return what squares and powers of small differences may lose."""
-        return underflow(self.p, *self.axes)
 
     def resolution(self) -> tuple[float, float] | None:
         """Return the distance by which two units in the last place move two pixels, and p."""
         corners = np.array([[axis[0] for axis in self.axes], [axis[-1] for axis in self.axes]])
         return Points(corners, corners, self.metric, self.p, self.largest).resolution()
+
+    def coincide(self, rows: IntArray, columns: IntArray) -> Any:
+        """Return which of the listed pairs are one pixel."""
+        return rows == columns
 
     def edges(self, reach: int = 1) -> Edges | None:
         """Return the steps along the axes, for a sum of distances."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from otdist.geometry.metrics import power, underflow
+from otdist.geometry.metrics import power
 from otdist.geometry.points import Points
 from otdist.geometry.protocol import Facts
 from otdist.geometry.sorted import Sorted, monotone_minimum
@@ -38,11 +38,8 @@ class Line(Sorted):
             has_positions=True,
             is_positive=True,
             roundings=0.5 if self.p == 1 else 0.5 * self.p + 1,
+            least=0.0 if self.p == 1 else 2.0**-1050,
         )
-
-    def underflow(self) -> float:
-        """Return what powers of small differences may lose."""
-        return 0.0 if self.p == 1 else underflow(self.p, self.x, self.y)
 
     def resolution(self) -> tuple[float, float]:
         """Return two units in the last place, and p."""

@@ -193,26 +193,10 @@ def power(distance: FloatArray, p: float) -> FloatArray:
     return distance if p == 1 else np.asarray(distance**p)
 
 
-def rounding_of(d: int, p: float) -> float:
+def rounding_of(d: int, p: float) -> tuple[float, float]:
     """Return how far computed costs of d coordinates may be off: see `Facts`.
 
     Each difference, product and sum rounds by half a unit; a power multiplies the error by p.
+    Squares of differences below 2**-500 may underflow.
     """
-    return p * (d + 4) / 2 + 1
-
-
-def underflow_of(p: float) -> tuple[float, float]:
-    """Return the coordinate from which on no cost underflows, and what costs lose below it.
-
-    p is the power of a difference that is a cost. Differences are 0, or at least 2**-53 of the
-    smallest coordinate other than 0. Squares of differences below 2**-500 may underflow, and so
-    may powers of them.
-    """
-    return 2.0**53 * max(2.0**-500, 2.0 ** (-1020 / p)), max(2.0 ** (-500 * p), 2.0**-1050)
-
-
-def underflow(p: float, *coordinates: FloatArray) -> float:
-    """Return how far costs may be off where squares or powers underflow; 0 where none does."""
-    smallest, lost = underflow_of(p)
-    sizes = [np.abs(each) for each in coordinates]
-    return lost if any(((each > 0) & (each < smallest)).any() for each in sizes) else 0.0
+    return p * (d + 4) / 2 + 1, max(2.0 ** (-500 * p), 2.0**-1050)

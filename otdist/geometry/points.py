@@ -8,7 +8,7 @@ the origin compared with the distance between them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from otdist.geometry.metrics import (
     names_of,
     power,
     rounding_of,
-    underflow,
 )
 from otdist.geometry.protocol import Dense, Facts, Geometry
 from otdist.runtime import blocks
@@ -64,18 +63,15 @@ class Points(Geometry):
         metric = named(self.metric)
         if metric is None:
             return Facts(has_positions=True, roundings=0.0 if self.p == 1 else 1.0)
+        roundings, least = rounding_of(self.x.shape[1], self.p)
         return Facts(
             is_metric=metric.is_metric and self.p == 1,
             is_compiled=True,
             has_positions=True,
             is_positive=True,
-            roundings=rounding_of(self.x.shape[1], self.p),
+            roundings=roundings,
+            least=least,
         )
-
-    def underflow(self) -> float:
-        """Return what squares and powers of small differences may lose."""
-        found = self.resolution()
-        return 0.0 if found is None else underflow(found[1], self.x, self.y)
 
     def resolution(self) -> tuple[float, float] | None:
         """Return the distance by which two units in the last place move two points, and p."""
@@ -101,6 +97,10 @@ class Points(Geometry):
         points = zip(self.x[rows], self.y[columns], strict=True)
         values = (self.metric(x, y) for x, y in points)
         return power(np.fromiter(values, float, len(rows)), self.p)
+
+    def coincide(self, rows: IntArray, columns: IntArray) -> Any:
+        """Return which of the listed pairs of points are at one place."""
+        return (self.x[rows] == self.y[columns]).all(axis=1)
 
     def tabulated(self) -> Geometry:
         """Return the matrix for many coordinates, and where tiles of points are no use.

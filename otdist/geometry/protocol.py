@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class Facts(NamedTuple):
     is_positive: bool = False
     #: How far a computed cost may be off, in parts of 2**-52 of it. Those of a matrix are exact.
     roundings: float = 0.0
+    #: How far a computed cost may be off beyond that, where squares or powers underflow.
+    least: float = 0.0
     #: Which connected part an atom is in (N,), where no finite cost joins the parts.
     component: IntArray | None = None
 
@@ -125,9 +127,9 @@ class Geometry:
         """
         return None
 
-    def underflow(self) -> float:
-        """Return how far computed costs may be off, as an amount, beyond `Facts.roundings`."""
-        return 0.0
+    def coincide(self, rows: IntArray, columns: IntArray) -> Any:
+        """Return which of the listed pairs cost nothing because they must, not by underflow."""
+        return self.pairs(rows, columns) == 0
 
     def edges(self, reach: int = 1) -> Edges | None:
         """Return edges whose shortest paths are as long as the costs; None where none are known.

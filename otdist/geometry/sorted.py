@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -32,6 +32,10 @@ class Sorted(Geometry):
     def has_equal_sides(self) -> bool:
         """Whether x and y are the same numbers in the same order."""
         return np.array_equal(self.x, self.y)
+
+    def coincide(self, rows: IntArray, columns: IntArray) -> Any:
+        """Return which of the listed pairs are at one place."""
+        return self.x[rows] == self.y[columns]
 
     def transposed(self) -> Self:
         """Return the geometry with x and y exchanged."""

@@ -15,6 +15,10 @@ from otdist.runtime.kernel_cache import njit
 _U = 2.0**-53
 # A compensated sum of products with a c-transform is rounded some six times, a term's size each.
 _ROUNDING = 8 * _U
+#: Below this products and powers may have lost digits, or be 0 where they should not.
+TINY = 2.0**-960
+#: A billion of them lose no more than this.
+UNDERFLOW = 2.0**-1040
 #: A plan is a coupling if no marginal is off by more than this part of its weight.
 COUPLING = 1e-9
 
@@ -30,6 +34,7 @@ class Rounding(NamedTuple):
 
     relative: float  # of computed costs, as a part of them
     least: float  # of computed costs, an amount: numbers near 0 underflow
+    near: float  # the same for the costs of the arcs
     sums: float  # of the marginals' sums, in mass
     largest: float  # a bound on the costs
 
@@ -43,24 +48,17 @@ def add_exactly(total: float, term: float) -> tuple[float, float]:
 
 
 @inner
-def has_below(values: np.ndarray, smallest: float) -> bool:
-    """Whether some numbers other than 0 are smaller."""
-    n_below = 0
-    for k in range(values.size):
-        n_below += 0.0 < abs(values[k]) < smallest
-    return n_below > 0
-
-
-@inner
-def _sum_of_products(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
-    """Return ``sum u * v`` without accumulated rounding, and its absolute terms."""
+def _sum_of_products(u: np.ndarray, v: np.ndarray) -> tuple[float, float, float]:
+    """Return ``sum u * v`` without accumulated rounding, absolute terms, and what underflows."""
     total = lost = size = 0.0
+    n_tiny = 0
     for k in range(u.size):
         term = u[k] * v[k]
         total, error = add_exactly(total, term)
         lost += error
         size += abs(term)
-    return total + lost, size
+        n_tiny += (abs(term) < TINY) & (u[k] != 0.0) & (v[k] != 0.0)
+    return total + lost, size, UNDERFLOW if n_tiny > 0 else 0.0
 
 
 @inner
@@ -100,9 +98,9 @@ def _bracket(
     sum_b, lost_b, noise_b = _total(b)
     apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
     noise = (noise_a + noise_b) / sum_b + 4 * _U * abs(apart)
-    value, paid = _sum_of_products(mass, cost)
-    of_a, size_a = _sum_of_products(a, f)
-    of_b, size_b = _sum_of_products(b, g)
+    value, paid, lost = _sum_of_products(mass, cost)
+    of_a, size_a, gone_a = _sum_of_products(a, f)
+    of_b, size_b, gone_b = _sum_of_products(b, g)
     n_bad = 0
     error = rounding.sums + noise * sum_b
     for i in range(a.size):
@@ -113,10 +111,10 @@ def _bracket(
         off = abs((off_b[0, j] + off_b[1, j]) - apart * b[j])
         n_bad += off > COUPLING * b[j]
         error += off
-    least = rounding.least * sum_a
+    gone = gone_a + gone_b + rounding.least * sum_a
     lower = of_a + of_b + apart * of_b
-    lower -= _ROUNDING * (size_a + size_b) + noise * size_b + rounding.relative * abs(lower) + least
-    upper = value + (_ROUNDING + rounding.relative) * paid + least
+    lower -= _ROUNDING * (size_a + size_b) + noise * size_b + rounding.relative * abs(lower) + gone
+    upper = value + (_ROUNDING + rounding.relative) * paid + (lost + rounding.near * sum_a)
     if error > 0.0:
         upper += 2 * error * rounding.largest
     return lower, upper, value, error, n_bad == 0
@@ -173,7 +171,7 @@ def dense_bounds(
         if not paid[k] < np.inf:
             return refused
         noise += _add(off_a, i, mass[k]) + _add(off_b, j, mass[k])
-    exact = Rounding(0.0, 0.0, noise, largest)
+    exact = Rounding(0.0, 0.0, 0.0, noise, largest)
     found = _bracket(a, b, f, best, off_a, off_b, mass, paid, exact)
     if not (abs(found[0]) < np.inf and found[1] < np.inf):
         return refused
@@ -247,7 +245,7 @@ def bracket_histograms(
             noise += _add(off_a, i, mass) + _add(off_b, j, mass)
         if not is_sound:
             continue
-        rounding = Rounding(0.0, 0.0, noise, largest)
+        rounding = Rounding(0.0, 0.0, 0.0, noise, largest)
         masses, costs = moved[q, :arcs], paid[:arcs]
         if is_metric:
             out[q, 0], out[q, 1], out[q, 2], out[q, 3] = _metric_bracket(
@@ -307,7 +305,7 @@ def _metric_bracket(
             noise += abs(error)
     apart = (total + lost) / sum_b
     noise = 2 * noise / sum_b + 4 * _U * abs(apart)
-    value, paid = _sum_of_products(mass, cost)
+    value, paid, gone = _sum_of_products(mass, cost)
     dual = lost = size = staying = 0.0
     n_bad = 0
     # Differences of weights are rounded, and b is scaled to the sum of a.
@@ -325,14 +323,22 @@ def _metric_bracket(
         off = abs(off_a[0, i] + off_a[1, i]) + abs(off_b[0, i] + off_b[1, i])
         n_bad += off > COUPLING * max(a[i], b[i])
         left += off + _U * abs(change)
-    lower = (dual + lost) - _ROUNDING * size - (noise + abs(apart)) * staying
+    lower = (dual + lost) - _ROUNDING * size - (noise + abs(apart)) * staying - UNDERFLOW
     lower -= excess * sum_a
     if not lower > 0.0:
         lower = 0.0  # the bound of zero potentials
-    upper = value + _ROUNDING * paid
+    upper = value + _ROUNDING * paid + gone
     if left > 0.0:
         upper += 2 * left * rounding.largest
     return lower, upper, value, 1.0 if n_bad == 0 else 0.0
+
+
+@inner
+def _differ(x: np.ndarray, y: np.ndarray) -> bool:
+    n_other = 0
+    for k in range(x.size):
+        n_other += x[k] != y[k]
+    return n_other > 0
 
 
 @kernel
@@ -346,8 +352,7 @@ def bracket_clouds(
     norm: int,
     p: float,
     relative: float,
-    smallest: float,
-    lost: float,
+    least: float,
     largest: np.ndarray,
     n_arcs: np.ndarray,
     row: np.ndarray,
@@ -361,9 +366,8 @@ def bracket_clouds(
 
     Cloud k has the atoms from ``starts[k]`` to ``starts[k + 1]``; its points are d times as
     many numbers, one coordinate after the other. Norm and p are those of `point_costs`, whose
-    costs are off by no more than the part `relative` and, where coordinates are below `smallest`,
-    the amount `lost`; those of pair q are at most ``largest[q]``. `work` (9, N) is scratch for N
-    atoms of either side, or arcs.
+    costs are off by no more than the part `relative` and the amount `least`; those of pair q
+    are at most ``largest[q]``. `work` (9, N) is scratch for N atoms of either side, or arcs.
     """
     for q in range(first.size):
         out[q, 0], out[q, 1], out[q, 2], out[q, 3] = -np.inf, np.inf, np.inf, 0.0
@@ -372,7 +376,6 @@ def bracket_clouds(
         n, m = end - begin, other_end - other_begin
         a, b = weights[begin:end], weights[other_begin:other_end]
         x, y = points[d * begin : d * end], points[d * other_begin : d * other_end]
-        least = lost if has_below(x, smallest) or has_below(y, smallest) else 0.0
         x, y, g = x.reshape(d, n), y.reshape(d, m), potential[q, :m]
         f, paid, cost = work[0, :n], work[1], work[2, :n]
         off_a, off_b, following = work[3:5, :n], work[5:7, :m], work[7]
@@ -395,14 +398,18 @@ def bracket_clouds(
             last[j] = k
         if not is_sound:
             continue
+        near = 0.0
         for j in range(m):
             point_costs(y, j, x, 0, norm, p, cost)
             lower_all(cost, g[j], f)
             k = int(last[j])
             while k >= 0:
-                paid[k] = cost[row[q, k]]
+                i = row[q, k]
+                paid[k] = cost[i]
+                if cost[i] < TINY and _differ(x[:, i], y[:, j]):
+                    near = least
                 k = int(following[k])
-        rounding = Rounding(relative, least, noise, largest[q])
+        rounding = Rounding(relative, least, near, noise, largest[q])
         lower, upper, value, _, is_coupling = _bracket(
             a, b, f, g, off_a, off_b, moved[q, :arcs], paid[:arcs], rounding
         )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.certificate.kernels.brackets import COUPLING, add_exactly, has_below
+from otdist.certificate.kernels.brackets import COUPLING, TINY, UNDERFLOW, add_exactly
 from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
@@ -27,6 +27,10 @@ _SLACK = 1e-12
 _BLOCK = 64
 # Rounding error of these sums, as a part of their absolute terms.
 _BLOCK_ROUNDING = 80 * _U
+# Errors of marginals that may add more than this part of the cost are looked at again.
+_DEAR = 1e-11
+# Powers that are too small for float64 are off by less than this.
+_LEAST = 2.0**-1050
 
 
 @inner
@@ -166,8 +170,13 @@ class Pair(NamedTuple):
     f: np.ndarray  # (n,) float64, the potential of x
     p: float
     period: float  # 0 for the line
-    smallest: float  # from this coordinate on no power underflows
-    lost: float  # by costs below it
+
+
+class Balance(NamedTuple):
+    """By what part ``factor * b`` has to grow for the sum of a, and how well that is known."""
+
+    apart: float
+    noise: float
 
 
 @kernel
@@ -180,8 +189,6 @@ def line_bounds(
     factor: np.ndarray,
     p: float,
     period: float,
-    smallest: float,
-    lost: float,
     rows: np.ndarray,
     columns: np.ndarray,
     mass: np.ndarray,
@@ -199,8 +206,7 @@ def line_bounds(
     ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``, scaled to the same sum. A positive
     period stands for a circle, with positions within half of it of 0. The claim is ``n_arcs[k]``
     arcs and the potential ``f[k]``, which is not read on the line for p = 1, where the best one
-    is known. Where coordinates are below `smallest`, costs may be off by the amount `lost`.
-    ``out[k]`` receives lower and upper bound, cost of the arcs, 1 for a coupling, mass,
+    is known. ``out[k]`` receives lower and upper bound, cost of the arcs, 1 for a coupling, mass,
     and the largest coordinate. Nothing is written where points are not sorted, or arcs, masses or
     potentials are invalid. `sums` (2, n + m), `side` (n,), `best` (2, m) and `spare` (m,) int64
     are scratch.
@@ -221,8 +227,6 @@ def line_bounds(
             f[k],
             p,
             period,
-            smallest,
-            lost,
         )
         _bound(pair, sums, side, best, spare, out[k])
 
@@ -265,27 +269,64 @@ def _bound(
         lower = _between_functions(pair, balance)
     else:
         lower = _dual_value(pair, balance, side, best[0], best[1], spare)
-    is_tiny = has_below(x, pair.smallest) or has_below(y, pair.smallest)
-    is_tiny |= 0.0 < 0.5 * period < pair.smallest
-    least = pair.lost * total if is_tiny else 0.0
-    upper, lost = 0.0, 0.0
+    upper, lost, n_tiny = 0.0, 0.0, 0
     for k in range(0, pair.mass.size, _BLOCK):
-        term = _paid(pair, k, min(k + _BLOCK, pair.mass.size))
+        term, more = _paid(pair, k, min(k + _BLOCK, pair.mass.size))
         upper, error = add_exactly(upper, term)
         lost += error
+        n_tiny += more
     value, relative = upper + lost, relative_error(p)
-    upper = value * (1.0 + _BLOCK_ROUNDING + relative) + least
-    upper += 2.0 * left * longest**p
+    upper = value * (1.0 + _BLOCK_ROUNDING + relative)
+    if n_tiny > 0:
+        upper += _LEAST * total + UNDERFLOW
+    charge = 2.0 * left * longest**p
+    if charge > _DEAR * value and period == 0.0 and pair.factor == 1.0:
+        paid = _sorted_cost(pair, balance) * (1.0 + _BLOCK_ROUNDING + relative)
+        charge = min(charge, max(paid - upper, 0.0) + _noise(pair, total) * longest**p)
+    upper += charge
     # A distribution without mass, or numbers beyond float64, are for other code to refuse.
     if lower < np.inf and upper < np.inf:
-        out[0], out[1], out[2] = max(lower - least, 0.0), upper, value
+        lower -= _LEAST * total + UNDERFLOW
+        out[0], out[1], out[2] = max(lower, 0.0), upper, value
 
 
-class Balance(NamedTuple):
-    """By what part ``factor * b`` has to grow for the sum of a, and how well that is known."""
+@inner
+def _noise(pair: Pair, total: float) -> float:
+    """Return how far sums of all weights in two numbers may be off."""
+    size = pair.x.size + pair.y.size
+    return 16.0 * size * size * _U * _U * total
 
-    apart: float
-    noise: float
+
+@inner
+def _sorted_cost(pair: Pair, balance: Balance) -> float:
+    """Return the cost of the coupling in order, with exact marginals up to `_noise`.
+
+    Levels of both distribution functions are sums of two numbers.
+    """
+    a, b = pair.a, pair.b
+    i, j, total, lost = 0, 0, 0.0, 0.0
+    high_a, low_a, high_b, low_b = a[0], 0.0, b[0], 0.0
+    done, rest = 0.0, 0.0
+    while i < a.size and j < b.size:
+        more = low_b + high_b * balance.apart
+        apart = (high_a - high_b) + (low_a - more)
+        high, low = (high_a, low_a) if apart <= 0.0 else (high_b, more)
+        mass = max((high - done) + (low - rest), 0.0)
+        distance = abs(pair.x[i] - pair.y[j])
+        total, error = add_exactly(total, mass * _to_power(distance, pair.p))
+        lost += error
+        done, rest = high, low
+        if apart <= 0.0:
+            i += 1
+            if i < a.size:
+                high_a, error = add_exactly(high_a, a[i])
+                low_a += error
+        if apart >= 0.0:
+            j += 1
+            if j < b.size:
+                high_b, error = add_exactly(high_b, b[j])
+                low_b += error
+    return total + lost
 
 
 @inner
@@ -431,13 +472,16 @@ def _distance(x: float, y: float, period: float) -> float:
 
 
 @reordering_inner
-def _paid(pair: Pair, start: int, stop: int) -> float:
-    """Return the cost of a block of arcs."""
-    total = 0.0
+def _paid(pair: Pair, start: int, stop: int) -> tuple[float, int]:
+    """Return the cost of a block of arcs, and how many terms may have underflowed."""
+    total, n_tiny = 0.0, 0
     for k in range(start, stop):
         x, y = pair.x[pair.rows[k]], pair.y[pair.columns[k]]
-        total += pair.mass[k] * _to_power(_distance(x, y, pair.period), pair.p)
-    return total
+        distance = _distance(x, y, pair.period)
+        term = pair.mass[k] * _to_power(distance, pair.p)
+        total += term
+        n_tiny += (term < TINY) & (distance > 0.0) & (pair.mass[k] > 0.0)
+    return total, n_tiny
 
 
 @reordering_inner

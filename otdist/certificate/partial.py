@@ -1,0 +1,122 @@
+"""Bounds where mass may be left, at a price or to a given amount.
+
+The atoms outside, which make the problem a balanced one, are for solvers. Here the bounds are
+those of the partial problem itself, in which the sums of a and b need not agree.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from otdist.certificate.checkers import checker_of
+from otdist.certificate.rounding import (
+    EPS,
+    ROUNDING,
+    UNDERFLOW,
+    Dual,
+    Primal,
+    charged,
+    marginal_errors,
+    paid,
+    total,
+)
+from otdist.plans.plans import Arcs
+from otdist.problem.marginals import LeaveAtPrice, MoveMass
+from otdist.problem.result import COUPLING, EXACT_TOL
+from otdist.typing import FloatArray
+
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
+
+
+def partial_bounds(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int) -> tuple[Primal, Dual]:
+    """Bound the optimum from a plan and a potential of the first measure."""
+    primal, dual = partial_upper(problem, arcs), partial_lower(problem, f, n_jobs)
+    if not primal.upper - dual.value <= 0.01 * EXACT_TOL * abs(primal.upper):
+        # Potentials of both sides that share the value are the smallest, and round least.
+        shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
+        dual = max(dual, partial_lower(problem, f - shift, n_jobs))
+    return primal, dual
+
+
+def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
+    """Return the cost of a plan that leaves mass, rounded up.
+
+    Masses that exceed a weight are taken away, and mass that is missing to a given one is added.
+    """
+    a, b, mass = problem.a, problem.b, arcs.mass
+    value, size, is_tiny = paid(problem, arcs)
+    off, rounded = marginal_errors(problem, arcs)
+    error = float(np.maximum(off, 0.0).sum()) + rounded
+    fits = bool((off <= COUPLING * np.append(a, b)).all())
+    if isinstance(problem.marginals, MoveMass):
+        missing = abs(math.fsum([*mass.tolist(), -problem.marginals.mass]))
+        fits = fits and missing <= COUPLING * problem.marginals.mass
+        error += missing
+        return Primal(
+            value, charged(problem, value, size, error, is_tiny=is_tiny), size, error, fits
+        )
+    price = cast("LeaveAtPrice", problem.marginals).price
+    left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
+    value, size = value + price * left, size + price * abs(left)
+    # What exceeds a weight is left at the price.
+    upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
+    upper += 2 * error * (problem.geometry.largest + price)
+    return Primal(value, upper, size, error, fits)
+
+
+def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
+    """Return what a potential proves where mass may be left, rounded down.
+
+    F and G are feasible if ``F + G + l <= cost``, and neither exceeds the price, or 0 where a
+    given mass is moved. Then ``sum a F + sum b G + l * mass`` is a lower bound; l is 0 for a
+    price. The sums of a and b need not agree.
+    """
+    a, b = problem.a, problem.b
+    moved, price = 0.0, 0.0
+    if isinstance(problem.marginals, MoveMass):
+        moved = problem.marginals.mass
+    else:
+        price = cast("LeaveAtPrice", problem.marginals).price
+    with np.errstate(over="ignore", invalid="ignore"):
+        f = np.where(a > 0, np.minimum(f - (f.max() if moved else 0.0), price), -np.inf)
+        checker = checker_of(problem.geometry)
+        best = checker.column_minimum(f, n_jobs)
+        f = np.where(a > 0, f, 0.0)
+        # What a minimum may lack does not count where the price is less.
+        near = np.where(np.isfinite(best), best, 0.0)
+        best -= checker.transform_error(problem, f, near) / (problem.mass or 1.0)
+        level = 0.0
+        if moved:
+            by_cost = np.argsort(best)
+            enough = np.searchsorted(np.cumsum(b[by_cost]), moved)
+            level = float(best[by_cost[min(int(enough), len(best) - 1)]])
+        g = np.where(b > 0, np.minimum(best - level, price), 0.0)
+        terms = np.concatenate([a * f, b * g, [level * moved]])
+        size = float(np.abs(terms).sum() + b @ np.where((b > 0) & (g < price), np.abs(best), 0.0))
+        if not size < math.inf:
+            return Dual(-math.inf, math.inf)
+        value, facts = total(terms), problem.geometry.facts
+        rounding = ROUNDING * (size + abs(level) * float(b.sum()))
+    rounding += facts.roundings * EPS * abs(value) + facts.least * problem.mass
+    rounding += UNDERFLOW if terms.any() else 0.0
+    return Dual(value - rounding, rounding)
+
+
+def outer_potential(f: FloatArray, problem: Problem, whole: Problem) -> FloatArray:
+    """Return a potential of the atoms proper with the best one for outside.
+
+    For a price that is 0. For a given mass, moving some more of it costs as much as the
+    most expensive column of that mass, and outside is worth as much less.
+    """
+    if not isinstance(problem.marginals, MoveMass):
+        return np.append(f, 0.0)
+    best = checker_of(problem.geometry).column_minimum(f, 1)
+    by_cost = np.argsort(best)
+    moved = np.cumsum(problem.b[by_cost])
+    # All columns but the part that outside gives.
+    marginal = np.searchsorted(moved, moved[-1] - whole.a[-1])
+    return np.append(f, -best[by_cost[min(int(marginal), len(best) - 1)]])
