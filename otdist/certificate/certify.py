@@ -311,11 +311,10 @@ def _completed(problem: Problem, arcs: Arcs) -> Arcs:
 
 def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     """Return the cost of a flow, and of moving the mass that its divergence leaves."""
-    off, lengths = flow_sums(problem, flow)
+    off, lengths, rounded = flow_sums(problem, flow)
     apart, noise = balance(problem)
     off = off + apart * problem.b
-    # Divergences are differences of rounded masses.
-    rounded = 3 * U * float((problem.a + problem.b + np.abs(off)).sum()) + noise * problem.mass
+    rounded += 3 * U * float(np.abs(off).sum()) + noise * problem.mass
     terms = times(flow.amounts, lengths)
     value, size = total(terms), float(terms.sum())
     error = float(np.abs(off).sum()) + rounded
@@ -335,18 +334,27 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     return found.or_better(Primal(value, upper, size, 0.0, False))
 
 
-def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray]:
-    """Return how far a flow's divergence exceeds a - b (N,), and its edges' lengths.
+def flow_sums(problem: Problem, flow: Flow) -> tuple[FloatArray, FloatArray, float]:
+    """Return how far a flow's divergence exceeds a - b (N,), its edges' lengths, and a rounding.
 
-    Divergences are sums of whole numbers. Lengths come from the problem, not from the
-    flow.
+    The rounding is that of whole numbers of units as floats. Divergences are sums of whole
+    numbers. Lengths come from the problem, not from the flow.
     """
     _require_flow(problem, flow)
     out: IntArray = np.zeros(flow.n_nodes, np.int64)
     np.add.at(out, flow.tails, flow.units)
     np.subtract.at(out, flow.heads, flow.units)
-    off = out * flow.unit - (problem.a - problem.b)
-    return off, checker_of(problem.geometry).lengths(flow.tails, flow.heads)
+    a, b = problem.a, problem.b
+    change = a - b
+    back = change - a
+    lost = (a - (change - back)) - (b + back)
+    gained = out * flow.unit
+    off = (gained - change) - lost
+    is_rounded = out.astype(np.float64).astype(np.int64) != out
+    if math.frexp(flow.unit)[0] != 0.5:
+        is_rounded[:] = True
+    rounded = 2 * U * float(np.abs(gained[is_rounded]).sum())
+    return off, checker_of(problem.geometry).lengths(flow.tails, flow.heads), rounded
 
 
 def _require_flow(problem: Problem, flow: Flow) -> None:

@@ -51,7 +51,7 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
         )
     price = cast("LeaveAtPrice", problem.marginals).price
     left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
-    value, size = value + price * left, size + price * (abs(left) + EPS * problem.mass)
+    value, size = value + price * left, size + price * abs(left)
     # What exceeds a weight is left at the price.
     upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
     upper += 2 * error * (problem.geometry.largest + price)

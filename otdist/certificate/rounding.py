@@ -142,8 +142,12 @@ def marginal_errors(problem: Problem, arcs: Arcs) -> tuple[FloatArray, float]:
     n, m = problem.shape
     shift = unit_shift(max(float(arcs.mass.sum()), float(problem.a.sum() + problem.b.sum())))
     index = np.concatenate([arcs.rows, arcs.columns + n])
-    high, low = split(np.concatenate([arcs.mass, arcs.mass, problem.a, problem.b]), shift)
+    values = np.concatenate([arcs.mass, arcs.mass, problem.a, problem.b])
+    high, low = split(values, shift)
     ends = len(index)
     off = np.bincount(index, high[:ends], n + m) - high[ends:]
     off += np.bincount(index, low[:ends], n + m) - low[ends:]
-    return off, len(high) ** 2 * 2.0**-105 * shift if low.any() else 0.0
+    # What is left adds up exactly too: it is a multiple of 2**-53 of the smallest number.
+    smallest = float(np.min(values, where=values > 0, initial=math.inf))
+    is_exact = smallest >= len(values) * shift * 2.0**-53 or not low.any()
+    return off, 0.0 if is_exact else len(high) ** 2 * 2.0**-105 * shift

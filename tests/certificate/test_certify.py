@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from otdist import InputError, Problem, certify, kr_dual, solve
-from otdist.certificate.certify import _small_bounds, lower_bound, upper_from_arcs
+from otdist.certificate.certify import _as_given, _small_bounds, lower_bound
 from otdist.certificate.checkers import MatrixChecker
 from otdist.geometry.line import Line
 from otdist.geometry.points import Points
@@ -360,7 +360,7 @@ def test_the_compiled_pass_agrees_with_numpy(data):
     found = MatrixChecker(problem.geometry).at_once(problem, result.coupling, f, g)
     lower, upper, value, error, is_coupling, violation = found
     dual = lower_bound(problem, f, g, 1)
-    primal = upper_from_arcs(problem, result.coupling)
+    primal = _as_given(problem, result.coupling)
     # Both sum n + m terms of potentials of this size without accumulated error.
     slack = 16 * EPS * (scale + float(np.abs(f).max()))
     assert abs(lower - dual.value) <= slack

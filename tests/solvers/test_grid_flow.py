@@ -92,7 +92,7 @@ def test_whole_numbers_are_exact():
     counts = np.random.default_rng(3).integers(0, 9, (9, 9)).astype(float)
     for metric in METRICS:
         result = solve(Problem.on_grid(counts, counts[::-1], metric=metric))
-        assert_narrow(result, int(result.value))
+        assert_narrow(result, int(result.value), tol=1e-13)
         assert result.value == int(result.value)
 
 
