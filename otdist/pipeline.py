@@ -22,6 +22,7 @@ from otdist.inputs.validate import (
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
+from otdist.problem.units import certificate_from_unit, claim_from_unit, in_costs, in_unit
 from otdist.runtime.progress import progress_bar
 from otdist.solvers.registry import NO_LIMIT, Kind, Options, Solver, another_exact, choose, named
 from otdist.typing import FloatArray, IntArray
@@ -184,13 +185,19 @@ def solve(
     wanted = solver.tol if tol is None else as_tolerance(tol)
     if epsilon is not None:
         as_epsilon(epsilon, problem.geometry.largest)
-    whole = problem.with_outside()
+    unit, k = in_unit(problem)
+    if k != 0 and solver.kind is Kind.ENTROPIC:
+        raise InputError(
+            f"distances reach {problem.geometry.largest:.3g}, whose squares leave float64, and"
+            f" method={solver.name!r} computes with them; divide the points by a constant"
+        )
+    whole = unit.with_outside()
     with _reporter(solver.name) if progress else _SILENT as report:
         options = Options(
             tol=wanted,
             max_iter=_limit(max_iter, solver),
             epsilon=epsilon,
-            warm_start=_potentials_of(warm_start, problem, whole),
+            warm_start=_potentials_of(warm_start, unit, whole, k),
             report=report,
             n_jobs=as_jobs(n_jobs),
             deadline=time.monotonic() + _seconds(time_limit),
@@ -200,8 +207,10 @@ def solve(
             kind = Kind.WITHIN_TOL
             claim, certificate = _narrowed(whole, solver, options)
         else:
-            claim, certificate = _run(problem, whole, solver, options)
+            claim, certificate = _run(unit, whole, solver, options)
     status = _status(claim.ended, certificate, whole.mass, kind, wanted)
+    if k != 0:
+        claim, certificate = claim_from_unit(problem, claim, k), certificate_from_unit(certificate, k)
     return _result(problem, solver, kind, claim, certificate, status, wanted)
 
 
@@ -322,9 +331,12 @@ def _seconds(time_limit: float | None) -> float:
 
 
 def _potentials_of(
-    warm_start: Any, problem: Problem, whole: Problem
+    warm_start: Any, problem: Problem, whole: Problem, k: int
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Return the potentials to start from, of all atoms of the balanced problem."""
+    """Return the potentials to start from, of all atoms of the balanced problem.
+
+    They are given in costs of the user, and returned in those of the problem, the unit 2**k.
+    """
     if warm_start is None:
         return None
     pair = warm_start.potentials if isinstance(warm_start, Result) else warm_start
@@ -333,6 +345,7 @@ def _potentials_of(
     n, m = problem.shape
     f = as_finite_vector("warm_start[0]", pair[0], n)
     g = as_finite_vector("warm_start[1]", pair[1], m)
+    f, g = in_costs(problem, f, k), in_costs(problem, g, k)
     if problem.is_partial:
         f = outer_potential(f, problem, whole)
         g = whole.geometry.column_minimum(f)

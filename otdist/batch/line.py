@@ -17,6 +17,7 @@ from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.build import require_metric
 from otdist.geometry.circle import reduced
 from otdist.geometry.metrics import line_power
+from otdist.inputs.scale import exponents, from_unit, in_unit
 from otdist.inputs.validate import (
     as_axis,
     as_float64,
@@ -171,11 +172,16 @@ def distances_along(
             _warn_if_histograms(sides, shape)
 
         def laid_out(side: Side) -> Rows:
-            return Rows.of(side, shape, options.normalize, period)
+            if period > 0:
+                side = side._replace(points=in_unit(reduced(side.points, period), unit))
+            return Rows.of(side, shape, options.normalize)
 
+        # All pairs on a circle share a unit; those that need a smaller one are computed alone.
+        unit = int(exponents(period, p)) if period > 0 else 0
         rows = _both(laid_out, sides, n_jobs)
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
-        values = _certified(rows, tolerance, (p, period), len(values), n_jobs)
+        cost = p, from_unit(period, -unit)
+        values = np.ldexp(_certified(rows, tolerance, cost, len(values), n_jobs), unit)
     for k in np.flatnonzero(np.isnan(values)):
         values[k] = alone(one, sides, shape, int(k))
     return values.reshape(shape) if shape else float(values[0])
@@ -253,12 +259,9 @@ class Sorted(NamedTuple):
         points: FloatArray,
         masses: FloatArray | None,
         normalize: bool,
-        period: float,
     ) -> Sorted:
         """Sort rows; other threads run meanwhile."""
         n = points.shape[1]
-        if period > 0:
-            points = reduced(points, period)
         if masses is None:
             points = np.sort(points, axis=1) if n < _LONG else _by_radix(points)[1]
             return cls(points, np.full((1, n), 1.0 / n), np.ones(1))
@@ -282,13 +285,12 @@ class Rows(NamedTuple):
     points: FloatArray  # (K, n)
     masses: FloatArray | None  # (K, n)
     normalize: bool
-    period: float
     shared: Sorted | None
     of_points: IntArray | None  # (pairs,): the row of each pair
     of_masses: IntArray | None
 
     @classmethod
-    def of(cls, side: Side, shape: tuple[int, ...], normalize: bool, period: float) -> Rows:
+    def of(cls, side: Side, shape: tuple[int, ...], normalize: bool) -> Rows:
         """Arrange measures in rows; `shape` is the shape of all pairs."""
         n = side.points.shape[-1]
         joint = side.shape()
@@ -299,12 +301,12 @@ class Rows(NamedTuple):
             masses = np.ascontiguousarray(masses)
         points = np.ascontiguousarray(points.reshape(-1, n))
         if joint == shape:
-            return cls(points, masses, normalize, period, None, None, None)
-        shared = Sorted.of(points, masses, normalize, period)
+            return cls(points, masses, normalize, None, None, None)
+        shared = Sorted.of(points, masses, normalize)
         rows = np.arange(math.prod(joint)).reshape(joint)
         of_points = np.broadcast_to(rows, shape).reshape(-1)
         of_masses = np.zeros_like(of_points) if masses is None else of_points
-        return cls(points, masses, normalize, period, shared, of_points, of_masses)
+        return cls(points, masses, normalize, shared, of_points, of_masses)
 
     def part(self, start: int, stop: int) -> tuple[Sorted, IntArray, IntArray]:
         """Return sorted measures, and the rows of the pairs' points and weights."""
@@ -315,7 +317,7 @@ class Rows(NamedTuple):
         own = np.arange(stop - start)
         masses = None if self.masses is None else self.masses[start:stop]
         rows = self.points[start:stop]
-        found = Sorted.of(rows, masses, self.normalize, self.period)
+        found = Sorted.of(rows, masses, self.normalize)
         return found, own, np.zeros_like(own) if masses is None else own
 
 
@@ -367,7 +369,7 @@ def _certified(
     n, m = (side.points.shape[1] for side in sides)
     length = max(1, min(_CHUNK // (n + m), n_pairs))
     n_parts = min(n_jobs, -(-n_pairs // length))
-    proof = LineBounds(n, m, p, n_pairs, period)
+    proof, units = LineBounds(n, m, p, n_pairs, period), np.zeros(n_pairs, np.int64)
     # One pair leaves a thread for each of its sides.
     n_threads = n_jobs if n_pairs == 1 else 1
 
@@ -379,12 +381,29 @@ def _certified(
             stop = min(start + length, last)
             parts = _both(lambda side: side.part(start, stop), sides, n_threads)  # noqa: B023
             measures = _measures(*parts, tolerance)
+            if period == 0:
+                measures, units[start:stop] = _in_units(measures, p)
             proof.add(start, measures, _claims(measures, cost, buffers), scratch)
 
     share(work, n_parts, n_parts)
     bounds = proof.bounds()
     value = np.where(bounds.proves(EXACT_TOL), bounds.upper, np.nan)
-    return roots(value, p)
+    return np.ldexp(roots(value, p), units)
+
+
+def _in_units(measures: Measures, p: float) -> tuple[Measures, IntArray]:
+    """Return pairs on the line in the unit 2**k of length that each needs, and k."""
+    x, y, of_x, of_y = measures.x, measures.y, *measures.which[:2]
+    low = np.minimum(x[of_x, 0], y[of_y, 0])
+    high = np.maximum(x[of_x, -1], y[of_y, -1])
+    with np.errstate(over="ignore"):
+        k = exponents(high - low, p)
+    if not k.any():
+        return measures, k
+    own = np.arange(len(k))
+    which = np.stack([own, own, *measures.which[2:]])
+    x, y = in_unit(x[of_x], k[:, None]), in_unit(y[of_y], k[:, None])
+    return measures._replace(x=x, y=y, which=which), k
 
 
 def _measures(

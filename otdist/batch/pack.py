@@ -9,9 +9,10 @@ import numpy as np
 
 from otdist.certificate.many import Clouds, Family, Histograms, triangle_excess
 from otdist.errors import InputError, warn
-from otdist.geometry.build import point_geometry
+from otdist.geometry.build import unit_geometry
 from otdist.geometry.metrics import known, line_power
 from otdist.inputs import validate as _validate
+from otdist.inputs.scale import in_unit
 from otdist.inputs.validate import Weights
 from otdist.typing import ArrayLike, FloatArray, Metric
 
@@ -35,8 +36,11 @@ def pack_clouds(
     metric: str,
     p: float,
     normalize: bool,
-) -> Clouds:
-    """Return weighted clouds of points; those of `other` follow those of `measures`."""
+) -> tuple[Clouds, int]:
+    """Return weighted clouds in the unit 2**k of length, and k.
+
+    Those of `other` follow those of `measures`.
+    """
     named = [(f"measures[{k}]", measure) for k, measure in enumerate(measures)]
     if other is not None:
         named += [(f"other[{k}]", measure) for k, measure in enumerate(other)]
@@ -62,16 +66,20 @@ def _clouds(
     metric: str,
     p: float,
     mass: float,
-) -> Clouds:
-    """Pack points and weights, after making sure that values fit float64."""
+) -> tuple[Clouds, int]:
+    """Pack points and weights, in a unit of length in which values fit float64."""
     r = line_power(metric) if points[0].shape[1] == 1 else None
     if r is not None:
         # On the line the costs are powers of |x - y|; this metric takes no squares.
         metric, p = "cityblock", p * r
     clouds = Clouds.of(points, weights, offset, metric, p, mass)
     corners = np.stack([clouds.boxes[0].min(axis=0), clouds.boxes[1].max(axis=0)])
-    _validate.require_product(mass, point_geometry(corners, corners, metric, p).largest)
-    return clouds
+    geometry, k = unit_geometry(corners, corners, metric, p)
+    _validate.require_product(mass, geometry.largest)
+    if k != 0:
+        places = {name: in_unit(getattr(clouds, name), k) for name in ("points", "boxes")}
+        clouds = clouds._replace(**places)
+    return clouds, k
 
 
 class _SameMass:
@@ -132,10 +140,13 @@ def pack_histograms(
     metric: Metric,
     p: float,
     normalize: bool,
-) -> Family:
-    """Return histograms on common bins, given by their points or a matrix of costs."""
+) -> tuple[Family, int]:
+    """Return histograms on common bins, given by their points or a matrix of costs.
+
+    Points are in the unit 2**k of length; k is returned.
+    """
     if cost is not None:
-        return _on_matrix(measures, other, cost, support, p, normalize)
+        return _on_matrix(measures, other, cost, support, p, normalize), 0
     bins = _validate.as_points("support", support)
     n = len(bins)
     a, b, mass = _both_masses(measures, other, (n, n), normalize)
@@ -143,12 +154,13 @@ def pack_histograms(
         # Each histogram is the cloud of its bins that carry mass.
         rows, offset = (a, 0) if other is None else (np.vstack([a, b]), len(a))
         return _clouds([bins] * len(rows), list(rows), offset, metric, p, mass)
-    geometry = point_geometry(bins, bins, metric, p)
+    geometry, k = unit_geometry(bins, bins, metric, p)
+    bins = in_unit(bins, k)
     _validate.require_product(mass, geometry.largest)
     matrix = geometry.dense()
     is_metric, excess = _metric_of(bins, matrix, metric, p, geometry.largest)
     largest = geometry.largest
-    return Histograms.of(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
+    return Histograms.of(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess), k
 
 
 def _metric_of(
@@ -258,7 +270,7 @@ def require_valid(
     """Raise for a measure that is not valid, or does not go with the first one."""
     if support is not None:
         bins = _validate.as_points("support", support)
-        point_geometry(bins, bins, metric, p)
+        unit_geometry(bins, bins, metric, p)
         _both_masses(measures, other, (len(bins), len(bins)), normalize)
         return
     first: FloatArray | None = None
@@ -269,6 +281,6 @@ def require_valid(
             points = _validate.as_points(name if a is None else f"{name}[0]", given)
             if first is None:
                 first = points
-                point_geometry(first, first, metric, p)
+                unit_geometry(first, first, metric, p)
             _require_space(name, points, "measures[0]", first)
             same.fitted(name, _masses_of(name, a, len(points)))

@@ -22,7 +22,7 @@ class Failure(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Bounds on the values of some pairs, NaN for those without an answer."""
+    """Bounds on the distances of some pairs, NaN for those without an answer."""
 
     lower: FloatArray
     upper: FloatArray

@@ -15,9 +15,11 @@ from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.certificate.many import Clouds, Family, bracket, bracket_first, one_pair, packed
 from otdist.geometry.points import kernel_code
+from otdist.inputs.scale import from_unit
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
-from otdist.problem.result import EXACT_TOL
+from otdist.problem.result import EXACT_TOL, root, roots
+from otdist.problem.units import unit_problem
 from otdist.solvers.network_simplex.kernels.small_problem import Room
 from otdist.typing import IntArray
 
@@ -53,10 +55,11 @@ def solve_block(
     pairs: tuple[int, int, bool],
     start: int,
     stop: int,
+    p: float,
     kind: type[Family],
     *fields: Any,
 ) -> Block:
-    """Solve the pairs from `start` to `stop` of measures packed as `kind`.
+    """Solve the pairs from `start` to `stop` of measures packed as `kind`; take p-th roots.
 
     The fields come one by one, so that each array is shipped once to other machines.
     A pair that fails does not affect others.
@@ -80,10 +83,11 @@ def solve_block(
         which = begin + done[proved]
         upper[which] = found.upper[proved]
         lower[which] = np.minimum(found.lower, found.upper)[proved]
+    lower, upper = roots(lower, p), roots(upper, p)
     failures = []
     for k in np.flatnonzero(np.isnan(upper)):
         i, j = int(first[k]), int(second[k])
-        found = attempt(_solved, family, i, j)
+        found = attempt(_solved, family, i, j, p)
         if isinstance(found, str):
             failures.append(Failure(i, j, found))
         else:
@@ -190,11 +194,12 @@ def solve_pairs(
     )
 
 
-def _solved(family: Family, i: int, j: int) -> tuple[float, float]:
-    """Solve a single pair, as `solve` does; return its bounds."""
+def _solved(family: Family, i: int, j: int, p: float) -> tuple[float, float]:
+    """Solve a single pair, as `solve` does; return bounds of its distance."""
+    k = 0
     if isinstance(family, Clouds):
         (x, a), (y, b) = family.cloud(i), family.cloud(j + family.offset)
-        problem = Problem(x, y, a, b, metric=family.metric, p=family.p)
+        problem, k = unit_problem(x, y, a, b, metric=family.metric, p=family.p)
     else:
         a, b = family.a[i], family.b[j]
         if family.is_metric:
@@ -208,4 +213,4 @@ def _solved(family: Family, i: int, j: int) -> tuple[float, float]:
     result = solve(problem)
     if not result.certificate.proves(EXACT_TOL):
         raise ArithmeticError(f"not proved to {EXACT_TOL:g}: {result.outcome}")
-    return result.lower, result.upper
+    return from_unit(root(result.lower, p), k), from_unit(root(result.upper, p), k)

@@ -29,6 +29,7 @@ from otdist.inputs.validate import (
 from otdist.plans.plans import Arcs, Flow, GridPlan
 from otdist.problem.marginals import MoveMass, rest, unmatched
 from otdist.problem.problem import Problem
+from otdist.problem.units import certificate_from_unit, in_costs, in_unit
 from otdist.problem.result import LARGEST_ROUNDING, Certificate, coupling_tolerance
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
@@ -125,6 +126,10 @@ def certify(
     if not isinstance(problem, Problem):
         raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
     n_jobs = as_jobs(n_jobs)
+    unit, k = in_unit(problem)
+    if k != 0:
+        f, g = (_in_unit(problem, each, side, k) for each, side in ((f, 0), (g, 1)))
+        return certificate_from_unit(certify(unit, plan, f, g, n_jobs=n_jobs), k)
     if problem.is_partial:
         problem, plan, f, g = _with_outside(problem, plan, f)
     n, m = problem.shape
@@ -164,6 +169,16 @@ def certify(
         hidden += primal.relative * (primal.size + size)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
+
+
+def _in_unit(problem: Problem, potential: Any, side: int, k: int) -> Any:
+    """Return a potential, values or a function of points, in costs of the unit 2**k."""
+    if potential is None:
+        return None
+    name, n = "fg"[side], problem.shape[side]
+    values = as_values(name, potential, n, _positions(problem)[side])
+    require_finite(name, values)
+    return in_costs(problem, values, k)
 
 
 def _positions(problem: Problem) -> list[FloatArray | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from otdist.batch.line import (
     LineOptions,
@@ -13,10 +13,12 @@ from otdist.batch.line import (
 from otdist.batch.pairs import LARGEST
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
+from otdist.inputs.scale import from_unit
 from otdist.inputs.validate import as_jobs
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Result, root
+from otdist.problem.units import unit_problem
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric
 
@@ -161,16 +163,15 @@ def wasserstein_distance(
         return distances_to_uniform(x, y, a, b, axis, p, period, normalize, method)
 
     def one(x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> float:
-        if period is None:
-            problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave)
-        else:
-            problem = Problem.on_circle(x, y, a, b, period=period, p=p, normalize=normalize)
+        kind: dict[str, Any] = {"p": p, "normalize": normalize}
+        kind |= {"metric": metric, "concave": concave} if period is None else {"period": period}
+        problem, k = unit_problem(x, y, a, b, **kind)
         as_jobs(n_jobs)
         value = _small_value(problem) if permits(method) and not progress else None
         if value is not None:
-            return root(value, problem.p)
+            return from_unit(root(value, problem.p), k)
         result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
-        return proved(result, frozenset({"method"})).distance
+        return from_unit(proved(result, frozenset({"method"}), k).distance, k)
 
     if axis is not None:
         require_line_options(metric, method, period)
@@ -237,15 +238,16 @@ def _small_value(problem: Problem) -> float | None:
     return value_of(problem)
 
 
-def proved(result: Result, options: frozenset[str] = frozenset()) -> Result:
-    """Return the result if its value is proved, else raise.
+def proved(result: Result, options: frozenset[str] = frozenset(), k: int = 0) -> Result:
+    """Return the result, in the unit 2**k of length, if its value is proved; else raise.
 
     `options` are those of `solve` that the function called has as well.
     """
     if not result.certificate.proves(EXACT_TOL):
+        unit = f", here of the points divided by 2**{k}" if k else ""
         raise NotCertifiedError(
             f"{result.method} did not prove its value to {EXACT_TOL:g}:"
-            f" {outcome_for(result, options)}. `solve` returns plan, potentials and bracket,"
+            f" {outcome_for(result, options)}{unit}. `solve` returns plan, potentials and bracket,"
             " and takes limits and tolerances",
             result,
         )

@@ -118,14 +118,18 @@ class Bracket(NamedTuple, Generic[Floats]):
 
 def root(value: float, p: float) -> float:
     """Return ``value ** (1 / p)``; the value itself for p <= 1 and p = inf."""
-    return value if p <= 1 or math.isinf(p) else float(max(value, 0.0) ** (1 / p))
+    if p <= 1 or math.isinf(p):
+        return value
+    # A square root is rounded correctly, and so commutes with powers of 4.
+    return math.sqrt(max(value, 0.0)) if p == 2 else float(max(value, 0.0) ** (1 / p))
 
 
 def roots(values: FloatArray, p: float) -> FloatArray:
     """Return the roots of many values, 0 for those that rounding made negative."""
     if p <= 1 or math.isinf(p):
         return values
-    return np.asarray(np.maximum(values, 0.0) ** (1 / p))
+    values = np.maximum(values, 0.0)
+    return np.sqrt(values) if p == 2 else np.asarray(values ** (1 / p))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

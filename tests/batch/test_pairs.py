@@ -302,7 +302,7 @@ def test_the_certificate_is_not_fooled(lie):
 def test_a_gap_of_zero_is_no_proof_without_a_coupling():
     """Where arcs and potentials are 0, so are both bounds, whatever the plan."""
     one = np.zeros((1, 2))
-    family = frozen(_measures.pack_clouds([one, one], None, "euclidean", 1.0, False))
+    family = frozen(_measures.pack_clouds([one, one], None, "euclidean", 1.0, False)[0])
     pair = np.array([0]), np.array([1])
     claims = claims_of(family, *pair)
     assert certify_many.bracket(family, *pair, *claims[1:]).proves(1e-9)[0]
@@ -315,7 +315,7 @@ def test_a_gap_of_zero_is_no_proof_without_a_coupling():
 def test_an_unproved_pair_is_solved_again(monkeypatch):
     family = both_families()[2]
     honest = _solve_pairs.solve_pairs
-    block = _solve_pairs.solve_block((4, 4, True), 0, 6, type(family), *family)
+    block = _solve_pairs.solve_block((4, 4, True), 0, 6, 1.0, type(family), *family)
 
     def liar(family, first, second, work, claims):
         honest(family, first, second, work, claims)
@@ -323,7 +323,7 @@ def test_an_unproved_pair_is_solved_again(monkeypatch):
         claims.code[1] = 1
 
     monkeypatch.setattr(_solve_pairs, "solve_pairs", liar)
-    again = _solve_pairs.solve_block((4, 4, True), 0, 6, type(family), *family)
+    again = _solve_pairs.solve_block((4, 4, True), 0, 6, 1.0, type(family), *family)
     assert again.failures == []
     np.testing.assert_allclose(again.upper, block.upper, rtol=1e-12)
 
