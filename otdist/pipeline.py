@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otdist.certificate.certify import certify, outer_potential
+from otdist.certificate.certify import certify, from_unit, in_costs, outer_potential
 from otdist.errors import InfeasibleError, InputError
 from otdist.inputs.validate import (
     as_count,
@@ -22,7 +22,6 @@ from otdist.inputs.validate import (
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
-from otdist.problem.units import certificate_from_unit, claim_from_unit, in_costs, in_unit
 from otdist.runtime.progress import progress_bar
 from otdist.solvers.registry import NO_LIMIT, Kind, Options, Solver, another_exact, choose, named
 from otdist.typing import FloatArray, IntArray
@@ -185,7 +184,8 @@ def solve(
     wanted = solver.tol if tol is None else as_tolerance(tol)
     if epsilon is not None:
         as_epsilon(epsilon, problem.geometry.largest)
-    unit, k = in_unit(problem)
+    k = problem.geometry.exponent
+    unit = problem.in_unit(k) if k else problem
     if k != 0 and solver.kind is Kind.ENTROPIC:
         raise InputError(
             f"distances reach {problem.geometry.largest:.3g}, whose squares leave float64, and"
@@ -210,7 +210,8 @@ def solve(
             claim, certificate = _run(unit, whole, solver, options)
     status = _status(claim.ended, certificate, whole.mass, kind, wanted)
     if k != 0:
-        claim, certificate = claim_from_unit(problem, claim, k), certificate_from_unit(certificate, k)
+        f, g = in_costs(problem, claim.f, -k), in_costs(problem, claim.g, -k)
+        claim, certificate = claim._replace(f=f, g=g), from_unit(certificate, k)
     return _result(problem, solver, kind, claim, certificate, status, wanted)
 
 

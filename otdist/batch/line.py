@@ -17,7 +17,7 @@ from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.build import require_metric
 from otdist.geometry.circle import reduced
 from otdist.geometry.metrics import line_power
-from otdist.inputs.scale import exponents, from_unit, in_unit
+from otdist.inputs.scale import exponents, from_unit, in_unit, is_exact
 from otdist.inputs.validate import (
     as_axis,
     as_float64,
@@ -177,7 +177,7 @@ def distances_along(
             return Rows.of(side, shape, options.normalize)
 
         # All pairs on a circle share a unit; those that need a smaller one are computed alone.
-        unit = int(exponents(period, p)) if period > 0 else 0
+        unit = int(exponents(0.0, period, p)) if period > 0 else 0
         rows = _both(laid_out, sides, n_jobs)
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
         cost = p, from_unit(period, -unit)
@@ -388,7 +388,7 @@ def _certified(
     share(work, n_parts, n_parts)
     bounds = proof.bounds()
     value = np.where(bounds.proves(EXACT_TOL), bounds.upper, np.nan)
-    return np.ldexp(roots(value, p), units)
+    return roots(value, p, units)
 
 
 def _in_units(measures: Measures, p: float) -> tuple[Measures, IntArray]:
@@ -396,13 +396,15 @@ def _in_units(measures: Measures, p: float) -> tuple[Measures, IntArray]:
     x, y, of_x, of_y = measures.x, measures.y, *measures.which[:2]
     low = np.minimum(x[of_x, 0], y[of_y, 0])
     high = np.maximum(x[of_x, -1], y[of_y, -1])
-    with np.errstate(over="ignore"):
-        k = exponents(high - low, p)
+    k = exponents(low, high, p)
     if not k.any():
         return measures, k
     own = np.arange(len(k))
     which = np.stack([own, own, *measures.which[2:]])
-    x, y = in_unit(x[of_x], k[:, None]), in_unit(y[of_y], k[:, None])
+    x, y = x[of_x], y[of_y]
+    for points in (x, y):
+        k[~is_exact(points, k[:, None]).all(axis=1)] = 0
+    x, y = in_unit(x, k[:, None]), in_unit(y, k[:, None])
     return measures._replace(x=x, y=y, which=which), k
 
 

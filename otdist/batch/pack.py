@@ -36,11 +36,8 @@ def pack_clouds(
     metric: str,
     p: float,
     normalize: bool,
-) -> tuple[Clouds, int]:
-    """Return weighted clouds in the unit 2**k of length, and k.
-
-    Those of `other` follow those of `measures`.
-    """
+) -> Clouds:
+    """Return weighted clouds of points; those of `other` follow those of `measures`."""
     named = [(f"measures[{k}]", measure) for k, measure in enumerate(measures)]
     if other is not None:
         named += [(f"other[{k}]", measure) for k, measure in enumerate(other)]
@@ -66,7 +63,7 @@ def _clouds(
     metric: str,
     p: float,
     mass: float,
-) -> tuple[Clouds, int]:
+) -> Clouds:
     """Pack points and weights, in a unit of length in which values fit float64."""
     r = line_power(metric) if points[0].shape[1] == 1 else None
     if r is not None:
@@ -76,10 +73,10 @@ def _clouds(
     corners = np.stack([clouds.boxes[0].min(axis=0), clouds.boxes[1].max(axis=0)])
     geometry, k = unit_geometry(corners, corners, metric, p)
     _validate.require_product(mass, geometry.largest)
-    if k != 0:
-        places = {name: in_unit(getattr(clouds, name), k) for name in ("points", "boxes")}
-        clouds = clouds._replace(**places)
-    return clouds, k
+    if k == 0:
+        return clouds
+    flat, boxes = in_unit(clouds.points, k), in_unit(clouds.boxes, k)
+    return clouds._replace(points=flat, boxes=boxes, unit=k)
 
 
 class _SameMass:
@@ -140,13 +137,10 @@ def pack_histograms(
     metric: Metric,
     p: float,
     normalize: bool,
-) -> tuple[Family, int]:
-    """Return histograms on common bins, given by their points or a matrix of costs.
-
-    Points are in the unit 2**k of length; k is returned.
-    """
+) -> Family:
+    """Return histograms on common bins, given by their points or a matrix of costs."""
     if cost is not None:
-        return _on_matrix(measures, other, cost, support, p, normalize), 0
+        return _on_matrix(measures, other, cost, support, p, normalize)
     bins = _validate.as_points("support", support)
     n = len(bins)
     a, b, mass = _both_masses(measures, other, (n, n), normalize)
@@ -160,7 +154,9 @@ def pack_histograms(
     matrix = geometry.dense()
     is_metric, excess = _metric_of(bins, matrix, metric, p, geometry.largest)
     largest = geometry.largest
-    return Histograms.of(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess), k
+    return Histograms.of(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)._replace(
+        unit=k
+    )
 
 
 def _metric_of(

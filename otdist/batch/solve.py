@@ -15,7 +15,6 @@ from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.certificate.many import Clouds, Family, bracket, bracket_first, one_pair, packed
 from otdist.geometry.points import kernel_code
-from otdist.inputs.scale import from_unit
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, root, roots
@@ -83,7 +82,7 @@ def solve_block(
         which = begin + done[proved]
         upper[which] = found.upper[proved]
         lower[which] = np.minimum(found.lower, found.upper)[proved]
-    lower, upper = roots(lower, p), roots(upper, p)
+    lower, upper = roots(lower, p, family.unit), roots(upper, p, family.unit)
     failures = []
     for k in np.flatnonzero(np.isnan(upper)):
         i, j = int(first[k]), int(second[k])
@@ -196,10 +195,11 @@ def solve_pairs(
 
 def _solved(family: Family, i: int, j: int, p: float) -> tuple[float, float]:
     """Solve a single pair, as `solve` does; return bounds of its distance."""
-    k = 0
+    unit = family.unit
     if isinstance(family, Clouds):
         (x, a), (y, b) = family.cloud(i), family.cloud(j + family.offset)
         problem, k = unit_problem(x, y, a, b, metric=family.metric, p=family.p)
+        unit += k
     else:
         a, b = family.a[i], family.b[j]
         if family.is_metric:
@@ -213,4 +213,4 @@ def _solved(family: Family, i: int, j: int, p: float) -> tuple[float, float]:
     result = solve(problem)
     if not result.certificate.proves(EXACT_TOL):
         raise ArithmeticError(f"not proved to {EXACT_TOL:g}: {result.outcome}")
-    return from_unit(root(result.lower, p), k), from_unit(root(result.upper, p), k)
+    return root(result.lower, p, unit), root(result.upper, p, unit)

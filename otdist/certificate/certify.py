@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,11 +30,12 @@ from otdist.inputs.validate import (
 from otdist.plans.plans import Arcs, Flow, GridPlan
 from otdist.problem.marginals import MoveMass, rest, unmatched
 from otdist.problem.problem import Problem
-from otdist.problem.units import certificate_from_unit, in_costs, in_unit
 from otdist.problem.result import LARGEST_ROUNDING, Certificate, coupling_tolerance
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
 _EPS = float(np.finfo(float).eps)
+# What is in costs, or costs × mass, in a certificate.
+_COSTS = ("lower", "upper", "dual_violation", "rounding")
 # Marginals known less well than this are always repaired.
 _LARGEST_BLUR = 1e-9
 # Masses from which on a sum of them is worth two passes.
@@ -126,10 +128,10 @@ def certify(
     if not isinstance(problem, Problem):
         raise InputError(f"problem must be a Problem, got {type(problem).__name__}")
     n_jobs = as_jobs(n_jobs)
-    unit, k = in_unit(problem)
+    k = problem.geometry.exponent
     if k != 0:
         f, g = (_in_unit(problem, each, side, k) for each, side in ((f, 0), (g, 1)))
-        return certificate_from_unit(certify(unit, plan, f, g, n_jobs=n_jobs), k)
+        return from_unit(certify(problem.in_unit(k), plan, f, g, n_jobs=n_jobs), k)
     if problem.is_partial:
         problem, plan, f, g = _with_outside(problem, plan, f)
     n, m = problem.shape
@@ -169,6 +171,17 @@ def certify(
         hidden += primal.relative * (primal.size + size)
     error = float(np.abs(primal.off_a).sum() + np.abs(primal.off_b).sum())
     return _bracket(dual.value, primal.value, error, dual.violation, hidden)
+
+
+def in_costs(problem: Problem, potential: FloatArray, k: int) -> FloatArray:
+    """Return a potential in costs of the unit 2**k of length; those of p = inf are no costs."""
+    return potential if k == 0 or problem.is_bottleneck else np.ldexp(potential, -k)
+
+
+def from_unit(certificate: Certificate, k: int) -> Certificate:
+    """Return a certificate of a problem in the unit 2**k of length in units of the user."""
+    costs: dict[str, Any] = {name: math.ldexp(getattr(certificate, name), k) for name in _COSTS}
+    return replace(certificate, **costs)
 
 
 def _in_unit(problem: Problem, potential: Any, side: int, k: int) -> Any:

@@ -163,14 +163,13 @@ def pairwise(
 class _Job(NamedTuple):
     """A function of blocks of pairs, and its arguments.
 
-    ``function(pairs, start, stop, *arguments)`` returns a `Block` of distances in the unit
-    ``2**k``; `size` is about the work of a pair, in entries of a cost matrix.
+    ``function(pairs, start, stop, *arguments)`` returns a `Block`; `size` is about the
+    work of a pair, in entries of a cost matrix.
     """
 
     function: Callable[..., Block]
     arguments: tuple[Any, ...]
     size: float
-    k: int
     is_compiled: bool
 
     def block_size(self, n_pairs: int) -> int:
@@ -183,7 +182,7 @@ class _Job(NamedTuple):
         """Return a name of the function and all data."""
         where = f"{self.function.__module__}.{self.function.__qualname__}"
         if self.is_compiled:
-            return fingerprint(where, self.k, *self.arguments)
+            return fingerprint(where, *self.arguments)
         distance, *data = self.arguments
         try:
             return fingerprint(where, _identity(distance), pickle.dumps(data))
@@ -218,20 +217,21 @@ def _job(
         p = as_order(p, options.get("concave", False))
         require_metric(metric, p)
     if len(measures) == 0 or (other is not None and len(other) == 0):
-        return _Job(_solve_pairs.call_block, (distance,), 1.0, 0, is_compiled=False)
+        return _Job(_solve_pairs.call_block, (distance,), 1.0, is_compiled=False)
     is_known = is_default and options.keys() <= _USUAL.keys()
     if is_known and (cost is not None or (support is not None and not np.isinf(p))):
-        packed = _measures.pack_histograms(measures, other, support, cost, metric, p, normalize)
+        family: Any = _measures.pack_histograms(
+            measures, other, support, cost, metric, p, normalize
+        )
     elif is_known and isinstance(metric, str) and not np.isinf(p):
-        packed = _measures.pack_clouds(measures, other, metric, p, normalize)
+        family = _measures.pack_clouds(measures, other, metric, p, normalize)
     else:
         if is_default:
             _measures.require_valid(measures, other, support, metric, p, normalize)
         return _calls(measures, other, distance, support, options)
-    family, k = packed
     size = float(np.prod(np.minimum(family.most, LARGEST)))
     arguments = (p, type(family), *family)
-    return _Job(_solve_pairs.solve_block, arguments, size, k, is_compiled=True)
+    return _Job(_solve_pairs.solve_block, arguments, size, is_compiled=True)
 
 
 def _options(distance: Callable[..., float], settings: dict[str, Any]) -> dict[str, Any]:
@@ -286,7 +286,7 @@ def _calls(
     _try_options(distance, sides[0][0][0], options)
     size = _BLOCK_ENTRIES / _MOST_CALLS
     arguments = (distance, *sides, options)
-    return _Job(call_block, arguments, size, 0, is_compiled=False)
+    return _Job(call_block, arguments, size, is_compiled=False)
 
 
 def _try_options(distance: Callable[..., float], points: Any, options: dict[str, Any]) -> None:
@@ -334,7 +334,6 @@ def _solved(
     with shown as bar:
         for block, (_, values, failed) in _blocks(job, pairs, starts, todo, n_jobs):
             start, stop = starts[block], starts[block] + len(values)
-            values = np.ldexp(values, job.k)
             if condensed:
                 matrix[start:stop] = values
             else:

@@ -36,17 +36,16 @@ def to_uniform(x: FloatArray, a: FloatArray, period: float, p: float) -> float:
     if p == 2:
         centre = centre - centre @ share
         square = math.fsum(share * (centre * centre + length * length / 12))
-        return from_unit(math.sqrt(mass * square), unit)
+        return root(mass * square, p, unit)
     carries = share > 0
     length, centre = length[carries], centre[carries]
     low, high = centre - 0.5 * length, centre + 0.5 * length
     # Many atoms are near to their places: powers need a unit of that size.
-    far = high.max() - low.min()
     if math.isinf(p):
-        return from_unit(float(0.5 * far), unit)
-    near = int(exponents(far, p))
+        return from_unit(float(0.5 * (high.max() - low.min())), unit)
+    near = int(exponents(low.min(), high.max(), p))
     cost = mass / from_unit(period, -near) * _least(in_unit(low, near), in_unit(high, near), p)
-    return from_unit(root(cost, p), unit + near)
+    return root(cost, p, unit + near)
 
 
 def _least(low: FloatArray, high: FloatArray, p: float) -> float:

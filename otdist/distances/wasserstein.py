@@ -13,7 +13,6 @@ from otdist.batch.line import (
 from otdist.batch.pairs import LARGEST
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
-from otdist.inputs.scale import from_unit
 from otdist.inputs.validate import as_jobs
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
@@ -169,9 +168,9 @@ def wasserstein_distance(
         as_jobs(n_jobs)
         value = _small_value(problem) if permits(method) and not progress else None
         if value is not None:
-            return from_unit(root(value, problem.p), k)
+            return root(value, problem.p, k)
         result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
-        return from_unit(proved(result, frozenset({"method"}), k).distance, k)
+        return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
     if axis is not None:
         require_line_options(metric, method, period)

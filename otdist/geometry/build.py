@@ -16,7 +16,7 @@ from otdist.geometry.metrics import known, line_power, named
 from otdist.geometry.points import Points, box, diagonal_cost, largest_cost
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
-from otdist.inputs.scale import exponents, from_unit, in_unit, is_near
+from otdist.inputs.scale import EXACT, FAR, exponent, exponents, from_unit, in_unit, is_exact
 from otdist.typing import ArrayLike, FloatArray, Metric
 
 
@@ -52,9 +52,7 @@ def point_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> Ge
     return _points(x, y, metric, p, largest_cost(x, y, metric, p))
 
 
-def unit_geometry(
-    x: FloatArray, y: FloatArray, metric: Metric, p: float
-) -> tuple[Geometry, int]:
+def unit_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> tuple[Geometry, int]:
     """Return `point_geometry` in a unit of length 2**k, and k.
 
     For distances: they are right in any unit, where costs leave float64.
@@ -65,11 +63,24 @@ def unit_geometry(
     assert isinstance(metric, str)
     low, high = box(x, y)
     largest = diagonal_cost(low, high, metric, p)
-    if is_near(largest, p):
+    if p < 1 or (p in EXACT and 2.0**-FAR < largest < 2.0**FAR):
         return _points(x, y, metric, p, largest), 0
-    k = int(exponents((high - low).max(), p))
+    k = exponent(low, high, p)
+    for name, points in (("x", x), ("y", y)):
+        _require_digits(name, points, k)
     x, y, low, high = (in_unit(each, k) for each in (x, y, low, high))
     return _points(x, y, metric, p, diagonal_cost(low, high, metric, p)), k
+
+
+def _require_digits(name: str, array: FloatArray, k: int) -> None:
+    """Raise for coordinates that the unit 2**k would round."""
+    kept = is_exact(array, k)
+    if not kept.all():
+        raise InputError(
+            f"{name}{_validate.first_index(~kept)} is {array[~kept][0]:.3g} beside coordinates"
+            f" of about 2**{k}; squares and sums of both leave float64: divide the points by a"
+            " constant, and make the small ones 0 or leave them out"
+        )
 
 
 def _on_the_line(x: FloatArray, metric: Metric, p: float) -> tuple[Metric, float]:
@@ -103,7 +114,7 @@ def _points(x: FloatArray, y: FloatArray, metric: Metric, p: float, largest: flo
             " holds well; divide the points by a constant and multiply the distance"
             " by it"
         )
-    if x.shape[1] > 1 or not isinstance(metric, str) or p < 1:
+    if x.shape[1] > 1 or metric != "cityblock" or p < 1:
         return Points(x, y, metric, p, largest)
     return Line.of(_validate.frozen(x[:, 0]), _validate.frozen(y[:, 0]), p, largest)
 
@@ -142,8 +153,11 @@ def unit_circle(x: FloatArray, y: FloatArray, period: float, p: float) -> tuple[
     """Return `circle_geometry` in a unit of length 2**k, and k; see `unit_geometry`."""
     k = 0
     if not math.isinf(p):
-        k = int(exponents(_on_the_circle(x, y, period, 1.0).largest, p))
-    x, y = in_unit(reduced(x, period), k), in_unit(reduced(y, period), k)
+        k = int(exponents(0.0, _on_the_circle(x, y, period, 1.0).largest, p))
+    x, y = reduced(x, period), reduced(y, period)
+    for name, positions in (("x", x), ("y", y)):
+        _require_digits(name, positions, k)
+    x, y = in_unit(x, k), in_unit(y, k)
     return circle_geometry(x, y, from_unit(period, -k), p), k
 
 

@@ -281,16 +281,15 @@ def _costs(x: FloatArray, y: FloatArray, metric: NamedMetric, p: float) -> Float
     """
     total = np.zeros(np.broadcast_shapes(x.shape[1:], y.shape[1:]))
     part = np.empty_like(total)
-    for x_k, y_k in zip(x, y, strict=True):
-        metric.add(total, np.subtract(x_k, y_k, out=part))
-    if not metric.is_root:
-        return power(total, p)
-    # The square is exact where its root would round.
-    if p == 2:
-        return total
-    if total.size and not _LEAST_SQUARE < total.item(total.argmax()) < np.inf:
-        return _far_costs(x, y, metric, p)
-    return power(np.sqrt(total, out=total), p)
+    with np.errstate(over="ignore"):
+        for x_k, y_k in zip(x, y, strict=True):
+            metric.add(total, np.subtract(x_k, y_k, out=part))
+        # The square is exact where its root would round.
+        if not metric.is_root or p == 2:
+            return power(total, p / 2 if metric.is_root else p)
+        if total.size and not _LEAST_SQUARE < total.item(total.argmax()) < np.inf:
+            return _far_costs(x, y, metric, p)
+        return power(np.sqrt(total, out=total), p)
 
 
 def _far_costs(x: FloatArray, y: FloatArray, metric: NamedMetric, p: float) -> FloatArray:
@@ -320,5 +319,4 @@ def box(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def diagonal_cost(low: FloatArray, high: FloatArray, metric: str, p: float) -> float:
     """Return the cost between two corners (d,), ``inf`` where it overflows."""
-    with np.errstate(over="ignore"):
-        return float(cost_matrix(low[None], high[None], metric, p)[0, 0])
+    return float(cost_matrix(low[None], high[None], metric, p)[0, 0])

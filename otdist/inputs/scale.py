@@ -1,6 +1,6 @@
-"""The unit of length: large and small coordinates are computed in a unit 2**k near their size.
+"""The unit of length: distances are computed in a unit 2**k near the size of the points.
 
-Distances grow with the points, but their powers and squares leave float64 far from 1. A power
+Distances grow with the points, but their squares and powers leave float64 far from 1. A power
 of two changes no digit, so results are exact multiples of those in the unit.
 """
 
@@ -10,36 +10,54 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from otdist.typing import FloatArray
 
 #: Lengths from 2**-FAR to 2**FAR have squares, and sums of those, far inside of float64.
 FAR = 200
-#: Orders of which every step commutes with powers of two. Other powers do not, to the last
+#: For these orders every step commutes with powers of two. Other powers do not, to the last
 #: digit, and are always computed in a unit.
-_EXACT = (1.0, 2.0, math.inf)
+EXACT = (1.0, 2.0, math.inf)
+# The largest lengths of other orders in their unit are 2**16 at most, and costs 2**600: the
+# costs of short ways beside long ones underflow later.
+_LONGEST, _LARGEST = 16, 600
 
 
-def exponents(sizes: Any, p: float) -> Any:
-    """Return k for differences of coordinates up to `sizes`, a number or an array.
+def exponents(low: Any, high: Any, p: float) -> Any:
+    """Return k for coordinates, or arrays of them, from `low` to `high`.
 
-    In the unit 2**k they are at most 1. Concave costs, p < 1, have no root to take, and
-    stay in their unit.
+    It is 0 for concave costs, p < 1, which have no root to take, and for differences that
+    overflow.
     """
-    k = np.frexp(sizes)[1]
-    if p < 1:
-        return np.zeros_like(k)
-    return np.where(np.abs(k) > FAR, k, 0) if p in _EXACT else k
+    with np.errstate(over="ignore"):
+        size = high - low
+    k = np.frexp(size)[1]
+    if p in EXACT:
+        return np.where(np.abs(k) > FAR, k, 0)
+    is_usual = (size > 0) & (size < np.inf) & (p > 1)
+    return np.where(is_usual, k - min(_LONGEST, int(_LARGEST / p)), 0)
 
 
-def is_near(largest: float, p: float) -> bool:
-    """Whether costs up to `largest`, of order p, need no other unit than 1."""
-    return p < 1 or (p in _EXACT and 2.0**-FAR < largest < 2.0**FAR)
+def exponent(low: FloatArray, high: FloatArray, p: float) -> int:
+    """Return k for points from the corner `low` (d,) to the corner `high`; see `exponents`."""
+    largest = np.argmax(0.5 * high - 0.5 * low)
+    return int(exponents(low[largest], high[largest], p))
 
 
 def in_unit(array: FloatArray, k: Any) -> FloatArray:
     """Return lengths in the unit 2**k."""
-    return np.ldexp(array, np.negative(k))
+    scaled: FloatArray = np.ldexp(array, np.negative(k))
+    return scaled
+
+
+def is_exact(array: FloatArray, k: Any) -> NDArray[np.bool_]:
+    """Whether lengths keep all digits in the unit 2**k, or are too small to count in powers."""
+    # Most units are near 1, and nothing is looked at.
+    if np.all(np.asarray(k) <= FAR):
+        return np.ones(array.shape, np.bool_)
+    kept: NDArray[np.bool_] = in_unit(in_unit(array, k), np.negative(k)) == array
+    return kept | (np.asarray(k) <= FAR)
 
 
 def from_unit(value: float, k: int) -> float:

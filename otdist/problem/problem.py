@@ -641,6 +641,11 @@ class Problem:
         weights = Weights(self.a, self.b, self.mass, self.marginals)
         return Problem._of(geometry, weights, self.metric, self.p)
 
+    def in_unit(self, k: int) -> Problem:
+        """Return this problem in the unit 2**k of length, for ``geometry.exponent``."""
+        weights = Weights(self.a, self.b, self.mass, self.marginals.in_unit(k))
+        return Problem._of(self.geometry.in_unit(k), weights, self.metric, self.p)
+
     def with_outside(self) -> Problem:
         """Return a balanced problem: itself, or one with an atom outside on each side.
 

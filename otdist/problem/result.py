@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from otdist.inputs.scale import from_unit, in_unit
 from otdist.plans.plans import Arcs, Flow, LazyPlan
 from otdist.problem.gradients import Gradients, arcs_of, gradients
 from otdist.problem.marginals import unmatched
@@ -116,20 +117,26 @@ class Bracket(NamedTuple, Generic[Floats]):
         return is_narrow & is_sound & is_coupling & is_sharp
 
 
-def root(value: float, p: float) -> float:
-    """Return ``value ** (1 / p)``; the value itself for p <= 1 and p = inf."""
-    if p <= 1 or math.isinf(p):
-        return value
-    # A square root is rounded correctly, and so commutes with powers of 4.
-    return math.sqrt(max(value, 0.0)) if p == 2 else float(max(value, 0.0) ** (1 / p))
+def root(value: float, p: float, k: int = 0) -> float:
+    """Return ``value ** (1 / p)``; the value itself for p <= 1 and p = inf.
+
+    The value is that of points in the unit 2**k of length, and the root is not.
+    """
+    if p == 2:
+        # A square root is rounded correctly, and so commutes with powers of 4.
+        value = math.sqrt(max(value, 0.0))
+    elif 1 < p < math.inf:
+        value = float(max(value, 0.0) ** (1 / p))
+    return from_unit(value, k) if k else value
 
 
-def roots(values: FloatArray, p: float) -> FloatArray:
+def roots(values: FloatArray, p: float, k: int | IntArray = 0) -> FloatArray:
     """Return the roots of many values, 0 for those that rounding made negative."""
-    if p <= 1 or math.isinf(p):
-        return values
-    values = np.maximum(values, 0.0)
-    return np.sqrt(values) if p == 2 else np.asarray(values ** (1 / p))
+    if p == 2:
+        values = np.sqrt(np.maximum(values, 0.0))
+    elif 1 < p < math.inf:
+        values = np.maximum(values, 0.0) ** (1 / p)
+    return in_unit(values, np.negative(k))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

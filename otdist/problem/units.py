@@ -1,26 +1,11 @@
-"""Problems in a unit of length of their own, where the user's would leave float64.
-
-Distances are computed in such a unit by all functions that return numbers. `solve` and `certify`
-use one where solvers and certificates would take squares that over- or underflow.
-"""
+"""Problems in a unit of length of their own, for functions that return distances."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
-
-from otdist.errors import InputError
 from otdist.geometry.build import points_of, unit_circle, unit_geometry
 from otdist.inputs import validate as _validate
-from otdist.problem.marginals import LeaveAtPrice
-from otdist.problem.problem import POINTS, Problem, Weights, weigh
-from otdist.problem.result import Candidate, Certificate
-from otdist.typing import ArrayLike, FloatArray, Metric
-
-_LEAST_PRICE, _MOST_PRICE = 2.0**-900, 2.0**900
+from otdist.problem.problem import POINTS, Problem, weigh
+from otdist.typing import ArrayLike, Metric
 
 
 def unit_problem(
@@ -50,45 +35,3 @@ def unit_problem(
         geometry, k = unit_circle(first, second, length, order)
     weights = weigh(geometry, a, b, POINTS, normalize, None, None)
     return Problem._of(geometry, weights, metric, order), k
-
-
-def in_unit(problem: Problem) -> tuple[Problem, int]:
-    """Return the problem for solvers, with costs in the unit 2**k, and k, mostly 0."""
-    k = problem.geometry.exponent
-    if k == 0:
-        return problem, 0
-    marginals = problem.marginals
-    if isinstance(marginals, LeaveAtPrice):
-        marginals = LeaveAtPrice(_price(marginals.price, k))
-    weights = Weights(problem.a, problem.b, problem.mass, marginals)
-    return Problem._of(problem.geometry.in_unit(k), weights, problem.metric, problem.p), k
-
-
-def _price(price: float, k: int) -> float:
-    """Return a price in the unit 2**k."""
-    exponent = math.frexp(price)[1] - k
-    if abs(exponent) > 900:
-        raise InputError(
-            f"price is {price:.3g}, too far from the distances, of about {2.0**k:.3g};"
-            " divide the points by a constant, or leave out the mass that is not moved"
-        )
-    return math.ldexp(price, -k)
-
-
-def in_costs(problem: Problem, potential: FloatArray, k: int) -> FloatArray:
-    """Return a potential in costs of the unit 2**k; those of p = inf are no costs."""
-    return potential if k == 0 or problem.is_bottleneck else np.ldexp(potential, -k)
-
-
-def claim_from_unit(problem: Problem, claim: Candidate, k: int) -> Candidate:
-    """Return a claim about the problem in the unit 2**k in costs of the user."""
-    return claim._replace(f=in_costs(problem, claim.f, -k), g=in_costs(problem, claim.g, -k))
-
-
-def certificate_from_unit(certificate: Certificate, k: int) -> Certificate:
-    """Return a certificate of a problem in the unit 2**k in units of the user."""
-    costs: dict[str, Any] = {
-        name: math.ldexp(getattr(certificate, name), k)
-        for name in ("lower", "upper", "dual_violation", "rounding")
-    }
-    return replace(certificate, **costs)

@@ -302,7 +302,7 @@ def test_the_certificate_is_not_fooled(lie):
 def test_a_gap_of_zero_is_no_proof_without_a_coupling():
     """Where arcs and potentials are 0, so are both bounds, whatever the plan."""
     one = np.zeros((1, 2))
-    family = frozen(_measures.pack_clouds([one, one], None, "euclidean", 1.0, False)[0])
+    family = frozen(_measures.pack_clouds([one, one], None, "euclidean", 1.0, False))
     pair = np.array([0]), np.array([1])
     claims = claims_of(family, *pair)
     assert certify_many.bracket(family, *pair, *claims[1:]).proves(1e-9)[0]

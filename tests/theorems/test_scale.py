@@ -6,6 +6,8 @@ degree of the function. What cannot be represented is an `InputError`, never 0, 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
 import warnings
 
@@ -17,11 +19,11 @@ import otdist as od
 from otdist import InputError, Problem, gaussian, samples, sliced, solve
 
 rng = np.random.default_rng(2024)
-X, Y = rng.normal(size=(7, 3)), rng.normal(size=(6, 3)) + [1.0, 0, 0]
+X, Y = rng.normal(size=(7, 3)), rng.normal(size=(6, 3)) + np.eye(3)[0]
 A, B = rng.dirichlet(np.ones(7)), rng.dirichlet(np.ones(6))
 COST = rng.random((7, 6))
 MANY = rng.normal(size=(4, 7)), rng.normal(size=(4, 6)) + 1.0
-TWO = np.concatenate([rng.random((40, 2)), rng.random((40, 2)) + [1.0, 0.0]])
+TWO = np.concatenate([rng.random((40, 2)), rng.random((40, 2)) + np.eye(2)[0]])
 ROOT = rng.normal(size=(2, 3, 3))
 C1, C2 = ROOT @ ROOT.transpose(0, 2, 1)
 IMAGE = rng.dirichlet(np.ones(12), size=2).reshape(2, 3, 4)
@@ -62,11 +64,13 @@ def solved(make, p=1, **options):
         result = solve(problem, **{**options, **more})
         assert result.success, result.message
         yield [result.value, result.lower, result.upper], p
-        yield result.distance, 1
-        yield result.potentials[0], p
-        yield result.potentials[1], p
+        yield result.distance, p if problem.p == math.inf else round(p / problem.p)
+        for potential in result.potentials:
+            yield potential, 0 if problem.is_bottleneck else p
         yield result.plan.toarray(), 0
-        certificate = od.certify(problem, result.coupling, *result.potentials)
+        is_flow = isinstance(result.coupling, od.plans.Flow)
+        plan = result.coupling if is_flow else result.plan
+        certificate = od.certify(problem, plan, *result.potentials)
         yield [certificate.lower, certificate.upper], p
         if problem.geometry.facts.has_positions and not problem.is_bottleneck:
             gradients = result.gradients()
@@ -144,18 +148,23 @@ def slope(metric):
 
 def transform(p, metric):
     def call(s):
-        yield od.c_transform(X * s, Y * s, B * s**p, p=p, metric=metric), p
+        yield od.c_transform(X * s, Y * s, B * power(s, p), p=p, metric=metric), p
 
     return call
 
 
 def bures(s):
-    yield od.bures_wasserstein_distance(X[0] * s, C1 * s * s, X[1] * s, C2 * s * s), 1
+    yield od.bures_wasserstein_distance(X[0] * s, C1 * power(s, 2), X[1] * s, C2 * power(s, 2)), 1
 
 
 def normal_distance(p):
     def call(s):
-        yield gaussian.wasserstein_distance(X[0, 0] * s, s * s, X[1, 0] * s, 3 * s * s, p=p), 1
+        yield (
+            gaussian.wasserstein_distance(
+                X[0, 0] * s, power(s, 2), X[1, 0] * s, 3 * power(s, 2), p=p
+            ),
+            1,
+        )
 
     return call
 
@@ -173,7 +182,7 @@ def neighbours(s):
 
 
 def partial(p, d, s, **options):
-    more = {"price": 0.3 * s**p} if "price" in options else options
+    more = {"price": 0.3 * power(s, p)} if "price" in options else options
     return Problem.partial(X[:, :d] * s, Y[:, :d] * s, A, 2 * B, p=p, **more)
 
 
@@ -188,9 +197,7 @@ CALLS = {
     "not small": lambda s: distance(2, 2, method="network_simplex")(s),
     "highs": lambda s: distance(2, 1, method="highs")(s),
     **{f"axis, p={p}": numbers(*MANY, p, axis=1) for p in (1, 1.5, 2, 3, 50, math.inf)},
-    **{
-        f"axis, shared, p={p}": numbers(MANY[0][0], MANY[1], p, axis=-1) for p in (1, 2, 3, 50)
-    },
+    **{f"axis, shared, p={p}": numbers(MANY[0][0], MANY[1], p, axis=-1) for p in (1, 2, 3, 50)},
     **{f"circle, p={p}": numbers(X[:, 0], Y[:, 0], p, period=2.5) for p in (1, 2, 3, 50)},
     **{f"circle, axis, p={p}": numbers(*MANY, p, period=2.5, axis=1) for p in (1, 2, 3, 50)},
     **{
@@ -241,6 +248,15 @@ CALLS = {
     "knn_divergence": neighbours,
 }
 
+
+def power(s, p):
+    """Return s ** p, a power of two, or skip where float64 has no such number."""
+    exponent = p * (math.frexp(s)[1] - 1)
+    if not -1000 < exponent < 1000:
+        pytest.skip("the input itself leaves float64")
+    return math.ldexp(1.0, exponent)
+
+
 def at(call, k):
     """Return the results of a call at the size 2**k, as arrays with degrees."""
     with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
@@ -248,14 +264,33 @@ def at(call, k):
         return [(np.asarray(found, float), degree) for found, degree in call(2.0**k)]
 
 
+@functools.cache
+def at_one(name):
+    """Return the results of a call at the size 1."""
+    return at(CALLS[name], 0)
+
+
+#: Calls that may refuse a size with an `InputError`, and why.
+MAY_REFUSE = {
+    "solve, ": "the value or the costs leave float64, or an entropic plan needs squares",
+    "grid, p=2": "the costs leave float64",
+    "price, p=2": "the costs leave float64",
+    "c_transform, p=2": "the costs leave float64",
+    "compare": "it has an entropic row",
+}
+
+
 @pytest.mark.parametrize("k", SIZES)
 @pytest.mark.parametrize("name", CALLS)
 def test_results_are_exact_multiples(name, k):
-    try:
-        found = at(CALLS[name], k)
-    except InputError as error:
-        assert any(w in str(error) for w in ("divide", "multiply")), error
-        pytest.skip(f"refused: {error}")
-    plain = at(CALLS[name], 0)
-    for (value, degree), (near, _) in zip(found, plain, strict=True):
+    if name.startswith(tuple(MAY_REFUSE)):
+        with contextlib.suppress(InputError):
+            check(at(CALLS[name], k), name, k)
+        return
+    check(at(CALLS[name], k), name, k)
+
+
+def check(found, name, k):
+    for (value, degree), (near, _) in zip(found, at_one(name), strict=True):
+        assert np.isfinite(value).all() or not np.isfinite(near).all()
         np.testing.assert_array_equal(value, np.ldexp(near, degree * k))
