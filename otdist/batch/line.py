@@ -393,19 +393,31 @@ def _certified(
 
 def _in_units(measures: Measures, p: float) -> tuple[Measures, IntArray]:
     """Return pairs on the line in the unit 2**k of length that each needs, and k."""
-    x, y, of_x, of_y = measures.x, measures.y, *measures.which[:2]
-    low = np.minimum(x[of_x, 0], y[of_y, 0])
-    high = np.maximum(x[of_x, -1], y[of_y, -1])
-    k = exponents(low, high, p)
-    if not k.any():
-        return measures, k
-    own = np.arange(len(k))
-    which = np.stack([own, own, *measures.which[2:]])
+    x, y, a, b, (of_x, of_y, of_a, of_b), _ = measures
+    low, high = np.minimum(x[of_x, 0], y[of_y, 0]), np.maximum(x[of_x, -1], y[of_y, -1])
+    if not exponents(low, high, p).any():
+        return measures, np.zeros(len(of_x), np.int64)
+    # Points without mass, wherever they are, do not decide the unit.
+    low_x, high_x = _ends(x, a, of_x, of_a)
+    low_y, high_y = _ends(y, b, of_y, of_b)
+    k = exponents(np.minimum(low_x, low_y), np.maximum(high_x, high_y), p)
     x, y = x[of_x], y[of_y]
     for points in (x, y):
         k[~is_exact(points, k[:, None]).all(axis=1)] = 0
-    x, y = in_unit(x, k[:, None]), in_unit(y, k[:, None])
+    own = np.arange(len(k))
+    which = np.stack([own, own, of_a, of_b])
+    with np.errstate(over="ignore"):  # the pairs are refused
+        x, y = in_unit(x, k[:, None]), in_unit(y, k[:, None])
     return measures._replace(x=x, y=y, which=which), k
+
+
+def _ends(
+    points: FloatArray, masses: FloatArray, of_points: IntArray, of_masses: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the first and the last point with mass of each pair, of sorted points."""
+    carries = masses > 0
+    first, last = carries.argmax(axis=1), -1 - carries[:, ::-1].argmax(axis=1)
+    return points[of_points, first[of_masses]], points[of_points, last[of_masses]]
 
 
 def _measures(

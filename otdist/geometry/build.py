@@ -74,6 +74,7 @@ def unit_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> tup
 
 def _require_digits(name: str, array: FloatArray, k: int) -> None:
     """Raise for coordinates that the unit 2**k would round."""
+    array = array[:, 0] if array.shape[1:] == (1,) else array
     kept = is_exact(array, k)
     if not kept.all():
         raise InputError(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from otdist.geometry.build import points_of, unit_circle, unit_geometry
+from otdist.geometry.protocol import Geometry
 from otdist.inputs import validate as _validate
 from otdist.problem.problem import POINTS, Problem, weigh
-from otdist.typing import ArrayLike, Metric
+from otdist.typing import ArrayLike, FloatArray, Metric
 
 
 def unit_problem(
@@ -28,10 +31,20 @@ def unit_problem(
     if period is None:
         order = _validate.as_order(p, concave)
         points = points_of(x, y, metric, order, without_weights=a is None and b is None)
-        geometry, k = unit_geometry(*points, metric, order)
     else:
         metric, order, length = "arc", _validate.as_order(p), _validate.as_period(period)
-        first, second = _validate.as_positions("x", x), _validate.as_positions("y", y)
-        geometry, k = unit_circle(first, second, length, order)
+        points = _validate.as_positions("x", x), _validate.as_positions("y", y)
+
+    def in_unit(x: FloatArray, y: FloatArray) -> tuple[Geometry, int]:
+        if period is None:
+            return unit_geometry(x, y, metric, order)
+        return unit_circle(x, y, length, order)
+
+    geometry, k = in_unit(*points)
     weights = weigh(geometry, a, b, POINTS, normalize, None, None)
+    if k != 0 and not (weights.a.all() and weights.b.all()):
+        # Atoms without mass, wherever they are, do not decide the unit.
+        rows, columns = np.flatnonzero(weights.a), np.flatnonzero(weights.b)
+        geometry, k = in_unit(points[0][rows], points[1][columns])
+        weights = weights._replace(a=weights.a[rows], b=weights.b[columns])
     return Problem._of(geometry, weights, metric, order), k
