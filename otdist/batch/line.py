@@ -17,7 +17,7 @@ from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.build import require_metric
 from otdist.geometry.circle import reduced
 from otdist.geometry.metrics import line_power
-from otdist.inputs.scale import exponents, from_unit, in_unit, is_exact
+from otdist.inputs.scale import FAR, exponent, exponents, from_unit, in_unit, keeps_digits
 from otdist.inputs.validate import (
     as_axis,
     as_float64,
@@ -177,7 +177,7 @@ def distances_along(
             return Rows.of(side, shape, options.normalize)
 
         # All pairs on a circle share a unit; those that need a smaller one are computed alone.
-        unit = int(exponents(0.0, period, p)) if period > 0 else 0
+        unit = exponent(period, p) if period > 0 else 0
         rows = _both(laid_out, sides, n_jobs)
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
         cost = p, from_unit(period, -unit)
@@ -394,21 +394,26 @@ def _certified(
 def _in_units(measures: Measures, p: float) -> tuple[Measures, IntArray]:
     """Return pairs on the line in the unit 2**k of length that each needs, and k."""
     x, y, a, b, (of_x, of_y, of_a, of_b), _ = measures
-    low, high = np.minimum(x[of_x, 0], y[of_y, 0]), np.maximum(x[of_x, -1], y[of_y, -1])
-    if not exponents(low, high, p).any():
+    size = _size((x[of_x, 0], x[of_x, -1]), (y[of_y, 0], y[of_y, -1]))
+    if not exponents(size, p).any():
         return measures, np.zeros(len(of_x), np.int64)
     # Points without mass, wherever they are, do not decide the unit.
-    low_x, high_x = _ends(x, a, of_x, of_a)
-    low_y, high_y = _ends(y, b, of_y, of_b)
-    k = exponents(np.minimum(low_x, low_y), np.maximum(high_x, high_y), p)
+    k = exponents(_size(_ends(x, a, of_x, of_a), _ends(y, b, of_y, of_b)), p)
     x, y = x[of_x], y[of_y]
-    for points in (x, y):
-        k[~is_exact(points, k[:, None]).all(axis=1)] = 0
+    if k.max() > FAR:
+        for points in (x, y):
+            k[(k > FAR) & ~keeps_digits(points, k[:, None]).all(axis=1)] = 0
     own = np.arange(len(k))
     which = np.stack([own, own, of_a, of_b])
     with np.errstate(over="ignore"):  # the pairs are refused
         x, y = in_unit(x, k[:, None]), in_unit(y, k[:, None])
     return measures._replace(x=x, y=y, which=which), k
+
+
+def _size(x: tuple[FloatArray, FloatArray], y: tuple[FloatArray, FloatArray]) -> FloatArray:
+    """Return the largest differences of points, given the ends of both sides."""
+    with np.errstate(over="ignore"):
+        return np.maximum(x[1], y[1]) - np.minimum(x[0], y[0])
 
 
 def _ends(

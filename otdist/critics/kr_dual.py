@@ -16,7 +16,7 @@ from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.metrics import true_metric
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
-from otdist.inputs.scale import exponent, from_unit, in_unit
+from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Certificate, Result
@@ -201,7 +201,7 @@ def kr_dual(
     points_x = _draw("x", x, n_samples, generator)
     points_y = _draw("y", y, n_samples, generator)
     _validate.require_same_space(points_x, points_y)
-    k = exponent(*box(points_x, points_y), 1.0)
+    k = exponent(largest_difference(*box(points_x, points_y)), 1.0)
     if k == 0:
         return _fitted(points_x, points_y, a, b, critic, metric, generator)
     points_x, points_y = in_unit(points_x, k), in_unit(points_y, k)

@@ -9,7 +9,7 @@ import numpy as np
 from otdist.batch.line import Side, alone, pairs_of
 from otdist.errors import InputError
 from otdist.geometry.circle import reduced
-from otdist.inputs.scale import exponents, from_unit, in_unit
+from otdist.inputs.scale import exponent, from_unit, in_unit
 from otdist.inputs.validate import as_masses, as_order, as_period, as_positions
 from otdist.problem.result import root
 from otdist.solvers.registry import permits
@@ -43,7 +43,7 @@ def to_uniform(x: FloatArray, a: FloatArray, period: float, p: float) -> float:
     # Many atoms are near to their places: powers need a unit of that size.
     if math.isinf(p):
         return from_unit(float(0.5 * (high.max() - low.min())), unit)
-    near = int(exponents(low.min(), high.max(), p))
+    near = exponent(float(high.max() - low.min()), p)
     cost = mass / from_unit(period, -near) * _least(in_unit(low, near), in_unit(high, near), p)
     return root(cost, p, unit + near)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 from otdist.batch.line import (
     LineOptions,
@@ -162,9 +162,9 @@ def wasserstein_distance(
         return distances_to_uniform(x, y, a, b, axis, p, period, normalize, method)
 
     def one(x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> float:
-        kind: dict[str, Any] = {"p": p, "normalize": normalize}
-        kind |= {"metric": metric, "concave": concave} if period is None else {"period": period}
-        problem, k = unit_problem(x, y, a, b, **kind)
+        problem, k = unit_problem(
+            x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave, period=period
+        )
         as_jobs(n_jobs)
         value = _small_value(problem) if permits(method) and not progress else None
         if value is not None:

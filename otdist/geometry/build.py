@@ -16,7 +16,15 @@ from otdist.geometry.metrics import known, line_power, named
 from otdist.geometry.points import Points, box, diagonal_cost, largest_cost
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
-from otdist.inputs.scale import EXACT, FAR, exponent, exponents, from_unit, in_unit, is_exact
+from otdist.inputs.scale import (
+    EXACT,
+    FAR,
+    exponent,
+    from_unit,
+    in_unit,
+    keeps_digits,
+    largest_difference,
+)
 from otdist.typing import ArrayLike, FloatArray, Metric
 
 
@@ -62,20 +70,23 @@ def unit_geometry(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> tup
     metric, p = _on_the_line(x, metric, p)
     assert isinstance(metric, str)
     low, high = box(x, y)
-    largest = diagonal_cost(low, high, metric, p)
-    if p < 1 or (p in EXACT and 2.0**-FAR < largest < 2.0**FAR):
-        return _points(x, y, metric, p, largest), 0
-    k = exponent(low, high, p)
-    for name, points in (("x", x), ("y", y)):
-        _require_digits(name, points, k)
+    if p < 1 or p in EXACT:
+        largest = diagonal_cost(low, high, metric, p)
+        if p < 1 or 2.0**-FAR < largest < 2.0**FAR:
+            return _points(x, y, metric, p, largest), 0
+    k = exponent(largest_difference(low, high), p)
+    _require_digits("x", x, k)
+    _require_digits("y", y, k)
     x, y, low, high = (in_unit(each, k) for each in (x, y, low, high))
     return _points(x, y, metric, p, diagonal_cost(low, high, metric, p)), k
 
 
 def _require_digits(name: str, array: FloatArray, k: int) -> None:
     """Raise for coordinates that the unit 2**k would round."""
+    if k <= FAR:  # what is lost has no part in a power of the others
+        return
     array = array[:, 0] if array.shape[1:] == (1,) else array
-    kept = is_exact(array, k)
+    kept = keeps_digits(array, k)
     if not kept.all():
         raise InputError(
             f"{name}{_validate.first_index(~kept)} is {array[~kept][0]:.3g} beside coordinates"
@@ -154,10 +165,10 @@ def unit_circle(x: FloatArray, y: FloatArray, period: float, p: float) -> tuple[
     """Return `circle_geometry` in a unit of length 2**k, and k; see `unit_geometry`."""
     k = 0
     if not math.isinf(p):
-        k = int(exponents(0.0, _on_the_circle(x, y, period, 1.0).largest, p))
+        k = exponent(_on_the_circle(x, y, period, 1.0).largest, p)
     x, y = reduced(x, period), reduced(y, period)
-    for name, positions in (("x", x), ("y", y)):
-        _require_digits(name, positions, k)
+    _require_digits("x", x, k)
+    _require_digits("y", y, k)
     x, y = in_unit(x, k), in_unit(y, k)
     return circle_geometry(x, y, from_unit(period, -k), p), k
 

@@ -32,19 +32,22 @@ def unit_problem(
         order = _validate.as_order(p, concave)
         points = points_of(x, y, metric, order, without_weights=a is None and b is None)
     else:
-        metric, order, length = "arc", _validate.as_order(p), _validate.as_period(period)
+        metric, order, period = "arc", _validate.as_order(p), _validate.as_period(period)
         points = _validate.as_positions("x", x), _validate.as_positions("y", y)
 
-    def in_unit(x: FloatArray, y: FloatArray) -> tuple[Geometry, int]:
-        if period is None:
-            return unit_geometry(x, y, metric, order)
-        return unit_circle(x, y, length, order)
-
-    geometry, k = in_unit(*points)
+    geometry, k = _in_unit(*points, metric, order, period)
     weights = weigh(geometry, a, b, POINTS, normalize, None, None)
     if k != 0 and not (weights.a.all() and weights.b.all()):
         # Atoms without mass, wherever they are, do not decide the unit.
         rows, columns = np.flatnonzero(weights.a), np.flatnonzero(weights.b)
-        geometry, k = in_unit(points[0][rows], points[1][columns])
+        geometry, k = _in_unit(points[0][rows], points[1][columns], metric, order, period)
         weights = weights._replace(a=weights.a[rows], b=weights.b[columns])
     return Problem._of(geometry, weights, metric, order), k
+
+
+def _in_unit(
+    x: FloatArray, y: FloatArray, metric: Metric, p: float, period: float | None
+) -> tuple[Geometry, int]:
+    if period is None:
+        return unit_geometry(x, y, metric, p)
+    return unit_circle(x, y, period, p)

@@ -11,7 +11,7 @@ from otdist.distances.wasserstein import wasserstein_distance
 from otdist.errors import InputError
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
-from otdist.inputs.scale import exponent, from_unit, in_unit
+from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import solve
 from otdist.problem.units import unit_problem
 from otdist.sliced.directions import DIRECTIONS, Directions, blocks_of, on_sphere
@@ -256,7 +256,7 @@ def _measures(
     _validate.require_same_space(points_x, points_y)
     shape, of = (len(points_x), len(points_y)), ("point of x", "point of y")
     masses_a, masses_b, _ = _validate.as_masses(a, b, shape, of, normalize)
-    k = exponent(*box(points_x, points_y), order)
+    k = exponent(largest_difference(*box(points_x, points_y)), order)
     points_x, points_y = in_unit(points_x, k), in_unit(points_y, k)
     # An offset of all points would cost digits in the products.
     middle = 0.5 * points_x.mean(axis=0) + 0.5 * points_y.mean(axis=0)
