@@ -174,17 +174,29 @@ def distances_along(
         def laid_out(side: Side) -> Rows:
             if period > 0:
                 side = side._replace(points=in_unit(reduced(side.points, period), unit))
+            if heavy != 0 and side.masses is not None:
+                side = side._replace(masses=in_unit(side.masses, heavy))
             return Rows.of(side, shape, options.normalize)
 
         # All pairs on a circle share a unit; those that need a smaller one are computed alone.
         unit = exponent(period, p) if period > 0 else 0
+        heavy = 0 if options.normalize else _mass_exponent(sides, p)
         rows = _both(laid_out, sides, n_jobs)
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
         cost = p, from_unit(period, -unit)
-        values = np.ldexp(_certified(rows, tolerance, cost, len(values), n_jobs), unit)
+        values = _certified(rows, tolerance, cost, len(values), n_jobs)
+        values = np.ldexp(values, unit + (heavy // int(p) if heavy else 0))
     for k in np.flatnonzero(np.isnan(values)):
         values[k] = alone(one, sides, shape, int(k))
     return values.reshape(shape) if shape else float(values[0])
+
+
+def _mass_exponent(sides: tuple[Side, Side], p: float) -> int:
+    """Return the exponent of a unit of mass, with an exact root, for weights far from 1."""
+    if p not in (1, 2) or sides[0].masses is None or sides[1].masses is None:
+        return 0
+    k = math.frexp(float(sides[0].masses.max()))[1]
+    return k - k % 2 if abs(k) > FAR else 0
 
 
 def pairs_of(sides: tuple[Side, ...], axis: int) -> tuple[int, ...]:

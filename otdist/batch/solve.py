@@ -30,6 +30,8 @@ _LEAST_LEFT = 1e-6
 # Entries of a single cost matrix up to which this is faster than `solve`, which does
 # not transpose it.
 _MATRIX_ENTRIES = 1 << 15
+# Binary exponents of costs below which a pair among larger ones gets a unit of its own.
+_FEWEST_DIGITS = -500
 _FIRST = np.zeros(1, np.int64)
 
 
@@ -78,7 +80,9 @@ def solve_block(
         if len(done) < len(code):
             claim = [each[done] for each in claim]
         found = bracket(family, first[begin + done], second[begin + done], *claim)
-        proved = found.proves(EXACT_TOL)
+        proved = found.proves(EXACT_TOL) & ~_is_tiny(
+            family, first[begin + done], second[begin + done]
+        )
         which = begin + done[proved]
         upper[which] = found.upper[proved]
         lower[which] = np.minimum(found.lower, found.upper)[proved]
@@ -92,6 +96,16 @@ def solve_block(
         else:
             lower[k], upper[k] = found
     return Block(lower, upper, failures)
+
+
+def _is_tiny(family: Family, first: IntArray, second: IntArray) -> Any:
+    """Whether pairs are so small beside others that their powers need a unit of their own."""
+    if not isinstance(family, Clouds):
+        return np.zeros(len(first), np.bool_)
+    (low, high), second = family.boxes, second + family.offset
+    sizes = np.maximum(high[first], high[second]) - np.minimum(low[first], low[second])
+    digits = np.frexp(sizes.max(axis=1))[1]
+    return digits * max(family.p, 2.0) < _FEWEST_DIGITS
 
 
 def call_block(

@@ -136,7 +136,7 @@ def roots(values: FloatArray, p: float, k: int | IntArray = 0) -> FloatArray:
         values = np.sqrt(np.maximum(values, 0.0))
     elif 1 < p < math.inf:
         values = np.maximum(values, 0.0) ** (1 / p)
-    return in_unit(values, -k)
+    return values if isinstance(k, int) and k == 0 else in_unit(values, -k)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

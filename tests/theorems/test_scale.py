@@ -16,7 +16,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import otdist as od
-from otdist import InputError, Problem, gaussian, samples, sliced, solve
+from otdist import InputError, NotCertifiedError, Problem, gaussian, samples, sliced, solve
 
 rng = np.random.default_rng(2024)
 X, Y = rng.normal(size=(7, 3)), rng.normal(size=(6, 3)) + np.eye(3)[0]
@@ -294,3 +294,184 @@ def check(found, name, k):
     for (value, degree), (near, _) in zip(found, at_one(name), strict=True):
         assert np.isfinite(value).all() or not np.isfinite(near).all()
         np.testing.assert_array_equal(value, np.ldexp(near, degree * k))
+
+
+# ------------------------------------------------------------------------------ weights
+
+
+def weighed(*degrees, x=X[:, :2], y=Y[:, :2], **options):
+    """Return a call of `wasserstein_distance` whose weights have the size s."""
+
+    def call(s):
+        yield od.wasserstein_distance(x, y, A * s, B * s, **options), degrees[0]
+
+    return call
+
+
+def uniform_weighed(p, degree):
+    def call(s):
+        yield od.wasserstein_distance(X[:, 0], "uniform", A * s, period=2.5, p=p), degree
+
+    return call
+
+
+def heavy(make):
+    """Return a call of `solve` on a problem whose weights have the size s."""
+
+    def call(s):
+        result = solve(make(s))
+        assert result.success, result.message
+        yield [result.value, result.lower, result.upper], 1
+        yield result.potentials[0], 0
+        yield result.plan.toarray(), 1
+
+    return call
+
+
+def heavy_clouds(s):
+    yield od.pairwise([(X[:, :2], A * s), (Y[:, :2], B * s), (X[2:5, :2], A[:3] * s / 2)][:2]), 1
+
+
+def divergence(function, *more):
+    return lambda s: [(function(A * s, np.roll(A, 2) * s, *more, normalize=True), 0)]
+
+
+#: Calls whose weights have the size s, with the degree of the results in it.
+WEIGHTS = {
+    "emd": lambda s: [(od.emd(A * s, B * s, COST), 1)],
+    "2-D": weighed(1),
+    "2-D, p=2": weighed(0.5, p=2),
+    "2-D, p=inf": weighed(0, p=math.inf),
+    "1-D": weighed(1, x=X[:, 0], y=Y[:, 0]),
+    "1-D, p=2": weighed(0.5, x=X[:, 0], y=Y[:, 0], p=2),
+    "axis": weighed(1, x=X[:, 0], y=Y[:, 0], axis=0),
+    "axis, p=2": weighed(0.5, x=X[:, 0], y=Y[:, 0], p=2, axis=0),
+    "circle": weighed(1, x=X[:, 0], y=Y[:, 0], period=2.5),
+    **{f"normalize, p={p}": weighed(0, p=p, normalize=True) for p in (1, 2, 3, math.inf)},
+    "normalize, axis": weighed(0, x=X[:, 0], y=Y[:, 0], p=3, axis=0, normalize=True),
+    "uniform": uniform_weighed(1, 1),
+    "uniform, p=2": uniform_weighed(2, 0.5),
+    "uniform, p=inf": uniform_weighed(math.inf, 0),
+    "pairwise": heavy_clouds,
+    "pairwise, bins": lambda s: [(od.pairwise(np.stack([A, A[::-1]]) * s, support=X), 1)],
+    "solve": heavy(lambda s: Problem(X, Y, A * s, B * s)),
+    "solve, matrix": heavy(lambda s: Problem.from_cost(COST, A * s, B * s)),
+    "solve, grid": heavy(lambda s: Problem.on_grid(*IMAGE * s)),
+    "price": heavy(lambda s: Problem.partial(X, Y, A * s, 2 * B * s, price=0.7)),
+    "mass": heavy(lambda s: Problem.partial(X, Y, A * s, 2 * B * s, mass=0.7 * s)),
+    "sliced": lambda s: [(od.sliced_wasserstein_distance(X, Y, A * s, B * s, rng=0), 1)],
+    "mcshane": lambda s: [(od.kr_dual(X, Y, A * s, B * s, critic="mcshane").value, 1)],
+    "kl": divergence(od.kl_divergence),
+    "js": divergence(od.js_divergence),
+    "tv": divergence(od.total_variation),
+    "hellinger": divergence(od.hellinger_distance),
+    "chi2": divergence(od.chi2_divergence),
+    "renyi": divergence(od.renyi_divergence, 0.5),
+}
+
+
+@functools.cache
+def light(name):
+    """Return the results of a call with weights of the size 1."""
+    return at(WEIGHTS[name], 0)
+
+
+@pytest.mark.parametrize("k", SIZES)
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_times_a_power_of_two(name, k):
+    for (value, degree), (near, _) in zip(at(WEIGHTS[name], k), light(name), strict=True):
+        np.testing.assert_array_equal(value, np.ldexp(near, int(degree * k)))
+
+
+# ----------------------------------------------------------------------- found by attack
+
+
+def mean_power(lengths, p):
+    """Return ``mean(lengths ** p) ** (1 / p)`` without powers that leave float64."""
+    longest = max(lengths)
+    return longest * np.mean((np.asarray(lengths) / longest) ** p) ** (1 / p)
+
+
+@pytest.mark.parametrize("p", [3, 15, 50, 100])
+@pytest.mark.parametrize("size", [1e-300, 1e-120, 1e-8, 1.0, 1e200])
+def test_powers_of_small_and_large_numbers(p, size):
+    """Coordinates of 1e-8 and p = 50 gave 0, and so did a period of 1e-120 and slices."""
+    x, y = np.sort(rng.random((2, 6)) * size)
+    y += 0.25 * size
+    wanted = pytest.approx(mean_power(np.abs(x - y), p), rel=1e-12, abs=0)
+    plane = [np.stack([each, 0 * each], axis=1) for each in (x, y)]
+    found = {
+        "one": od.wasserstein_distance(x, y, p=p),
+        "axis": od.wasserstein_distance(x, y, p=p, axis=0),
+        "plane": od.wasserstein_distance(*plane, p=p),
+        "circle": od.wasserstein_distance(x, y, p=p, period=4 * size),
+        "pairwise": od.pairwise([x, y], p=p)[0, 1],
+        "pairwise in the plane": od.pairwise(plane, p=p)[0, 1],
+        "sliced": od.sliced_wasserstein_distance(x, y, p=p),
+    }
+    assert {name for name, value in found.items() if value != wanted} == set()
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 50, 100])
+@pytest.mark.parametrize("period", [1e-120, 1e-10, 1.0, 2.0**900])
+def test_one_atom_and_the_uniform_distribution(p, period):
+    """A period of 1e-10 and p = 50 gave 0, and 2**900 and p = 1 gave inf."""
+    wanted = 0.5 * period * (p + 1) ** (-1 / p)
+    for x in (0.0, 0.3 * period):
+        value = od.wasserstein_distance([x], "uniform", p=p, period=period)
+        assert value == pytest.approx(wanted, rel=1e-12, abs=0)
+    n = 1000
+    value = od.wasserstein_distance(np.arange(n) * period / n, "uniform", p=p, period=period)
+    assert value == pytest.approx(wanted / n, rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 50])
+def test_pairs_of_different_sizes_have_units_of_their_own(p):
+    sizes = np.array([[1e-250], [1e-100], [1.0], [1e100], [1e250]])
+    x, y = np.sort(rng.random((2, 5, 6))) * sizes
+    wanted = [mean_power(pair, p) for pair in np.abs(x - y)]
+    found = od.wasserstein_distance(x, y, p=p, axis=1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    # Pairs of clouds share a unit, and those too small for it get another.
+    for shape in ((6,), (6, 1), (3, 2)):
+        clouds = [each.reshape(shape) for each in (x[0], y[0], x[2], y[2])]
+        matrix = od.pairwise(clouds, p=p, metric="cityblock")
+        alone = [
+            od.wasserstein_distance(*pair, p=p, metric="cityblock")
+            for pair in (clouds[:2], clouds[2:])
+        ]
+        np.testing.assert_allclose([matrix[0, 1], matrix[2, 3]], alone, rtol=1e-12)
+        assert matrix[0, 1] > 0
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+def test_points_without_mass_do_not_decide_the_unit(axis):
+    x, a = np.array([0.0, 1.0, 1e301]), np.array([0.5, 0.5, 0.0])
+    y, b = np.array([3.0, -1e200, 0.0]), np.array([0.5, 0.0, 0.5])
+    for p in (1, 2, 3, 50):
+        value = od.wasserstein_distance(x, y, a, b, p=p, axis=axis)
+        assert value == pytest.approx(2 * 0.5 ** (1 / p), rel=1e-12)
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+def test_numbers_that_no_unit_holds_are_refused(axis):
+    for x, message in (
+        ([-1.7e308, 1.7e308], "distances to the power 1 reach inf"),
+        ([1e300, 1e-300], "beside coordinates of about 2"),
+    ):
+        x = np.array(x)
+        with pytest.raises(InputError, match=message):
+            od.wasserstein_distance(x, 0.5 * x, axis=axis)
+
+
+def test_a_price_that_is_too_far_from_the_costs_is_refused():
+    problem = Problem.partial(X * 2.0**900, Y * 2.0**900, A, B, price=2.0**-100)
+    with pytest.raises(InputError, match=r"price is .* too far from the costs"):
+        solve(problem)
+
+
+def test_the_bracket_of_an_unproved_distance_names_its_unit(monkeypatch):
+    monkeypatch.setattr("otdist.distances.wasserstein._small_value", lambda problem: None)
+    monkeypatch.setattr(od.Certificate, "proves", lambda self, tol: False)
+    with pytest.raises(NotCertifiedError, match=r"of the points divided by 2\*\*"):
+        od.wasserstein_distance(X * 2.0**700, Y * 2.0**700, A, B, p=2)
