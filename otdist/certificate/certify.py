@@ -34,6 +34,8 @@ from otdist.problem.result import LARGEST_ROUNDING, Certificate, coupling_tolera
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
 _EPS = float(np.finfo(float).eps)
+# Potentials in a unit are no larger, so that sums of them do not overflow.
+_MOST = 2.0**980
 # What is in costs, or costs × mass, in a certificate.
 _COSTS = ("lower", "upper", "dual_violation", "rounding")
 # Marginals known less well than this are always repaired.
@@ -174,13 +176,22 @@ def certify(
 
 
 def in_costs(problem: Problem, potential: FloatArray, k: int) -> FloatArray:
-    """Return a potential in costs of the unit 2**k of length; those of p = inf are no costs."""
-    return potential if k == 0 or problem.is_bottleneck else np.ldexp(potential, -k)
+    """Return a potential in costs of the unit 2**k of length; those of p = inf are no costs.
+
+    Numbers near the overflow become smaller ones: any finite potential will do.
+    """
+    if k == 0 or problem.is_bottleneck:
+        return potential
+    with np.errstate(over="ignore"):
+        return np.clip(np.ldexp(potential, -k), -_MOST, _MOST)
 
 
 def from_unit(certificate: Certificate, k: int) -> Certificate:
     """Return a certificate of a problem in the unit 2**k of length in units of the user."""
-    costs: dict[str, Any] = {name: math.ldexp(getattr(certificate, name), k) for name in _COSTS}
+    with np.errstate(over="ignore"):
+        costs: dict[str, Any] = {
+            name: float(np.ldexp(getattr(certificate, name), k)) for name in _COSTS
+        }
     return replace(certificate, **costs)
 
 

@@ -475,3 +475,16 @@ def test_the_bracket_of_an_unproved_distance_names_its_unit(monkeypatch):
     monkeypatch.setattr(od.Certificate, "proves", lambda self, tol: False)
     with pytest.raises(NotCertifiedError, match=r"of the points divided by 2\*\*"):
         od.wasserstein_distance(X * 2.0**700, Y * 2.0**700, A, B, p=2)
+
+
+@pytest.mark.parametrize("k", [-900, 900])
+@pytest.mark.parametrize("size", [1e308, -1e308, 1e-308])
+def test_potentials_of_any_size_bound_a_problem_in_a_unit(k, size):
+    problem = Problem(X * 2.0**k, Y * 2.0**k, A, B)
+    result = solve(problem)
+    with np.errstate(all="ignore"):
+        found = od.certify(problem, result.plan, np.full(7, size), np.full(6, size))
+        assert not found.lower > result.upper
+        assert found.upper == result.upper
+        started = solve(problem, warm_start=(np.full(7, size), np.full(6, size)))
+    assert started.value == pytest.approx(result.value, rel=1e-14, abs=0)
