@@ -135,6 +135,10 @@ def wasserstein_distance(
     to 512 points on either side, for points of 24 coordinates or more and for a metric
     given as a function, and with O(n + m) memory for others.
 
+    Computed in a unit of length near the size of the points, a power of two: powers of
+    small and large distances are no limit, and points times 2**k are at exactly 2**k times
+    the distance.
+
     Examples
     --------
     >>> from otdist import wasserstein_distance

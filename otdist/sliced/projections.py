@@ -256,6 +256,10 @@ def _measures(
     _validate.require_same_space(points_x, points_y)
     shape, of = (len(points_x), len(points_y)), ("point of x", "point of y")
     masses_a, masses_b, _ = _validate.as_masses(a, b, shape, of, normalize)
+    if not (masses_a.all() and masses_b.all()):
+        # Points without mass, wherever they are, cost nothing and decide nothing.
+        points_x, points_y = points_x[masses_a > 0], points_y[masses_b > 0]
+        masses_a, masses_b = masses_a[masses_a > 0], masses_b[masses_b > 0]
     k = exponent(largest_difference(*box(points_x, points_y)), order)
     points_x, points_y = in_unit(points_x, k), in_unit(points_y, k)
     # An offset of all points would cost digits in the products.
