@@ -39,6 +39,8 @@ _COMPILED_FROM = 20_000
 # Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
 _EPS = float(np.finfo(float).eps)
+# Binary exponents of costs below which a pair on a circle gets a unit of its own.
+_FEWEST_DIGITS = -500
 
 #: Returns the distance of one pair from its points, then its weights, or raises.
 One = Callable[..., float]
@@ -395,6 +397,8 @@ def _certified(
             measures = _measures(*parts, tolerance)
             if period == 0:
                 measures, units[start:stop] = _in_units(measures, p)
+            elif p > 1:
+                measures = _without_tiny(measures, p, period)
             proof.add(start, measures, _claims(measures, cost, buffers), scratch)
 
     share(work, n_parts, n_parts)
@@ -420,6 +424,26 @@ def _in_units(measures: Measures, p: float) -> tuple[Measures, IntArray]:
     with np.errstate(over="ignore"):  # the pairs are refused
         x, y = in_unit(x, k[:, None]), in_unit(y, k[:, None])
     return measures._replace(x=x, y=y, which=which), k
+
+
+def _without_tiny(measures: Measures, p: float, period: float) -> Measures:
+    """Refuse pairs on so small a part of the circle that they need a unit of their own."""
+    x, y, _, _, (of_x, of_y, _, _), factor = measures
+    size = _size((x[of_x, 0], x[of_x, -1]), (y[of_y, 0], y[of_y, -1]))
+    # The same around the other way, from the middle of the turn on.
+    (below_x, above_x), (below_y, above_y) = (_at_zero(side, period) for side in (x, y))
+    above = np.minimum(above_x[of_x], above_y[of_y])
+    below = np.maximum(below_x[of_x], below_y[of_y])
+    size = np.minimum(size, (0.5 * period - above) + (below + 0.5 * period))
+    is_tiny = (size > 0) & (np.frexp(size)[1] * max(p, 2.0) < _FEWEST_DIGITS)
+    return measures._replace(factor=np.where(is_tiny, np.nan, factor))
+
+
+def _at_zero(points: FloatArray, period: float) -> tuple[FloatArray, FloatArray]:
+    """Return the last position below 0 and the first from 0 on, else half a turn away."""
+    below, above = np.where(points < 0, points, -np.inf), np.where(points < 0, np.inf, points)
+    half = 0.5 * period
+    return np.maximum(below.max(axis=1), -half), np.minimum(above.min(axis=1), half)
 
 
 def _size(x: tuple[FloatArray, FloatArray], y: tuple[FloatArray, FloatArray]) -> FloatArray:

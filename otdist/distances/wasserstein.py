@@ -173,7 +173,9 @@ def wasserstein_distance(
         value = _small_value(problem) if permits(method) and not progress else None
         if value is not None:
             return root(value, problem.p, k)
-        result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
+        # A small part of a circle is a line.
+        way = "line" if method == "circle" and problem.is_line else method
+        result = solve(problem, method=way, n_jobs=n_jobs, progress=progress)
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
     if axis is not None:

@@ -27,6 +27,9 @@ from otdist.inputs.scale import (
 )
 from otdist.typing import ArrayLike, FloatArray, Metric
 
+# Binary exponent of the power of a turn, beside the costs, from which on a circle is a line.
+_MOST_DIGITS = 400
+
 
 def require_metric(metric: Any, p: float) -> None:
     """Raise if the metric is unknown or does not go with the order."""
@@ -161,16 +164,26 @@ def circle_geometry(x: FloatArray, y: FloatArray, period: float, p: float) -> Ci
     return circle
 
 
-def unit_circle(x: FloatArray, y: FloatArray, period: float, p: float) -> tuple[Circle, int]:
-    """Return `circle_geometry` in a unit of length 2**k, and k; see `unit_geometry`."""
-    k = 0
-    if not math.isinf(p):
-        k = exponent(_on_the_circle(x, y, period, 1.0).largest, p)
-    x, y = reduced(x, period), reduced(y, period)
+def unit_circle(x: FloatArray, y: FloatArray, period: float, p: float) -> tuple[Geometry, int]:
+    """Return `circle_geometry` in a unit of length 2**k, and k; see `unit_geometry`.
+
+    A part of the circle so small that the power of a turn would overflow is a line.
+    """
+    if math.isinf(p):
+        return circle_geometry(x, y, period, p), 0  # raises
+    circle = _on_the_circle(x, y, period, 1.0)
+    x, y, longest = circle.x, circle.y, circle.largest
+    digits = math.frexp(period)[1] - math.frexp(longest)[1]
+    if longest > 0 and p > 1 and digits * p > _MOST_DIGITS:
+        if max(x.max(), y.max()) - min(x.min(), y.min()) > longest:
+            # From the other end of the circle they lie next to each other, exactly.
+            half = 0.5 * period
+            x, y = (np.where(each > 0, each - half, each + half) for each in (x, y))
+        return unit_geometry(x[:, None], y[:, None], "euclidean", p)
+    k = exponent(longest, p)
     _require_digits("x", x, k)
     _require_digits("y", y, k)
-    x, y = in_unit(x, k), in_unit(y, k)
-    return circle_geometry(x, y, from_unit(period, -k), p), k
+    return circle_geometry(in_unit(x, k), in_unit(y, k), from_unit(period, -k), p), k
 
 
 def _on_the_circle(x: FloatArray, y: FloatArray, period: float, p: float) -> Circle:

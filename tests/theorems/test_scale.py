@@ -444,6 +444,22 @@ def test_pairs_of_different_sizes_have_units_of_their_own(p):
         assert matrix[0, 1] > 0
 
 
+@pytest.mark.parametrize("middle", [0.0, 0.3, 0.5, -0.5])
+@pytest.mark.parametrize("p", [1, 2, 3, 50])
+def test_small_parts_of_a_circle_have_units_of_their_own(p, middle):
+    step = 2.0**-50 if middle else 2.0**-200
+    x = np.array([[middle, middle + step], [0.1, 0.3]])
+    y = x + np.array([[-step], [0.1]])
+    found = od.wasserstein_distance(x, y, p=p, period=1.0, axis=1)
+    np.testing.assert_allclose(found, [step, 0.1], rtol=1e-12)
+    for k in range(2):
+        for method in ("auto", "circle"):
+            pair = x[k].tolist(), y[k].tolist()
+            value = od.wasserstein_distance(*pair, p=p, period=1.0, method=method)
+            assert value == pytest.approx(found[k], rel=1e-12, abs=0)
+    assert (od.wasserstein_distance(x, x, p=p, period=1.0, axis=1) == 0).all()
+
+
 @pytest.mark.parametrize("axis", [None, 0])
 def test_points_without_mass_do_not_decide_the_unit(axis):
     x, a = np.array([0.0, 1.0, 1e301]), np.array([0.5, 0.5, 0.0])
