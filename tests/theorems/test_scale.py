@@ -504,3 +504,11 @@ def test_potentials_of_any_size_bound_a_problem_in_a_unit(k, size):
         assert found.upper == result.upper
         started = solve(problem, warm_start=(np.full(7, size), np.full(6, size)))
     assert started.value == pytest.approx(result.value, rel=1e-14, abs=0)
+
+
+def test_a_value_that_leaves_float64_is_refused_and_its_root_is_not():
+    x, y = [0.0, 400.0], [1.0]
+    with pytest.raises(InputError, match="distances to the power 400 reach inf"):
+        Problem.on_circle(x, y, period=1e3, p=400)
+    value = od.wasserstein_distance(x, y, period=1e3, p=400)
+    assert value == pytest.approx(399 * 0.5 ** (1 / 400), rel=1e-12)
