@@ -11,6 +11,7 @@ import numpy as np
 
 from otdist.certificate.certify import certified
 from otdist.certificate.partial import outer_potential
+from otdist.certificate.units import from_unit, in_costs, potential_in_unit
 from otdist.errors import InfeasibleError, InputError
 from otdist.inputs.validate import (
     as_count,
@@ -193,13 +194,20 @@ def solve(
     wanted = solver.tol if tol is None else as_tolerance(tol)
     if epsilon is not None:
         as_epsilon(epsilon, problem.geometry.largest)
-    whole = problem.with_outside()
+    k = problem.geometry.exponent
+    unit = problem.in_unit(k) if k else problem
+    if k != 0 and solver.kind is Kind.ENTROPIC:
+        raise InputError(
+            f"distances reach {problem.geometry.largest:.3g}, whose squares leave float64, and"
+            f" method={solver.name!r} computes with them; divide the points by a constant"
+        )
+    whole = unit.with_outside()
     with _reporter(solver.name) if progress else _SILENT as report:
         options = Options(
             tol=wanted,
             max_iter=_limit(max_iter, solver),
             epsilon=epsilon,
-            warm_start=_potentials_of(warm_start, problem, whole),
+            warm_start=_potentials_of(warm_start, unit, whole, k),
             report=report,
             n_jobs=as_jobs(n_jobs),
             deadline=time.monotonic() + _seconds(time_limit),
@@ -209,8 +217,11 @@ def solve(
             kind = Kind.WITHIN_TOL
             claim, certificate = _narrowed(whole, solver, options)
         else:
-            claim, certificate = _run(problem, whole, solver, options)
+            claim, certificate = _run(unit, whole, solver, options)
     status = _status(claim.ended, certificate, kind, wanted)
+    if k != 0:
+        f, g = in_costs(problem, claim.f, -k), in_costs(problem, claim.g, -k)
+        claim, certificate = claim._replace(f=f, g=g), from_unit(certificate, k)
     return _result(problem, solver, kind, claim, certificate, status, wanted)
 
 
@@ -289,7 +300,11 @@ def certify(
         if f != "solve":
             raise InputError(f"f must be potentials, a function, or 'solve', got {f!r}")
         f, g = solve(problem, n_jobs=n_jobs).potentials
-    return certified(problem, plan, f, g, n_jobs)
+    k = problem.geometry.exponent
+    if k == 0:
+        return certified(problem, plan, f, g, n_jobs)
+    f, g = (potential_in_unit(problem, each, side, k) for side, each in enumerate((f, g)))
+    return from_unit(certified(problem.in_unit(k), plan, f, g, n_jobs), k)
 
 
 def _narrowed(problem: Problem, solver: Solver, options: Options) -> tuple[Candidate, Certificate]:
@@ -440,9 +455,12 @@ def _seconds(time_limit: float | None) -> float:
 
 
 def _potentials_of(
-    warm_start: Any, problem: Problem, whole: Problem
+    warm_start: Any, problem: Problem, whole: Problem, k: int
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Return the potentials to start from, of all atoms of the balanced problem."""
+    """Return the potentials to start from, of all atoms of the balanced problem.
+
+    They are given in costs of the user, and returned in those of the problem, the unit 2**k.
+    """
     if warm_start is None:
         return None
     pair = warm_start.potentials if isinstance(warm_start, Result) else warm_start
@@ -451,6 +469,7 @@ def _potentials_of(
     n, m = problem.shape
     f = as_finite_vector("warm_start[0]", pair[0], n)
     g = as_finite_vector("warm_start[1]", pair[1], m)
+    f, g = in_costs(problem, f, k), in_costs(problem, g, k)
     if problem.is_partial:
         # Potentials are relative to that of outside, which is 0.
         f = outer_potential(_in_range(f, 0.0, whole), problem, whole)

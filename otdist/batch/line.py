@@ -17,6 +17,7 @@ from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.build import require_metric
 from otdist.geometry.circle import reduced
 from otdist.geometry.metrics import line_power
+from otdist.inputs.scale import FAR, exponent, exponents, from_unit, in_unit, keeps_digits
 from otdist.inputs.validate import (
     as_axis,
     as_float64,
@@ -41,6 +42,8 @@ _COMPILED_FROM = 20_000
 # Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
 _EPS = float(np.finfo(float).eps)
+# Binary exponents of costs below which a pair on a circle gets a unit of its own.
+_FEWEST_DIGITS = -500
 
 #: Returns the distance of one pair from its points, then its weights, or raises.
 One = Callable[..., float]
@@ -174,14 +177,31 @@ def distances_along(
             _warn_if_histograms(sides, shape)
 
         def laid_out(side: Side) -> Rows:
-            return Rows.of(side, shape, options.normalize, period)
+            if period > 0:
+                side = side._replace(points=in_unit(reduced(side.points, period), unit))
+            if heavy != 0 and side.masses is not None:
+                side = side._replace(masses=in_unit(side.masses, heavy))
+            return Rows.of(side, shape, options.normalize)
 
+        # All pairs on a circle share a unit; those that need a smaller one are computed alone.
+        unit = exponent(period, p) if period > 0 else 0
+        heavy = 0 if options.normalize else _mass_exponent(sides, p)
         rows = _both(laid_out, sides, n_jobs)
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
-        values = _certified(rows, tolerance, (p, period), len(values), n_jobs)
+        cost = p, from_unit(period, -unit)
+        values = _certified(rows, tolerance, cost, len(values), n_jobs)
+        values = np.ldexp(values, unit + (heavy // int(p) if heavy else 0))
     for k in np.flatnonzero(np.isnan(values)):
         values[k] = alone(one, sides, shape, int(k))
     return values.reshape(shape) if shape else float(values[0])
+
+
+def _mass_exponent(sides: tuple[Side, Side], p: float) -> int:
+    """Return the exponent of a unit of mass, with an exact root, for weights far from 1."""
+    if p not in (1, 2) or sides[0].masses is None or sides[1].masses is None:
+        return 0
+    k = math.frexp(float(sides[0].masses.max()))[1]
+    return k - k % 2 if abs(k) > FAR else 0
 
 
 def pairs_of(sides: tuple[Side, ...], axis: int) -> tuple[int, ...]:
@@ -256,12 +276,9 @@ class Sorted(NamedTuple):
         points: FloatArray,
         masses: FloatArray | None,
         normalize: bool,
-        period: float,
     ) -> Sorted:
         """Sort rows; other threads run meanwhile."""
         n = points.shape[1]
-        if period > 0:
-            points = reduced(points, period)
         if masses is None:
             points = np.sort(points, axis=1) if n < _LONG else _by_radix(points)[1]
             return cls(points, np.full((1, n), 1.0 / n), np.ones(1))
@@ -285,13 +302,12 @@ class Rows(NamedTuple):
     points: FloatArray  # (K, n)
     masses: FloatArray | None  # (K, n)
     normalize: bool
-    period: float
     shared: Sorted | None
     of_points: IntArray | None  # (pairs,): the row of each pair
     of_masses: IntArray | None
 
     @classmethod
-    def of(cls, side: Side, shape: tuple[int, ...], normalize: bool, period: float) -> Rows:
+    def of(cls, side: Side, shape: tuple[int, ...], normalize: bool) -> Rows:
         """Arrange measures in rows; `shape` is the shape of all pairs."""
         n = side.points.shape[-1]
         joint = side.shape()
@@ -302,12 +318,12 @@ class Rows(NamedTuple):
             masses = np.ascontiguousarray(masses)
         points = np.ascontiguousarray(points.reshape(-1, n))
         if joint == shape:
-            return cls(points, masses, normalize, period, None, None, None)
-        shared = Sorted.of(points, masses, normalize, period)
+            return cls(points, masses, normalize, None, None, None)
+        shared = Sorted.of(points, masses, normalize)
         rows = np.arange(math.prod(joint)).reshape(joint)
         of_points = np.broadcast_to(rows, shape).reshape(-1)
         of_masses = np.zeros_like(of_points) if masses is None else of_points
-        return cls(points, masses, normalize, period, shared, of_points, of_masses)
+        return cls(points, masses, normalize, shared, of_points, of_masses)
 
     def part(self, start: int, stop: int) -> tuple[Sorted, IntArray, IntArray]:
         """Return sorted measures, and the rows of the pairs' points and weights."""
@@ -318,7 +334,7 @@ class Rows(NamedTuple):
         own = np.arange(stop - start)
         masses = None if self.masses is None else self.masses[start:stop]
         rows = self.points[start:stop]
-        found = Sorted.of(rows, masses, self.normalize, self.period)
+        found = Sorted.of(rows, masses, self.normalize)
         return found, own, np.zeros_like(own) if masses is None else own
 
 
@@ -370,7 +386,7 @@ def _certified(
     n, m = (side.points.shape[1] for side in sides)
     length = max(1, min(_CHUNK // (n + m), n_pairs))
     n_parts = min(n_jobs, -(-n_pairs // length))
-    proof = LineBounds(n, m, p, n_pairs, period)
+    proof, units = LineBounds(n, m, p, n_pairs, period), np.zeros(n_pairs, np.int64)
     # One pair leaves a thread for each of its sides.
     n_threads = n_jobs if n_pairs == 1 else 1
 
@@ -382,12 +398,70 @@ def _certified(
             stop = min(start + length, last)
             parts = _both(lambda side: side.part(start, stop), sides, n_threads)  # noqa: B023
             measures = _measures(*parts, tolerance)
+            if period == 0:
+                measures, units[start:stop] = _in_units(measures, p)
+            elif p > 1:
+                measures = _without_tiny(measures, p, period)
             proof.add(start, measures, _claims(measures, cost, buffers), scratch)
 
     share(work, n_parts, n_parts)
     bounds = proof.bounds()
     value = np.where(bounds.proves(EXACT_TOL), bounds.value, np.nan)
-    return np.asarray(roots(value, p))
+    return np.asarray(roots(value, p, units))
+
+
+def _in_units(measures: Measures, p: float) -> tuple[Measures, IntArray]:
+    """Return pairs on the line in the unit 2**k of length that each needs, and k."""
+    x, y, a, b, (of_x, of_y, of_a, of_b), _ = measures
+    size = _size((x[of_x, 0], x[of_x, -1]), (y[of_y, 0], y[of_y, -1]))
+    if not exponents(size, p).any():
+        return measures, np.zeros(len(of_x), np.int64)
+    # Points without mass, wherever they are, do not decide the unit.
+    k = exponents(_size(_ends(x, a, of_x, of_a), _ends(y, b, of_y, of_b)), p)
+    x, y = x[of_x], y[of_y]
+    if k.max() > FAR:
+        for points in (x, y):
+            k[(k > FAR) & ~keeps_digits(points, k[:, None]).all(axis=1)] = 0
+    own = np.arange(len(k))
+    which = np.stack([own, own, of_a, of_b])
+    with np.errstate(over="ignore"):  # the pairs are refused
+        x, y = in_unit(x, k[:, None]), in_unit(y, k[:, None])
+    return measures._replace(x=x, y=y, which=which), k
+
+
+def _without_tiny(measures: Measures, p: float, period: float) -> Measures:
+    """Refuse pairs on so small a part of the circle that they need a unit of their own."""
+    x, y, _, _, (of_x, of_y, _, _), factor = measures
+    size = _size((x[of_x, 0], x[of_x, -1]), (y[of_y, 0], y[of_y, -1]))
+    # The same around the other way, from the middle of the turn on.
+    (below_x, above_x), (below_y, above_y) = (_at_zero(side, period) for side in (x, y))
+    above = np.minimum(above_x[of_x], above_y[of_y])
+    below = np.maximum(below_x[of_x], below_y[of_y])
+    size = np.minimum(size, (0.5 * period - above) + (below + 0.5 * period))
+    is_tiny = (size > 0) & (np.frexp(size)[1] * max(p, 2.0) < _FEWEST_DIGITS)
+    return measures._replace(factor=np.where(is_tiny, np.nan, factor))
+
+
+def _at_zero(points: FloatArray, period: float) -> tuple[FloatArray, FloatArray]:
+    """Return the last position below 0 and the first from 0 on, else half a turn away."""
+    below, above = np.where(points < 0, points, -np.inf), np.where(points < 0, np.inf, points)
+    half = 0.5 * period
+    return np.maximum(below.max(axis=1), -half), np.minimum(above.min(axis=1), half)
+
+
+def _size(x: tuple[FloatArray, FloatArray], y: tuple[FloatArray, FloatArray]) -> FloatArray:
+    """Return the largest differences of points, given the ends of both sides."""
+    with np.errstate(over="ignore"):
+        return np.maximum(x[1], y[1]) - np.minimum(x[0], y[0])
+
+
+def _ends(
+    points: FloatArray, masses: FloatArray, of_points: IntArray, of_masses: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the first and the last point with mass of each pair, of sorted points."""
+    carries = masses > 0
+    first, last = carries.argmax(axis=1), -1 - carries[:, ::-1].argmax(axis=1)
+    return points[of_points, first[of_masses]], points[of_points, last[of_masses]]
 
 
 def _measures(

@@ -9,9 +9,10 @@ import numpy as np
 
 from otdist.certificate.many import Clouds, Family, Histograms, triangle_excess
 from otdist.errors import InputError, warn
-from otdist.geometry.build import point_geometry
+from otdist.geometry.build import unit_geometry
 from otdist.geometry.metrics import known, line_power
 from otdist.inputs import validate as _validate
+from otdist.inputs.scale import in_unit
 from otdist.inputs.validate import Weights
 from otdist.typing import ArrayLike, FloatArray, Metric
 
@@ -63,15 +64,19 @@ def _clouds(
     p: float,
     mass: float,
 ) -> Clouds:
-    """Pack points and weights, after making sure that values fit float64."""
+    """Pack points and weights, in a unit of length in which values fit float64."""
     r = line_power(metric) if points[0].shape[1] == 1 else None
     if r is not None:
         # On the line the costs are powers of |x - y|; this metric takes no squares.
         metric, p = "cityblock", p * r
     clouds = Clouds.of(points, weights, offset, metric, p, mass)
     corners = np.stack([clouds.boxes[0].min(axis=0), clouds.boxes[1].max(axis=0)])
-    _validate.require_product(mass, point_geometry(corners, corners, metric, p).largest)
-    return clouds
+    geometry, k = unit_geometry(corners, corners, metric, p)
+    _validate.require_product(mass, geometry.largest)
+    if k == 0:
+        return clouds
+    flat, boxes = in_unit(clouds.points, k), in_unit(clouds.boxes, k)
+    return clouds._replace(points=flat, boxes=boxes, unit=k)
 
 
 class _SameMass:
@@ -143,12 +148,15 @@ def pack_histograms(
         # Each histogram is the cloud of its bins that carry mass.
         rows, offset = (a, 0) if other is None else (np.vstack([a, b]), len(a))
         return _clouds([bins] * len(rows), list(rows), offset, metric, p, mass)
-    geometry = point_geometry(bins, bins, metric, p)
+    geometry, k = unit_geometry(bins, bins, metric, p)
+    bins = in_unit(bins, k)
     _validate.require_product(mass, geometry.largest)
     matrix = geometry.dense()
     is_metric, excess = _metric_of(bins, matrix, metric, p, geometry.largest)
     largest = geometry.largest
-    return Histograms.of(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)
+    return Histograms.of(matrix, a, b, largest, mass, is_metric=is_metric, excess=excess)._replace(
+        unit=k
+    )
 
 
 def _metric_of(
@@ -258,7 +266,7 @@ def require_valid(
     """Raise for a measure that is not valid, or does not go with the first one."""
     if support is not None:
         bins = _validate.as_points("support", support)
-        point_geometry(bins, bins, metric, p)
+        unit_geometry(bins, bins, metric, p)
         _both_masses(measures, other, (len(bins), len(bins)), normalize)
         return
     first: FloatArray | None = None
@@ -269,6 +277,6 @@ def require_valid(
             points = _validate.as_points(name if a is None else f"{name}[0]", given)
             if first is None:
                 first = points
-                point_geometry(first, first, metric, p)
+                unit_geometry(first, first, metric, p)
             _require_space(name, points, "measures[0]", first)
             same.fitted(name, _masses_of(name, a, len(points)))

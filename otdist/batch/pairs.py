@@ -22,7 +22,7 @@ class Failure(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Values of some pairs, NaN for those without an answer."""
+    """Distances of some pairs, NaN for those without an answer."""
 
     values: FloatArray
     failures: list[Failure]

@@ -17,7 +17,8 @@ from otdist.certificate.many import Clouds, Family, bracket, bracket_first, one_
 from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
-from otdist.problem.result import EXACT_TOL
+from otdist.problem.result import EXACT_TOL, root, roots
+from otdist.problem.units import unit_problem
 from otdist.solvers.network_simplex.kernels.small_problem import Room
 from otdist.typing import IntArray
 
@@ -29,6 +30,8 @@ _LEAST_LEFT = 1e-6
 # Entries of a single cost matrix up to which this is faster than `solve`, which does
 # not transpose it.
 _MATRIX_ENTRIES = 1 << 15
+# Binary exponents of costs below which a pair among larger ones gets a unit of its own.
+_FEWEST_DIGITS = -500
 _FIRST = np.zeros(1, np.int64)
 
 
@@ -53,10 +56,11 @@ def solve_block(
     pairs: tuple[int, int, bool],
     start: int,
     stop: int,
+    p: float,
     kind: type[Family],
     *fields: Any,
 ) -> Block:
-    """Solve the pairs from `start` to `stop` of measures packed as `kind`.
+    """Solve the pairs from `start` to `stop` of measures packed as `kind`; take p-th roots.
 
     The fields come one by one, so that each array is shipped once to other machines.
     A pair that fails does not affect others.
@@ -76,18 +80,31 @@ def solve_block(
         if len(done) < len(code):
             claim = [each[done] for each in claim]
         found = bracket(family, first[begin + done], second[begin + done], *claim)
-        proved = found.proves(EXACT_TOL)
+        proved = found.proves(EXACT_TOL) & ~_is_tiny(
+            family, first[begin + done], second[begin + done]
+        )
         which = begin + done[proved]
         value[which] = found.value[proved]
+    value = roots(value, p, family.unit)
     failures = []
     for k in np.flatnonzero(np.isnan(value)):
         i, j = int(first[k]), int(second[k])
-        found = attempt(_solved, family, i, j)
+        found = attempt(_solved, family, i, j, p)
         if isinstance(found, str):
             failures.append(Failure(i, j, found))
         else:
             value[k] = found
     return Block(value, failures)
+
+
+def _is_tiny(family: Family, first: IntArray, second: IntArray) -> Any:
+    """Whether pairs are so small beside others that their powers need a unit of their own."""
+    if not isinstance(family, Clouds):
+        return np.zeros(len(first), np.bool_)
+    (low, high), second = family.boxes, second + family.offset
+    sizes = np.maximum(high[first], high[second]) - np.minimum(low[first], low[second])
+    digits = np.frexp(sizes.max(axis=1))[1]
+    return digits * max(family.p, 2.0) < _FEWEST_DIGITS
 
 
 def call_block(
@@ -189,11 +206,13 @@ def solve_pairs(
     )
 
 
-def _solved(family: Family, i: int, j: int) -> float:
-    """Solve a single pair, as `solve` does; return its value."""
+def _solved(family: Family, i: int, j: int, p: float) -> float:
+    """Solve a single pair, as `solve` does; return its distance."""
+    unit = family.unit
     if isinstance(family, Clouds):
         (x, a), (y, b) = family.cloud(i), family.cloud(j + family.offset)
-        problem = Problem(x, y, a, b, metric=family.metric, p=family.p)
+        problem, k = unit_problem(x, y, a, b, metric=family.metric, p=family.p)
+        unit += k
     else:
         a, b = family.a[i], family.b[j]
         if family.is_metric:
@@ -207,4 +226,4 @@ def _solved(family: Family, i: int, j: int) -> float:
     result = solve(problem)
     if not result.certificate.proves(EXACT_TOL):
         raise ArithmeticError(f"not proved to {EXACT_TOL:g}: {result.outcome}")
-    return result.value
+    return root(result.value, p, unit)

@@ -37,6 +37,7 @@ from otdist.certificate.rounding import (
     times,
     total,
 )
+from otdist.certificate.units import positions
 from otdist.errors import InputError
 from otdist.inputs.validate import (
     as_float64,
@@ -66,7 +67,7 @@ def certified(
     """
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
-    x, y = _positions(problem)
+    x, y = positions(problem)
     if problem.is_partial or problem.is_bottleneck:
         return _certify_arcs(problem, arcs, f, n_jobs, tol)
     f = np.zeros(n) if f is None else as_values("f", f, n, x)
@@ -101,7 +102,7 @@ def _certify_arcs(
     _require_masses(arcs)
     n = problem.shape[0]
     is_read = f is not None and not (problem.is_bottleneck and problem.is_line)
-    f = as_values("f", f, n, _positions(problem)[0]) if is_read else np.zeros(n)
+    f = as_values("f", f, n, positions(problem)[0]) if is_read else np.zeros(n)
     if problem.is_bottleneck:
         return certify_bottleneck(problem, arcs, f, n_jobs)
     require_finite("f", f)
@@ -145,14 +146,6 @@ def _resolution(problem: Problem, paid: float) -> tuple[float, float]:
     if order < 1:
         return problem.mass * unit**order, 1.0
     return unit * (1.0 if math.isinf(order) else problem.mass ** (1 / order)), order
-
-
-def _positions(problem: Problem) -> list[FloatArray | None]:
-    """Return the arguments of functions: points, or numbers (n,) on the line."""
-    sides = [getattr(problem.geometry, side, None) for side in "xy"]
-    if isinstance(problem.metric, str):
-        return [x[:, 0] if x is not None and x.shape[1:] == (1,) else x for x in sides]
-    return sides
 
 
 def _primal(problem: Problem, plan: Any, arcs: Arcs | None, n_jobs: int) -> Primal:

@@ -114,6 +114,7 @@ class Histograms(NamedTuple):
     excess: float  # by which the cost may break the triangle inequality
     most: tuple[int, int]  # atoms, bins with mass, of a measure of either side
     has_forbidden: bool = False  # whether some costs are infinite
+    unit: int = 0  # costs are those of the unit 2**unit of length
 
     @classmethod
     def of(
@@ -161,6 +162,7 @@ class Clouds(NamedTuple):
     mass: float
     most: tuple[int, int]  # atoms of a measure of either side
     has_forbidden: bool = False
+    unit: int = 0  # points are in the unit 2**unit of length
 
     @classmethod
     def of(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from otdist.geometry.metrics import known
 from otdist.geometry.points import Points, distance_gradient
+from otdist.inputs.scale import in_unit
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
 
@@ -60,6 +61,22 @@ def steepest(moment: FloatArray, metric: str) -> FloatArray:
     That product is the norm of `moment`.
     """
     return known(metric).steepest(moment)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InUnit:
+    """A function of points in the unit 2**k of length, whose values are in that unit too."""
+
+    function: Potential
+    k: int
+
+    def __call__(self, z: FloatArray) -> FloatArray:
+        """Return values (k,)."""
+        return in_unit(self.function(in_unit(z, self.k)), -self.k)
+
+    def gradient(self, z: FloatArray) -> FloatArray:
+        """Return gradients (k, d), which do not depend on the unit."""
+        return self.function.gradient(in_unit(z, self.k))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

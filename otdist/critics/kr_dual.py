@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from otdist.certificate.units import from_unit as certificate_from_unit
 from otdist.critics.concentration import deviation, spread_of_points, w1_by_bands
 from otdist.critics.fit import EUCLIDEAN, FAMILIES, Candidate, choose, split
-from otdist.critics.functions import Funnel, Potential, distances
+from otdist.critics.functions import Funnel, InUnit, Potential, distances
 from otdist.critics.sample import Sample
 from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.metrics import true_metric
+from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
+from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Certificate, Result
@@ -208,6 +211,24 @@ def kr_dual(
         )
     points_x = _draw("x", x, n_samples, generator)
     points_y = _draw("y", y, n_samples, generator)
+    _validate.require_same_space(points_x, points_y)
+    k = exponent(largest_difference(*box(points_x, points_y)), 1.0)
+    if k == 0:
+        return _fitted(points_x, points_y, a, b, critic, metric, generator)
+    points_x, points_y = in_unit(points_x, k), in_unit(points_y, k)
+    return _from_unit(_fitted(points_x, points_y, a, b, critic, metric, generator), k)
+
+
+def _fitted(
+    points_x: FloatArray,
+    points_y: FloatArray,
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    critic: str,
+    metric: str,
+    generator: np.random.Generator,
+) -> Critic:
+    """Fit a critic to points that are not far from 1."""
     problem = Problem(points_x, points_y, a, b, metric=metric, normalize=None)
     if critic in _EXACT:
         return critic_of(solve(problem), points_x, points_y, critic)
@@ -219,6 +240,24 @@ def kr_dual(
     exact = _exact_duals(train, metric) if critic == "auto" else []
     candidates = choose(train, check, critic, metric, generator, exact)
     return _held_out(candidates, test, metric, mass)
+
+
+def _from_unit(critic: Critic, k: int) -> Critic:
+    """Return a critic of points given in the unit 2**k of length."""
+
+    def potential(candidate: Candidate) -> Candidate:
+        function = InUnit(candidate.potential, k)
+        return replace(candidate, potential=function, value=from_unit(candidate.value, k))
+
+    certificate = critic.certificate
+    return replace(
+        critic,
+        value=from_unit(critic.value, k),
+        standard_error=from_unit(critic.standard_error, k),
+        potential=InUnit(critic.potential, k),
+        candidates=tuple(map(potential, critic.candidates)),
+        certificate=None if certificate is None else certificate_from_unit(certificate, k),
+    )
 
 
 def _held_out(candidates: tuple[Candidate, ...], test: Sample, metric: str, mass: float) -> Critic:

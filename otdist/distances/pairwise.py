@@ -20,7 +20,6 @@ from otdist.distances.wasserstein import wasserstein_distance
 from otdist.errors import FailedPairsWarning, InputError, warn
 from otdist.geometry.build import require_metric
 from otdist.inputs.validate import as_jobs, as_order
-from otdist.problem.result import roots
 from otdist.runtime.progress import progress_bar
 from otdist.typing import ArrayLike, FloatArray, Metric
 
@@ -165,13 +164,12 @@ class _Job(NamedTuple):
     """A function of blocks of pairs, and its arguments.
 
     ``function(pairs, start, stop, *arguments)`` returns a `Block`; `size` is about the
-    work of a pair, in entries of a cost matrix, and `p` the root to take.
+    work of a pair, in entries of a cost matrix.
     """
 
     function: Callable[..., Block]
     arguments: tuple[Any, ...]
     size: float
-    p: float
     is_compiled: bool
 
     def block_size(self, n_pairs: int) -> int:
@@ -184,7 +182,7 @@ class _Job(NamedTuple):
         """Return a name of the function and all data."""
         where = f"{self.function.__module__}.{self.function.__qualname__}"
         if self.is_compiled:
-            return fingerprint(where, self.p, *self.arguments)
+            return fingerprint(where, *self.arguments)
         distance, *data = self.arguments
         try:
             return fingerprint(where, _identity(distance), pickle.dumps(data))
@@ -219,7 +217,7 @@ def _job(
         p = as_order(p, options.get("concave", False))
         require_metric(metric, p)
     if len(measures) == 0 or (other is not None and len(other) == 0):
-        return _Job(_solve_pairs.call_block, (distance,), 1.0, 1.0, is_compiled=False)
+        return _Job(_solve_pairs.call_block, (distance,), 1.0, is_compiled=False)
     is_known = is_default and options.keys() <= _USUAL.keys()
     if is_known and (cost is not None or (support is not None and not np.isinf(p))):
         family: Any = _measures.pack_histograms(
@@ -232,8 +230,8 @@ def _job(
             _measures.require_valid(measures, other, support, metric, p, normalize)
         return _calls(measures, other, distance, support, options)
     size = float(np.prod(np.minimum(family.most, LARGEST)))
-    arguments = (type(family), *family)
-    return _Job(_solve_pairs.solve_block, arguments, size, p, is_compiled=True)
+    arguments = (p, type(family), *family)
+    return _Job(_solve_pairs.solve_block, arguments, size, is_compiled=True)
 
 
 def _options(distance: Callable[..., float], settings: dict[str, Any]) -> dict[str, Any]:
@@ -288,7 +286,7 @@ def _calls(
     _try_options(distance, sides[0][0][0], options)
     size = _BLOCK_ENTRIES / _MOST_CALLS
     arguments = (distance, *sides, options)
-    return _Job(call_block, arguments, size, 1.0, is_compiled=False)
+    return _Job(call_block, arguments, size, is_compiled=False)
 
 
 def _try_options(distance: Callable[..., float], points: Any, options: dict[str, Any]) -> None:
@@ -334,9 +332,8 @@ def _solved(
     if progress:
         shown = progress_bar(total=pairs.number, initial=n_done, desc="pairwise", unit=" pairs")
     with shown as bar:
-        for block, (costs, failed) in _blocks(job, pairs, starts, todo, n_jobs):
-            start, stop = starts[block], starts[block] + len(costs)
-            values = roots(costs, job.p)
+        for block, (values, failed) in _blocks(job, pairs, starts, todo, n_jobs):
+            start, stop = starts[block], starts[block] + len(values)
             if condensed:
                 matrix[start:stop] = values
             else:

@@ -9,6 +9,7 @@ import numpy as np
 from otdist.batch.line import Side, alone, pairs_of
 from otdist.errors import InputError
 from otdist.geometry.circle import reduced
+from otdist.inputs.scale import exponent, from_unit, in_unit
 from otdist.inputs.validate import as_masses, as_order, as_period, as_positions
 from otdist.problem.result import root
 from otdist.solvers.registry import permits
@@ -16,14 +17,15 @@ from otdist.typing import ArrayLike, FloatArray, Metric
 
 
 def to_uniform(x: FloatArray, a: FloatArray, period: float, p: float) -> float:
-    """Return W_p ** p from atoms to the uniform distribution of the same mass.
+    """Return W_p from atoms to the uniform distribution of the same mass.
 
     The best coupling keeps the order: the atom with the levels from A to B moves over the
     positions from ``period * A + s`` to ``period * B + s``, for some s. For p = 2 the best s
     is a mean (Bonet et al., 2023), for p = inf the middle; else the cost is convex in s, and
     its slope is 0 between two neighbouring floats.
     """
-    x = reduced(x, period)
+    unit = math.frexp(period)[1]
+    x, period = in_unit(reduced(x, period), unit), from_unit(period, -unit)
     order = np.argsort(x, kind="stable")
     x, mass = x[order], math.fsum(a.tolist())
     share = a[order] / mass
@@ -33,13 +35,17 @@ def to_uniform(x: FloatArray, a: FloatArray, period: float, p: float) -> float:
     length, centre = period * share, x - period * middle
     if p == 2:
         centre = centre - centre @ share
-        return mass * math.fsum(share * (centre * centre + length * length / 12))
+        square = math.fsum(share * (centre * centre + length * length / 12))
+        return root(mass * square, p, unit)
     carries = share > 0
     length, centre = length[carries], centre[carries]
     low, high = centre - 0.5 * length, centre + 0.5 * length
+    # Many atoms are near to their places: powers need a unit of that size.
     if math.isinf(p):
-        return float(0.5 * (high.max() - low.min()))
-    return mass / period * _least(low, high, p)
+        return from_unit(float(0.5 * (high.max() - low.min())), unit)
+    near = exponent(float(high.max() - low.min()), p)
+    cost = mass / from_unit(period, -near) * _least(in_unit(low, near), in_unit(high, near), p)
+    return root(cost, p, unit + near)
 
 
 def _least(low: FloatArray, high: FloatArray, p: float) -> float:
@@ -109,4 +115,4 @@ def _distance(x: ArrayLike, a: ArrayLike | None, period: float, p: float, normal
     points = as_positions("x", x)
     shape = len(points), len(points)
     masses, _, _ = as_masses(a, a, shape, ("point of x", "point of x"), normalize)
-    return root(to_uniform(points, masses, period, p), p)
+    return to_uniform(points, masses, period, p)

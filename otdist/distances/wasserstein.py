@@ -17,6 +17,7 @@ from otdist.inputs.validate import as_jobs
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Result, root
+from otdist.problem.units import unit_problem
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric
 
@@ -134,6 +135,10 @@ def wasserstein_distance(
     to 512 points on either side, for points of 24 coordinates or more and for a metric
     given as a function, and with O(n + m) memory for others.
 
+    Computed in a unit of length near the size of the points, a power of two: powers of
+    small and large distances are no limit, and points times 2**k are at exactly 2**k times
+    the distance.
+
     Examples
     --------
     >>> from otdist import wasserstein_distance
@@ -161,16 +166,17 @@ def wasserstein_distance(
         return distances_to_uniform(x, y, a, b, axis, p, period, normalize, method)
 
     def one(x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> float:
-        if period is None:
-            problem = Problem(x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave)
-        else:
-            problem = Problem.on_circle(x, y, a, b, period=period, p=p, normalize=normalize)
+        problem, k = unit_problem(
+            x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave, period=period
+        )
         as_jobs(n_jobs)
         value = _small_value(problem) if permits(method) and not progress else None
         if value is not None:
-            return root(value, problem.p)
-        result = solve(problem, method=method, n_jobs=n_jobs, progress=progress)
-        return proved(result, frozenset({"method"})).distance
+            return root(value, problem.p, k)
+        # A small part of a circle is a line.
+        way = "line" if method == "circle" and problem.is_line else method
+        result = solve(problem, method=way, n_jobs=n_jobs, progress=progress)
+        return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
     if axis is not None:
         require_line_options(metric, method, period)
@@ -237,15 +243,16 @@ def _small_value(problem: Problem) -> float | None:
     return value_of(problem)
 
 
-def proved(result: Result, options: frozenset[str] = frozenset()) -> Result:
-    """Return the result if its value is proved, else raise.
+def proved(result: Result, options: frozenset[str] = frozenset(), k: int = 0) -> Result:
+    """Return the result, in the unit 2**k of length, if its value is proved; else raise.
 
     `options` are those of `solve` that the function called has as well.
     """
     if not result.certificate.proves(EXACT_TOL):
+        unit = f", here of the points divided by 2**{k}" if k else ""
         raise NotCertifiedError(
             f"{result.method} did not prove its value to {EXACT_TOL:g}:"
-            f" {outcome_for(result, options)}. `solve` returns plan, potentials and bracket,"
+            f" {outcome_for(result, options)}{unit}. `solve` returns plan, potentials and bracket,"
             " and takes limits and tolerances",
             result,
         )

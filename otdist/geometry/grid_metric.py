@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
 from otdist.geometry.lattice import coprime_offsets, king_offsets, lattice
 from otdist.geometry.points import Points
 from otdist.geometry.protocol import Edges, Facts
+from otdist.inputs.scale import in_unit
 from otdist.typing import FloatArray, Metric
 
 
@@ -49,6 +51,11 @@ class Pixels(Points):
         """Distance of neighbours along all axes; None where two axes differ."""
         steps = {float(axis[1]) for axis in self.axes if len(axis) > 1} or {1.0}
         return steps.pop() if len(steps) == 1 else None
+
+    def in_unit(self, k: int) -> Self:
+        """Return the geometry of the pixels in a unit of length 2**k."""
+        axes = tuple(in_unit(axis, k) for axis in self.axes)
+        return replace(Points.in_unit(self, k), axes=axes)
 
     def edges(self, reach: int = 1) -> Edges | None:
         """Return the steps of a king for L∞ and one spacing, coprime steps in the plane."""

@@ -76,8 +76,11 @@ def _add_square(total: FloatArray, part: FloatArray) -> None:
 
 
 def _direction(difference: FloatArray) -> FloatArray:
-    length = np.sqrt(np.einsum("kd,kd->k", difference, difference))
-    return np.asarray(difference / np.where(length > 0, length, 1.0)[:, None])
+    # By powers of two near the lengths: squares then neither over- nor underflow.
+    size = np.abs(difference).max(axis=1, keepdims=True)
+    unit = np.ldexp(difference, -np.frexp(size)[1])
+    length = np.sqrt(np.einsum("kd,kd->k", unit, unit))
+    return np.asarray(unit / np.where(length > 0, length, 1.0)[:, None])
 
 
 def _sign_of_largest(difference: FloatArray) -> FloatArray:

@@ -7,8 +7,9 @@ the origin compared with the distance between them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from otdist.geometry.metrics import (
     rounding_of,
 )
 from otdist.geometry.protocol import Dense, Facts, Geometry
+from otdist.inputs.scale import FAR, from_unit, in_unit
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray, Metric
 
@@ -35,6 +37,8 @@ _EPS = float(np.finfo(float).eps)
 _MATRIX_FROM = 24
 # Below this part of their sizes, squares of distances are computed from differences.
 _CLOSE = 0.05
+# Squares of distances that are all below this have lost digits.
+_LEAST_SQUARE = 2.0**-400
 # Rows of such a matrix computed at a time; with fewer BLAS is slower.
 _ROWS = 512
 # Pairs closer than this part of the points' size are summed by their differences:
@@ -125,6 +129,20 @@ class Points(Geometry):
     def as_points(self) -> Points:
         """Return the geometry itself."""
         return self
+
+    @property
+    def exponent(self) -> int:
+        """Return the exponent of a unit of length for solvers, which take squares."""
+        metric, size = named(self.metric), self.largest
+        takes_squares = metric is not None and metric.is_root and self.p == 1
+        is_far = takes_squares and not 2.0**-FAR < size < 2.0**FAR
+        return math.frexp(size)[1] if is_far else 0
+
+    def in_unit(self, k: int) -> Self:
+        """Return the geometry of the points in a unit of length 2**k, p = 1."""
+        x = in_unit(self.x, k)
+        y = x if self.y is self.x else in_unit(self.y, k)
+        return replace(self, x=x, y=y, largest=from_unit(self.largest, -k))
 
     def restrict(self, rows: IntArray, columns: IntArray) -> Points:
         """Return the geometry of the listed points."""
@@ -294,22 +312,42 @@ def _costs(x: FloatArray, y: FloatArray, metric: NamedMetric, p: float) -> Float
     """
     total = np.zeros(np.broadcast_shapes(x.shape[1:], y.shape[1:]))
     part = np.empty_like(total)
-    for x_k, y_k in zip(x, y, strict=True):
-        metric.add(total, np.subtract(x_k, y_k, out=part))
-    if metric.is_root:
+    with np.errstate(over="ignore"):
+        for x_k, y_k in zip(x, y, strict=True):
+            metric.add(total, np.subtract(x_k, y_k, out=part))
         # The square is exact where its root would round.
-        return total if p == 2 else power(np.sqrt(total, out=total), p)
-    return power(total, p)
+        if not metric.is_root or p == 2:
+            return power(total, p / 2 if metric.is_root else p)
+        if total.size and not _LEAST_SQUARE < total.item(total.argmax()) < np.inf:
+            return _far_costs(x, y, metric, p)
+        return power(np.sqrt(total, out=total), p)
+
+
+def _far_costs(x: FloatArray, y: FloatArray, metric: NamedMetric, p: float) -> FloatArray:
+    """Return costs whose squares leave float64, from points in a unit of their size."""
+    size = max(float(np.abs(x_k - y_k).max()) for x_k, y_k in zip(x, y, strict=True))
+    k = math.frexp(size)[1]
+    if size == 0 or k == 0:
+        return np.full(np.broadcast_shapes(x.shape[1:], y.shape[1:]), size)
+    distance = np.ldexp(_costs(np.ldexp(x, -k), np.ldexp(y, -k), metric, 1.0), k)
+    return power(distance, p)
 
 
 def largest_cost(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> float:
     """Return a bound on all costs: the cost of the bounding box's diagonal."""
     if isinstance(metric, str):
-        low = np.minimum(x.min(axis=0), y.min(axis=0))[None]
-        high = np.maximum(x.max(axis=0), y.max(axis=0))[None]
-        with np.errstate(over="ignore"):
-            return float(cost_matrix(low, high, metric, p)[0, 0])
+        return diagonal_cost(*box(x, y), metric, p)
     return max(
         float(np.abs(cost_matrix(x[start:stop], y, metric, p)).max())
         for start, stop in blocks.row_blocks(len(x), len(y))
     )
+
+
+def box(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the least and the largest coordinates (d,) of points x and y."""
+    return np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))
+
+
+def diagonal_cost(low: FloatArray, high: FloatArray, metric: str, p: float) -> float:
+    """Return the cost between two corners (d,), ``inf`` where it overflows."""
+    return float(cost_matrix(low[None], high[None], metric, p)[0, 0])

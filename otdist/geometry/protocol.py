@@ -155,6 +155,15 @@ class Geometry:
         """Return the geometry with sources and sinks exchanged."""
         return Dense(self.dense().T, self.largest, self.facts.has_forbidden)
 
+    @property
+    def exponent(self) -> int:
+        """Return k if solvers and certificates need the unit of length 2**k; mostly 0."""
+        return 0
+
+    def in_unit(self, k: int) -> Geometry:
+        """Return the geometry in the unit of length 2**k, where `exponent` is not 0."""
+        raise NotImplementedError
+
     def has_equal_sides(self) -> bool:
         """Whether both sides are known to be the same atoms in the same order."""
         return self.facts.same_atoms

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from otdist.errors import InputError
 from otdist.geometry.outside import Extended
 from otdist.geometry.protocol import Geometry
+from otdist.inputs.scale import from_unit
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -25,11 +27,18 @@ if TYPE_CHECKING:
 
 # Part of a mass that the sum of a few parts of it may miss.
 _ROUNDING = 2.0**-50
+# Binary digits by which a price may differ from the costs.
+_FARTHEST = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Balanced:
     """All mass is moved: both sides have the same sum."""
+
+    def in_unit(self, k: int) -> Balanced:
+        """Return these marginals, which state no cost."""
+        del k
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,15 @@ class LeaveAtPrice:
     """Mass of either side may be left, at a price for each unit of it, in cost units."""
 
     price: float
+
+    def in_unit(self, k: int) -> LeaveAtPrice:
+        """Return the price in costs of the unit 2**k of length."""
+        if abs(math.frexp(self.price)[1] - k) > _FARTHEST:
+            raise InputError(
+                f"price is {self.price:.3g}, too far from the costs, which are about 2**{k};"
+                " divide price and points by a constant, or pass mass= in its place"
+            )
+        return LeaveAtPrice(from_unit(self.price, -k))
 
     def extended(
         self, geometry: Geometry, a: FloatArray, b: FloatArray
@@ -54,6 +72,11 @@ class MoveMass:
     """Exactly `mass` is moved, at the least cost."""
 
     mass: float
+
+    def in_unit(self, k: int) -> MoveMass:
+        """Return these marginals, which state no cost."""
+        del k
+        return self
 
     def extended(
         self, geometry: Geometry, a: FloatArray, b: FloatArray

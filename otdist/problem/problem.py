@@ -13,6 +13,7 @@ from otdist.geometry.build import (
     circle_geometry,
     grid_geometry,
     point_geometry,
+    points_of,
     require_metric,
     unordered,
 )
@@ -27,8 +28,8 @@ _EITHER = (
     "give either price, the cost of a unit of mass that is not moved, or mass, how much is"
     " moved; got price={!r} and mass={!r}"
 )
-# The atoms that weights belong to, for error messages.
-_POINTS = ("point of x", "point of y")
+#: The atoms that weights belong to, for error messages.
+POINTS = ("point of x", "point of y")
 _ENTRIES = ("row of cost", "column of cost")
 _NODES = ("node of the graph", "node of the graph")
 _PIXELS = ("pixel", "pixel of A")
@@ -125,13 +126,9 @@ class Problem:
         concave: bool = False,
     ) -> None:
         order = _validate.as_order(p, concave)
-        require_metric(metric, order)
-        points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
-        _validate.require_same_space(points_x, points_y)
-        if a is None and b is None:
-            _validate.warn_if_histograms(points_x, points_y)
-        geometry = point_geometry(points_x, points_y, metric, order)
-        weights = _weigh(geometry, a, b, _POINTS, normalize, None, None)
+        points = points_of(x, y, metric, order, without_weights=a is None and b is None)
+        geometry = point_geometry(*points, metric, order)
+        weights = weigh(geometry, a, b, POINTS, normalize, None, None)
         self._set(geometry, weights, metric, order)
 
     @classmethod
@@ -188,7 +185,7 @@ class Problem:
             )
         matrix, largest, has_forbidden = _validate.as_cost(cost)
         geometry, order = Dense(matrix, largest, has_forbidden), float(p)
-        weights = _weigh(geometry, a, b, _ENTRIES, normalize, price, mass)
+        weights = weigh(geometry, a, b, _ENTRIES, normalize, price, mass)
         return cls._of(geometry, weights, None, order)
 
     @classmethod
@@ -272,13 +269,11 @@ class Problem:
         2.0
         """
         order = _validate.as_order(p)
-        require_metric(metric, order)
         if price is None and mass is None:
             raise InputError(_EITHER.format(price, mass))
-        points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
-        _validate.require_same_space(points_x, points_y)
-        geometry = point_geometry(points_x, points_y, metric, order)
-        weights = _weigh(geometry, a, b, _POINTS, False, price, mass)
+        points = points_of(x, y, metric, order)
+        geometry = point_geometry(*points, metric, order)
+        weights = weigh(geometry, a, b, POINTS, False, price, mass)
         return cls._of(geometry, weights, metric, order)
 
     @classmethod
@@ -356,7 +351,7 @@ class Problem:
         with np.errstate(over="ignore"):
             axes = [step * np.arange(side) for step, side in zip(steps, sides, strict=True)]
         geometry = grid_geometry(axes, metric, order)
-        weights = _weigh(
+        weights = weigh(
             geometry, A, B, _PIXELS, normalize, price, mass, names=("A", "B"), sides=sides
         )
         return cls._of(geometry, weights, metric, order)
@@ -423,7 +418,7 @@ class Problem:
         length = _validate.as_period(period)
         first, second = _validate.as_positions("x", x), _validate.as_positions("y", y)
         geometry = circle_geometry(first, second, length, order)
-        weights = _weigh(geometry, a, b, _POINTS, normalize, price, mass)
+        weights = weigh(geometry, a, b, POINTS, normalize, price, mass)
         return cls._of(geometry, weights, "arc", order)
 
     @classmethod
@@ -551,7 +546,7 @@ class Problem:
         price: float | None,
         mass: float | None,
     ) -> Self:
-        weights = _weigh(graph, a, b, _NODES, normalize, price, mass)
+        weights = weigh(graph, a, b, _NODES, normalize, price, mass)
         return cls._of(graph, weights, None, 1.0)
 
     @classmethod
@@ -649,6 +644,11 @@ class Problem:
         weights = Weights(self.a, self.b, self.mass, self.marginals)
         return Problem._of(geometry, weights, self.metric, self.p)
 
+    def in_unit(self, k: int) -> Problem:
+        """Return this problem in the unit 2**k of length, for ``geometry.exponent``."""
+        weights = Weights(self.a, self.b, self.mass, self.marginals.in_unit(k))
+        return Problem._of(self.geometry.in_unit(k), weights, self.metric, self.p)
+
     def with_outside(self) -> Problem:
         """Return a balanced problem: itself, or one with an atom outside on each side.
 
@@ -661,7 +661,7 @@ class Problem:
         return Problem._of(geometry, Weights(a, b, math.fsum(a.tolist())), None, self.p)
 
 
-def _weigh(
+def weigh(
     geometry: Geometry,
     a: ArrayLike | None,
     b: ArrayLike | None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from otdist.inputs.scale import from_unit, in_unit
 from otdist.plans.plans import Arcs, Flow, LazyPlan
 from otdist.problem.gradients import Gradients, arcs_of, gradients
 from otdist.problem.marginals import unmatched
@@ -111,16 +112,26 @@ class Bracket(NamedTuple, Generic[Floats]):
             return self.is_narrow(tol) | self.is_as_exact_as_input()
 
 
-def root(value: float, p: float) -> float:
-    """Return ``value ** (1 / p)``; the value itself for p <= 1 and p = inf."""
-    return value if p <= 1 or math.isinf(p) else float(max(value, 0.0) ** (1 / p))
+def root(value: float, p: float, k: int = 0) -> float:
+    """Return ``value ** (1 / p)``; the value itself for p <= 1 and p = inf.
+
+    The value is that of points in the unit 2**k of length, and the root is not.
+    """
+    if p == 2:
+        # A square root is rounded correctly, and so commutes with powers of 4.
+        value = math.sqrt(max(value, 0.0))
+    elif 1 < p < math.inf:
+        value = float(max(value, 0.0) ** (1 / p))
+    return from_unit(value, k) if k else value
 
 
-def roots(values: Any, p: float) -> Any:
-    """Return the roots of a value or many; 0 for those that are negative."""
-    if p <= 1 or math.isinf(p):
-        return values
-    return np.maximum(values, 0.0) ** (1 / p)
+def roots(values: Any, p: float, k: int | IntArray = 0) -> Any:
+    """Return the roots of a value or many, `root` for arrays."""
+    if p == 2:
+        values = np.sqrt(np.maximum(values, 0.0))
+    elif 1 < p < math.inf:
+        values = np.maximum(values, 0.0) ** (1 / p)
+    return values if isinstance(k, int) and k == 0 else in_unit(values, -k)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

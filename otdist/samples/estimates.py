@@ -16,7 +16,9 @@ from otdist.divergences.shannon import (
     total_variation,
 )
 from otdist.errors import InputError
+from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
+from otdist.inputs.scale import in_unit, largest_difference
 from otdist.typing import ArrayLike, FloatArray, IntArray
 
 #: Maps points ``(k, d)`` to the probabilities ``(k,)`` that they come from x, for equal
@@ -134,6 +136,9 @@ def knn_divergence(x: ArrayLike, y: ArrayLike, k: int = 5) -> Estimate:
     k = _validate.as_count("k", k)
     if min(n, m) < k + 2:
         raise InputError(f"x and y need at least k + 2 = {k + 2} points, got {n} and {m}")
+    # Ratios of distances count, in any unit; their logarithms and squares need one near 1.
+    unit = math.frexp(largest_difference(*box(points_x, points_y)))[1]
+    points_x, points_y = in_unit(points_x, unit), in_unit(points_y, unit)
     own, near_own = cKDTree(points_x).query(points_x, k + 2)
     other, near_other = cKDTree(points_y).query(points_x, k + 1)
     _refuse_duplicates(own[:, 1], other[:, 0])

@@ -9,9 +9,11 @@ import numpy as np
 
 from otdist.distances.wasserstein import wasserstein_distance
 from otdist.errors import InputError, NotCertifiedError
+from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
+from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import solve
-from otdist.problem.problem import Problem
+from otdist.problem.units import unit_problem
 from otdist.sliced.directions import DIRECTIONS, Directions, blocks_of, on_sphere
 from otdist.typing import ArrayLike, FloatArray, Seed
 
@@ -66,7 +68,7 @@ class Slice(NamedTuple):
 
 
 class _Measures(NamedTuple):
-    """Points around their common middle, and weights, None where all are 1/n."""
+    """Points around their common middle, in the unit 2**k, and weights, None for 1/n."""
 
     x: FloatArray
     y: FloatArray
@@ -74,6 +76,7 @@ class _Measures(NamedTuple):
     b: FloatArray | None
     p: float
     n_jobs: int
+    k: int
 
     @property
     def d(self) -> int:
@@ -238,7 +241,7 @@ def _estimate(measures: _Measures, n: int, directions: Directions, rng: Seed) ->
         raise InputError(f"directions must be one of {known}, got {directions!r}")
     generator = _validate.as_generator(rng)
     if measures.d == 1:
-        return Estimate(float(measures.along(np.ones((1, 1)))[0]), 0.0)
+        return Estimate(from_unit(float(measures.along(np.ones((1, 1)))[0]), measures.k), 0.0)
     blocks = blocks_of(n, measures.d, directions, generator)
     values = measures.along(np.concatenate(blocks))
     largest = float(values.max())
@@ -248,7 +251,8 @@ def _estimate(measures: _Measures, n: int, directions: Directions, rng: Seed) ->
     mean = float(powers.mean())
     value = float(largest * mean ** (1 / measures.p))
     error = _error_of_mean(powers, [len(block) for block in blocks])
-    return Estimate(value, value * error / (mean * measures.p))
+    error = value * error / (mean * measures.p)
+    return Estimate(from_unit(value, measures.k), from_unit(error, measures.k))
 
 
 def _measures(
@@ -267,6 +271,12 @@ def _measures(
     _validate.require_same_space(points_x, points_y)
     shape, of = (len(points_x), len(points_y)), ("point of x", "point of y")
     masses_a, masses_b, _ = _validate.as_masses(a, b, shape, of, normalize)
+    if not (masses_a.all() and masses_b.all()):
+        # Points without mass, wherever they are, cost nothing and decide nothing.
+        points_x, points_y = points_x[masses_a > 0], points_y[masses_b > 0]
+        masses_a, masses_b = masses_a[masses_a > 0], masses_b[masses_b > 0]
+    k = exponent(largest_difference(*box(points_x, points_y)), order)
+    points_x, points_y = in_unit(points_x, k), in_unit(points_y, k)
     # An offset of all points would cost digits in the products.
     middle = 0.5 * points_x.mean(axis=0) + 0.5 * points_y.mean(axis=0)
     is_uniform = a is None and b is None
@@ -277,6 +287,7 @@ def _measures(
         None if is_uniform else masses_b,
         order,
         _validate.as_jobs(n_jobs),
+        k,
     )
 
 
@@ -356,7 +367,7 @@ def max_sliced_wasserstein_distance(
     n_starts = _validate.as_count("n_starts", n_starts)
     generator = _validate.as_generator(rng)
     if measures.d == 1:
-        value = float(measures.along(np.ones((1, 1)))[0])
+        value = from_unit(float(measures.along(np.ones((1, 1)))[0]), measures.k)
         return Slice(value, np.ones(1), value)
     directions = _starts(measures, 32 * n_starts, generator)
     values = measures.along(directions)
@@ -369,7 +380,8 @@ def max_sliced_wasserstein_distance(
     if direction @ (_mean(measures.y, measures.b) - _mean(measures.x, measures.a)) < 0:
         direction = -direction
     value = float(values[top])
-    return Slice(value, direction, max(value, upper))
+    upper = from_unit(max(value, upper), measures.k)
+    return Slice(from_unit(value, measures.k), direction, upper)
 
 
 def _mean(points: FloatArray, masses: FloatArray | None) -> FloatArray:
@@ -434,18 +446,21 @@ class _Slope(NamedTuple):
 
 def _slope(measures: _Measures, direction: FloatArray) -> _Slope:
     """Return the derivative of W_p**p in the direction, by the optimal coupling."""
-    x, y, a, b, p, _ = measures
-    result = solve(Problem(x @ direction, y @ direction, a, b, p=p))
+    x, y, a, b, p, *_ = measures
+    problem, k = unit_problem(x @ direction, y @ direction, a, b, p=p)
+    result = solve(problem)
     gradients = result.gradients()
     assert gradients.x is not None
     assert gradients.y is not None
     ascent = x.T @ gradients.x[:, 0] + y.T @ gradients.y[:, 0]
+    ascent *= np.exp2(k * (p - 1))
     plan = result.plan
     moved = y[plan.col] - x[plan.row]
     spread = (moved * plan.data[:, None]).T @ moved
     values, vectors = np.linalg.eigh(spread)
     lengths = np.linalg.norm(moved, axis=1)
-    upper = float((plan.data @ lengths**p) ** (1 / p))
+    longest = float(lengths.max()) or 1.0
+    upper = longest * float((plan.data @ (lengths / longest) ** p) ** (1 / p))
     if p <= 2:
         mass = float(plan.data.sum())
         most = math.sqrt(max(float(values[-1]), 0.0) / mass)
@@ -462,6 +477,8 @@ def _tries(
     axis = slope.axis if slope.axis @ direction >= 0 else -slope.axis
     ways = np.vstack([slope.ascent, axis, random])
     ways -= (ways @ direction)[:, None] * direction
+    # Slopes of high powers are large or small: their squares would leave float64.
+    ways = np.ldexp(ways, -np.frexp(np.abs(ways).max(axis=1, keepdims=True))[1])
     lengths = np.linalg.norm(ways, axis=1, keepdims=True)
     ways /= np.where(lengths > 0, lengths, 1.0)
     angle = reach * np.pi / 2 * _ANGLES

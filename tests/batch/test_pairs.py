@@ -319,7 +319,7 @@ def test_a_gap_of_zero_is_no_proof_without_a_coupling():
 def test_an_unproved_pair_is_solved_again(monkeypatch):
     family = both_families()[2]
     honest = _solve_pairs.solve_pairs
-    block = _solve_pairs.solve_block((4, 4, True), 0, 6, type(family), *family)
+    block = _solve_pairs.solve_block((4, 4, True), 0, 6, 1.0, type(family), *family)
 
     def liar(family, first, second, work, claims):
         honest(family, first, second, work, claims)
@@ -327,7 +327,7 @@ def test_an_unproved_pair_is_solved_again(monkeypatch):
         claims.code[1] = 1
 
     monkeypatch.setattr(_solve_pairs, "solve_pairs", liar)
-    again = _solve_pairs.solve_block((4, 4, True), 0, 6, type(family), *family)
+    again = _solve_pairs.solve_block((4, 4, True), 0, 6, 1.0, type(family), *family)
     assert again.failures == []
     np.testing.assert_allclose(again.values, block.values, rtol=1e-12)
 

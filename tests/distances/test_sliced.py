@@ -395,7 +395,19 @@ def test_every_coupling_bounds_all_directions(one, other, p):
 def test_a_little_mass_far_away_is_bounded_for_large_p():
     """The largest eigenvalue bounds p <= 2 only."""
     measures = sliced._measures([[0.0, 0]], [[0.0, 0], [1, 0]], [1], [0.9, 0.1], 3, False, 1)
-    assert sliced._slope(measures, np.array([1.0, 0])).upper >= 0.1 ** (1 / 3) * (1 - 1e-14)
+    upper = math.ldexp(sliced._slope(measures, np.array([1.0, 0])).upper, measures.k)
+    assert upper >= 0.1 ** (1 / 3) * (1 - 1e-14)
+
+
+def test_points_without_mass_have_no_part_in_slices():
+    x, y = np.eye(3), np.eye(3)[:2] + 2.0
+    a, b = [0.5, 0.5, 0.0], [0.0, 1.0]
+    options = {"p": 3, "rng": 0}
+    for function in (sliced_wasserstein_estimate, max_sliced_wasserstein_distance):
+        found = function(x, y, a, b, **options)
+        wanted = function(x[:2], y[1:], a[:2], b[1:], **options)
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 # ------------------------------------------------------------------------ bad input
