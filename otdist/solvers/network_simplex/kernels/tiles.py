@@ -338,12 +338,17 @@ def violations(
             if not smallest < level:
                 continue
             least[i] = min(least[i], smallest)
-            # Parts are the points with the same remainder; each gives its most violated arc.
-            for rest in range(_PARTS):
-                k = rest
-                for other in range(rest, slacks.size, _PARTS):
-                    k = other if slacks[other] < slacks[k] else k
-                if k >= slacks.size or count[i] == width or not slacks[k] < level:
+            # Parts are the points with the same remainder; each gives its most violated arc. Of
+            # ties another one in each row: else all rows would have the same few columns.
+            for rest in range(min(_PARTS, slacks.size)):
+                k = rest + _PARTS * ((i * 7919) % ((slacks.size - rest - 1) // _PARTS + 1))
+                other = k
+                for _ in range(rest, slacks.size, _PARTS):
+                    k = other if slacks[other] < slacks[k] - tolerance else k
+                    other += _PARTS
+                    if other >= slacks.size:
+                        other = rest
+                if count[i] == width or not slacks[k] < level:
                     continue
                 j = start + k
                 reduced = (cost_of(costs, i, j) - g[j]) - f[i]
