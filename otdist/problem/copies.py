@@ -45,7 +45,8 @@ class Merged(NamedTuple):
         arc, row, amount = _divided(plan.rows, amount, self.of_row, a)
         columns = plan.columns[arc]
         arc, column, amount = _divided(columns, amount, self.of_column, b)
-        return fitted(Arcs(row[arc], column, amount * unit), self.whole.a, self.whole.b)
+        mass = np.multiply(amount, unit, dtype=np.float64)
+        return fitted(Arcs(row[arc], column, mass), self.whole.a, self.whole.b)
 
 
 def merged(problem: Problem) -> Merged | None:
@@ -86,13 +87,17 @@ def _divided(
 
     Returns the arc, the point and the amount of each part.
     """
-    arcs, points = np.lexsort((amount, end)), np.argsort(kind, kind="stable")
-    amount, mass = amount[arcs], mass[points]
-    n_kinds = int(kind.max()) + 1
-    # The last arc of a kind, its largest one, takes what rounding left over.
-    missing = _whole_sums(kind[points], mass, n_kinds) - _whole_sums(end[arcs], amount, n_kinds)
-    last = np.searchsorted(end[arcs], np.arange(n_kinds), side="right") - 1
-    amount[last] += missing
+    arcs, points = np.argsort(end, kind="stable"), np.argsort(kind, kind="stable")
+    end, amount, mass = end[arcs], amount[arcs], mass[points]
+    sums = [
+        _whole_sums(*pair, int(kind.max()) + 1) for pair in ((end, amount), (kind[points], mass))
+    ]
+    # Amounts were rounded to float64. Each arc of a kind takes its part of what is missing.
+    before = np.cumsum(sums[0]) - sums[0]
+    share = (np.cumsum(amount) - before[end]) / sums[0][end]
+    shift = np.rint((sums[1] - sums[0])[end] * share).astype(np.int64)
+    is_first = np.diff(end, prepend=-1) > 0
+    amount = amount + shift - np.where(is_first, 0, np.roll(shift, 1))
     i, j, part = northwest(amount, mass)
     return arcs[i], points[j], part
 

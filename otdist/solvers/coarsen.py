@@ -51,9 +51,10 @@ def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
     kd_order(x, depth, order_x)
     kd_order(y, depth, order_y)
     # In few dimensions points always form groups, and a far one would have all the variance.
-    if len(x) > _FLAT and max(
-        spread(test_x, order_x, depth), spread(test_y, order_y, depth)
-    ) > _SPREAD:
+    if (
+        len(x) > _FLAT
+        and max(spread(test_x, order_x, depth), spread(test_y, order_y, depth)) > _SPREAD
+    ):
         return []
     levels = []
     while True:

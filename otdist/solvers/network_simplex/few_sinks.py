@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from otdist.compiled.costs import read_only
-from otdist.plans.integer_masses import completed, fitted, quantise
+from otdist.plans.integer_masses import completed, exact_sums, fitted, quantise
 from otdist.plans.plans import Arcs
 from otdist.problem.result import Candidate, Ended
 from otdist.solvers.network_simplex.kernels import few_sinks as kernel
@@ -28,9 +28,7 @@ _LENGTH = 128
 _PART, _SAMPLED = 16, 64
 
 
-def solve_few(
-    cost: FloatArray, a: FloatArray, b: FloatArray, options: Options
-) -> Candidate | None:
+def solve_few(cost: FloatArray, a: FloatArray, b: FloatArray, options: Options) -> Candidate | None:
     """Solve a problem whose columns are few and whose costs are finite.
 
     None where very many sources are divided, which the general search has to solve.
@@ -79,8 +77,8 @@ def _without_cycles(plan: Arcs, cost: FloatArray) -> Arcs:
         return plan
     rows, columns, mass = plan
     is_divided = (np.bincount(rows, minlength=n) > 1)[rows]
-    a = np.bincount(rows[is_divided], mass[is_divided], n)
-    b = np.bincount(columns[is_divided], mass[is_divided], k)
+    a = exact_sums(rows[is_divided], mass[is_divided], n)
+    b = exact_sums(columns[is_divided], mass[is_divided], k)
     some, used = np.flatnonzero(a), np.flatnonzero(b)
     part, start = cost[np.ix_(some, used)], np.zeros(len(some) + len(used))
     scale = float(np.abs(part).max()) or 1.0

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _SMALL = 1 << 18
 # Entries up to which all arcs are priced if rows and columns form groups.
 _MEDIUM = 3 << 18
-# Fewer rows or columns than this are few, and so many on the other side are many. Of a matrix
-# with few rows or columns all arcs are priced.
+# The smaller side is narrow below `_NARROW` atoms, the larger one long from `_LONG` on. Of a narrow
+# matrix with forbidden arcs, or that is not long, all arcs are priced.
 _NARROW, _LONG = 64, 2048
 # A rest below this part of the mass is not solved by itself, since it has few digits.
 _LEAST = 1e-9
@@ -60,7 +60,8 @@ def run(problem: Problem, options: Options) -> Candidate:
     n, m = geometry.shape
     if geometry.facts.same_atoms:
         return _without_common(problem, options)
-    if min(n, m) < _NARROW and max(n, m) >= _LONG and not geometry.facts.has_forbidden:
+    is_long = max(n, m) >= max(_LONG, _NARROW * min(n, m))
+    if min(n, m) < _NARROW and is_long and not geometry.facts.has_forbidden:
         found = _solved_narrow(problem, options)
         if found is not None:
             return found

@@ -7,7 +7,7 @@ step from sink u to sink v costs the least ``cost[i, v] - cost[i, u]`` of the so
 best sources of each step are kept in lists, so that no move looks at all sources.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,7 +56,8 @@ class Paths(NamedTuple):
 
 
 @inner
-def _amount_at(mass: Mass, i: int, u: int) -> int:
+def _amount_at(mass: Mass, i: int, u: int) -> Any:
+    """Return how much of a source is at a sink."""
     if mass.home[i] == u:
         return np.int64(mass.rest[i])
     part = mass.parts[i]
