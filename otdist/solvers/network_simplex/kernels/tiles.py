@@ -32,6 +32,7 @@ kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
 _TRIES = 64  # lengths of a step
+_LEAST = 2.0**-58  # part of the largest cost that a step is not below: `_TRIES` reach all arcs
 _PARTS = 4  # parts of a tile; each contributes at most one violated arc
 _ROUNDING = 2.0**-45  # part of a cost that its rounding is below, and that of powers
 
@@ -226,6 +227,7 @@ def _collect(
                 least = _least_of(point, others, costs, potential, bounds, rest, least)
                 is_least = True
                 shortest = max(shortest, _ROUNDING * abs(least))
+                step = max(step, shortest)
             elif n_kept == n_found and step > shortest:
                 step = max(0.5 * step, shortest)
             elif n_kept == n_found:
@@ -264,7 +266,7 @@ def nearest(
     """Find the arcs of smallest slack of every line, as `matrix.nearest` does."""
     width = arcs.end.shape[1]
     # Neighbouring lines need about the same step; it never shrinks to 0.
-    shortest = max(_ROUNDING * _mean_size(potential), 1e-30 * scale) if width > 0 else 0.0
+    shortest = max(_ROUNDING * _mean_size(potential), _LEAST * scale) if width > 0 else 0.0
     step = 1e-3 * scale if width > 0 else 0.0
     for line in range(start, stop):
         if by_column:
@@ -289,7 +291,8 @@ def nearest(
         if width > 0:
             end, values = scratch.end[:n], scratch.values[:n]
             found = arcs.end[line]
-            arcs.number[line] = keep_best(end, values, smallest, step, found)
+            # Of ties the least itself may be left out.
+            arcs.number[line] = keep_best(end, values, minimum(values), step, found)
             step = max(0.8 * step, shortest) if n_near > width else step
 
 
