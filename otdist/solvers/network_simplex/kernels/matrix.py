@@ -133,6 +133,10 @@ def keep_best(
     if n_below(values, level) > width:
         level = least + _threshold(values, least, 0.75 * step, step, width)
     n_left = n_below(values, level)
+    if n_left == 0:
+        # All are equal up to rounding.
+        level = least + step
+        n_left = n_below(values, level)
     n_found = 0
     due = 0
     for k in range(end.size):
