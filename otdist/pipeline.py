@@ -22,6 +22,7 @@ from otdist.inputs.validate import (
     as_tolerance,
 )
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
+from otdist.problem.copies import merged
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
 from otdist.runtime.progress import progress_bar
@@ -345,7 +346,12 @@ def _run(
     start = options.warm_start
     if start is not None:
         options = options._replace(warm_start=(start[0][rows], start[1][columns]))
-    claim = solver.load()(part, options)
+    copies = merged(part) if solver.kind is Kind.EXACT else None
+    if copies is None:
+        claim = solver.load()(part, options)
+    else:
+        options = options.restricted(copies.rows, copies.columns)
+        claim = copies.undone(solver.load()(copies.problem, options))
     if claim.stranded is not None:
         _raise_stranded(claim.stranded, rows, problem)
     if part is not whole or solver.kind is Kind.ENTROPIC:

@@ -76,18 +76,18 @@ def fitted(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
     """
     rows, columns, mass = arcs
     tiny = float(np.finfo(float).tiny)
-    mass = mass * (a / np.maximum(_sums(rows, mass, len(a)), tiny))[rows]
-    mass = mass * (b / np.maximum(_sums(columns, mass, len(b)), tiny))[columns]
+    mass = mass * (a / np.maximum(exact_sums(rows, mass, len(a)), tiny))[rows]
+    mass = mass * (b / np.maximum(exact_sums(columns, mass, len(b)), tiny))[columns]
     return Arcs(rows, columns, mass)
 
 
 def completed(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
     """Scale down rows and columns that are too heavy; couple the missing mass in order."""
     rows, columns, mass = arcs
-    mass = mass * shrink(a, _sums(rows, mass, len(a)))[rows]
-    mass = mass * shrink(b, _sums(columns, mass, len(b)))[columns]
-    left_a = np.maximum(a - _sums(rows, mass, len(a)), 0.0)
-    left_b = np.maximum(b - _sums(columns, mass, len(b)), 0.0)
+    mass = mass * shrink(a, exact_sums(rows, mass, len(a)))[rows]
+    mass = mass * shrink(b, exact_sums(columns, mass, len(b)))[columns]
+    left_a = np.maximum(a - exact_sums(rows, mass, len(a)), 0.0)
+    left_b = np.maximum(b - exact_sums(columns, mass, len(b)), 0.0)
     left = min(left_a.sum(), left_b.sum())
     if left == 0:
         return Arcs(rows, columns, mass)
@@ -104,7 +104,7 @@ def completed(arcs: Arcs, a: FloatArray, b: FloatArray) -> Arcs:
     )
 
 
-def _sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
+def exact_sums(index: IntArray, mass: FloatArray, size: int) -> FloatArray:
     """Add up masses by index: multiples of a unit, exactly, and the remainders.
 
     In plain sums of many equal masses all roundings go in one direction.

@@ -26,6 +26,8 @@ _GROUP = 4
 _N_LANDMARKS = 12
 # Atoms form no groups if more than this part of the variance is within them.
 _SPREAD = 0.2
+# Dimensions up to which points form groups wherever they are.
+_FLAT = 3
 
 
 class Level(NamedTuple):
@@ -48,7 +50,11 @@ def hierarchy(geometry: Geometry, a: FloatArray, b: FloatArray) -> list[Level]:
     order_x, order_y = np.arange(n), np.arange(m)
     kd_order(x, depth, order_x)
     kd_order(y, depth, order_y)
-    if max(spread(test_x, order_x, depth), spread(test_y, order_y, depth)) > _SPREAD:
+    # In few dimensions points always form groups, and a far one would have all the variance.
+    if (
+        len(x) > _FLAT
+        and max(spread(test_x, order_x, depth), spread(test_y, order_y, depth)) > _SPREAD
+    ):
         return []
     levels = []
     while True:

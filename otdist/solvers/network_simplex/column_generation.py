@@ -45,8 +45,8 @@ _ROW_WIDTH, _COLUMN_WIDTH = 40, 20
 _POINTS_WIDTH = 0.6  # part of these widths
 # Pairs of a coarse problem up to which all its arcs are candidates.
 _ALL_ARCS = 1 << 17
-# Violated arcs that a row may add in one round; of points fewer, to save memory.
-_MORE, _MORE_POINTS = 32, 8
+# Violated arcs that a row may add in one round.
+_MORE = 32
 
 
 class CandidateArcs:
@@ -81,8 +81,7 @@ class CandidateArcs:
         """Price all pairs of some rows and add the violated ones."""
         n, m = shape_of(self.costs)
         f, g = basis.potential[:n], basis.potential[n : n + m]
-        width = _MORE if self.costs.kind == MATRIX else _MORE_POINTS
-        least, found = violated(self.costs, f, g, tolerance, width, rows, self.n_jobs)
+        least, found = violated(self.costs, f, g, tolerance, _MORE, rows, self.n_jobs)
         if len(rows) == n:
             # The smallest slacks and g are dual feasible.
             a, b, unit, _ = self.masses

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 _SMALL = 1 << 18
 # Entries up to which all arcs are priced if rows and columns form groups.
 _MEDIUM = 3 << 18
-# All arcs are priced if there are fewer rows or columns than this.
-_NARROW = 64
+# The smaller side is narrow below `_NARROW` atoms, the larger one long from `_LONG` on. Of a narrow
+# matrix with forbidden arcs, or that is not long, all arcs are priced.
+_NARROW, _LONG = 64, 2048
 # A rest below this part of the mass is not solved by itself, since it has few digits.
 _LEAST = 1e-9
 # Margin of artificial arcs above a warm start, as a part of the largest cost.
@@ -59,6 +60,11 @@ def run(problem: Problem, options: Options) -> Candidate:
     n, m = geometry.shape
     if geometry.facts.same_atoms:
         return _without_common(problem, options)
+    is_long = max(n, m) >= max(_LONG, _NARROW * min(n, m))
+    if min(n, m) < _NARROW and is_long and not geometry.facts.has_forbidden:
+        found = _solved_narrow(problem, options)
+        if found is not None:
+            return found
     needs_groups, is_points = n * m > _SMALL, geometry.as_points() is not None
     is_medium = not is_points and n * m <= _MEDIUM
     at_once = not needs_groups or (is_medium and options.deadline == np.inf)
@@ -69,6 +75,23 @@ def run(problem: Problem, options: Options) -> Candidate:
     if is_points and n * m > _SMALL:
         return _without_common(problem, options)
     return _in_parts(problem, options)
+
+
+def _solved_narrow(problem: Problem, options: Options) -> Candidate | None:
+    """Solve a problem of few rows or few columns."""
+    from otdist.compiled.costs import read_only
+    from otdist.solvers.network_simplex.few_sinks import solve_few
+
+    cost, start = problem.geometry.dense(), options.warm_start
+    if problem.shape[0] >= problem.shape[1]:
+        return solve_few(cost, problem.a, problem.b, options)
+    if start is not None:
+        options = options._replace(warm_start=start[::-1])
+    found = solve_few(read_only(cost.T), problem.b, problem.a, options)
+    if found is None:
+        return None
+    columns, rows, mass = cast("Arcs", found.plan)
+    return found._replace(plan=Arcs(rows, columns, mass), f=found.g, g=found.f)
 
 
 def _without_common(problem: Problem, options: Options) -> Candidate:

@@ -124,16 +124,28 @@ def _members_below(
 def keep_best(
     end: np.ndarray, values: np.ndarray, least: float, step: float, out: np.ndarray
 ) -> int:
-    """Write the ends of the least values, about as many as `out` has places, or all."""
+    """Write the ends of the least values, about as many as `out` has places, or all.
+
+    Of too many ties some are left out, here and there.
+    """
     width = out.size
     level = least + step
     if n_below(values, level) > width:
         level = least + _threshold(values, least, 0.75 * step, step, width)
+    n_left = n_below(values, level)
+    if n_left == 0:
+        # All are equal up to rounding.
+        level = least + step
+        n_left = n_below(values, level)
     n_found = 0
+    due = 0
     for k in range(end.size):
         if values[k] < level and n_found < width:
-            out[n_found] = end[k]
-            n_found += 1
+            due += width
+            if due >= n_left:
+                due -= max(n_left, width)
+                out[n_found] = end[k]
+                n_found += 1
     return n_found
 
 

@@ -32,6 +32,7 @@ kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
 _TRIES = 64  # lengths of a step
+_LEAST = 2.0**-58  # part of the largest cost that a step is not below: `_TRIES` reach all arcs
 _PARTS = 4  # parts of a tile; each contributes at most one violated arc
 _ROUNDING = 2.0**-45  # part of a cost that its rounding is below, and that of powers
 
@@ -185,13 +186,15 @@ def _collect(
     costs: Costs,
     potential: np.ndarray,
     scratch: Scratch,
+    begin: int,
     step: float,
     shortest: float,
 ) -> tuple[float, float, int]:
     """Write the points with slacks of less than `step` above the least, and some more.
 
-    Returns the least slack, the step, and how many points were written. The step is shortened,
-    but not below the shortest, where there is no room for so many points.
+    Returns the least slack, the step, and how many points were written. The step is shortened
+    where there is no room for so many points, but not below the shortest: of ties some are
+    enough, from tile `begin` on.
     """
     bounds, end, values = scratch.bounds, scratch.end, scratch.values
     first = 0
@@ -202,7 +205,7 @@ def _collect(
     n_found = 0
     # First the tile that is likely to hold the least slack; it comes again in its turn.
     for turn in range(-1, bounds.size):
-        t = turn if turn >= 0 else first
+        t = (begin + turn) % bounds.size if turn >= 0 else first
         if turn >= 0 and not bounds[t] < least + step:
             continue
         start = t * TILE
@@ -223,11 +226,12 @@ def _collect(
                 rest = scratch.slacks
                 least = _least_of(point, others, costs, potential, bounds, rest, least)
                 is_least = True
+                shortest = max(shortest, _ROUNDING * abs(least))
+                step = max(step, shortest)
             elif n_kept == n_found and step > shortest:
                 step = max(0.5 * step, shortest)
             elif n_kept == n_found:
-                # All are equal up to rounding: so many are enough.
-                n_kept = end.size - TILE
+                return least, step, n_found
             n_found = n_kept
             # The slacks of this tile may have been overwritten.
             point_slacks(point, others, start, costs.kind, costs.p, part, slacks)
@@ -236,6 +240,14 @@ def _collect(
             end[n_found], values[n_found] = start + k, slacks[k]
             n_found += slacks[k] < level
     return least, step, n_found
+
+
+@inner
+def _mean_size(values: np.ndarray) -> float:
+    total = 0.0
+    for k in range(values.size):
+        total += abs(values[k])
+    return total / values.size
 
 
 @kernel
@@ -254,7 +266,7 @@ def nearest(
     """Find the arcs of smallest slack of every line, as `matrix.nearest` does."""
     width = arcs.end.shape[1]
     # Neighbouring lines need about the same step; it never shrinks to 0.
-    shortest = 1e-13 * scale if width > 0 else 0.0
+    shortest = max(_ROUNDING * _mean_size(potential), _LEAST * scale) if width > 0 else 0.0
     step = 1e-3 * scale if width > 0 else 0.0
     for line in range(start, stop):
         if by_column:
@@ -262,8 +274,11 @@ def nearest(
         else:
             point, others = costs.x[:, line], costs.y
         _write_bounds(point, tiles, costs.kind, costs.p, scratch)
+        begin = (line * 7919) % scratch.bounds.size
         for _ in range(_TRIES):
-            smallest, step, n = _collect(point, others, costs, potential, scratch, step, shortest)
+            smallest, step, n = _collect(
+                point, others, costs, potential, scratch, begin, step, shortest
+            )
             n_near = 0
             for k in range(n):
                 n_near += scratch.values[k] < smallest + step
@@ -276,7 +291,8 @@ def nearest(
         if width > 0:
             end, values = scratch.end[:n], scratch.values[:n]
             found = arcs.end[line]
-            arcs.number[line] = keep_best(end, values, smallest, step, found)
+            # Of ties the least itself may be left out.
+            arcs.number[line] = keep_best(end, values, minimum(values), step, found)
             step = max(0.8 * step, shortest) if n_near > width else step
 
 
@@ -325,12 +341,17 @@ def violations(
             if not smallest < level:
                 continue
             least[i] = min(least[i], smallest)
-            # Parts are the points with the same remainder; each gives its most violated arc.
-            for rest in range(_PARTS):
-                k = rest
-                for other in range(rest, slacks.size, _PARTS):
-                    k = other if slacks[other] < slacks[k] else k
-                if k >= slacks.size or count[i] == width or not slacks[k] < level:
+            # Parts are the points with the same remainder; each gives its most violated arc. Of
+            # ties another one in each row: else all rows would have the same few columns.
+            for rest in range(min(_PARTS, slacks.size)):
+                k = rest + _PARTS * ((i * 7919) % ((slacks.size - rest - 1) // _PARTS + 1))
+                other = k
+                for _ in range(rest, slacks.size, _PARTS):
+                    k = other if slacks[other] < slacks[k] - tolerance else k
+                    other += _PARTS
+                    if other >= slacks.size:
+                        other = rest
+                if count[i] == width or not slacks[k] < level:
                     continue
                 j = start + k
                 reduced = (cost_of(costs, i, j) - g[j]) - f[i]
