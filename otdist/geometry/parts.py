@@ -25,8 +25,9 @@ class Parts(NamedTuple):
 def balanced(geometry: Geometry, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Scale b to the mass of a in all parts that forbidden arcs leave.
 
-    Only masses that differ by the rounding of sums are scaled. A part loses its mass if the other side has none there, and it is no more than the rounding
-    of the sum of all. Other masses of a matrix are left as they are, for the solver to refuse.
+    Only masses that differ by the rounding of sums are scaled. A part loses its mass if the
+    other side has none there, and it is no more than the rounding of the sum of all. Other
+    masses of a matrix are left as they are, for the solver to refuse.
 
     Raises
     ------
