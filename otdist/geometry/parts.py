@@ -23,10 +23,11 @@ class Parts(NamedTuple):
 
 
 def balanced(geometry: Geometry, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Scale b to the mass of a in every part, where they differ by the rounding of sums.
+    """Scale b to the mass of a in all parts that forbidden arcs leave.
 
-    A part loses its mass if the other side has none there, and it is no more than the rounding
-    of the sum of all. Other masses of a matrix are left as they are, for the solver to refuse.
+    Only masses that differ by the rounding of sums are scaled. A part loses its mass if the
+    other side has none there, and it is no more than the rounding of the sum of all. Other
+    masses of a matrix are left as they are, for the solver to refuse.
 
     Raises
     ------
@@ -52,11 +53,9 @@ def balanced(geometry: Geometry, a: FloatArray, b: FloatArray) -> tuple[FloatArr
 
 def _parts_of(geometry: Geometry, a: FloatArray, b: FloatArray) -> Parts | None:
     """Return the parts of a graph or a matrix; None if there is one part only."""
-    if isinstance(geometry, Graph) and geometry.facts.has_forbidden:
+    if isinstance(geometry, Graph):
         return Parts(geometry.component, geometry.component)
-    if isinstance(geometry, Dense) and geometry.has_forbidden:
-        return _parts_of_matrix(geometry, a, b)
-    return None
+    return _parts_of_matrix(geometry, a, b) if isinstance(geometry, Dense) else None
 
 
 def _parts_of_matrix(matrix: Dense, a: FloatArray, b: FloatArray) -> Parts | None:

@@ -681,7 +681,9 @@ def weigh(
     if price is None and mass is None:
         first, second, total = _validate.as_masses(a, b, shape, of, normalize, names)
         _validate.require_product(total, geometry.largest)
-        return Weights(*balanced(geometry, first, second), total)
+        if geometry.facts.has_forbidden:
+            first, second = balanced(geometry, first, second)
+        return Weights(first, second, total)
     if price is not None and mass is not None:
         raise InputError(_EITHER.format(price, mass))
     if normalize:
