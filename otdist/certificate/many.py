@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.geometry.metrics import code_of, rounding_of
+from otdist.geometry.metrics import code_of, known, rounding_of
 from otdist.geometry.points import Points, cost_matrix
 from otdist.geometry.protocol import Geometry
 from otdist.inputs.validate import frozen
@@ -318,7 +318,7 @@ def _sums(
     n, m = family.most
     out = np.empty((len(first), 4))
     if isinstance(family, Clouds):
-        roundings, least = rounding_of(family.d, family.p)
+        roundings, least = rounding_of(known(family.metric), family.d, family.p)
         kernel.bracket_clouds(
             family.points,
             family.weights,

@@ -54,7 +54,7 @@ class Grid(Geometry):
     @property
     def facts(self) -> Facts:
         """Facts: sums and minima over all pairs go along the axes."""
-        roundings, least = rounding_of(len(self.axes), self.p)
+        roundings, least = rounding_of(known(self.metric), len(self.axes), self.p)
         return Facts(
             is_metric=known(self.metric).is_metric and self.p == 1,
             same_atoms=True,

@@ -196,10 +196,13 @@ def power(distance: FloatArray, p: float) -> FloatArray:
     return distance if p == 1 else np.asarray(distance**p)
 
 
-def rounding_of(d: int, p: float) -> tuple[float, float]:
+def rounding_of(metric: NamedMetric, d: int, p: float) -> tuple[float, float]:
     """Return how far computed costs of d coordinates may be off: see `Facts`.
 
     Each difference, product and sum rounds by half a unit; a power multiplies the error by p.
-    Squares of differences below 2**-500 may underflow.
+    Squares of differences below 2**-500 may underflow, and so may powers.
     """
-    return p * (d + 4) / 2 + 1, max(2.0 ** (-500 * p), 2.0**-1050)
+    roundings = p * (d + 4) / 2 + 1
+    if metric.is_root:
+        return roundings, max(2.0 ** (-500 * p), 2.0**-1050)
+    return roundings, 0.0 if p == 1 and metric.is_metric else 2.0**-1050

@@ -67,7 +67,7 @@ class Points(Geometry):
         metric = named(self.metric)
         if metric is None:
             return Facts(has_positions=True, roundings=0.0 if self.p == 1 else 1.0)
-        roundings, least = rounding_of(self.x.shape[1], self.p)
+        roundings, least = rounding_of(metric, self.x.shape[1], self.p)
         return Facts(
             is_metric=metric.is_metric and self.p == 1,
             is_compiled=True,

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import heapq
 import time
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Problem
 from otdist.solvers.exact_arithmetic.tree import Tree, spanning
 from otdist.solvers.exact_arithmetic.whole import as_whole, rounded, unit_of
 from otdist.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
 
 # Pairs up to which exact shifts are whole numbers; beyond that they are floats.
 _MOST_WHOLE = 1 << 18

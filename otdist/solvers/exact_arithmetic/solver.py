@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from otdist.geometry.protocol import Dense
 from otdist.plans.plans import Arcs, Flow
-from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
 from otdist.solvers.exact_arithmetic import simplex
 from otdist.solvers.exact_arithmetic.potentials import exact_potentials, small_potentials
 from otdist.solvers.exact_arithmetic.tree import Tree
 from otdist.solvers.exact_arithmetic.whole import as_whole, rounded, unit_of
 from otdist.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from otdist.problem.problem import Problem
 
 # Pairs up to which the pivots take some seconds.
 _MOST_PAIRS = 10_000_000
