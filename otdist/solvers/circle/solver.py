@@ -35,24 +35,25 @@ def run(problem: Problem, options: Options) -> Candidate:
     levels = Levels(*(np.empty(size, np.int64) for size in (n, m, n, m)))
     rows, columns = np.empty((2, 1, n + m), np.int32)
     mass, along, n_arcs = np.empty((1, n + m)), np.empty((1, n)), np.empty(1, np.int64)
-    couple_around(
-        circle.x[None, by_x],
-        circle.y[None, by_y],
-        a[None],
-        b[None],
-        np.zeros((4, 1), np.int64),
-        np.ones(1),
-        circle.p,
-        circle.period,
-        levels,
-        np.empty((2, n + m), np.int64),
-        np.empty(5 * n + m + PARTS),
-        rows,
-        columns,
-        mass,
-        n_arcs,
-        along,
-    )
+    with np.errstate(over="ignore"):  # for where compilation is off
+        couple_around(
+            circle.x[None, by_x],
+            circle.y[None, by_y],
+            a[None],
+            b[None],
+            np.zeros((4, 1), np.int64),
+            np.ones(1),
+            circle.p,
+            circle.period,
+            levels,
+            np.empty((2, n + m), np.int64),
+            np.empty(5 * n + m + PARTS),
+            rows,
+            columns,
+            mass,
+            n_arcs,
+            along,
+        )
     used = slice(0, int(n_arcs[0]))
     plan = Arcs(by_x[rows[0, used]], by_y[columns[0, used]], mass[0, used])
     if not is_resolved(problem.a, problem.b):
