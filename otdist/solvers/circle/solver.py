@@ -35,7 +35,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     levels = Levels(*(np.empty(size, np.int64) for size in (n, m, n, m)))
     rows, columns = np.empty((2, 1, n + m), np.int32)
     mass, along, n_arcs = np.empty((1, n + m)), np.empty((1, n)), np.empty(1, np.int64)
-    with np.errstate(over="ignore"):  # for where compilation is off
+    with np.errstate(all="ignore"):  # for where compilation is off
         couple_around(
             circle.x[None, by_x],
             circle.y[None, by_y],
