@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from otdist.problem.result import Result
 
 
+# Pairs without an answer that a warning names.
+_NAMED = 3
+
+
 class InputError(ValueError):
     """An argument is not usable; the message names it and says what to do."""
 
@@ -24,14 +28,14 @@ class InputWarning(UserWarning):
 
 
 class FailedPairsWarning(InputWarning):
-    """Some pairs of `pairwise` have no answer and are NaN.
+    """Some pairs have no answer and are NaN, in `pairwise` or along an axis.
 
     Parameters
     ----------
     message : str
         How many pairs failed, and the first ones.
     failures : list of (i, j, reason)
-        All pairs that failed, and why.
+        All pairs that failed, and why; along an axis the indices are those of the result.
     """
 
     def __init__(self, message: str, failures: list[Any]) -> None:
@@ -40,6 +44,16 @@ class FailedPairsWarning(InputWarning):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def warn_of_failures(failures: list[Any], n_pairs: int) -> None:
+    """Warn of the pairs without an answer, among so many."""
+    named = "; ".join(
+        f"({', '.join(map(str, where))}): {reason}" for *where, reason in failures[:_NAMED]
+    )
+    rest = "" if len(failures) <= _NAMED else "; …"
+    message = f"{len(failures)} of {n_pairs} pairs have no answer and are NaN: {named}{rest}"
+    warn(FailedPairsWarning(f"{message}. The .failures of this warning list all", failures))
 
 
 def warn(message: str | InputWarning) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from otdist.certificate.many import Claims, LineBounds, Measures
-from otdist.errors import InputError, NotCertifiedError
+from otdist.errors import InputError, NotCertifiedError, warn_of_failures
 from otdist.geometry.build import require_metric
 from otdist.geometry.circle import reduced
 from otdist.geometry.metrics import line_power
@@ -191,9 +191,26 @@ def distances_along(
         cost = p, from_unit(period, -unit)
         values = _certified(rows, tolerance, cost, len(values), n_jobs)
         values = np.ldexp(values, unit + (heavy // int(p) if heavy else 0))
-    for k in np.flatnonzero(np.isnan(values)):
-        values[k] = alone(one, sides, shape, int(k))
+    fill(values, np.flatnonzero(np.isnan(values)), one, sides, shape)
     return values.reshape(shape) if shape else float(values[0])
+
+
+def fill(
+    values: FloatArray, which: IntArray, one: One, sides: tuple[Side, ...], shape: tuple[int, ...]
+) -> None:
+    """Compute pairs by themselves; those of several that are not proved are NaN, and reported."""
+    failures = []
+    for k in which:
+        try:
+            values[k] = alone(one, sides, shape, int(k))
+        except NotCertifiedError as error:
+            if not shape:
+                raise
+            values[k] = np.nan
+            where = [int(i) for i in np.unravel_index(k, shape)]
+            failures.append((*where, f"{type(error).__name__}: {error}"))
+    if failures:
+        warn_of_failures(failures, len(values))
 
 
 def _mass_exponent(sides: tuple[Side, Side], p: float) -> int:
@@ -243,13 +260,11 @@ def alone(one: One, sides: tuple[Side, ...], shape: tuple[int, ...], k: int) -> 
     points, masses = zip(*(side.pick(shape, k) for side in sides), strict=True)
     try:
         return one(*points, *masses)
-    except (InputError, NotCertifiedError) as error:
+    except InputError as error:
         if not shape:
             raise
-        message = f"pair {[int(i) for i in np.unravel_index(k, shape)]}: {error}"
-        if isinstance(error, NotCertifiedError):
-            raise NotCertifiedError(message, error.result) from error
-        raise type(error)(message) from error
+        where = [int(i) for i in np.unravel_index(k, shape)]
+        raise type(error)(f"pair {where}: {error}") from error
 
 
 def _both(work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from otdist.batch import pack as _measures
 from otdist.batch.checkpoint import Checkpoint, fingerprint, mirror
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.distances.wasserstein import wasserstein_distance
-from otdist.errors import FailedPairsWarning, InputError, warn
+from otdist.errors import InputError, warn_of_failures
 from otdist.geometry.build import require_metric
 from otdist.inputs.validate import as_jobs, as_order
 from otdist.runtime.progress import progress_bar
@@ -33,8 +33,6 @@ _FEWEST_BLOCKS = 32
 _MOST_BLOCKS = 1 << 16
 # The most calls of a function in a block.
 _MOST_CALLS = 64
-# Failures that the warning names.
-_NAMED = 3
 # Options that are passed on to another distance only if they differ from these.
 _USUAL: dict[str, Any] = {"metric": "euclidean", "p": 1, "normalize": False}
 
@@ -151,12 +149,7 @@ def pairwise(
     pairs = Pairs(*count, other is None)
     matrix, failures = _solved(job, pairs, condensed, n_jobs, progress, out)
     if failures:
-        named = "; ".join(f"({i}, {j}): {reason}" for i, j, reason in failures[:_NAMED])
-        rest = "" if len(failures) <= _NAMED else "; …"
-        message = (
-            f"{len(failures)} of {pairs.number} pairs have no answer and are NaN: {named}{rest}"
-        )
-        warn(FailedPairsWarning(f"{message}. The .failures of this warning list all", failures))
+        warn_of_failures(failures, pairs.number)
     return matrix
 
 

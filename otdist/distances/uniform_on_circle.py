@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from otdist.batch.line import Side, alone, pairs_of
+from otdist.batch.line import Side, fill, pairs_of
 from otdist.errors import InputError
 from otdist.geometry.circle import reduced
 from otdist.inputs.scale import exponent, from_unit, in_unit
@@ -106,8 +106,9 @@ def distances_to_uniform(
     def one(points: FloatArray, masses: FloatArray | None) -> float:
         return _distance(points, masses, length, order, normalize)
 
-    values = [alone(one, sides, shape, k) for k in range(math.prod(shape))]
-    return np.reshape(values, shape) if shape else values[0]
+    values = np.empty(math.prod(shape))
+    fill(values, np.arange(len(values)), one, sides, shape)
+    return values.reshape(shape) if shape else float(values[0])
 
 
 def _distance(x: ArrayLike, a: ArrayLike | None, period: float, p: float, normalize: bool) -> float:

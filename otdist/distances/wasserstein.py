@@ -128,6 +128,11 @@ def wasserstein_distance(
     NotCertifiedError
         If the method cannot prove its answer; `solve` returns it with a bracket.
 
+    Warns
+    -----
+    FailedPairsWarning
+        With `axis`, if several pairs are asked for and some are not proved: they are NaN.
+
     Notes
     -----
     On the line O(n log n) time and O(n) memory, about 2 microseconds for a pair of 50

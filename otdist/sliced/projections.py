@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 
 from otdist.distances.wasserstein import wasserstein_distance
-from otdist.errors import InputError, NotCertifiedError
+from otdist.errors import FailedPairsWarning, InputError, NotCertifiedError
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
 from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
@@ -88,10 +89,10 @@ class _Measures(NamedTuple):
         height = max(1, _HELD // (len(self.x) + len(self.y)))
         for start in range(0, len(directions), height):
             stop = start + height
-            try:
+            with warnings.catch_warnings():
+                # Slices that are not proved are solved again below.
+                warnings.simplefilter("ignore", FailedPairsWarning)
                 values[start:stop] = self._distances(directions[start:stop], axis=-1)
-            except NotCertifiedError:
-                values[start:stop] = np.nan
         for k in np.flatnonzero(np.isnan(values)):
             values[k] = self._alone(int(k), directions[k])
         return values

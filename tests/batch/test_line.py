@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from strategies import weights
 
 from otdist import (
+    FailedPairsWarning,
     InputError,
     InputWarning,
     NotCertifiedError,
@@ -198,7 +199,7 @@ def test_rows_that_look_like_histograms_warn():
         wasserstein_distance(rows, rows, axis=-1)
 
 
-def test_a_pair_that_is_not_proved_is_named(monkeypatch):
+def test_a_pair_that_is_not_proved_is_nan_and_named(monkeypatch):
     x, y, a, b = random_pairs(np.random.default_rng(6), 4, 5, 4)
     asked = []
 
@@ -217,11 +218,20 @@ def test_a_pair_that_is_not_proved_is_named(monkeypatch):
         return claims
 
     monkeypatch.setattr(along, "_claims", spoilt)
-    with pytest.raises(NotCertifiedError, match=r"pair \[2\]: line did not") as raised:
-        along.distances_along(x, y, a, b, -1, along.LineOptions(1, 1, False), one)
+    with pytest.warns(FailedPairsWarning, match="1 of 4 pairs have no answer") as raised:
+        values = along.distances_along(x, y, a, b, -1, along.LineOptions(1, 1, False), one)
     assert len(asked) == 2
     assert np.array_equal(asked[0], x[1])
-    assert raised.value.result.success
+    assert np.isnan(values).tolist() == [False, False, True, False]
+    [(k, reason)] = raised[0].message.failures
+    assert (k, reason) == (2, "NotCertifiedError: line did not prove its value")
+    # A single pair raises.
+    with pytest.raises(NotCertifiedError, match="line did not"):
+        asked.clear()
+        asked.append(None)
+        alone = (x[1], y[1], a[1], b[1])
+        monkeypatch.setattr(along, "_certified", lambda *_: np.array([np.nan]))
+        along.distances_along(*alone, -1, along.LineOptions(1, 1, False), one)
     # What compiled passes cannot prove another path does.
     found = wasserstein_distance(x, y, a, b, axis=-1)
     monkeypatch.undo()
