@@ -131,12 +131,14 @@ def _level(
         exact_g = gibbs.transform(f, a)
         if options.report is not None:
             options.report(n_iter, np.inf)
-        row_error, worst_row = _errors(a, f - exact_f, epsilon)
-        column_error, worst_column = _errors(b, g - exact_g, epsilon)
-        error, worst = row_error + column_error, max(worst_row, worst_column)
-        if error <= tol * problem.mass:
+        error = _error(a, f - exact_f, epsilon) + _error(b, g - exact_g, epsilon)
+        is_good = error <= tol * problem.mass
+        if is_good and is_last:
             late = min(late, n_iter + n_iter // _MORE)
-        if error <= tol * problem.mass and (worst <= EVEN * tol or n_iter >= late or not is_last):
+            steps = ((a, f - exact_f), (b, g - exact_g))
+            worst = max(float(_off(step[mass > 0], epsilon).max()) for mass, step in steps)
+            is_good = worst <= EVEN * tol or n_iter >= late
+        if is_good:
             if relaxation.omega == 1.0:
                 return State(f, g, epsilon, n_iter, True)
             # Repeat without relaxation: the rounding to a coupling assumes exact rows.
@@ -151,13 +153,14 @@ def _level(
     return State(gibbs.transform(g, b), g, epsilon, n_iter, False)
 
 
-def _errors(mass: FloatArray, step: FloatArray, epsilon: float) -> tuple[float, float]:
-    """Return the marginal error of potentials that differ by `step` from exact ones.
+def _error(mass: FloatArray, step: FloatArray, epsilon: float) -> float:
+    """Return the marginal error of potentials that differ by `step` from exact ones."""
+    return float(mass @ _off(step, epsilon))
 
-    The second number is the largest error of a pixel with mass, as a part of that.
-    """
-    off = np.abs(np.expm1(np.clip(step / epsilon, -700, 700)))
-    return float(mass @ off), float(off.max(where=mass > 0, initial=0.0))
+
+def _off(step: FloatArray, epsilon: float) -> FloatArray:
+    """Return the errors of pixels, as parts of their masses."""
+    return np.abs(np.expm1(np.clip(step / epsilon, -700, 700)))
 
 
 class Gibbs:
