@@ -226,12 +226,12 @@ def test_a_pair_that_is_not_proved_is_nan_and_named(monkeypatch):
     [(k, reason)] = raised[0].message.failures
     assert (k, reason) == (2, "NotCertifiedError: line did not prove its value")
     # A single pair raises.
-    with pytest.raises(NotCertifiedError, match="line did not"):
-        asked.clear()
-        asked.append(None)
-        alone = (x[1], y[1], a[1], b[1])
-        monkeypatch.setattr(along, "_certified", lambda *_: np.array([np.nan]))
-        along.distances_along(*alone, -1, along.LineOptions(1, 1, False), one)
+    asked[:] = [None]
+    options = along.LineOptions(1, 1, False)
+    with monkeypatch.context() as patch:
+        patch.setattr(along, "_certified", lambda *_: np.array([np.nan]))
+        with pytest.raises(NotCertifiedError, match="line did not"):
+            along.distances_along(x[1], y[1], a[1], b[1], -1, options, one)
     # What compiled passes cannot prove another path does.
     found = wasserstein_distance(x, y, a, b, axis=-1)
     monkeypatch.undo()
