@@ -97,12 +97,13 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Run a few benchmarks once, and compare with POT on random problems."""
+    """Run a few benchmarks once, compare with POT, and look for clouds that take too long."""
     install(session, "-e", ".[parallel]", group="bench")
     session.run("asv", "machine", "--yes", "--config", "asv.conf.json", silent=True)
     flags = ["--python=same", "--quick", "--show-stderr", "--dry-run", "--launch-method=forkserver"]
     session.run("asv", "run", *flags, "--bench", "small|startup|certificate.Dense")
     session.run("otdist", "verify", "--problems", "200", env=ONE_THREAD)
+    session.run("python", "-m", "benchmarks.degenerate", env=ONE_THREAD)
 
 
 @nox.session(default=False)
