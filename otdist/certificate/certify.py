@@ -20,6 +20,7 @@ import numpy as np
 from otdist.certificate.bottleneck import certify_bottleneck
 from otdist.certificate.checkers import PairwiseChecker, checker_of
 from otdist.certificate.exact_coupling import LARGEST, exact_coupling
+from otdist.certificate.exact_dual import exact_lower
 from otdist.certificate.marginals import Sums, grid_sums, scaled_sums
 from otdist.certificate.partial import partial_lower, partial_upper
 from otdist.certificate.rounding import (
@@ -86,6 +87,8 @@ def certified(
         primal = _repaired(problem, arcs, primal)
     if not _is_narrow(primal, dual, tol) and not isinstance(plan, Flow):
         dual = better_lower_bound(problem, f, g, primal.value, dual, n_jobs)
+    if _is_rounded(primal, dual, tol) and not isinstance(plan, Flow):
+        dual = dual.or_better(exact_lower(problem, f))
     is_rounded = primal.error <= EXACT_TOL * problem.mass
     if arcs is not None and is_rounded and not _is_narrow(primal, dual, tol):
         primal = primal.or_better(exact_upper(problem, arcs))
@@ -111,11 +114,19 @@ def _certify_arcs(
         # Potentials of both sides that share the value are the smallest, and round least.
         shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
         dual = max(dual, partial_lower(problem, f - shift, n_jobs))
+    if _is_rounded(primal, dual, tol):
+        dual = partial_lower(problem, f, n_jobs, dual)
     return _certificate(problem, primal, dual)
 
 
 def _is_narrow(primal: Primal, dual: Dual, tol: float) -> bool:
     return primal.upper - dual.value <= tol * abs(primal.upper) < math.inf
+
+
+def _is_rounded(primal: Primal, dual: Dual, tol: float) -> bool:
+    """Whether the bracket is wide, and for no small part by the rounding of the lower end."""
+    is_wide = not _is_narrow(primal, dual, tol)
+    return is_wide and not dual.rounding < 0.1 * (primal.upper - dual.value)
 
 
 def _certificate(problem: Problem, primal: Primal, dual: Dual) -> Certificate:
@@ -315,7 +326,11 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     relative = ROUNDING + facts.roundings * EPS
     fits = np.abs(off) <= COUPLING * np.maximum(problem.a, problem.b)
     found = Primal(
-        value, value + relative * size + 2 * error * largest, size, error, bool(fits.all())
+        value,
+        value + relative * size + 2 * (1 + 2.0**-30) * error * largest,
+        size,
+        error,
+        bool(fits.all()),
     )
     if not _is_dear(found):
         return found
@@ -323,7 +338,8 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     more = times(mass, problem.geometry.pairs(i, j))
     left = np.bincount(i, mass, len(off)) - np.bincount(j, mass, len(off)) + off
     value, size = value + total(more), size + float(more.sum())
-    upper = value + relative * size + 2 * (float(np.abs(left).sum()) + 2 * rounded) * largest
+    left_over = float(np.abs(left).sum()) + 2 * rounded
+    upper = value + relative * size + 2 * (1 + 2.0**-30) * left_over * largest
     return found.or_better(Primal(value, upper, size, 0.0, False))
 
 

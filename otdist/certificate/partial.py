@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from otdist.certificate.checkers import checker_of
+from otdist.certificate.exact_dual import exact_partial_lower
 from otdist.certificate.rounding import (
     EPS,
     ROUNDING,
@@ -55,7 +56,7 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     value, size = value + price * left, size + price * abs(left)
     # What exceeds a weight is left at the price.
     upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
-    upper += 2 * error * (problem.geometry.largest + price)
+    upper += 2 * (1 + 2.0**-30) * error * (problem.geometry.largest + price)
     return Primal(value, upper, size, error, fits)
 
 
@@ -76,8 +77,10 @@ def _for_missing(problem: Problem, arcs: Arcs, off: FloatArray, missing: float) 
     return max(more * (1 + (2 + problem.geometry.facts.roundings) * EPS), 0.0)
 
 
-def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
+def partial_lower(problem: Problem, f: FloatArray, n_jobs: int, known: Dual | None = None) -> Dual:
     """Return what a potential proves where mass may be left, rounded down.
+
+    A bound that is known already asks for the value in exact arithmetic.
 
     F and G are feasible if ``F + G + l <= cost``, and neither exceeds the price, or 0 where a
     given mass is moved. Then ``sum a F + sum b G + l * mass`` is a lower bound; l is 0 for a
@@ -100,6 +103,8 @@ def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
             by_cost = np.argsort(best)
             enough = np.searchsorted(np.cumsum(b[by_cost]), moved)
             level = float(best[by_cost[min(int(enough), len(best) - 1)]])
+        if known is not None:
+            return known.or_better(exact_partial_lower(problem, f, price, level))
         g = np.where(b > 0, np.minimum(best - level, price), 0.0)
         terms = np.concatenate([a * f, b * g, [level * moved]])
         size = float(np.abs(terms).sum() + b @ np.where((b > 0) & (g < price), np.abs(best), 0.0))

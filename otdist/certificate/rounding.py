@@ -28,6 +28,8 @@ U = EPS / 2
 # Products with a c-transform and their sum are rounded some six times, a term's size each; a sum
 # in extended precision by less than the rest, where the machine has it.
 ROUNDING = 8 * U + 64 * float(np.finfo(np.longdouble).eps)
+# A factor that covers the rounding of sums of small bounds.
+_SPARE = 1 + 2.0**-30
 # Numbers up to which they are summed exactly, one by one.
 _SHORT = 500
 # Below this products and powers may have lost digits, or be 0 where they should not; a billion
@@ -58,6 +60,12 @@ class Dual(NamedTuple):
     rounding: float  # by how much it was rounded down
     violation: float = 0.0  # of the potentials as given
 
+    def or_better(self, other: Dual | None) -> Dual:
+        """Return the larger bound, with what is known of the potentials as given."""
+        if other is None or not other.value > self.value:
+            return self
+        return other._replace(violation=self.violation)
+
 
 def charged(
     problem: Problem, value: float, size: float, error: float, *, is_tiny: bool = True
@@ -78,7 +86,8 @@ def charged(
             moved = getattr(problem.marginals, "mass", problem.mass)
             is_rounding = error <= 4 * n_atoms * EPS * moved
             dearest = n_atoms * dearest if is_rounding else math.inf
-        upper += 2 * error * dearest
+        # Sums of errors, and of this with the cost, are rounded themselves.
+        upper += _SPARE * 2 * error * dearest
     return upper
 
 

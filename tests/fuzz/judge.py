@@ -107,7 +107,9 @@ def ask(case: Case, call: str) -> Answer:
         except InputError:
             answer = Answer(call, None, INVALID)
         except NotCertifiedError as error:
-            answer = Answer(call, error.result, REFUSED)
+            # Of points in a unit of their own the result is in that unit.
+            in_unit = "of the points divided by" in str(error)
+            answer = Answer(call, None if in_unit else error.result, REFUSED)
         except Exception as error:
             raise Violation("exception", call, f"{type(error).__name__}: {error}") from error
         seconds = time.process_time() - start

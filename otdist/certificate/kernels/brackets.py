@@ -15,6 +15,8 @@ from otdist.runtime.kernel_cache import njit
 _U = 2.0**-53
 # A compensated sum of products with a c-transform is rounded some six times, a term's size each.
 _ROUNDING = 8 * _U
+# Twice the errors of marginals are charged, and a little more for the rounding of their sums.
+_SPARE = 2.0 + 2.0**-30
 #: Below this products and powers may have lost digits, or be 0 where they should not.
 TINY = 2.0**-960
 #: A billion of them lose no more than this.
@@ -116,7 +118,7 @@ def _bracket(
     lower -= _ROUNDING * (size_a + size_b) + noise * size_b + rounding.relative * abs(lower) + gone
     upper = value + (_ROUNDING + rounding.relative) * paid + (lost + rounding.near * sum_a)
     if error > 0.0:
-        upper += 2 * error * rounding.largest
+        upper += _SPARE * error * rounding.largest
     return lower, upper, value, error, n_bad == 0
 
 
@@ -329,7 +331,7 @@ def _metric_bracket(
         lower = 0.0  # the bound of zero potentials
     upper = value + _ROUNDING * paid + gone
     if left > 0.0:
-        upper += 2 * left * rounding.largest
+        upper += _SPARE * left * rounding.largest
     return lower, upper, value, 1.0 if n_bad == 0 else 0.0
 
 

@@ -27,6 +27,8 @@ _SLACK = 1e-12
 _BLOCK = 64
 # Rounding error of these sums, as a part of their absolute terms.
 _BLOCK_ROUNDING = 80 * _U
+# Twice the errors of marginals are charged, and a little more for the rounding of their sums.
+_SPARE = 2.0 + 2.0**-30
 # Errors of marginals that may add more than this part of the cost are looked at again.
 _DEAR = 1e-11
 # Powers that are too small for float64 are off by less than this.
@@ -279,7 +281,7 @@ def _bound(
     upper = value * (1.0 + _BLOCK_ROUNDING + relative)
     if n_tiny > 0:
         upper += _LEAST * total + UNDERFLOW
-    charge = 2.0 * left * longest**p
+    charge = _SPARE * left * longest**p
     if charge > _DEAR * value and period == 0.0 and pair.factor == 1.0:
         paid = _sorted_cost(pair, balance) * (1.0 + _BLOCK_ROUNDING + relative)
         charge = min(charge, max(paid - upper, 0.0) + _noise(pair, total) * longest**p)
