@@ -88,7 +88,8 @@ def charged(
             dearest = n_atoms * dearest if is_rounding else math.inf
         # Sums of errors, and of this with the cost, are rounded themselves.
         upper += _SPARE * 2 * error * dearest
-    return upper
+    # Masses and costs whose products overflow bound nothing.
+    return upper if abs(upper) < math.inf else math.inf
 
 
 def paid(problem: Problem, arcs: Arcs) -> tuple[float, float, bool]:
