@@ -23,6 +23,7 @@ from otdist.inputs.validate import (
 )
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
 from otdist.problem.copies import merged
+from otdist.problem.marginals import Marginals, MoveMass
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
 from otdist.runtime.progress import progress_bar
@@ -369,7 +370,7 @@ def _run(
 def _proof(problem: Problem, claim: Candidate, options: Options) -> tuple[Candidate, Certificate]:
     """Return a claim about the atoms proper, and its certificate."""
     if problem.is_partial:
-        claim = _without_outside(claim)
+        claim = _without_outside(claim, problem.marginals)
     tol = max(options.tol, _LEAST_TOL)
     return claim, certified(problem, claim.plan, claim.f, claim.g, options.n_jobs, tol)
 
@@ -586,12 +587,19 @@ def _on_all_atoms(
     return claim._replace(plan=plan, f=f, g=g)
 
 
-def _without_outside(claim: Candidate) -> Candidate:
-    """Return plan and potentials of the atoms proper, potentials relative to outside."""
+def _without_outside(claim: Candidate, marginals: Marginals) -> Candidate:
+    """Return plan and potentials of the atoms proper, potentials relative to outside.
+
+    Masses are rounded in units of all mass, and outside may have most of it: where a given mass
+    is moved, they are scaled to it.
+    """
     plan, f, g = claim.plan, claim.f, claim.g
     assert isinstance(plan, Arcs)
     inside = (plan.rows < len(f) - 1) & (plan.columns < len(g) - 1)
-    plan = Arcs(plan.rows[inside], plan.columns[inside], plan.mass[inside])
+    mass = plan.mass[inside]
+    if isinstance(marginals, MoveMass) and mass.any():
+        mass = mass * (marginals.mass / mass.sum())
+    plan = Arcs(plan.rows[inside], plan.columns[inside], mass)
     return claim._replace(plan=plan, f=f[:-1] + g[-1], g=g[:-1] + f[-1])
 
 

@@ -41,7 +41,9 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     a, b, mass = problem.a, problem.b, arcs.mass
     value, size, is_tiny = paid(problem, arcs)
     off, rounded = marginal_errors(problem, arcs)
-    error = float(np.maximum(off, 0.0).sum()) + rounded
+    error = float(np.maximum(off, 0.0).sum())
+    if (off > -rounded).any():  # an atom whose mass is all moved, or nearly
+        error += rounded
     fits = bool((off <= COUPLING * np.append(a, b)).all())
     if isinstance(problem.marginals, MoveMass):
         missing = math.fsum([problem.marginals.mass, *(-mass).tolist()])
