@@ -53,8 +53,9 @@ def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int)
     facts = problem.geometry.facts
     relative = facts.roundings * float(np.finfo(float).eps)
     least = facts.least if relative > 0 else 0.0
+    lower = min(lower, upper)
     return Certificate(
-        lower=min(lower, upper) - relative * abs(lower) - least,
+        lower=lower - relative * abs(lower) - (least if lower > 0 else 0.0),
         upper=upper + relative * abs(upper) + (least if upper > 0 else 0.0),
         value=upper,
         is_coupling=marginal_error <= slack,

@@ -47,7 +47,7 @@ from otdist.inputs.validate import (
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan
-from otdist.problem.result import COUPLING, EXACT_TOL, Certificate
+from otdist.problem.result import COUPLING, EXACT_TOL, SPECK, Certificate
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
 if TYPE_CHECKING:
@@ -249,8 +249,9 @@ class Off(NamedTuple):
 
     def is_coupling(self, problem: Problem) -> bool:
         """Whether no marginal is off by more than 1e-9 of its weight."""
-        fits_a = np.abs(self.a) <= COUPLING * problem.a
-        fits_b = np.abs(self.b) <= COUPLING * problem.b
+        speck = SPECK * problem.mass
+        fits_a = np.abs(self.a) <= COUPLING * problem.a + speck
+        fits_b = np.abs(self.b) <= COUPLING * problem.b + speck
         return bool(fits_a.all() and fits_b.all())
 
 
@@ -324,7 +325,7 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     error = float(np.abs(off).sum()) + rounded
     facts, largest = problem.geometry.facts, problem.geometry.largest
     relative = ROUNDING + facts.roundings * EPS
-    fits = np.abs(off) <= COUPLING * np.maximum(problem.a, problem.b)
+    fits = np.abs(off) <= COUPLING * np.maximum(problem.a, problem.b) + SPECK * problem.mass
     found = Primal(
         value,
         value + relative * size + 2 * (1 + 2.0**-30) * error * largest,
@@ -403,8 +404,9 @@ def upper_from_sums(
         size = found.size * (1 + relative) + float(np.abs(more).sum())
         value = found.cost + total(more)
         upper = charged(problem, value + relative * found.size, size, error)
-        fits = (np.abs(off_a) <= COUPLING * a).all() and (np.abs(off_b) <= COUPLING * b).all()
-        return Primal(value, upper, size, error, bool(fits))
+        off, weights = np.abs(np.append(off_a, off_b)), np.append(a, b)
+        fits = bool((off <= COUPLING * weights + SPECK * problem.mass).all())
+        return Primal(value, upper, size, float(off.sum()), fits)
 
     given = sums(None, None)
     found = bounded(given, given.rows - a, given.columns - b, np.empty(0))

@@ -26,7 +26,7 @@ from otdist.certificate.rounding import (
 )
 from otdist.plans.plans import Arcs
 from otdist.problem.marginals import LeaveAtPrice, MoveMass
-from otdist.problem.result import COUPLING
+from otdist.problem.result import COUPLING, SPECK
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     error = float(np.maximum(off, 0.0).sum())
     if (off > -rounded).any():  # an atom whose mass is all moved, or nearly
         error += rounded
-    fits = bool((off <= COUPLING * np.append(a, b)).all())
+    fits = bool((off <= COUPLING * np.append(a, b) + SPECK * float(a.sum())).all())
     if isinstance(problem.marginals, MoveMass):
         missing = math.fsum([problem.marginals.mass, *(-mass).tolist()])
         fits = fits and abs(missing) <= COUPLING * problem.marginals.mass
@@ -59,7 +59,8 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     # What exceeds a weight is left at the price.
     upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
     upper += 2 * (1 + 2.0**-30) * error * (problem.geometry.largest + price)
-    return Primal(value, upper, size, error, fits)
+    # The last digits of all weights may be left, at the price.
+    return Primal(value, upper, size + price * float(a.sum() + b.sum()), error, fits)
 
 
 def _for_missing(problem: Problem, arcs: Arcs, off: FloatArray, missing: float) -> float | None:

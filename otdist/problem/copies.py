@@ -52,7 +52,7 @@ class Merged(NamedTuple):
 def merged(problem: Problem) -> Merged | None:
     """Return the problem of distinct points; None without copies, or if there are few points."""
     points = problem.geometry.as_points()
-    if points is None or max(points.shape) < _FEWEST:
+    if points is None or problem.is_line or max(points.shape) < _FEWEST:
         return None
     sides = _kinds(points.x), _kinds(points.y)
     if all(side is None for side in sides):

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 #: The relative gap below which a value counts as proved.
 EXACT_TOL = 1e-9
-#: A plan is a coupling if no marginal is off by more than this part of its weight.
-COUPLING = 1e-9
+#: A plan is a coupling if no marginal is off by more than this part of its weight, or by more
+#: than the second part of all mass, which is far below what float64 can tell.
+COUPLING, SPECK = 1e-9, 2.0**-100
 
 Floats = TypeVar("Floats", bound=float | FloatArray)
 
@@ -74,7 +75,8 @@ class Bracket(NamedTuple, Generic[Floats]):
     value : float or ndarray
         The cost of a coupling, as computed; the rounding of it is in the bounds.
     is_coupling : bool or ndarray
-        Whether each marginal of the plan as given is within 1e-9 of its weight.
+        Whether each marginal of the plan as given is within 1e-9 of its weight (or 2**-100 of
+        all mass).
     resolution : float or ndarray
         How much distances may change, times mass ** (1 / order), when every coordinate changes
         by a unit in its last place; with a cost matrix the rounding of the costs paid.
@@ -148,8 +150,8 @@ class Certificate:
     value : float
         That cost as computed, between `lower` and `upper`.
     is_coupling : bool
-        Whether each marginal of the plan as given is within 1e-9 of its weight. (Of a partial
-        problem: whether each is at most its weight, and a given mass is moved.)
+        Whether each marginal of the plan as given is within 1e-9 of its weight, or 2**-100 of all
+        mass. (Of a partial problem: whether each is at most its weight, and a given mass is moved.)
     marginal_error : float
         ``|plan 1 - a|_1 + |planᵀ 1 - b|_1`` of the plan as given, in mass, where b is scaled to
         the sum of a.

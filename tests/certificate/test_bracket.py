@@ -11,7 +11,7 @@ from otdist import Certificate
 from otdist.certificate import many
 from otdist.certificate.kernels import brackets
 from otdist.certificate.many import Clouds, Histograms, LineBounds
-from otdist.problem.result import COUPLING, EXACT_TOL, Bracket, root, roots
+from otdist.problem.result import COUPLING, EXACT_TOL, SPECK, Bracket, root, roots
 
 N = M = 3
 MASS, FARTHEST = 2.0, 4.0
@@ -113,7 +113,7 @@ def test_the_tolerance_is_relative_to_either_sign():
 
 
 def test_kernels_have_the_same_idea_of_a_coupling():
-    assert brackets.COUPLING == COUPLING
+    assert (brackets.COUPLING, brackets.SPECK) == (COUPLING, SPECK)
 
 
 def test_roots():

@@ -23,6 +23,8 @@ TINY = 2.0**-960
 UNDERFLOW = 2.0**-1040
 #: A plan is a coupling if no marginal is off by more than this part of its weight.
 COUPLING = 1e-9
+#: Or by no more than this part of all mass, far below what float64 can tell.
+SPECK = 2.0**-100
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -104,14 +106,14 @@ def _bracket(
     of_a, size_a, gone_a = _sum_of_products(a, f)
     of_b, size_b, gone_b = _sum_of_products(b, g)
     n_bad = 0
-    error = rounding.sums + noise * sum_b
+    error, speck = rounding.sums + noise * sum_b, SPECK * sum_a
     for i in range(a.size):
         off = abs(off_a[0, i] + off_a[1, i])
-        n_bad += off > COUPLING * a[i]
+        n_bad += off > COUPLING * a[i] + speck
         error += off
     for j in range(b.size):
         off = abs((off_b[0, j] + off_b[1, j]) - apart * b[j])
-        n_bad += off > COUPLING * b[j]
+        n_bad += off > COUPLING * b[j] + speck
         error += off
     gone = gone_a + gone_b + rounding.least * sum_a
     lower = of_a + of_b + apart * of_b
@@ -323,7 +325,7 @@ def _metric_bracket(
             # f is known everywhere, unless nothing gains mass.
             staying += b[i] * abs(height) if abs(height) < np.inf else 0.0
         off = abs(off_a[0, i] + off_a[1, i]) + abs(off_b[0, i] + off_b[1, i])
-        n_bad += off > COUPLING * max(a[i], b[i])
+        n_bad += off > COUPLING * max(a[i], b[i]) + SPECK * sum_a
         left += off + _U * abs(change)
     lower = (dual + lost) - _ROUNDING * size - (noise + abs(apart)) * staying - UNDERFLOW
     lower -= excess * sum_a

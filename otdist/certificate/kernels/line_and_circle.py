@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.certificate.kernels.brackets import COUPLING, TINY, UNDERFLOW, add_exactly
+from otdist.certificate.kernels.brackets import COUPLING, SPECK, TINY, UNDERFLOW, add_exactly
 from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
@@ -437,11 +437,13 @@ def _error(
     weights: np.ndarray, factor: float, sums: np.ndarray, low: np.ndarray
 ) -> tuple[float, float, int]:
     """Return the absolute error of the sums, the total weight, and how many are not fitting."""
-    error, total, n_bad = 0.0, 0.0, 0
+    error, total, n_bad, mass = 0.0, 0.0, 0, 0.0
+    for i in range(weights.size):
+        mass += factor * weights[i]
     for i in range(weights.size):
         weight = factor * weights[i]
         off = abs((sums[i] - weight) + low[i])
-        n_bad += off > COUPLING * weight
+        n_bad += off > COUPLING * weight + SPECK * mass
         error += off
         total += weight
     return error, total, n_bad
