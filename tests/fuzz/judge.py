@@ -134,6 +134,7 @@ def stated(case: Case, problem: str, names: str = "ab") -> tuple[list[float], li
         return a.tolist(), b.tolist()
     most = (8 * EPS if apart <= 4 * EPS * total and not has_parts else 2e-9) * b
     rounding = 2 * (len(a) + len(b)) * EPS * total
+    most = most + has_parts * rounding
     left_out = [(side == 0) & (given <= rounding) for side, given in ((held.a, a), (held.b, b))]
     if ((held.a != a) & ~left_out[0]).any() or ((abs(held.b - b) > most) & ~left_out[1]).any():
         raise Violation("weights", problem, f"holds {held.a!r} and {held.b!r}")
@@ -196,8 +197,9 @@ class Units:
     slack: float
 
     @classmethod
-    def of_matrix(cls, truth: Truth) -> Units:
-        return cls(1.0, False, _ULPS * EPS * truth.paid)
+    def of_matrix(cls, truth: Truth, left: float = 0.0) -> Units:
+        """Return those of costs; `left` is what leaving all mass would cost."""
+        return cls(1.0, False, _ULPS * EPS * (truth.paid + left))
 
     @classmethod
     def of_points(cls, largest: float, mass: float, d: int, p: float, metric: str = "") -> Units:

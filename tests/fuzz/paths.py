@@ -290,10 +290,10 @@ def check_partial(case: Case) -> list[str]:
     if min(whole[0][0][-1], whole[0][1][-1]) < 0:
         return ["InputError"]
     right = truth.optimum(*whole, exact)
-    units = Units.of_matrix(right)
+    total = math.fsum(case.a) + math.fsum(case.b)
+    units = Units.of_matrix(right, (price or 0.0) * total)
     if "cost" not in case.data:
         largest = float(max(abs(case.x).max(), abs(case.y).max()))
-        total = math.fsum(case.a) + math.fsum(case.b)
         units = Units.of_points(largest, total, len(x[0]), case.p, case.metric)
     return [_check_solves(case, problem, right, units, [])]
 
