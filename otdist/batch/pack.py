@@ -66,11 +66,11 @@ def _clouds(
 ) -> Clouds:
     """Pack points and weights, in a unit of length in which values fit float64."""
     r = line_power(metric) if points[0].shape[1] == 1 else None
-    if r is not None:
-        # On the line the costs are powers of |x - y|; this metric takes no squares.
-        metric, p = "cityblock", p * r
-    clouds = Clouds.of(points, weights, offset, metric, p, mass)
+    # On the line the costs are powers of |x - y|; this metric takes no squares.
+    of_costs = (metric, p) if r is None else ("cityblock", p * r)
+    clouds = Clouds.of(points, weights, offset, *of_costs, mass)
     corners = np.stack([clouds.boxes[0].min(axis=0), clouds.boxes[1].max(axis=0)])
+    # The unit is one of lengths, and squares have none.
     geometry, k = unit_geometry(corners, corners, metric, p)
     _validate.require_product(mass, geometry.largest)
     if k == 0:
