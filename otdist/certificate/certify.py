@@ -284,8 +284,9 @@ def exact_upper(problem: Problem, arcs: Arcs) -> Primal | None:
         return None
     value, size, is_tiny = paid(problem, exact.arcs)
     upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
-    # Mass that is the rounding of the sums of parts, between which no arc is allowed.
-    upper += 2 * exact.stranded * problem.geometry.largest
+    # Mass that is rounding goes along paths of at most n + m arcs.
+    dearest = sum(problem.shape) * problem.geometry.largest
+    upper += 2 * (1 + 2.0**-30) * exact.stranded * dearest
     return Primal(value, upper, size, exact.stranded, True)
 
 
