@@ -389,7 +389,9 @@ def _finished(
 
     better = refined(whole, claim, options.deadline)
     if better is None:
-        return proof
+        # With more time it might be proved, by whichever method found it.
+        in_time = time.monotonic() < options.deadline
+        return proof if in_time else (proof[0]._replace(ended=Ended.TIME), proof[1])
     again = _proof(problem, better, options)
     return again if again[1].proves(options.tol) or again[1].gap < proof[1].gap else proof
 

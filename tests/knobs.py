@@ -24,6 +24,8 @@ BOTTLENECK_PLACES = "otdist.solvers.bottleneck.solver._PLACES"
 CIRCLE_FEW = "otdist.solvers.circle.kernels.cut._FEW"
 CIRCLE_NEAR_BITS = "otdist.solvers.circle.kernels.cut._NEAR_BITS"
 COARSEST = "otdist.solvers.coarsen._COARSEST"
+#: Finishes claims that are not proved: without it a wrong claim stays wrong.
+REFINED = "otdist.solvers.exact_arithmetic.solver.refined"
 EXACT_BUDGET = "otdist.solvers.exact_arithmetic.simplex._BUDGET"
 EXACT_PATIENCE = "otdist.solvers.exact_arithmetic.simplex._PATIENCE"
 EXACT_MOST_WHOLE = "otdist.solvers.exact_arithmetic.potentials._MOST_WHOLE"

@@ -179,7 +179,7 @@ def wasserstein_distance(
         if value is not None:
             return root(value, problem.p, k)
         # A small part of a circle is a line.
-        way = "line" if method == "circle" and problem.is_line else method
+        way = "line" if problem.is_line and permits(method, "circle") else method
         result = solve(problem, method=way, n_jobs=n_jobs, progress=progress)
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 

@@ -9,7 +9,7 @@ from otdist import Problem, Status, solve
 from otdist.solvers import registry
 
 
-def test_a_solver_that_loses_mass_is_not_optimal(monkeypatch):
+def test_a_solver_that_loses_mass_is_not_optimal(monkeypatch, as_claimed):
     problem = Problem(np.arange(5.0), np.arange(5.0) + 1)
     line = registry.named("line")
     honest = line.load()

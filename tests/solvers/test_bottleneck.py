@@ -9,7 +9,7 @@ import numpy as np
 import oracles
 import pytest
 import strategies
-from checks import assert_coupling, assert_proved, cost_of, plan_of
+from checks import assert_coupling, assert_narrow, assert_proved, cost_of, plan_of
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
@@ -315,7 +315,7 @@ def test_atoms_without_mass_do_not_spoil_a_set():
     problem = Problem(x, y, a, [0.5, 0.5], p=INF)
     plan = [[0.5, 0.5], [0, 0]]
     for f in ([1.0, 0.0], [1.0, 1.0]):
-        assert certify(problem, plan, f).lower == 5.0
+        assert_narrow(certify(problem, plan, f), 5.0)
     # A set without any mass proves nothing: all rows are taken.
     near = Problem([[0.0, 0], [5, 0]], [[0.0, 0]], [1, 0], [1], p=INF)
     assert certify(near, [[0], [0]], [0.0, 1.0]).lower == 0.0
@@ -337,11 +337,12 @@ def test_masses_of_very_unlike_sizes_keep_their_digits():
 def test_a_plan_that_moves_too_far_is_seen():
     problem = Problem([[0.0, 0], [1, 0]], [[0.0, 1], [1, 1]], p=INF)
     right, wrong = np.eye(2) / 2, np.eye(2)[::-1] / 2
-    assert certify(problem, right, [1.0, 0.0]).gap == 0
+    assert_narrow(certify(problem, right, [1.0, 0.0]), 1.0)
     assert certify(problem, wrong, [1.0, 0.0]).upper == close(math.sqrt(2))
     # Half of the mass is nowhere: it may have to go anywhere.
     lost = certify(problem, [[0.5, 0], [0, 0]], [1.0, 0.0])
-    assert lost.upper == problem.geometry.largest
+    largest = math.sqrt(2)
+    assert largest <= lost.upper <= largest * (1 + 1e-14)
     assert lost.marginal_error == 1.0
     forbidden = Problem.from_cost([[0, INF], [1, 2]], p=INF)
     assert certify(forbidden, np.zeros((2, 2)), [0.0, 0.0]).upper == INF

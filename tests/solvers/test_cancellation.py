@@ -76,7 +76,7 @@ def test_nothing_is_cancelled_where_the_cost_is_no_metric(monkeypatch):
         solve(overlapping(1), method="network_simplex")
 
 
-def test_a_wrong_cancellation_is_seen(monkeypatch):
+def test_a_wrong_cancellation_is_seen(monkeypatch, as_claimed):
     """With p = 2 mass that stays is not optimal: the certificate does not believe it."""
     x = np.array([[0.0, 0], [1, 0]])
     monkeypatch.setattr(Problem, "is_metric", property(lambda _: True))

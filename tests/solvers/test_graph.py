@@ -489,7 +489,8 @@ def test_random_graphs_begin_with_pushes(monkeypatch):
     result = solve(random_problem(17, n=3000, more=12_000))
     assert len(taken) == 1
     assert result.success
-    assert result.relative_gap <= 1e-12
+    # The bounds count the rounding of potentials, which are ten times the value.
+    assert result.relative_gap <= 4e-12
     assert result.n_iter < 3000
 
 

@@ -267,7 +267,7 @@ def test_nearly_equal_images(part, border):
     rest = solver.cancel(problem).problem
     assert min(rest.a.min(), rest.b.min()) > 0
     result = solve(problem)
-    assert_proved(result)
+    assert_proved(result, as_exact_as_input=True)
     wanted = part * A[0, 0] * math.hypot(5, 5)
     assert abs(result.value - wanted) <= 1e-9 * wanted + 64 * EPS
 
@@ -464,7 +464,7 @@ def test_any_potentials_give_a_valid_and_no_worse_bound(images, seed, metric):
         other = certify(on_points, optimal.plan, f, g)
         # Both are rounded down, each by some units in the last place of its potentials.
         size = problem.geometry.largest + float(np.abs(f).max())
-        assert proof.lower >= other.lower - 64 * EPS * size * problem.mass
+        assert proof.lower >= other.lower - 256 * EPS * size * problem.mass
         assert abs(proof.dual_violation - other.dual_violation) <= 64 * EPS * (
             problem.geometry.largest + float(np.abs(f).max())
         )

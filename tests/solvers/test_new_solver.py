@@ -40,7 +40,7 @@ def _registered(monkeypatch):
     monkeypatch.setattr(registry, "SOLVERS", (*registry.SOLVERS, NORTH_WEST))
 
 
-def test_its_claim_is_certified():
+def test_its_claim_is_certified(as_claimed):
     # Potentials of 0 prove the cost of the nearest columns.
     result = solve(Problem.from_cost([[1.0, 5], [5, 2]]), method="north_west")
     assert (result.status, result.value) == (Status.OPTIMAL, 1.5)
@@ -51,6 +51,12 @@ def test_its_claim_is_certified():
     assert poor.lower == pytest.approx(1.5, rel=1e-14)
     assert poor.upper == pytest.approx(5.0, rel=1e-14)
     assert "use method='network_simplex'" in poor.advice
+
+
+def test_its_claim_is_finished_in_exact_arithmetic():
+    result = solve(Problem.from_cost([[5.0, 1], [2, 5]]), method="north_west")
+    assert result.status is Status.OPTIMAL
+    assert_narrow(result, 1.5)
 
 
 def test_atoms_without_mass_are_kept_from_it():

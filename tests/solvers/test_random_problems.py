@@ -7,12 +7,13 @@ simplex method. Every answer carries Status.OPTIMAL and is proved again.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
 import oracles
 import pytest
-from checks import assert_exact, assert_proved, same
+from checks import assert_exact, assert_proved, paid, same
 from conftest import JIT_OFF
 from oracles import highs_bound
 from strategies import random_weights
@@ -88,8 +89,10 @@ def test_small_problems_against_rational_arithmetic(costs, masses, engine):
                 with pytest.raises(InfeasibleError):
                     solve(problem, method="network_simplex")
                 continue
-            value = assert_proved(solve(problem, method="network_simplex"))
-            assert_exact(value, problem, truth, exact_masses=masses in EXACT_MASSES)
+            result = solve(problem, method="network_simplex")
+            exact_sums = sum(map(Fraction, problem.a)) == sum(map(Fraction, problem.b))
+            assert_exact(assert_proved(result), problem, truth, exact_masses=exact_sums)
+            assert_exact(paid(result), problem, truth, exact_masses=masses in EXACT_MASSES)
         except AssertionError as error:
             error.add_note(f"small({costs!r}, {masses!r}, {k}) on engine {engine!r}")
             raise

@@ -185,7 +185,7 @@ def spoil(monkeypatch, ended):
 
 @pytest.mark.parametrize("ended", Ended)
 @pytest.mark.parametrize("method", NAMES)
-def test_advice_can_be_followed(method, ended, monkeypatch):
+def test_advice_can_be_followed(method, ended, monkeypatch, as_claimed):
     solver, seen = registry.named(method), set()
     limit = {Ended.ITERATIONS: "max_iter", Ended.TIME: "time_limit"}.get(ended)
     if limit is not None and limit not in solver.options:
@@ -221,7 +221,7 @@ def test_the_check_of_advice_finds_planted_faults():
 
 
 @pytest.mark.parametrize("ended", Ended)
-def test_plain_functions_advise_only_what_they_have(ended, monkeypatch):
+def test_plain_functions_advise_only_what_they_have(ended, monkeypatch, as_claimed):
     """emd and wasserstein_distance advised `tol` and `max_iter`, which they lack."""
     rng = np.random.default_rng(3)
     x, y = rng.random((2, 6, 2))

@@ -30,6 +30,7 @@ from otdist.solvers.network_simplex.search import (
     BUDGET,
     Search,
     begin,
+    finite,
     optimise,
     search_all,
 )
@@ -207,7 +208,7 @@ def nearest(
             )
 
     _in_ranges(work, lines, size, n_jobs)
-    return least, found
+    return finite(least), found
 
 
 def violated(
@@ -251,7 +252,7 @@ def carried_over(
         return g
     g = np.empty(len(columns))
     carry_over(costs.matrix, rows, f, columns, g)
-    return g
+    return finite(g)
 
 
 def _in_ranges(work: Callable[[int, int], None], lines: int, size: int, n_jobs: int) -> None:

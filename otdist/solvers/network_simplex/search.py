@@ -190,9 +190,18 @@ def _coarse_start(
 
 def search_all(geometry: Geometry, masses: IntegerMasses, g: FloatArray) -> Search:
     """Return a search on all arcs of the cost matrix."""
-    f = geometry.row_minimum(g)
+    f = finite(geometry.row_minimum(g))
     arcs = AllArcs(geometry.dense())
     return begin(arcs, geometry, masses, np.concatenate([f, g]))
+
+
+def finite(potential: FloatArray) -> FloatArray:
+    """Return a c-transform with numbers for atoms without an allowed arc, which may take any.
+
+    Atoms of a coarser problem may have none. They get no more than the others, whose
+    c-transform they do not lower then.
+    """
+    return np.where(np.isfinite(potential), potential, min(0.0, potential.min()))
 
 
 def begin(arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatArray) -> Search:
@@ -216,7 +225,7 @@ def optimise(search: Search, margin: float, options: Options, *, negligible: int
 
     Artificial arcs cost a margin more than the potentials of the start. If artificial flow is
     left when no arc violates, the margin was too small, or forbidden arcs leave mass without a
-    path: the margin is raised until it exceeds the cost of any path.
+    path: the margin is raised until the artificial arcs cost more than any path.
 
     The entering tolerance begins at the scale of the costs. When no arc is left, it is lowered
     to the rounding of the potentials, which may be far smaller than the largest cost, and the
@@ -226,6 +235,7 @@ def optimise(search: Search, margin: float, options: Options, *, negligible: int
     n, m = len(masses.a), len(masses.b)
     kernel.hang_on_root(basis, masses.a, masses.b, start, margin)
     tolerance = 1e-13 * scale
+    enough = 4 * (n + m) * largest + 2 * float(np.abs(start).max())
     while True:
         code = arcs.advance(basis, pivots, tolerance, options.max_iter)
         n_pivots = int(pivots.n_pivots[0])
@@ -248,7 +258,7 @@ def optimise(search: Search, margin: float, options: Options, *, negligible: int
             if options.tol > _EXACT and _relative_gap(search) <= options.tol:
                 return Ended.FINISHED
             continue
-        if not has_artificial or margin > 4 * (n + m) * largest:
+        if not has_artificial or margin > enough:
             return Ended.FINISHED
         margin *= 8
         kernel.set_artificial_costs(basis, n, start, margin, margin)
