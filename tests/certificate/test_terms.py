@@ -23,7 +23,7 @@ from otdist.certificate.kernels import line_and_circle
 from otdist.certificate.many import Histograms
 from otdist.geometry import points
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Weights
+from otdist.problem.weights import Weights
 
 # How many random problems are looked at; without its term a bound misses some of them.
 MANY = 60
@@ -116,7 +116,7 @@ def bounds_of_powers():
 def test_the_relative_error_of_computed_costs(monkeypatch):
     assert misses(bounds_of_powers()) == (0, 0)
     honest = points.rounding_of
-    monkeypatch.setattr(points, "rounding_of", lambda d, p: (0.0, honest(d, p)[1]))
+    monkeypatch.setattr(points, "rounding_of", lambda *cost: (0.0, honest(*cost)[1]))
     low, high = misses(bounds_of_powers())
     assert low > 0
     assert high > 0
@@ -132,7 +132,7 @@ def test_the_amount_that_underflow_loses(monkeypatch):
     truth = Fraction(1e-170) / 2
     assert certificate().lower <= truth <= certificate().upper
     honest = points.rounding_of
-    monkeypatch.setattr(points, "rounding_of", lambda d, p: (honest(d, p)[0], 0.0))
+    monkeypatch.setattr(points, "rounding_of", lambda *cost: (honest(*cost)[0], 0.0))
     assert certificate().upper < truth
 
 
