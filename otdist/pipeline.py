@@ -287,8 +287,8 @@ def certify(
     >>> from otdist import Problem, certify
     >>> problem = Problem.from_cost([[0, 2], [1, 1]])
     >>> proof = certify(problem, np.eye(2) / 2, f=[0.0, 0.0])
-    >>> proof.value, proof.lower <= 0.5 <= proof.upper, proof.gap < 1e-14
-    (0.5, True, True)
+    >>> print(proof.value, proof.lower <= 0.5 <= proof.upper, proof.gap < 1e-14)
+    0.5 True True
     >>> print(certify(problem, [[0, 0.5], [0.5, 0]]).verdict)
     a coupling; its cost is at most 1 above the optimum, which is in [0.5, 1.5]
 

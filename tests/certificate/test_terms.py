@@ -123,13 +123,14 @@ def test_the_relative_error_of_computed_costs(monkeypatch):
 
 
 def test_the_amount_that_underflow_loses(monkeypatch):
-    """A square of 1e-340 is 0."""
+    """A square of 1e-340 is 0 beside larger ones, here of an arc with next to no mass."""
+    masses = [1.0, 1e-300]
 
     def certificate():
-        x, y = [[0.0, 0.0], [1.0, 0.0]], [[1e-170, 0.0], [1.0, 0.0]]
-        return certify(Problem(x, y), np.eye(2) / 2)
+        x, y = [[0.0, 0.0], [3.0, 0.0]], [[1e-170, 0.0], [1.0, 0.0]]
+        return certify(Problem(x, y, masses, masses), np.diag(masses))
 
-    truth = Fraction(1e-170) / 2
+    truth = Fraction(1e-170) + 2 * Fraction(1e-300)
     assert certificate().lower <= truth <= certificate().upper
     honest = points.rounding_of
     monkeypatch.setattr(points, "rounding_of", lambda *cost: (honest(*cost)[0], 0.0))
