@@ -372,7 +372,7 @@ def _run(
 
 
 def _may_have_copies(problem: Problem) -> bool:
-    """Whether there are many points, of which some may be equal; the line sorts them anyway."""
+    """Whether there are many points and some may be equal; on the line all are sorted anyway."""
     points = None if problem.is_line else problem.geometry.as_points()
     if points is None or max(points.shape) < _MANY:
         return False
