@@ -184,7 +184,11 @@ def test_damage_is_caught_and_the_bracket_still_holds(kind, form):
     problem, plan = result.problem, plan_of(result)
     f, g = result.potentials
     truth = result.value
-    assert certify(problem, form(plan), f, g).proves(1e-12)
+    whole = certify(problem, form(plan), f, g)
+    # Sums of a plan by rows are charged the rounding that they may have in the worst case.
+    worst = 2 * sum(problem.shape) * EPS * problem.geometry.largest if form is Lazy else 0.0
+    assert whole.gap <= 1e-12 * whole.upper + worst
+    assert whole.is_coupling
 
     lost = certify(problem, form(0.99 * plan), f, g)
     assert lost.marginal_error == pytest.approx(0.02, rel=1e-9)

@@ -132,8 +132,10 @@ def stated(case: Case, problem: str, names: str = "ab") -> tuple[list[float], li
     held = ask(case, problem).value if apart or has_parts else None
     if held is None:
         return a.tolist(), b.tolist()
-    most = (8 * EPS if apart <= 4 * EPS * total and not has_parts else 2e-9) * b
     rounding = 2 * (len(a) + len(b)) * EPS * total
+    most = (8 * EPS if apart <= 4 * EPS * total and not has_parts else 2e-9) * b
+    if has_parts:  # what is next to nothing of all mass may be much of a part's
+        most = np.maximum(most, rounding)
     left_out = [(side == 0) & (given <= rounding) for side, given in ((held.a, a), (held.b, b))]
     if ((held.a != a) & ~left_out[0]).any() or ((abs(held.b - b) > most) & ~left_out[1]).any():
         raise Violation("weights", problem, f"holds {held.a!r} and {held.b!r}")
