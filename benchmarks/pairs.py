@@ -16,9 +16,7 @@ import numpy as np
 
 from benchmarks import peers
 from benchmarks.instances import FloatArray, sizes
-from otdist import pairwise
-from otdist.distances.pairwise import _job
-from otdist.distances.wasserstein import wasserstein_distance
+from otdist import Problem, pairwise, solve
 
 FAMILIES = ("digits", "clouds_2", "clouds_16")
 FULL = {"digits": 500, "clouds_2": 200, "clouds_16": 200}
@@ -103,14 +101,15 @@ def measure(task: Task, repeats: int) -> Measured:
 
 
 def worst_gap(task: Task) -> float:
-    """Return the largest certified relative gap of all pairs."""
-    usual = {"metric": "euclidean", "p": 1.0, "normalize": False}
-    job = _job(task.measures, None, wasserstein_distance, task.support, None, usual)
-    count = len(task.measures)
-    pairs = (count, count, True)
-    block = job.function(pairs, 0, count * (count - 1) // 2, *job.arguments)
-    scale = np.maximum(np.abs(block.upper), np.finfo(float).tiny)
-    return float(((block.upper - block.lower) / scale).max())
+    """Return the largest certified relative gap of the pairs that POT is timed on."""
+    return max(solve(_problem(task, i, j)).relative_gap for i, j in pairs_for_pot(task))
+
+
+def _problem(task: Task, i: int, j: int) -> Problem:
+    x, y = task.measures[i], task.measures[j]
+    if task.support is None:
+        return Problem(x, y)
+    return Problem(task.support, task.support, x, y)
 
 
 def scaling(task: Task, repeats: int) -> float:

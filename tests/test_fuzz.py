@@ -115,14 +115,19 @@ def test_the_sorted_coupling_is_optimal_on_the_line():
 def test_weights_without_a_way_to_go():
     inf = float("inf")
 
-    def shortage(a, b, cost):
-        return truth.optimum(truth.both_weights(a, b), *truth.matrix_costs(cost)).shortage
+    def optimum(a, b, cost):
+        return truth.optimum(truth.both_weights(a, b), *truth.matrix_costs(cost))
 
-    assert shortage([1.0, 1e-30], [1.0, 1e-30], [[0.0, 0.0], [inf, inf]]) == 1
-    assert shortage([1.0, 2.0], [2.0, 1.0], [[0.0, inf], [inf, 0.0]]) == 0.5
+    for light, is_infeasible in ((1e-30, False), (0.25, True)):
+        found = optimum([1.0, light], [1.0, light], [[0.0, 0.0], [inf, inf]])
+        assert found.shortage == pytest.approx(light / (1 + light))
+        assert (found.is_infeasible, found.is_undecided) == (is_infeasible, not is_infeasible)
+    assert optimum([1.0, 2.0], [2.0, 1.0], [[0.0, inf], [inf, 0.0]]).shortage == pytest.approx(
+        1 / 3
+    )
     # 0.1 + 0.2 is not 0.3 in float64.
     blocks = [[0.0, inf], [0.0, inf], [inf, 0.0]]
-    assert 0 < shortage([0.1, 0.2, 0.7], [0.3, 0.7], blocks) < 1e-15
+    assert 0 < optimum([0.1, 0.2, 0.7], [0.3, 0.7], blocks).shortage < 1e-15
 
 
 # --------------------------------------------------------------------- planted mistakes

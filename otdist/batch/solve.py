@@ -16,9 +16,8 @@ from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.certificate.many import Clouds, Family, bracket, bracket_first, one_pair, packed
 from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve
-from otdist.problem.problem import Problem
+from otdist.problem.problem import Problem, unit_problem
 from otdist.problem.result import EXACT_TOL, root, roots
-from otdist.problem.units import unit_problem
 from otdist.solvers.network_simplex.kernels.small_problem import Room
 from otdist.typing import IntArray
 

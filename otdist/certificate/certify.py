@@ -38,7 +38,6 @@ from otdist.certificate.rounding import (
     times,
     total,
 )
-from otdist.certificate.units import positions
 from otdist.errors import InputError
 from otdist.inputs.validate import (
     as_float64,
@@ -68,7 +67,7 @@ def certified(
     """
     n, m = problem.shape
     arcs = plan if isinstance(plan, Arcs) else _as_arcs(plan, (n, m))
-    x, y = positions(problem)
+    x, y = problem.positions
     if problem.is_partial or problem.is_bottleneck:
         return _certify_arcs(problem, arcs, f, n_jobs, tol)
     f = np.zeros(n) if f is None else as_values("f", f, n, x)
@@ -105,7 +104,7 @@ def _certify_arcs(
     _require_masses(arcs)
     n = problem.shape[0]
     is_read = f is not None and not (problem.is_bottleneck and problem.is_line)
-    f = as_values("f", f, n, positions(problem)[0]) if is_read else np.zeros(n)
+    f = as_values("f", f, n, problem.positions[0]) if is_read else np.zeros(n)
     if problem.is_bottleneck:
         return certify_bottleneck(problem, arcs, f, n_jobs)
     require_finite("f", f)

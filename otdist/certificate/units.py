@@ -45,14 +45,6 @@ def potential_in_unit(problem: Problem, potential: Any, side: int, k: int) -> An
     if potential is None:
         return None
     name, n = "fg"[side], problem.shape[side]
-    values = as_values(name, potential, n, positions(problem)[side])
+    values = as_values(name, potential, n, problem.positions[side])
     require_finite(name, values)
     return in_costs(problem, values, k)
-
-
-def positions(problem: Problem) -> list[FloatArray | None]:
-    """Return the arguments of functions: points, or numbers (n,) on the line."""
-    sides = [getattr(problem.geometry, side, None) for side in "xy"]
-    if isinstance(problem.metric, str):
-        return [x[:, 0] if x is not None and x.shape[1:] == (1,) else x for x in sides]
-    return sides

@@ -15,9 +15,8 @@ from otdist.distances.uniform_on_circle import distances_to_uniform, require_arc
 from otdist.errors import NotCertifiedError
 from otdist.inputs.validate import as_jobs
 from otdist.pipeline import outcome_for, solve
-from otdist.problem.problem import Problem
+from otdist.problem.problem import Problem, unit_problem
 from otdist.problem.result import EXACT_TOL, Result, root
-from otdist.problem.units import unit_problem
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric
 

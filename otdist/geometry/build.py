@@ -186,6 +186,15 @@ def unit_circle(x: FloatArray, y: FloatArray, period: float, p: float) -> tuple[
     return circle_geometry(in_unit(x, k), in_unit(y, k), from_unit(period, -k), p), k
 
 
+def unit_geometry_of(
+    x: FloatArray, y: FloatArray, metric: Metric, p: float, period: float | None
+) -> tuple[Geometry, int]:
+    """Return `unit_geometry`, or with a period `unit_circle`."""
+    if period is None:
+        return unit_geometry(x, y, metric, p)
+    return unit_circle(x, y, period, p)
+
+
 def _on_the_circle(x: FloatArray, y: FloatArray, period: float, p: float) -> Circle:
     if math.isinf(p):
         raise InputError("p=inf is not available on the circle; use a large finite p")

@@ -343,6 +343,12 @@ def largest_cost(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> floa
     )
 
 
+def may_repeat(points: FloatArray) -> bool:
+    """Return whether some points (n, d) may be equal: their first coordinates are."""
+    first = np.sort(points[:, 0])
+    return bool((first[1:] == first[:-1]).any())
+
+
 def box(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the least and the largest coordinates (d,) of points x and y."""
     return np.minimum(x.min(axis=0), y.min(axis=0)), np.maximum(x.max(axis=0), y.max(axis=0))

@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from otdist.geometry.points import may_repeat
 from otdist.plans.integer_masses import exact_sums, fitted, northwest, quantise
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.typing import FloatArray, IntArray
-
-# Atoms of a side from which on merging is worth the search for copies.
-_FEWEST = 1000
 
 
 class Merged(NamedTuple):
@@ -50,9 +48,9 @@ class Merged(NamedTuple):
 
 
 def merged(problem: Problem) -> Merged | None:
-    """Return the problem of distinct points; None without copies, or if there are few points."""
+    """Return the problem of distinct points; None without copies."""
     points = problem.geometry.as_points()
-    if points is None or problem.is_line or max(points.shape) < _FEWEST:
+    if points is None:
         return None
     sides = _kinds(points.x), _kinds(points.y)
     if all(side is None for side in sides):
@@ -67,8 +65,7 @@ def merged(problem: Problem) -> Merged | None:
 
 def _kinds(points: FloatArray) -> tuple[IntArray, IntArray] | None:
     """Return the first point of each kind, and the kind of each; None if all differ."""
-    first = np.sort(points[:, 0])
-    if not np.count_nonzero(first[1:] == first[:-1]):
+    if not may_repeat(points):
         return None
     _, index, kind = np.unique(points + 0.0, axis=0, return_index=True, return_inverse=True)
     if len(index) == len(points):

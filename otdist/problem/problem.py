@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,33 +15,21 @@ from otdist.geometry.build import (
     point_geometry,
     points_of,
     require_metric,
+    unit_geometry_of,
     unordered,
 )
 from otdist.geometry.graph import Graph, as_graph, as_tree
-from otdist.geometry.parts import balanced
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
-from otdist.problem.marginals import Balanced, LeaveAtPrice, Marginals, MoveMass
+from otdist.problem.marginals import Balanced, Marginals
+from otdist.problem.weights import EITHER, Weights, weigh
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
 
-_EITHER = (
-    "give either price, the cost of a unit of mass that is not moved, or mass, how much is"
-    " moved; got price={!r} and mass={!r}"
-)
 #: The atoms that weights belong to, for error messages.
 POINTS = ("point of x", "point of y")
 _ENTRIES = ("row of cost", "column of cost")
 _NODES = ("node of the graph", "node of the graph")
 _PIXELS = ("pixel", "pixel of A")
-
-
-class Weights(NamedTuple):
-    """Validated weights of both sides, the larger of their sums, and the marginals."""
-
-    a: FloatArray
-    b: FloatArray
-    mass: float
-    marginals: Marginals = Balanced()
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -270,7 +258,7 @@ class Problem:
         """
         order = _validate.as_order(p)
         if price is None and mass is None:
-            raise InputError(_EITHER.format(price, mass))
+            raise InputError(EITHER.format(price, mass))
         points = points_of(x, y, metric, order)
         geometry = point_geometry(*points, metric, order)
         weights = weigh(geometry, a, b, POINTS, False, price, mass)
@@ -582,6 +570,14 @@ class Problem:
         return self.geometry.shape
 
     @property
+    def positions(self) -> list[FloatArray | None]:
+        """Points of both sides as functions take them; on the line numbers (n,)."""
+        sides = [getattr(self.geometry, side, None) for side in "xy"]
+        if isinstance(self.metric, str):
+            return [x[:, 0] if x is not None and x.shape[1:] == (1,) else x for x in sides]
+        return sides
+
+    @property
     def is_line(self) -> bool:
         """Whether the atoms are numbers and the cost is ``|x - y| ** p``."""
         return self.geometry.facts.is_line
@@ -661,40 +657,37 @@ class Problem:
         return Problem._of(geometry, Weights(a, b, math.fsum(a.tolist())), None, self.p)
 
 
-def weigh(
-    geometry: Geometry,
+def unit_problem(
+    x: ArrayLike,
+    y: ArrayLike,
     a: ArrayLike | None,
     b: ArrayLike | None,
-    of: tuple[str, str],
-    normalize: bool | None,
-    price: float | None,
-    mass: float | None,
     *,
-    names: tuple[str, str] = ("a", "b"),
-    sides: tuple[int, ...] | None = None,
-) -> Weights:
-    """Validate weights, uniform probabilities by default, and choose the marginals.
+    metric: Metric = "euclidean",
+    p: float = 1,
+    normalize: bool | None = False,
+    concave: bool = False,
+    period: float | None = None,
+) -> tuple[Problem, int]:
+    """Return a problem of points in the unit 2**k of length, and k.
 
-    `of` and `names` are for error messages; `sides` is the shape of images.
+    Its distance is right also where the value, a power, would leave float64. See `Problem`
+    and, for a period, `Problem.on_circle`.
     """
-    shape = geometry.shape if sides is None else (sides, sides)
-    if price is None and mass is None:
-        first, second, total = _validate.as_masses(a, b, shape, of, normalize, names)
-        _validate.require_product(total, geometry.largest)
-        if geometry.facts.has_forbidden:
-            first, second = balanced(geometry, first, second)
-        return Weights(first, second, total)
-    if price is not None and mass is not None:
-        raise InputError(_EITHER.format(price, mass))
-    if normalize:
-        raise InputError(
-            "price and mass are for weights as they are; leave out normalize=True, or divide"
-            " each side's weights by their sum"
-        )
-    if price is not None:
-        wanted = "a positive number, in cost units"
-        price = _validate.as_inside("price", price, 0, math.inf, wanted)
-    first, second, most = _validate.as_unequal_masses(a, b, shape, of, mass, names)
-    _validate.require_product(most or 1.0, max(geometry.largest, price or 0.0))
-    marginals = LeaveAtPrice(price) if price is not None else MoveMass(float(mass or 0.0))
-    return Weights(first, second, most, marginals)
+    if period is None:
+        order = _validate.as_order(p, concave)
+        points = points_of(x, y, metric, order, without_weights=a is None and b is None)
+    else:
+        metric, order, period = "arc", _validate.as_order(p), _validate.as_period(period)
+        points = _validate.as_positions("x", x), _validate.as_positions("y", y)
+
+    geometry, k = unit_geometry_of(*points, metric, order, period)
+    first, second, mass = _validate.as_masses(a, b, geometry.shape, POINTS, normalize)
+    _validate.require_product(mass, geometry.largest)
+    weights = Weights(first, second, mass)
+    if k != 0 and not (weights.a.all() and weights.b.all()):
+        # Atoms without mass, wherever they are, do not decide the unit.
+        rows, columns = np.flatnonzero(weights.a), np.flatnonzero(weights.b)
+        geometry, k = unit_geometry_of(points[0][rows], points[1][columns], metric, order, period)
+        weights = weights._replace(a=weights.a[rows], b=weights.b[columns])
+    return Problem._of(geometry, weights, metric, order), k

@@ -14,7 +14,7 @@ from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
 from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import solve
-from otdist.problem.units import unit_problem
+from otdist.problem.problem import unit_problem
 from otdist.sliced.directions import DIRECTIONS, Directions, blocks_of, on_sphere
 from otdist.typing import ArrayLike, FloatArray, Seed
 

@@ -184,7 +184,11 @@ def test_damage_is_caught_and_the_bracket_still_holds(kind, form):
     problem, plan = result.problem, plan_of(result)
     f, g = result.potentials
     truth = result.value
-    assert certify(problem, form(plan), f, g).proves(1e-12)
+    whole = certify(problem, form(plan), f, g)
+    # Sums of a plan by rows are charged the rounding that they may have in the worst case.
+    worst = 2 * sum(problem.shape) * EPS * problem.geometry.largest if form is Lazy else 0.0
+    assert whole.gap <= 1e-12 * whole.upper + worst
+    assert whole.is_coupling
 
     lost = certify(problem, form(0.99 * plan), f, g)
     assert lost.marginal_error == pytest.approx(0.02, rel=1e-9)
@@ -336,13 +340,15 @@ def test_claims_are_not_changed():
 def test_bottleneck_certificates():
     problem = Problem([0.0, 1.0, 2.0], [0.0, 2.0], p=INF)
     right = solve(problem)
-    assert (right.lower, right.upper) == (1.0, 1.0)
+    assert_narrow(right, 1.0)
     far = np.array([[0, 1], [1, 0], [0.5, 0.5]]) / 3
     certificate = certify(problem, far, np.zeros(3))
-    assert (certificate.lower, certificate.upper) == (1.0, 2.0)
+    assert_brackets(certificate, 1)
+    assert certificate.lower == right.lower
+    assert 2.0 <= certificate.upper <= 2.0 * (1 + 4 * EPS)
     lost = certify(problem, 0.9 * plan_of(right), np.zeros(3))
     assert lost.marginal_error == pytest.approx(0.2)
-    assert lost.upper == 2.0  # anything may have happened to the lost mass
+    assert lost.upper == certificate.upper  # anything may have happened to the lost mass
 
 
 # ------------------------------------------------- compiled passes and NumPy twins
@@ -383,7 +389,7 @@ def test_the_compiled_pass_leaves_to_numpy_what_is_not_as_it_must_be():
 
     def both(rows=rows, columns=columns, mass=mass, f=f, g=g, problem=problem):
         plan = Arcs(rows, columns, mass)
-        return _small_bounds(problem, plan, f, g), lambda: certify(problem, plan, f, g)
+        return _small_bounds(problem, plan, f, g, 1.0), lambda: certify(problem, plan, f, g)
 
     small, whole = both()
     assert small is not None
@@ -427,7 +433,7 @@ def test_the_compiled_pass_leaves_to_numpy_what_is_not_as_it_must_be():
     assert small is None  # a column without an allowed arc
     forbidden = Problem.from_cost(np.where(cost == 2.0, INF, cost), [1, 2], [2, 0.5, 0.5])
     plan = Arcs(np.array([0, 1, 1, 0]), np.array([0, 0, 2, 1]), np.array([0.5, 1.5, 0.5, 0.5]))
-    assert _small_bounds(forbidden, plan, f, g) is None
+    assert _small_bounds(forbidden, plan, f, g, 1.0) is None
     assert certify(forbidden, plan, f, g).upper == INF
 
 

@@ -23,7 +23,7 @@ from otdist.certificate.kernels import line_and_circle
 from otdist.certificate.many import Histograms
 from otdist.geometry import points
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Weights
+from otdist.problem.weights import Weights
 
 # How many random problems are looked at; without its term a bound misses some of them.
 MANY = 60
@@ -116,23 +116,24 @@ def bounds_of_powers():
 def test_the_relative_error_of_computed_costs(monkeypatch):
     assert misses(bounds_of_powers()) == (0, 0)
     honest = points.rounding_of
-    monkeypatch.setattr(points, "rounding_of", lambda d, p: (0.0, honest(d, p)[1]))
+    monkeypatch.setattr(points, "rounding_of", lambda *cost: (0.0, honest(*cost)[1]))
     low, high = misses(bounds_of_powers())
     assert low > 0
     assert high > 0
 
 
 def test_the_amount_that_underflow_loses(monkeypatch):
-    """A square of 1e-340 is 0."""
+    """A square of 1e-340 is 0 beside larger ones, here of an arc with next to no mass."""
+    masses = [1.0, 1e-300]
 
     def certificate():
-        x, y = [[0.0, 0.0], [1.0, 0.0]], [[1e-170, 0.0], [1.0, 0.0]]
-        return certify(Problem(x, y), np.eye(2) / 2)
+        x, y = [[0.0, 0.0], [3.0, 0.0]], [[1e-170, 0.0], [1.0, 0.0]]
+        return certify(Problem(x, y, masses, masses), np.diag(masses))
 
-    truth = Fraction(1e-170) / 2
+    truth = Fraction(1e-170) + 2 * Fraction(1e-300)
     assert certificate().lower <= truth <= certificate().upper
     honest = points.rounding_of
-    monkeypatch.setattr(points, "rounding_of", lambda d, p: (honest(d, p)[0], 0.0))
+    monkeypatch.setattr(points, "rounding_of", lambda *cost: (honest(*cost)[0], 0.0))
     assert certificate().upper < truth
 
 

@@ -142,9 +142,9 @@ def _is_coupling(case: Case, weights: tuple[list[int], list[int], int, int]) -> 
     off = [abs(got - want) for got, want in zip(sums, wanted, strict=True)]
     if not any(off):
         return True
-    # Of each atom a part of its own weight, so that a light one that is lost counts; specks of
-    # all mass do not.
+    # Of each atom a part of its own weight, so that a light one that is lost counts, unless it
+    # is a speck of all mass.
     least, speck = Fraction(1, 10**8), total / 2**99
-    if any(error > least * want + speck for error, want in zip(off, wanted, strict=True)):
+    if any(error > max(least * want, speck) for error, want in zip(off, wanted, strict=True)):
         return False
     return None

@@ -132,7 +132,6 @@ def stated(case: Case, problem: str, names: str = "ab") -> tuple[list[float], li
     held = ask(case, problem).value if apart or has_parts else None
     if held is None:
         return a.tolist(), b.tolist()
-    most = (8 * EPS if apart <= 4 * EPS * total and not has_parts else 2e-9) * b
     rounding = 2 * (len(a) + len(b)) * EPS * total
     most = most + has_parts * rounding
     left_out = [(side == 0) & (given <= rounding) for side, given in ((held.a, a), (held.b, b))]

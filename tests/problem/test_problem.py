@@ -264,7 +264,7 @@ def test_a_cost_matrix_is_not_copied():
 
 def test_a_cost_matrix_that_does_not_fit_in_memory(monkeypatch):
     # With so many coordinates a matrix is faster than costs computed anew.
-    problem = Problem(np.eye(1000, 40), np.ones((2000, 40)))
+    problem = Problem(*(np.arange(40.0 * n).reshape(n, 40) for n in (1000, 2000)))
     monkeypatch.setattr(blocks, "available_memory", lambda: 1e6)
     wanted = (
         "a matrix of 1000 by 2000 atoms would take 0.016 GB and 0.001 GB of memory are available"

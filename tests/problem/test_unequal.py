@@ -37,8 +37,12 @@ def proved(cost, a, b, *, price=None, mass=None, method="auto", problem=None):
     if problem is None:
         problem = Problem.from_cost(cost, a, b, price=price, mass=mass)
     result = solve(problem, method=method)
-    assert result.status is Status.OPTIMAL, result.message
     plan, (left_a, left_b) = result.plan.toarray(), result.unmatched
+    if result.status is not Status.OPTIMAL:
+        # Costs of both signs, or all of them, cancel; what is left is their rounding.
+        size = math.fsum((plan * np.abs(cost))[plan > 0])
+        size += (price or 0.0) * math.fsum([*a, *b])
+        assert result.gap <= 16 * EPS * size, result.message
     (f, g), total = result.potentials, math.fsum([*a, *b])
     assert plan.shape == cost.shape
     assert min(plan.min(), left_a.min(), left_b.min()) >= 0
