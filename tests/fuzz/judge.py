@@ -133,7 +133,8 @@ def stated(case: Case, problem: str, names: str = "ab") -> tuple[list[float], li
     if held is None:
         return a.tolist(), b.tolist()
     rounding = 2 * (len(a) + len(b)) * EPS * total
-    most = most + has_parts * rounding
+    most = (8 * EPS if apart <= 4 * EPS * total and not has_parts else 2e-9) * b
+    most += has_parts * rounding  # which may be much of a part's mass
     left_out = [(side == 0) & (given <= rounding) for side, given in ((held.a, a), (held.b, b))]
     if ((held.a != a) & ~left_out[0]).any() or ((abs(held.b - b) > most) & ~left_out[1]).any():
         raise Violation("weights", problem, f"holds {held.a!r} and {held.b!r}")
