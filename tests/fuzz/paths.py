@@ -290,7 +290,9 @@ def check_partial(case: Case) -> list[str]:
     if min(whole[0][0][-1], whole[0][1][-1]) < 0:
         return ["InputError"]
     right = truth.optimum(*whole, exact)
-    units = Units.of_matrix(right)
+    # The last digits of all weights may be left, at the price.
+    toll = 0.0 if price is None else price * (math.fsum(case.a) + math.fsum(case.b))
+    units = Units.of_matrix(right._replace(paid=right.paid + toll))
     if "cost" not in case.data:
         largest = float(max(abs(case.x).max(), abs(case.y).max()))
         total = math.fsum(case.a) + math.fsum(case.b)
