@@ -51,7 +51,7 @@ def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int)
         lower = _least_radius(problem, f > 0, n_jobs)
     # Distances are rounded.
     facts = problem.geometry.facts
-    relative = facts.roundings * float(np.finfo(float).eps)
+    relative = facts.roundings * float(np.finfo(float).eps) if upper < np.inf else 0.0
     least = facts.least if relative > 0 else 0.0
     lower = min(lower, upper)
     return Certificate(

@@ -224,7 +224,7 @@ def _as_arcs(plan: Any, shape: tuple[int, int]) -> Arcs | None:
 
 def _arcs_of(matrix: FloatArray) -> Arcs:
     """Return the arcs of a matrix of masses."""
-    rows, columns = np.nonzero(matrix)
+    rows, columns = map(np.ascontiguousarray, np.nonzero(matrix))
     return Arcs(rows, columns, matrix[rows, columns])
 
 

@@ -108,11 +108,12 @@ def search_candidates(
     part = 1.0 if costs.kind == MATRIX else _POINTS_WIDTH
     width, height = round(_ROW_WIDTH * part), round(_COLUMN_WIDTH * part)
     f, by_row = nearest(costs, g, width, scale, n_jobs, by_column=False)
+    f = finite(f)
     g, by_column = nearest(costs, f, height, scale, n_jobs, by_column=True)
     rows = merged(costs, no_rows(n), by_row, by_column)
     del by_row, by_column
     arcs = CandidateArcs(costs, both_ways(rows, m), masses, n_jobs)
-    return begin(arcs, geometry, masses, np.concatenate([f, g]))
+    return begin(arcs, geometry, masses, np.concatenate([f, finite(g)]))
 
 
 def potentials(geometry: Geometry, a: FloatArray, b: FloatArray, options: Options) -> FloatArray:
@@ -208,7 +209,7 @@ def nearest(
             )
 
     _in_ranges(work, lines, size, n_jobs)
-    return finite(least), found
+    return least, found
 
 
 def violated(

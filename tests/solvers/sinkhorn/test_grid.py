@@ -317,7 +317,7 @@ def test_any_epsilon(cost, part, zeros):
     rounding = max(1e-12, 1e-14 / part)
     assert_coupling(whole, problem, tol=rounding)
     # The bound pays the rounding of entries at the largest cost.
-    assert 0 <= result.upper - result.value <= max(1e-8, 100 * rounding) * result.value
+    assert 0 <= result.upper - result.value <= max(1e-8, 1000 * rounding) * result.value
     assert result.value == pytest.approx(
         float((whole * problem.geometry.dense()).sum()), rel=100 * rounding
     )
@@ -353,7 +353,8 @@ def test_an_image_moved_by_a_vector(cost):
         result = solve(problem, method="sinkhorn", epsilon=epsilon)
         assert_brackets(result, value)
         gaps.append(result.value - result.lower)
-        assert 0 <= result.upper - result.value <= 1e-8 * value
+        # The bound pays the rounding of entries at the largest cost.
+        assert 0 <= result.upper - result.value <= 1e-9 * problem.geometry.largest
     # Both may be no more than the rounding of exponentials.
     assert gaps[1] <= max(gaps[0], 1e-10 * value)
     assert gaps[1] < 0.05 * value
@@ -475,7 +476,8 @@ def test_large_images_are_summed_in_many_tiles_and_blocks(monkeypatch):
 
 def small_grid():
     problem = on_grid((5, 4), zeros=True)
-    result = solve(problem, method="sinkhorn", epsilon=0.01 * mean_cost(problem))
+    epsilon = 0.01 * mean_cost(problem)
+    result = solve(problem, method="sinkhorn", epsilon=epsilon, tol=1e-12)
     return problem, result, solve(problem).value
 
 
