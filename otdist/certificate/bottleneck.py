@@ -51,12 +51,13 @@ def certify_bottleneck(problem: Problem, arcs: Arcs, f: FloatArray, n_jobs: int)
         lower = _least_radius(problem, f > 0, n_jobs)
     # Distances are rounded.
     facts = problem.geometry.facts
-    relative = facts.roundings * float(np.finfo(float).eps) if upper < np.inf else 0.0
+    relative = facts.roundings * float(np.finfo(float).eps)
     least = facts.least if relative > 0 else 0.0
     lower = min(lower, upper)
+    is_known = -np.inf < upper < np.inf
     return Certificate(
         lower=lower - relative * abs(lower) - (least if lower > 0 else 0.0),
-        upper=upper + relative * abs(upper) + (least if upper > 0 else 0.0),
+        upper=upper + relative * abs(upper) + (least if upper > 0 else 0.0) if is_known else upper,
         value=upper,
         is_coupling=marginal_error <= slack,
         marginal_error=marginal_error,

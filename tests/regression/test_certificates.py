@@ -218,9 +218,5 @@ def test_a_longest_arc_bounds_nothing_unless_the_plan_is_a_coupling():
         claims = Claims(ends, ends, mass, np.array([2]), np.zeros((1, 2)))
         proof = LineBounds(2, 2, INF, 1)
         proof.add(0, measures, claims, proof.scratch())
-<<<<<<< HEAD
         assert upper <= proof.bounds().upper[0] <= upper * (1 + 4 * EPS)
-=======
-        assert upper <= proof.bounds().upper[0] <= upper * (1 + 1e-14)
->>>>>>> ta
         assert proof.bounds().is_coupling[0] == (part == 1)
