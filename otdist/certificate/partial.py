@@ -16,6 +16,7 @@ from otdist.certificate.exact_dual import exact_partial_lower
 from otdist.certificate.rounding import (
     EPS,
     ROUNDING,
+    TINY,
     UNDERFLOW,
     Dual,
     Primal,
@@ -48,14 +49,19 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     if isinstance(problem.marginals, MoveMass):
         missing = math.fsum([problem.marginals.mass, *(-mass).tolist()])
         fits = fits and abs(missing) <= COUPLING * problem.marginals.mass
-        more = _for_missing(problem, arcs, off, missing)
+        # Mass that exceeds a weight is taken away, and with what is missing put elsewhere.
+        more = _for_missing(problem, arcs, off, missing + error)
         if more is None:
-            error, more = error + abs(missing), 0.0
-        upper = charged(problem, value, size, error, is_tiny=is_tiny) + more
+            upper = charged(problem, value, size, error + abs(missing), is_tiny=is_tiny)
+        else:
+            away = 0.0 if problem.geometry.facts.is_positive else error * problem.geometry.largest
+            upper = charged(problem, value, size, 0.0, is_tiny=is_tiny) + more + 2 * away
+            error += abs(missing)
         return Primal(value, upper, size, error, fits)
     price = cast("LeaveAtPrice", problem.marginals).price
     left = math.fsum([*a.tolist(), *b.tolist(), *(-2 * mass).tolist()])
     value, size = value + price * left, size + price * abs(left)
+    is_tiny = is_tiny or (left != 0 and price * abs(left) < TINY)
     # What exceeds a weight is left at the price.
     upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
     upper += 2 * (1 + 2.0**-30) * error * (problem.geometry.largest + price)
