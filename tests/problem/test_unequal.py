@@ -245,7 +245,8 @@ def test_scales_order_and_splitting(one, other, k, random):
 def test_the_flat_norm_is_a_metric(first, second, third):
     through = flat_norm(first, second) + flat_norm(second, third)
     assert flat_norm(first, third) <= through * (1 + 1e-13) + 1e-13
-    assert flat_norm(first, first) == 0
+    # Masses of a plan are rounded, and what they miss is left at the price.
+    assert 0 <= flat_norm(first, first) <= 1e-15 * first[1].sum()
     # What is in common does not count: it is a norm of the difference.
     z, c = third
     more = [(np.vstack([points, z]), np.append(mass, c)) for points, mass in (first, second)]
