@@ -63,9 +63,7 @@ CLOUDS: dict[str, _Cloud] = {
     "line": lambda rng, n: _on_line(rng.random(n)),
     "line_in_space": lambda rng, n: np.outer(rng.random(n), [0.3, 0.5, 0.9]),
     "nearly_a_line": lambda rng, n: _on_line(rng.random(n)) + 1e-9 * rng.random((n, 2)),
-    "clusters_on_a_line": lambda rng, n: _on_line(
-        rng, rng.integers(0, 20, n) + 1e-3 * rng.random(n)
-    ),
+    "clusters_on_a_line": lambda rng, n: _on_line(rng.integers(0, 20, n) + 1e-3 * rng.random(n)),
     "two_lines": _two_lines,
     "circle": _circle,
     "powers_of_two_on_a_line": lambda rng, n: _on_line(2.0 ** rng.uniform(-50, 50, n)),
