@@ -26,6 +26,7 @@ from otdist.certificate.partial import partial_lower, partial_upper
 from otdist.certificate.rounding import (
     EPS,
     ROUNDING,
+    SPARE,
     TINY,
     UNDERFLOW,
     Dual,
@@ -285,7 +286,7 @@ def exact_upper(problem: Problem, arcs: Arcs) -> Primal | None:
     upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
     # Mass that is rounding goes along paths of at most n + m arcs.
     dearest = sum(problem.shape) * problem.geometry.largest
-    upper += 2 * (1 + 2.0**-30) * exact.stranded * dearest
+    upper += SPARE * exact.stranded * dearest
     return Primal(value, upper, size, exact.stranded, True)
 
 
@@ -328,7 +329,7 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     fits = np.abs(off) <= COUPLING * np.maximum(problem.a, problem.b) + SPECK * problem.mass
     found = Primal(
         value,
-        value + relative * size + 2 * (1 + 2.0**-30) * error * largest,
+        value + relative * size + SPARE * error * largest,
         size,
         error,
         bool(fits.all()),
@@ -340,7 +341,7 @@ def upper_from_flow(problem: Problem, flow: Flow) -> Primal:
     left = np.bincount(i, mass, len(off)) - np.bincount(j, mass, len(off)) + off
     value, size = value + total(more), size + float(more.sum())
     left_over = float(np.abs(left).sum()) + 2 * rounded
-    upper = value + relative * size + 2 * (1 + 2.0**-30) * left_over * largest
+    upper = value + relative * size + SPARE * left_over * largest
     return found.or_better(Primal(value, upper, size, 0.0, False))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from operator import mul
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,8 +36,8 @@ def exact_lower(problem: Problem, f: FloatArray) -> Dual | None:
     used = np.flatnonzero(problem.b)
     a, b = _fractions(problem.a[carries]), _fractions(problem.b[used])
     g = _sums(found, used)
-    total = sum(map(_product, a, _fractions(f[carries])), Fraction(0))
-    of_b = sum(map(_product, b, g), Fraction(0))
+    total = sum(map(mul, a, _fractions(f[carries])), Fraction(0))
+    of_b = sum(map(mul, b, g), Fraction(0))
     noise = 0.0
     if problem.geometry.facts.has_forbidden:
         # In the parts that forbidden arcs separate b may be scaled by other factors.
@@ -52,8 +53,8 @@ def exact_partial_lower(problem: Problem, f: FloatArray, price: float, level: fl
         return None
     used, most, above = np.flatnonzero(problem.b), Fraction(price), Fraction(level)
     g = [min(value - above, most) for value in _sums(found, used)]
-    total = sum(map(_product, _fractions(problem.a[carries]), _fractions(f[carries])), Fraction(0))
-    total += sum(map(_product, _fractions(problem.b[used]), g), Fraction(0))
+    total = sum(map(mul, _fractions(problem.a[carries]), _fractions(f[carries])), Fraction(0))
+    total += sum(map(mul, _fractions(problem.b[used]), g), Fraction(0))
     if isinstance(problem.marginals, MoveMass):
         total += above * Fraction(problem.marginals.mass)
     return _rounded(problem, total, 0.0)
@@ -92,10 +93,6 @@ def _sums(pair: tuple[FloatArray, FloatArray], used: IntArray) -> list[Fraction]
 
 def _fractions(values: FloatArray) -> list[Fraction]:
     return [Fraction(value) for value in values.tolist()]
-
-
-def _product(u: Fraction, v: Fraction) -> Fraction:
-    return u * v
 
 
 def _rounded(problem: Problem, value: Fraction, noise: float) -> Dual | None:

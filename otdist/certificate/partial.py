@@ -16,6 +16,7 @@ from otdist.certificate.exact_dual import exact_partial_lower
 from otdist.certificate.rounding import (
     EPS,
     ROUNDING,
+    SPARE,
     TINY,
     UNDERFLOW,
     Dual,
@@ -64,7 +65,7 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     is_tiny = is_tiny or (left != 0 and price * abs(left) < TINY)
     # What exceeds a weight is left at the price.
     upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
-    upper += 2 * (1 + 2.0**-30) * error * (problem.geometry.largest + price)
+    upper += SPARE * error * (problem.geometry.largest + price)
     # The last digits of all weights may be left, at the price.
     return Primal(value, upper, size + price * float(a.sum() + b.sum()), error, fits)
 

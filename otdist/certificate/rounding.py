@@ -28,8 +28,9 @@ U = EPS / 2
 # Products with a c-transform and their sum are rounded some six times, a term's size each; a sum
 # in extended precision by less than the rest, where the machine has it.
 ROUNDING = 8 * U + 64 * float(np.finfo(np.longdouble).eps)
-# A factor that covers the rounding of sums of small bounds.
-_SPARE = 1 + 2.0**-30
+#: What errors of marginals are charged: they are taken away and added, and a little more covers
+#: the rounding of their sums.
+SPARE = 2 * (1 + 2.0**-30)
 # Numbers up to which they are summed exactly, one by one.
 _SHORT = 500
 # Below this products and powers may have lost digits, or be 0 where they should not; a billion
@@ -87,7 +88,7 @@ def charged(
             is_rounding = error <= 4 * n_atoms * EPS * moved
             dearest = n_atoms * dearest if is_rounding else math.inf
         # Sums of errors, and of this with the cost, are rounded themselves.
-        upper += _SPARE * 2 * error * dearest
+        upper += SPARE * error * dearest
     # Masses and costs whose products overflow bound nothing.
     return upper if abs(upper) < math.inf else math.inf
 
