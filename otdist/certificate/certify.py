@@ -266,9 +266,14 @@ def _off(problem: Problem, arcs: Arcs) -> Off:
 
 
 def _repaired(problem: Problem, arcs: Arcs, found: Primal) -> Primal:
-    """Return the cost of the plan scaled down to fit, with the rest coupled, if that is less."""
+    """Return the cost of the plan scaled down to fit, with the rest coupled, if that is less.
+
+    Where the rest is rounding, so is what it pays: the value is then that of the plan as given.
+    """
     completed = _completed(problem, arcs)
-    found = found.or_better(_as_given(problem, completed))
+    better = found.or_better(_as_given(problem, completed))
+    is_rounding = found.error <= 4 * sum(problem.shape) * EPS * problem.mass
+    found = better._replace(value=found.value) if is_rounding else better
     if problem.geometry.facts.has_forbidden:
         # What is missing may have no allowed arc to go along, unless other mass makes way.
         rows, columns, mass = completed

@@ -177,3 +177,16 @@ def test_the_slope_of_a_coordinate_is_at_most_one(exponent):
     """lipschitz_lower() of z -> z[0] returned 1.22 at 2**-530."""
     points = math.ldexp(1.0, exponent) * np.array([[0.0, 0], [1, 0], [0, 1]])
     assert 0.9 < lipschitz_lower(lambda z: z[:, 0], points, rng=0) <= 1
+
+
+def test_one_problem_and_pairs_agree_where_masses_cancel():
+    """The value counted what the plan's rounding would pay at the largest cost."""
+    cost = np.zeros((5, 4))
+    cost[2, 2:], cost[4, 2] = [1, 128], 131072
+    a = np.array([3.09774056185446e-08, 2.0**-17, 4.4331174327416486e-07, 1.151630959377644e-11, 0])
+    b = np.array([3.09774056185446e-08, 1.1516309594327326e-11, 2.0**-17, 4.4331174327416486e-07])
+    scale = sum(map(Fraction, a)) / sum(map(Fraction, b))
+    right = float(Fraction(a[2]) - scale * (Fraction(b[0]) + Fraction(b[1])))
+    one, pair = emd(a, b, cost), pairwise([a], [b], cost=cost)[0, 0]
+    assert one == pytest.approx(right, rel=1e-15, abs=0)
+    assert pair == pytest.approx(right, rel=1e-15, abs=0)
