@@ -158,6 +158,7 @@ def work_for(n: int, m: int) -> kernel.Work:
             np.empty((9, width), np.uint32),
             np.empty((3, both + 3), np.int64),
             np.empty((2, width)),
+            np.empty((2, both + 1)),
         ),
         most=np.array([n, m]),
         matrix=np.empty(n * m),

@@ -6,7 +6,9 @@ right too, with a bracket that holds the optimum.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 from fuzz import truth
 
 from otdist import (
+    FailedPairsWarning,
     InputError,
     NotCertifiedError,
     Problem,
@@ -190,3 +193,21 @@ def test_one_problem_and_pairs_agree_where_masses_cancel():
     one, pair = emd(a, b, cost), pairwise([a], [b], cost=cost)[0, 0]
     assert one == pytest.approx(right, rel=1e-15, abs=0)
     assert pair == pytest.approx(right, rel=1e-15, abs=0)
+
+
+@pytest.mark.parametrize("metric", ["cityblock", "euclidean"])
+def test_costs_that_underflow_are_not_proved_to_be_nothing(metric):
+    """What they lose was multiplied by a mass of 3e-8, and that was 0: 0.0 for 0.84."""
+    x, y = np.array([[0.0, 0], [114798, 0]]), np.array([[1.0, 0], [114798, 0]])
+    a = np.array([2.0**-25, 3.308722450212111e-24])
+    right = float(a[0]) ** 0.01
+
+    found = []
+    with contextlib.suppress(NotCertifiedError):
+        found.append(wasserstein_distance(x, y, a, a, p=100, metric=metric))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FailedPairsWarning)
+        pair = pairwise([(x, a)], [(y, a)], p=100, metric=metric)[0, 0]
+    found += [] if np.isnan(pair) else [pair]
+    for value in found:
+        assert value == pytest.approx(right, rel=1e-9, abs=0)

@@ -165,6 +165,7 @@ def coarse_start(cost, a, b):
         np.empty((9, width), np.uint32),
         np.empty((3, n + m + 2), np.int64),
         np.empty((2, width)),
+        np.empty((2, n + m + 1)),
     )
     g = np.zeros(m)
     arrays = [read_only(array) for array in (cost, a, b)]

@@ -16,7 +16,14 @@ from otdist.compiled.costs import point_slacks
 from otdist.compiled.simd import least_difference
 from otdist.plans.kernels.integer_masses import quantise
 from otdist.runtime.kernel_cache import njit
-from otdist.solvers.network_simplex.kernels.simplex import DONE, MORE, Tree, read_plan, run
+from otdist.solvers.network_simplex.kernels.simplex import (
+    DONE,
+    MORE,
+    Tree,
+    exact_masses,
+    read_plan,
+    run,
+)
 from otdist.solvers.network_simplex.kernels.small_problem import (
     Room,
     search_in,
@@ -184,20 +191,6 @@ def _plant(tree: Tree, cost: np.ndarray, arcs: Any, n_arcs: int, links: Any) -> 
 
 
 @inner
-def _fit(mass: np.ndarray, rows: Any, columns: Any, a: Any, b: Any, factor: np.ndarray) -> None:
-    """Scale rows, then columns, to the masses that were rounded to integers."""
-    for ends, wanted in ((rows, a), (columns, b)):
-        for i in range(wanted.size):
-            factor[i] = 0.0
-        for k in range(mass.size):
-            factor[ends[k]] += mass[k]
-        for i in range(wanted.size):
-            factor[i] = wanted[i] / factor[i]
-        for k in range(mass.size):
-            mass[k] *= factor[ends[k]]
-
-
-@inner
 def _solve(
     cost: np.ndarray,
     a: np.ndarray,
@@ -228,7 +221,7 @@ def _solve(
     for k in range(n_arcs):
         mass[k] = whole[k] * unit
     if not is_exact:
-        _fit(mass, rows, columns, a, b, work.floats[0])
+        exact_masses(tree, a, b, work.room.sums, mass)
     of_rows, of_columns = work.atom[0], work.atom[1]
     for k in range(n_arcs):
         rows[k], columns[k] = of_rows[rows[k]], of_columns[columns[k]]

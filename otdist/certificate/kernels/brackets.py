@@ -116,9 +116,11 @@ def _bracket(
         n_bad += off > COUPLING * b[j] + speck
         error += off
     gone = gone_a + gone_b + rounding.least * sum_a
+    # The product with a small mass may underflow itself.
+    near = rounding.near * sum_a + (UNDERFLOW if rounding.near > 0.0 else 0.0)
     lower = of_a + of_b + apart * of_b
     lower -= _ROUNDING * (size_a + size_b) + noise * size_b + rounding.relative * abs(lower) + gone
-    upper = value + (_ROUNDING + rounding.relative) * paid + (lost + rounding.near * sum_a)
+    upper = value + (_ROUNDING + rounding.relative) * paid + (lost + near)
     if error > 0.0:
         upper += _SPARE * error * rounding.largest
     return lower, upper, value, error, n_bad == 0

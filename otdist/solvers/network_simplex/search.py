@@ -9,7 +9,7 @@ import numpy as np
 
 from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Geometry
-from otdist.plans.integer_masses import IntegerMasses, fitted, northwest
+from otdist.plans.integer_masses import IntegerMasses, northwest
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
@@ -111,7 +111,10 @@ def solve_at_once(problem: Problem, max_pivots: int, *, needs_groups: bool) -> C
 def _room_for(n: int, m: int) -> small.Room:
     width = n + m + 1 + BLOCK_ROWS
     return small.Room(
-        np.empty((9, width), np.uint32), np.empty((3, n + m + 3), np.int64), np.empty((2, width))
+        np.empty((9, width), np.uint32),
+        np.empty((3, n + m + 3), np.int64),
+        np.empty((2, width)),
+        np.empty((2, n + m + 1)),
     )
 
 
@@ -135,7 +138,7 @@ def solve_from(
     n, m = cost.shape
     arcs, carried = np.empty((2, n + m), np.int64), np.empty(n + m)
     potential = np.empty(n + m + 1)
-    code, n_arcs, n_pivots, is_exact = small.solve_small(
+    code, n_arcs, n_pivots = small.solve_small(
         read_only(cost),
         read_only(a),
         read_only(b),
@@ -156,8 +159,6 @@ def solve_from(
     if code != kernel.DONE:
         return None
     plan = Arcs(arcs[0, :n_arcs], arcs[1, :n_arcs], carried[:n_arcs])
-    if not is_exact:
-        plan = fitted(plan, a, b)
     return Candidate(plan, potential[:n], potential[n : n + m], n_pivots)
 
 

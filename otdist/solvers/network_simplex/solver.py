@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
+from otdist.compiled.costs import read_only
 from otdist.geometry.grid_metric import Pixels
 from otdist.geometry.points import Points
-from otdist.plans.integer_masses import IntegerMasses, fitted, quantise
+from otdist.plans.integer_masses import IntegerMasses, quantise
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
@@ -298,7 +299,8 @@ def _claim(
     finished = ended is Ended.FINISHED
     plan = simplex.plan_of(basis, masses, (n, m), keep_artificial=not finished)
     if not masses.is_exact and finished and stranded is None:
-        plan = fitted(plan, problem.a, problem.b)
+        weights = read_only(problem.a), read_only(problem.b)
+        kernel.exact_masses(basis, *weights, np.empty((2, n + m + 1)), plan.mass)
     return Candidate(
         plan=plan,
         f=basis.potential[:n].copy(),

@@ -164,6 +164,55 @@ def read_plan(tree: Tree, n: int, rows: np.ndarray, columns: np.ndarray, flow: n
     return n_arcs
 
 
+@inner
+def _add(high: np.ndarray, low: np.ndarray, place: int, term: float) -> None:
+    """Add a term to a sum of two numbers (Knuth)."""
+    total = high[place]
+    new = total + term
+    part = new - total
+    high[place] = new
+    low[place] += (total - (new - part)) + (term - part)
+
+
+@kernel
+def exact_masses(
+    tree: Tree, a: np.ndarray, b: np.ndarray, sums: np.ndarray, mass: np.ndarray
+) -> None:
+    """Write the masses of the arcs of `read_plan`, from weights that integers only approximate.
+
+    What a subtree has to give or to take goes along the arc above it, and is a sum of weights. `b`
+    is brought to the sum of a. `sums` (2, N) is scratch: sums of two numbers each, so that no
+    digits of small masses are lost. A mass keeps the value given where it would be negative.
+    """
+    n, size = a.size, tree.parent.size
+    high, low = sums[0, :size], sums[1, :size]
+    # Of both sides, in the places of two nodes.
+    for k in range(2):
+        high[k] = low[k] = 0.0
+        for weight in a if k == 0 else b:
+            _add(high, low, k, weight)
+    apart = ((high[0] - high[1]) + (low[0] - low[1])) / high[1]
+    for node in range(1, size):
+        atom = np.int64(tree.atom[node])
+        high[node], low[node] = (a[atom], 0.0) if atom < n else (-b[atom - n], -b[atom - n] * apart)
+    node = tree.back[0]
+    while node != 0:
+        above = tree.parent[node]
+        if above != 0:
+            _add(high, low, above, high[node])
+            low[above] += low[node]
+        node = tree.back[node]
+    n_arcs = 0
+    for k in range(size - 1):
+        node = tree.node[k]
+        if tree.parent[node] != 0 and tree.flow[node] > 0:
+            total = high[node] + low[node]
+            given = total if k < n else -total
+            if given > 0.0:
+                mass[n_arcs] = given
+            n_arcs += 1
+
+
 @kernel
 def renumber(tree: Tree) -> None:
     """Give the nodes new numbers, in the order of the thread."""

@@ -22,6 +22,7 @@ from otdist.solvers.network_simplex.kernels.simplex import (
     Search,
     Tree,
     artificial_flow,
+    exact_masses,
     hang_on_root,
     read_plan,
     run,
@@ -49,12 +50,13 @@ class Room(NamedTuple):
     ids: np.ndarray  # (9, n + m + 1 + n_block) uint32
     integers: np.ndarray  # (3, n + m + 3) int64
     floats: np.ndarray  # (2, n + m + 1 + n_block) float64
+    sums: np.ndarray  # (2, n + m + 1) float64
 
 
 @inlined
 def search_in(room: Room, size: int, n_block: int, potential: np.ndarray) -> Any:
     """Return a tree of so many nodes, and its search, in parts of the arrays given."""
-    ids, integers, floats = room
+    ids, integers, floats = room.ids, room.integers, room.floats
     tree = Tree(
         ids[0, :size],
         ids[1, :size],
@@ -259,16 +261,15 @@ def solve_small(
     arcs: np.ndarray,
     mass: np.ndarray,
     potential: np.ndarray,
-) -> tuple[int, int, int, bool]:
+) -> tuple[int, int, int]:
     """Solve a problem in one call, in the ordinary case.
 
     Masses are positive and sum to `total`. Of `start` (n + m,) the second part is g to
     start from, the first scratch; artificial arcs cost `margin` more, and `growth` times
     that where it was too small. `arcs` (2, n + m) receives rows and columns of the plan,
     `mass` (n + m,) their masses, `potential` (n + m + 1,) f, g and the root's. Returns
-    a code, the number of arcs, that of pivots, and whether the integer masses are exact.
-    The code is MORE, and the rest is void, where a limit was met, artificial flow is left, or
-    rounding may exceed `blur` times the value.
+    a code, the number of arcs, and that of pivots. The code is MORE, and the rest is void, where a
+    limit was met, artificial flow is left, or rounding may exceed `blur` times the value.
     """
     n, m = cost.shape
     tree, search = search_in(room, n + m + 1, n_block, potential)
@@ -279,15 +280,17 @@ def solve_small(
         cost, whole, start, scale, tolerance, margin, growth, budget, max_pivots, tree, search
     )
     if code == MORE:
-        return MORE, 0, 0, False
+        return MORE, 0, 0
     value = units = 0.0
     for node in range(1, n + m + 1):
         value += tree.flow[node] * tree.cost[node]
     for i in range(n):
         units += whole[i]
     if 0 < blur * abs(value) < _rounding(tree.potential) * units:
-        return MORE, 0, 0, False
+        return MORE, 0, 0
     n_arcs = read_plan(tree, n, arcs[0], arcs[1], whole)
     for k in range(n_arcs):
         mass[k] = whole[k] * unit
-    return DONE, n_arcs, search.n_pivots[0], is_exact
+    if not is_exact:
+        exact_masses(tree, a, b, room.sums, mass)
+    return DONE, n_arcs, search.n_pivots[0]
