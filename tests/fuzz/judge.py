@@ -98,7 +98,7 @@ def ask(case: Case, call: str) -> Answer:
     """
     names = {**NAMES, **case.data}
     code = _compiled(call)
-    for last in (False, True):
+    for last in (False, False, True):
         start = time.process_time()
         try:
             answer = Answer(call, eval(code, names))
@@ -115,7 +115,7 @@ def ask(case: Case, call: str) -> Answer:
         seconds = time.process_time() - start
         if seconds < LONGEST:
             return answer
-        if last:  # the first call may have compiled kernels
+        if last:  # the first call may have compiled kernels, the second waited for memory
             raise Violation("time", call, f"took {seconds:.1f} s")
     raise AssertionError
 
