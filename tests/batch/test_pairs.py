@@ -473,3 +473,14 @@ def test_masses_over_many_orders_are_as_exact_in_pairs_as_alone():
     plane = wasserstein_distance(np.c_[x, x], np.c_[y, y], a, b, p=100, metric="chebyshev")
     assert pair == pytest.approx(alone, rel=1e-15, abs=0)
     assert plane == pytest.approx(alone, rel=1e-15, abs=0)
+
+
+@pytest.mark.parametrize("exponent", [-214, 0, 300])
+def test_squares_on_the_line_keep_their_unit(exponent):
+    """A pair left to the exact way came back in a unit of length, and squares have none."""
+    x, y = np.array([[0.9982579], [1.0], [0.0]]), np.array([[0.9983141], [1.0]])
+    a, b = [1.0, 1.0, 1.0371672934557374e-09], [1.0, 1.0]
+    near = wasserstein_distance(x, y, a, b, metric="sqeuclidean")
+    x, y = np.ldexp(x, exponent), np.ldexp(y, exponent)
+    pair = pairwise([(x, a)], [(y, b)], metric="sqeuclidean")[0, 0]
+    assert pair == pytest.approx(math.ldexp(near, 2 * exponent), rel=1e-9, abs=0)
