@@ -60,7 +60,7 @@ _ITERATIONS_PER_WEIGHT = 5
 _SINGLE = 1e-7
 # Errors above this many times that of single precision are clear of it.
 _CLEAR = 10.0
-# Masses below this part of the total would underflow.
+# Masses below this, or this part of the total, would underflow, and above its inverse overflow.
 _LEAST_SINGLE = 1e-24
 # Weights above this many times the largest cost would overflow.
 _LARGEST_SINGLE = 1e20
@@ -124,7 +124,8 @@ class Anneal:
         self.reach = np.inf  # columns that a row of the plan reaches, in the mean
         self.pairs = Pairs(problem.geometry, self.a, self.b, options.n_jobs)
         self.uses_newton = self.pairs.keeps_blocks and not self.is_symmetric
-        self.fits_single = min(self.a.min(), self.b.min()) >= _LEAST_SINGLE * self.mass
+        least = min(self.a.min(), self.b.min()) / max(self.mass, 1.0)
+        self.fits_single = least >= _LEAST_SINGLE and self.mass <= 1 / _LEAST_SINGLE
 
     def first(self, target: float) -> tuple[FloatArray, FloatArray, float]:
         """Return potentials and a weight to start with, for a problem without potentials.

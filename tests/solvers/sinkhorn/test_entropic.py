@@ -574,3 +574,17 @@ def test_potentials_are_followed_along_their_line():
     assert g == pytest.approx(at(0.08).g)
     f, g = annealing._extrapolated(None, at(0.2), 0.08)
     assert f == pytest.approx(at(0.2).f)
+
+
+@pytest.mark.parametrize("mass", [1e-200, 1e-40, 3.402823669209385e38, 1e100])
+def test_masses_that_single_precision_does_not_hold(mass):
+    """Potentials were NaN where the sum of the weights overflows in float32."""
+    x, y = np.array([[0.0], [0.3], [1.0]]), np.array([[0.1], [0.9]])
+    a, b = np.array([0.25, 0.25, 0.5]), np.array([0.5, 0.5])
+    for points, p in (((x, y), 2), ((x @ [[1, 1]], y @ [[1, 1]]), 1)):
+        near = solve(Problem(*points, a, b, p=p), method="sinkhorn", epsilon=0.05)
+        far = solve(Problem(*points, mass * a, mass * b, p=p), method="sinkhorn", epsilon=0.05)
+        assert far.status is Status.CONVERGED
+        assert far.lower <= far.value <= far.upper
+        # Marginal errors of 1e-6 of the mass pay up to the largest cost, 60 times the mean.
+        assert far.value == pytest.approx(mass * near.value, rel=1e-4, abs=0)
