@@ -31,6 +31,8 @@ _LEAST_LEFT = 1e-6
 _MATRIX_ENTRIES = 1 << 15
 # Binary exponents of costs below which a pair among larger ones gets a unit of its own.
 _FEWEST_DIGITS = -500
+# Width of a bracket, relative, that rounding alone makes.
+_ROUNDED = 2.0**-43
 _FIRST = np.zeros(1, np.int64)
 
 
@@ -79,9 +81,10 @@ def solve_block(
         if len(done) < len(code):
             claim = [each[done] for each in claim]
         found = bracket(family, first[begin + done], second[begin + done], *claim)
-        proved = found.proves(EXACT_TOL) & ~_is_tiny(
-            family, first[begin + done], second[begin + done]
-        )
+        # On the line there is an algorithm that takes no tolerance.
+        on_line = isinstance(family, Clouds) and family.d == 1
+        proved = found.is_narrow(_ROUNDED) if on_line else found.proves(EXACT_TOL)
+        proved &= ~_is_tiny(family, first[begin + done], second[begin + done])
         which = begin + done[proved]
         value[which] = found.value[proved]
     value = roots(value, p, family.unit)

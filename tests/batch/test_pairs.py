@@ -484,3 +484,12 @@ def test_squares_on_the_line_keep_their_unit(exponent):
     x, y = np.ldexp(x, exponent), np.ldexp(y, exponent)
     pair = pairwise([(x, a)], [(y, b)], metric="sqeuclidean")[0, 0]
     assert pair == pytest.approx(math.ldexp(near, 2 * exponent), rel=1e-9, abs=0)
+
+
+def test_pairs_on_the_line_are_as_exact_as_one():
+    """The largest cost, 3 ** 50, made a tolerance that hid the last digits of 2 ** 50 / 256."""
+    x, y = np.array([[-1.0], [0], [0], [1]]), np.array([[0.0], [0], [1], [-2]])
+    a, b = [0.63671875, 1.0, 0.640625, 1.0], [1.0, 0.63671875, 1.0, 0.640625]
+    right = (2.0**42 + 0.63671875) ** (1 / 50)
+    pair = pairwise([(x, a)], [(y, b)], p=50)[0, 0]
+    assert pair == pytest.approx(right, rel=1e-15, abs=0)

@@ -25,8 +25,9 @@ EPS = sys.float_info.epsilon
 TOL = 1e-9
 # Units in the last place that "as exact as the input" stands for.
 _ULPS = 32
-#: The longest call, in seconds of the processor, once kernels are compiled.
-LONGEST = 1.0
+#: The longest call, in seconds of the processor, once kernels are compiled: rational arithmetic
+#: takes 0.7 s for 98 atoms a side with costs over 580 orders, and more on a shared processor.
+LONGEST = 2.0
 
 #: What calls may use, besides the data of their case.
 NAMES: dict[str, Any] = {
@@ -98,7 +99,7 @@ def ask(case: Case, call: str) -> Answer:
     """
     names = {**NAMES, **case.data}
     code = _compiled(call)
-    for last in (False, False, True):
+    for last in (False, True):
         start = time.process_time()
         try:
             answer = Answer(call, eval(code, names))
@@ -115,7 +116,7 @@ def ask(case: Case, call: str) -> Answer:
         seconds = time.process_time() - start
         if seconds < LONGEST:
             return answer
-        if last:  # the first call may have compiled kernels, the second waited for memory
+        if last:  # the first call may have compiled kernels
             raise Violation("time", call, f"took {seconds:.1f} s")
     raise AssertionError
 
