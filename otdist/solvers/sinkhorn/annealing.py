@@ -322,7 +322,8 @@ class Anneal:
 
     def _noise(self, epsilon: float) -> float:
         """Return the relative error of entries in single precision."""
-        if not self.fits_single or epsilon > _LARGEST_SINGLE * self.largest:
+        fits = self.fits_single and self.pairs.fits_single(epsilon)
+        if not fits or epsilon > _LARGEST_SINGLE * self.largest:
             return np.inf
         if self.pairs.costs.kind == MATRIX:
             return _SINGLE

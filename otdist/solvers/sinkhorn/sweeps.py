@@ -21,6 +21,8 @@ _PAIRS = 1 << 25
 # Most entries of blocks that are kept (256 MB), and pairs up to which any are kept.
 _KEPT_ENTRIES = 1 << 26
 _KEPT_FROM = 1 << 28
+# How far from costs epsilon may be in single precision.
+_FAR = 1e20
 # Relative rounding of sums of entries in single precision.
 _ROUNDING = 3e-7
 _NOWHERE = Pool(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty((0, WIDTH), np.float32))
@@ -147,6 +149,11 @@ class Pairs:
         kept = keeps and not any(is_full)
         blocks = self._blocks(pools, rows.rest, total, level) if kept and level else None
         return Pass(rows.f * unit, total, blocks)
+
+    def fits_single(self, epsilon: float) -> bool:
+        """Whether single precision holds epsilon in the unit of the points' costs."""
+        is_near = 1 / _FAR <= epsilon / self._unit <= _FAR
+        return self.costs.kind == MATRIX or is_near
 
     def _singles(self) -> tuple[Costs, float]:
         """Return the costs with coordinates in single precision, and their unit.

@@ -588,3 +588,13 @@ def test_masses_that_single_precision_does_not_hold(mass):
         assert far.lower <= far.value <= far.upper
         # Marginal errors of 1e-6 of the mass pay up to the largest cost, 60 times the mean.
         assert far.value == pytest.approx(mass * near.value, rel=1e-4, abs=0)
+
+
+@pytest.mark.parametrize("part", [0.0, 2.0**-30])
+def test_epsilon_far_from_the_costs_of_the_atoms_with_mass(part):
+    """Of all pixels one had mass: epsilon, a part of the largest cost, underflowed in float32."""
+    x = 2.0**-26 * np.array([[0.0], [1.0], [1.0 + part]])
+    problem = Problem(x, x, [0.0, 0.5, 0.5], [0, 0.75, 0.25], p=5)
+    result = solve(problem, method="sinkhorn", max_iter=50)
+    assert result.status in (Status.OPTIMAL, Status.CONVERGED, Status.AS_EXACT_AS_INPUT)
+    assert result.lower <= result.value <= result.upper < math.inf
