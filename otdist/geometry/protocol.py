@@ -278,4 +278,5 @@ class Dense(Geometry):
         for k, i in enumerate(rows):
             self.cost[i].take(columns, out=part[k], mode="clip")
         part.flags.writeable = False
-        return Dense(part, self.largest, self.has_forbidden)
+        has_forbidden = self.has_forbidden and not np.isfinite(part).all()
+        return Dense(part, self.largest, has_forbidden)

@@ -211,3 +211,12 @@ def test_costs_that_underflow_are_not_proved_to_be_nothing(metric):
     found += [] if np.isnan(pair) else [pair]
     for value in found:
         assert value == pytest.approx(right, rel=1e-9, abs=0)
+
+
+def test_forbidden_arcs_of_atoms_without_mass_forbid_nothing():
+    """emd() refused what pairwise() proved: parts that arcs do not join round by themselves."""
+    cost = [[1.0, 0.0, math.inf], [0.0, 0.0, 0.0], [1.0, 0.0, 1.0]]
+    a, b = [2.0**-29, 1.0, 1.0], [1.0, 1.0, 0.0]
+    one = emd(a, b, cost)
+    assert one == pytest.approx(2.0**-30, rel=1e-8, abs=0)
+    assert one == pairwise([a], [b], cost=cost)[0, 0]
