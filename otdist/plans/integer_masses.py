@@ -12,8 +12,6 @@ from otdist.typing import FloatArray, IntArray
 
 # The total mass in integer units stays below this, so that no sum overflows.
 _TOTAL_BITS = 61
-# Masses that are right to so many bits count as exact: their sums are no better.
-_EXACT_BITS = 50
 
 
 class IntegerMasses(NamedTuple):
@@ -22,7 +20,7 @@ class IntegerMasses(NamedTuple):
     a: IntArray
     b: IntArray
     unit: float
-    is_exact: bool  # up to the rounding of float64, for each mass by itself
+    is_exact: bool  # none was rounded
 
 
 def quantise(a: FloatArray, b: FloatArray) -> IntegerMasses:
@@ -30,8 +28,7 @@ def quantise(a: FloatArray, b: FloatArray) -> IntegerMasses:
 
     Exact for two uniform measures and wherever the masses have a common binary
     unit (counts, 0.25, …). Otherwise every mass is rounded to 2**-61 of the
-    total and the largest one takes the difference of the sums, less than the
-    rounding of a float64 sum.
+    total, and the masses of b take the difference of the sums, each its part.
     """
     if _is_constant(a) and _is_constant(b):
         return _uniform(a, b)
@@ -40,14 +37,13 @@ def quantise(a: FloatArray, b: FloatArray) -> IntegerMasses:
     whole_a = np.maximum(np.rint(scaled_a), 1).astype(np.int64)
     whole_b = np.maximum(np.rint(scaled_b), 1).astype(np.int64)
     missing = int(whole_a.sum()) - int(whole_b.sum())
-    side = whole_b if missing >= 0 else whole_a
-    largest = side.argmax()
-    is_exact = (
-        _agree(whole_a, scaled_a)
-        and _agree(whole_b, scaled_b)
-        and abs(missing) <= int(side[largest]) >> _EXACT_BITS
-    )
-    side[largest] += abs(missing)
+    is_exact = missing == 0 and _are_equal(whole_a, scaled_a) and _are_equal(whole_b, scaled_b)
+    if missing != 0:
+        # Of b each mass takes its part, and the largest one what rounding leaves.
+        largest = whole_b.argmax()
+        more = np.rint(whole_b * (missing / int(whole_b.sum()))).astype(np.int64)
+        whole_b += more
+        whole_b[largest] += missing - int(more.sum())
     return IntegerMasses(whole_a, whole_b, math.ldexp(1.0, -shift), is_exact)
 
 
@@ -133,7 +129,5 @@ def _is_constant(mass: FloatArray) -> bool:
     return not np.count_nonzero(mass != mass[0])
 
 
-def _agree(whole: IntArray, scaled: FloatArray) -> bool:
-    """Whether no mass was rounded by more than a float64 may be."""
-    off = np.abs(whole - scaled)
-    return not np.count_nonzero(off > scaled * 2.0**-_EXACT_BITS)
+def _are_equal(whole: IntArray, scaled: FloatArray) -> bool:
+    return not np.count_nonzero(whole != scaled)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from otdist import FailedPairsWarning, pairwise, wasserstein_distance
+from otdist import FailedPairsWarning, emd, pairwise, wasserstein_distance
 from otdist.batch import pack as _measures
 from otdist.batch import solve as _solve_pairs
 from otdist.batch.pairs import Pairs
@@ -493,3 +493,22 @@ def test_pairs_on_the_line_are_as_exact_as_one():
     right = (2.0**42 + 0.63671875) ** (1 / 50)
     pair = pairwise([(x, a)], [(y, b)], p=50)[0, 0]
     assert pair == pytest.approx(right, rel=1e-15, abs=0)
+
+
+def test_the_largest_costs_do_not_overflow_in_whole_masses():
+    """A mean cost was inf, and so the tolerance: 9e-10 above the optimum passed as proved."""
+    largest, part = 1.559250241824e290, 9.313225746154785e-10
+    cost = np.array([[0.0, largest], [0.0, 0.0]])
+    a, b = [1.0, part], [part, 1.0]
+    right = largest * (1 - part)
+    assert emd(a, b, cost) == pytest.approx(right, rel=1e-15, abs=0)
+    pair = pairwise([a], [b], cost=cost)[0, 0]
+    assert pair == pytest.approx(right, rel=1e-15, abs=0)
+
+
+def test_what_sums_differ_by_is_not_given_to_one_mass():
+    """It counted as rounding of the largest one, and went there at a cost of 1."""
+    a, b = np.array([1.0, 1.0, 0.0, 2.0**-53]), np.array([1.0, 1.0])
+    cost = np.array([[1.0, 0.0], [0.00146484375, 1.0], [0.0, 8192.0], [0.0, 0.0]])
+    assert emd(a, b, cost) == pytest.approx(0.00146484375, rel=1e-15, abs=0)
+    assert pairwise([a], [b], cost=cost)[0, 0] == pytest.approx(0.00146484375, rel=1e-15, abs=0)

@@ -70,24 +70,31 @@ class Claims(NamedTuple):
 
 @reordering_inner
 def _mean_costs(
-    cost: np.ndarray, whole: np.ndarray, of_rows: np.ndarray, of_columns: np.ndarray
+    cost: np.ndarray,
+    whole: np.ndarray,
+    share: np.ndarray,
+    of_rows: np.ndarray,
+    of_columns: np.ndarray,
 ) -> float:
     """Write the mean cost of each row and column, under the masses of the others.
 
-    Returns the scale of the costs, the largest mean of a row.
+    Returns the scale of the costs, the largest mean of a row. `share` (m,) is scratch, for parts
+    of the mass: products of costs and whole masses may overflow.
     """
     n, m = cost.shape
     total = scale = 0.0
     of_columns[:] = 0.0
     for j in range(m):
         total += whole[n + j]
+    for j in range(m):
+        share[j] = whole[n + j] / total
     for i in range(n):
         row, weight = cost[i], whole[i] / total
         paid = 0.0
         for j in range(m):
-            paid += row[j] * whole[n + j]
+            paid += row[j] * share[j]
             of_columns[j] += row[j] * weight
-        of_rows[i] = paid / total
+        of_rows[i] = paid
         scale = max(scale, abs(of_rows[i]))
     return scale
 
@@ -105,7 +112,7 @@ def _first_plan(
     """
     n, m = cost.shape
     best, of_columns, of_rows = floats[0], floats[1, :m], floats[2]
-    scale = _mean_costs(cost, whole, of_rows, of_columns)
+    scale = _mean_costs(cost, whole, best[:m], of_rows, of_columns)
     for i in range(n):
         least, _ = least_difference(cost[i], of_columns)
         least -= of_rows[i]

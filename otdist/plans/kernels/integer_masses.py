@@ -11,9 +11,8 @@ _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inner = njit(**_INNER)
 inlined = njit(**_FLAGS, inline="always")
 
-# As in `plans.integer_masses`, where they are explained.
+# As in `plans.integer_masses`, where it is explained.
 _TOTAL_BITS = 61
-_EXACT_BITS = 50
 
 
 @inlined
@@ -47,17 +46,19 @@ def quantise(
     shift = _TOTAL_BITS - math.frexp(total)[1]
     # In two steps, since the scale of a very small total is not a number.
     first, second = math.ldexp(1.0, shift // 2), math.ldexp(1.0, shift - shift // 2)
-    sum_a, largest_a, is_exact_a = _round(a, first, second, whole_a)
+    sum_a, _, is_exact_a = _round(a, first, second, whole_a)
     sum_b, largest_b, is_exact_b = _round(b, first, factor * second, whole_b)
     missing = sum_a - sum_b
-    # The largest mass of the lighter side takes what is missing there.
-    if missing >= 0:
-        is_small = missing <= whole_b[largest_b] >> _EXACT_BITS
+    is_exact = is_exact_a and is_exact_b and missing == 0
+    if missing != 0:
+        # Of b each mass takes its part, and the largest one what rounding leaves.
+        part = missing / sum_b
+        for j in range(m):
+            more = int(np.rint(whole_b[j] * part))
+            whole_b[j] += more
+            missing -= more
         whole_b[largest_b] += missing
-    else:
-        is_small = -missing <= whole_a[largest_a] >> _EXACT_BITS
-        whole_a[largest_a] -= missing
-    return math.ldexp(1.0, -shift), is_exact_a and is_exact_b and is_small
+    return math.ldexp(1.0, -shift), is_exact
 
 
 @inner
@@ -70,7 +71,7 @@ def _round(
         scaled = (mass[i] * first) * second
         part = int(np.rint(scaled))
         part = max(part, 1) if mass[i] > 0.0 else 0
-        n_rounded += abs(part - scaled) > scaled * 2.0**-_EXACT_BITS
+        n_rounded += part != scaled
         whole[i] = part
         total += part
         if part > largest:
