@@ -215,7 +215,7 @@ def _solved(family: Family, i: int, j: int, p: float) -> float:
     if isinstance(family, Clouds):
         (x, a), (y, b) = family.cloud(i), family.cloud(j + family.offset)
         problem, k = unit_problem(x, y, a, b, metric=family.metric, p=family.p)
-        # The root of a squared distance is none of length: it scales as length ** 2.
+        # Values of squared distances take no root: they scale as length ** 2.
         unit += k * round(family.p / p)
     else:
         a, b = family.a[i], family.b[j]
