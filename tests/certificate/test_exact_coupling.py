@@ -73,7 +73,7 @@ def test_what_parts_exchange_goes_along_the_cheapest_arcs():
     problem = Problem.from_cost([[0.0, 7.0], [5.0, 0.0]], a, b)
     found = exact_coupling(problem, Arcs(np.arange(2), np.arange(2), np.ones(2)))
     assert_exact(problem, found.arcs)
-    upper = exact_upper(problem, Arcs(np.arange(2), np.arange(2), np.ones(2)))
+    upper = exact_upper(problem, found)
     assert upper.value == 5 * 2.0**-40
     assert upper.value <= upper.upper <= upper.value * (1 + 1e-14)
 
