@@ -32,7 +32,7 @@ def exact_lower(problem: Problem, f: FloatArray) -> Dual | None:
     """Return what f and its c-transform prove, rounded down once; None for large problems."""
     carries = np.flatnonzero(problem.a)
     found = _transform(problem.geometry, f, carries)
-    if found is None:
+    if found is None or not np.isfinite(found[0]).all():
         return None
     used = np.flatnonzero(problem.b)
     a, b = _fractions(problem.a[carries]), _fractions(problem.b[used])
@@ -64,6 +64,8 @@ def exact_partial_lower(
     found = _transform(problem.geometry, f, carries, rest)
     if found is None:
         return None
+    # A column that no arc reaches is left.
+    found = np.minimum(found[0], np.finfo(float).max), found[1]
     a, b = _fractions(problem.a[carries]), _fractions(problem.b[used])
     of_a, of_b = sum(a, Fraction(0)), sum(b, Fraction(0))
     of_f, of_g = _fractions(f[carries]), _sums(found, used)
@@ -126,7 +128,8 @@ def _transform(
 ) -> tuple[FloatArray, FloatArray] | None:
     """Return ``min_i c[i, j] - f[i]`` over rows with mass, as two numbers, rounded down.
 
-    The rest of f, if there is one, is part of its last digit.
+    A column without an allowed arc has inf. The rest of f, if there is one, is part of its last
+    digit.
     """
     n, m = geometry.shape
     if n * m > _MOST_PAIRS or n + m > _MOST_ATOMS or not len(carries):
@@ -150,7 +153,8 @@ def _transform(
             np.minimum(low, above.min(axis=0, initial=np.inf), out=low)
         size = np.abs(high) + (0.0 if rest is None else np.abs(f[carries]).max())
         low -= 4 * U * np.abs(low) + 2.0**-104 * size
-    return (high, low) if np.isfinite(high + low).all() else None
+        low[high == np.inf] = 0.0
+    return (high, low) if (np.isfinite(low) & (high > -np.inf)).all() else None
 
 
 def _sums(pair: tuple[FloatArray, FloatArray], used: IntArray) -> list[Fraction]:
