@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 LARGEST = 400_000
 # Parts up to which all pairs of them are looked at for the cheapest arcs.
 _MOST_PARTS = 300
-# Flows that would have to be negative are left out, so many times.
-_TRIES = 20
+# Flows that would have to be negative are left out, so many times, or more often where few arcs
+# take little time.
+_TRIES, _ARCS_TRIED = 20, 100_000
 # Unit in which the sums of the parts that forbidden arcs separate may differ, for each atom.
 _ROUNDING = 4 * float(np.finfo(float).eps)
 
@@ -76,7 +77,7 @@ def exact_coupling(problem: Problem, arcs: Arcs) -> Exact | None:
         n, m = n + 1, m + 1
     ends = [(i, n + j) for i, j in zip(rows, columns, strict=True)]
     flows = dict(enumerate(whole))
-    for _ in range(_TRIES):
+    for _ in range(max(_TRIES, _ARCS_TRIED // max(len(flows), 1))):
         needs = masses.a + masses.b
         for k, flow in flows.items():
             needs[ends[k][0]] -= flow
