@@ -469,6 +469,14 @@ def test_columns_that_no_arc_reaches_hide_no_digits():
         assert result.status is Status.OPTIMAL, result.message
 
 
+def test_what_a_rounded_plan_pays_is_no_rounding_of_the_costs():
+    b = [2.0**-53, 1.0, 1.7516230804060213e-46]
+    problem = Problem.from_cost([[0.0, 1.0, 0.75]], [1.0], b, mass=5.048709793414476e-29)
+    result = solve(problem)
+    assert result.lower <= 0 <= result.upper
+    assert result.value == 0 or not result.success
+
+
 def test_balanced_problems_leave_nothing():
     result = solve(Problem(X, [[0.0, 0]]))
     left_a, left_b = result.unmatched
