@@ -366,9 +366,7 @@ def _run(
     proof = _proof(problem, claim, options)
     if solver.kind is not Kind.EXACT or claim.ended is not Ended.FINISHED:
         return proof
-    return (
-        proof if proof[1].proves(options.tol) else _finished(problem, whole, claim, proof, options)
-    )
+    return proof if proof[1].proves(options.tol) else _finished(problem, claim, proof, options)
 
 
 def _may_have_copies(problem: Problem) -> bool:
@@ -389,17 +387,16 @@ def _proof(problem: Problem, claim: Candidate, options: Options) -> tuple[Candid
 
 def _finished(
     problem: Problem,
-    whole: Problem,
     claim: Candidate,
     proof: tuple[Candidate, Certificate],
     options: Options,
 ) -> tuple[Candidate, Certificate]:
     """Finish a claim that is not proved with more digits: the claim with the narrowest bracket."""
-    if whole.is_bottleneck:
+    if problem.is_bottleneck:
         return proof
     from otdist.solvers.exact_arithmetic.solver import refined
 
-    better = refined(whole, claim, options.deadline)
+    better = refined(problem, claim, options.deadline)
     if better is None:
         # With more time it might be proved, by whichever method found it.
         in_time = time.monotonic() < options.deadline

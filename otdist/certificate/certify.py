@@ -19,8 +19,8 @@ import numpy as np
 
 from otdist.certificate.bottleneck import certify_bottleneck
 from otdist.certificate.checkers import PairwiseChecker, checker_of
-from otdist.certificate.exact_coupling import LARGEST, exact_coupling
-from otdist.certificate.exact_dual import exact_lower
+from otdist.certificate.exact_coupling import LARGEST, Exact, exact_coupling
+from otdist.certificate.exact_dual import along, exact_lower, exact_partial_lower
 from otdist.certificate.marginals import Sums, grid_sums, scaled_sums
 from otdist.certificate.partial import partial_lower, partial_upper
 from otdist.certificate.rounding import (
@@ -47,6 +47,7 @@ from otdist.inputs.validate import (
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan
+from otdist.problem.marginals import MoveMass
 from otdist.problem.result import COUPLING, EXACT_TOL, SPECK, Certificate
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
@@ -89,9 +90,9 @@ def certified(
         dual = better_lower_bound(problem, f, g, primal.value, dual, n_jobs)
     if _is_rounded(primal, dual, tol) and not isinstance(plan, Flow):
         dual = dual.or_better(exact_lower(problem, f))
-    is_rounded = primal.error <= EXACT_TOL * problem.mass
-    if arcs is not None and is_rounded and not _is_narrow(primal, dual, tol):
-        primal = primal.or_better(exact_upper(problem, arcs))
+    if arcs is not None and not _is_narrow(primal, dual, tol):
+        exact = _with_exact_masses(problem, arcs, primal)
+        primal = primal.or_better(exact_upper(problem, exact))
     return _certificate(problem, primal, dual)
 
 
@@ -115,7 +116,17 @@ def _certify_arcs(
         shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
         dual = max(dual, partial_lower(problem, f - shift, n_jobs))
     if _is_rounded(primal, dual, tol):
-        dual = partial_lower(problem, f, n_jobs, dual)
+        dual = dual.or_better(exact_partial_lower(problem, f))
+    if not _is_narrow(primal, dual, tol):
+        exact = _with_exact_masses(problem, arcs, primal)
+        if exact is not None:
+            better = exact_upper(problem, exact)
+            if better is not None and isinstance(problem.marginals, MoveMass):
+                # What the plan as given pays for its rounding is no rounding of the costs.
+                primal = primal._replace(size=min(primal.size, better.size))
+            primal = primal.or_better(better)
+            if not _is_narrow(primal, dual, tol):
+                dual = dual.or_better(exact_partial_lower(problem, *along(exact, f)))
     return _certificate(problem, primal, dual)
 
 
@@ -278,27 +289,32 @@ def _repaired(problem: Problem, arcs: Arcs, found: Primal) -> Primal:
         # What is missing may have no allowed arc to go along, unless other mass makes way.
         rows, columns, mass = completed
         used = np.flatnonzero(mass[: len(arcs.mass)])
-        found = found.or_better(exact_upper(problem, Arcs(rows[used], columns[used], mass[used])))
+        exact = exact_coupling(problem, Arcs(rows[used], columns[used], mass[used]))
+        found = found.or_better(exact_upper(problem, exact))
     return found
 
 
-def exact_upper(problem: Problem, arcs: Arcs) -> Primal | None:
-    """Return the cost of a coupling with exact marginals along the arcs, if there is one."""
-    exact = exact_coupling(problem, arcs)
+def _with_exact_masses(problem: Problem, arcs: Arcs, found: Primal) -> Exact | None:
+    """Return the coupling with exact marginals along the arcs, if these nearly have them."""
+    return exact_coupling(problem, arcs) if found.error <= EXACT_TOL * problem.mass else None
+
+
+def exact_upper(problem: Problem, exact: Exact | None) -> Primal | None:
+    """Return the cost of a coupling with exact marginals, if there is one."""
     if exact is None:
         return None
-    value, size, is_tiny = paid(problem, exact.arcs)
+    value, size, is_tiny = paid(exact.geometry, exact.arcs)
     upper = charged(problem, value, size, 0.0, is_tiny=is_tiny)
-    # Mass that is rounding goes along paths of at most n + m arcs.
-    dearest = sum(problem.shape) * problem.geometry.largest
-    upper += SPARE * exact.stranded * dearest
+    if exact.stranded > 0:
+        # Mass that is rounding goes along paths of at most n + m arcs.
+        upper += SPARE * exact.stranded * sum(exact.geometry.shape) * exact.geometry.largest
     return Primal(value, upper, size, exact.stranded, True)
 
 
 def _as_given(problem: Problem, arcs: Arcs) -> Primal:
     """Return the cost of the arcs, and the most that the errors of their marginals may add."""
     off = _off(problem, arcs)
-    value, size, is_tiny = paid(problem, arcs)
+    value, size, is_tiny = paid(problem.geometry, arcs)
     upper = charged(problem, value, size, off.error, is_tiny=is_tiny)
     return Primal(value, upper, size, off.error, off.is_coupling(problem))
 

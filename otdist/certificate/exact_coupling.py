@@ -3,17 +3,21 @@
 A plan in float64 misses its marginals by some part of the *whole* mass, and that much mass times
 a large cost may exceed the value. Here masses are whole numbers of a common unit. On a spanning
 forest of the arcs the marginals leave one choice of the flows; what is left then is what the
-parts of the forest have to exchange.
+parts of the forest have to exchange. Where mass may be left, an atom outside on each side takes it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from otdist.geometry.outside import Extended
+from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import Arcs
+from otdist.problem.marginals import Balanced, LeaveAtPrice, MoveMass
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -23,23 +27,29 @@ if TYPE_CHECKING:
 LARGEST = 400_000
 # Parts up to which all pairs of them are looked at for the cheapest arcs.
 _MOST_PARTS = 300
-# Flows that would have to be negative are left out, so many times.
-_TRIES = 20
+# Flows that would have to be negative are left out, so many times, or more often where few arcs
+# take little time.
+_TRIES, _ARCS_TRIED = 20, 100_000
 # Unit in which the sums of the parts that forbidden arcs separate may differ, for each atom.
 _ROUNDING = 4 * float(np.finfo(float).eps)
 
 
 class Exact(NamedTuple):
-    """A coupling, its masses rounded once, and mass that no allowed arc can move."""
+    """A coupling, its masses rounded once, and mass that no allowed arc can move.
+
+    Where mass may be left, arcs to and from the atoms outside are among the arcs.
+    """
 
     arcs: Arcs
+    geometry: Geometry
     stranded: float
 
 
 class _Masses(NamedTuple):
     """Weights and masses of arcs, ``whole * 2**exponent / over``; b has the sum of a."""
 
-    needs: list[int]  # of rows, then of columns
+    a: list[int]
+    b: list[int]
     arcs: list[int]
     exponent: int
     over: int
@@ -56,11 +66,19 @@ def exact_coupling(problem: Problem, arcs: Arcs) -> Exact | None:
     n, m = problem.shape
     if len(arcs.mass) + n + m > LARGEST:
         return None
-    masses = _masses_of(problem, arcs.mass)
-    ends = list(zip(arcs.rows.tolist(), (arcs.columns + n).tolist(), strict=True))
-    flows = dict(enumerate(masses.arcs))
-    for _ in range(_TRIES):
-        needs = list(masses.needs)
+    masses, geometry = _masses_of(problem, arcs.mass), _with_outside(problem)
+    rows, columns, whole = arcs.rows.tolist(), arcs.columns.tolist(), masses.arcs
+    if problem.is_partial:
+        may_idle = isinstance(problem.marginals, LeaveAtPrice)
+        for i, j, left in _left(masses, rows, columns, may_idle=may_idle):
+            rows.append(i)
+            columns.append(j)
+            whole.append(left)
+        n, m = n + 1, m + 1
+    ends = [(i, n + j) for i, j in zip(rows, columns, strict=True)]
+    flows = dict(enumerate(whole))
+    for _ in range(max(_TRIES, _ARCS_TRIED // max(len(flows), 1))):
+        needs = masses.a + masses.b
         for k, flow in flows.items():
             needs[ends[k][0]] -= flow
             needs[ends[k][1]] -= flow
@@ -72,21 +90,48 @@ def exact_coupling(problem: Problem, arcs: Arcs) -> Exact | None:
             del flows[k]
     else:
         return None
-    rows, columns, moved, stranded = _exchange(problem, needs)
-    kept = np.array(list(flows), np.int64)
-    whole = [*flows.values(), *moved]
+    more_rows, more_columns, moved, stranded = _exchange(geometry, needs)
+    found = [masses.number(each) for each in (*flows.values(), *moved)]
     joined = Arcs(
-        np.concatenate([arcs.rows[kept], np.array(rows, np.int64)]),
-        np.concatenate([arcs.columns[kept], np.array(columns, np.int64)]),
-        np.array([masses.number(each) for each in whole], np.float64),
+        np.array([rows[k] for k in flows] + more_rows, np.int64),
+        np.array([columns[k] for k in flows] + more_columns, np.int64),
+        np.array(found, np.float64),
     )
-    left = masses.number(stranded)
-    return Exact(joined, left) if left <= (n + m) * _ROUNDING * problem.mass else None
+    lost = masses.number(stranded)
+    is_rounding = lost <= (n + m) * _ROUNDING * problem.mass
+    return Exact(joined, geometry, lost) if is_rounding else None
+
+
+def _with_outside(problem: Problem) -> Geometry:
+    """Return the costs, with those of the atoms outside where mass may be left."""
+    marginals = problem.marginals
+    if isinstance(marginals, LeaveAtPrice):
+        return Extended(problem.geometry, marginals.price, 0.0)
+    if isinstance(marginals, MoveMass):
+        return Extended(problem.geometry, 0.0, math.inf)
+    return problem.geometry
+
+
+def _left(
+    masses: _Masses, rows: list[int], columns: list[int], *, may_idle: bool
+) -> list[tuple[int, int, int]]:
+    """Return arcs to and from the atoms outside for what the given arcs leave."""
+    n, m = len(masses.a) - 1, len(masses.b) - 1
+    left_a, left_b = masses.a[:n], masses.b[:m]
+    for i, j, mass in zip(rows, columns, masses.arcs, strict=True):
+        left_a[i] -= mass
+        left_b[j] -= mass
+    outside = [(i, m, left) for i, left in enumerate(left_a) if left > 0]
+    outside += [(n, j, left) for j, left in enumerate(left_b) if left > 0]
+    idle = masses.a[n] - sum(left for left in left_b if left > 0)
+    return outside + [(n, m, idle)] * (may_idle and idle > 0)
 
 
 def _masses_of(problem: Problem, mass: FloatArray) -> _Masses:
     """Write all masses in one unit; the ratio of the sums brings factors on both sides."""
-    fractions, exponents = np.frexp(np.concatenate([problem.a, problem.b, mass]))
+    marginals = problem.marginals
+    moved = marginals.mass if isinstance(marginals, MoveMass) else 0.0
+    fractions, exponents = np.frexp(np.concatenate([problem.a, problem.b, mass, [moved]]))
     exponents = np.where(fractions == 0, exponents.max(), exponents) - 53
     least = int(exponents.min())
     whole = [
@@ -96,15 +141,44 @@ def _masses_of(problem: Problem, mass: FloatArray) -> _Masses:
         )
     ]
     n, m = problem.shape
-    a, b, arcs = whole[:n], whole[n : n + m], whole[n + m :]
+    a, b, arcs = whole[:n], whole[n : n + m], whole[n + m : -1]
     of_a, of_b = sum(a), sum(b)
+    if not isinstance(marginals, Balanced):
+        of_outside = marginals.outside(of_a, of_b, whole[-1])
+        return _Masses([*a, of_outside[0]], [*b, of_outside[1]], arcs, least, 1)
     common = math.gcd(of_a, of_b)
     of_a, of_b = of_a // common, of_b // common
     if of_b > 1:
         a, arcs = [value * of_b for value in a], [value * of_b for value in arcs]
     if of_a > 1:
         b = [value * of_a for value in b]
-    return _Masses(a + b, arcs, least, of_b)
+    return _Masses(a, b, arcs, least, of_b)
+
+
+def forest(
+    arcs: Iterable[int], ends: Sequence[tuple[int, int]], n_nodes: int
+) -> tuple[list[list[tuple[int, int]]], Callable[[int], int]]:
+    """Return the neighbours of each node in a spanning forest, and a node that stands for a part.
+
+    Neighbours are pairs of a node and the arc that leads to it; the first arcs are preferred.
+    """
+    part = list(range(n_nodes))
+
+    def part_of(node: int) -> int:
+        while part[node] != node:
+            part[node] = part[part[node]]
+            node = part[node]
+        return node
+
+    neighbours: list[list[tuple[int, int]]] = [[] for _ in part]
+    for k in arcs:
+        row, column = ends[k]
+        first, second = part_of(row), part_of(column)
+        if first != second:
+            part[first] = second
+            neighbours[row].append((column, k))
+            neighbours[column].append((row, k))
+    return neighbours, part_of
 
 
 def _fit(flows: dict[int, int], needs: list[int], ends: list[tuple[int, int]], n: int) -> None:
@@ -113,22 +187,8 @@ def _fit(flows: dict[int, int], needs: list[int], ends: list[tuple[int, int]], n
     Arcs with much mass are in the forest, since the others keep theirs. The atom that is left has
     something to give or to take: it is a row or a column accordingly.
     """
-    part = list(range(len(needs)))
-
-    def part_of(node: int) -> int:
-        while part[node] != node:
-            part[node] = part[part[node]]
-            node = part[node]
-        return node
-
-    neighbours: list[list[tuple[int, int]]] = [[] for _ in needs]
-    for k in sorted(flows, key=flows.__getitem__, reverse=True):
-        row, column = ends[k]
-        first, second = part_of(row), part_of(column)
-        if first != second:
-            part[first] = second
-            neighbours[row].append((column, k))
-            neighbours[column].append((row, k))
+    by_mass = sorted(flows, key=flows.__getitem__, reverse=True)
+    neighbours, part_of = forest(by_mass, ends, len(needs))
     surplus = [0] * len(needs)
     for node, need in enumerate(needs):
         surplus[part_of(node)] += need if node < n else -need
@@ -151,18 +211,18 @@ def _fit(flows: dict[int, int], needs: list[int], ends: list[tuple[int, int]], n
             needs[node] = 0
 
 
-def _exchange(problem: Problem, needs: list[int]) -> tuple[list[int], list[int], list[int], int]:
+def _exchange(geometry: Geometry, needs: list[int]) -> tuple[list[int], list[int], list[int], int]:
     """Move what parts have to give to those that take it: rows, columns, masses, and the rest.
 
     The cheapest arcs come first, or with many parts the order of the atoms decides.
     """
-    n = problem.shape[0]
+    n = geometry.shape[0]
     gives = [i for i in range(n) if needs[i] > 0]
     takes = [j for j in range(n, len(needs)) if needs[j] > 0]
     if len(gives) * len(takes) <= _MOST_PARTS**2:
         rows = np.repeat(np.array(gives, np.int64), len(takes))
         columns = np.tile(np.array(takes, np.int64) - n, len(gives))
-        cost = problem.geometry.pairs(rows, columns) if len(rows) else np.empty(0)
+        cost = geometry.pairs(rows, columns) if len(rows) else np.empty(0)
         by_cost = np.argsort(cost, kind="stable")
         by_cost = by_cost[np.isfinite(cost[by_cost])]
         pairs = list(zip(rows[by_cost].tolist(), columns[by_cost].tolist(), strict=True))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from otdist.certificate.checkers import checker_of
-from otdist.certificate.exact_dual import exact_partial_lower
 from otdist.certificate.rounding import (
     EPS,
     ROUNDING,
@@ -41,7 +40,7 @@ def partial_upper(problem: Problem, arcs: Arcs) -> Primal:
     Masses that exceed a weight are taken away, and mass that is missing to a given one is added.
     """
     a, b, mass = problem.a, problem.b, arcs.mass
-    value, size, is_tiny = paid(problem, arcs)
+    value, size, is_tiny = paid(problem.geometry, arcs)
     off, rounded = marginal_errors(problem, arcs)
     error = float(np.maximum(off, 0.0).sum())
     if (off > -rounded).any():  # an atom whose mass is all moved, or nearly
@@ -87,10 +86,8 @@ def _for_missing(problem: Problem, arcs: Arcs, off: FloatArray, missing: float) 
     return max(more * (1 + (2 + problem.geometry.facts.roundings) * EPS), 0.0)
 
 
-def partial_lower(problem: Problem, f: FloatArray, n_jobs: int, known: Dual | None = None) -> Dual:
+def partial_lower(problem: Problem, f: FloatArray, n_jobs: int) -> Dual:
     """Return what a potential proves where mass may be left, rounded down.
-
-    A bound that is known already asks for the value in exact arithmetic.
 
     F and G are feasible if ``F + G + l <= cost``, and neither exceeds the price, or 0 where a
     given mass is moved. Then ``sum a F + sum b G + l * mass`` is a lower bound; l is 0 for a
@@ -113,8 +110,6 @@ def partial_lower(problem: Problem, f: FloatArray, n_jobs: int, known: Dual | No
             by_cost = np.argsort(best)
             enough = np.searchsorted(np.cumsum(b[by_cost]), moved)
             level = float(best[by_cost[min(int(enough), len(best) - 1)]])
-        if known is not None:
-            return known.or_better(exact_partial_lower(problem, f, price, level))
         g = np.where(b > 0, np.minimum(best - level, price), 0.0)
         terms = np.concatenate([a * f, b * g, [level * moved]])
         size = float(np.abs(terms).sum() + b @ np.where((b > 0) & (g < price), np.abs(best), 0.0))

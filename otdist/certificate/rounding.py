@@ -20,6 +20,7 @@ from otdist.plans.plans import Arcs
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
+    from otdist.geometry.protocol import Geometry
     from otdist.problem.problem import Problem
 
 EPS = float(np.finfo(float).eps)
@@ -93,13 +94,13 @@ def charged(
     return upper if abs(upper) < math.inf else math.inf
 
 
-def paid(problem: Problem, arcs: Arcs) -> tuple[float, float, bool]:
+def paid(geometry: Geometry, arcs: Arcs) -> tuple[float, float, bool]:
     """Return cost, absolute terms, and whether some of them may have underflowed."""
     rows, columns, mass = arcs
-    cost = problem.geometry.pairs(rows, columns)
+    cost = geometry.pairs(rows, columns)
     terms = times(mass, cost)
     small = np.flatnonzero((np.abs(terms) < TINY) & (mass > 0))
-    is_tiny = len(small) > 0 and not problem.geometry.coincide(rows[small], columns[small]).all()
+    is_tiny = len(small) > 0 and not geometry.coincide(rows[small], columns[small]).all()
     return total(terms), float(np.abs(terms).sum()), is_tiny
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,14 @@ class Extended(Geometry):
         cost[inside] = self.base.pairs(rows[inside], columns[inside])
         cost[(rows == n) & (columns == m)] = self.idle
         return cost
+
+    def coincide(self, rows: IntArray, columns: IntArray) -> Any:
+        """Return which of the listed pairs cost nothing because they must, not by underflow."""
+        n, m = self.base.shape
+        same = self.pairs(rows, columns) == 0
+        inside = (rows < n) & (columns < m)
+        same[inside] = self.base.coincide(rows[inside], columns[inside])
+        return same
 
     def restrict(self, rows: IntArray, columns: IntArray) -> Dense:
         """Return the matrix of the listed atoms."""

@@ -66,6 +66,11 @@ class LeaveAtPrice:
         outside = Extended(geometry, self.price, 0.0)
         return outside, np.append(a, of_b + spare), np.append(b, of_a + spare)
 
+    def outside(self, of_a: int, of_b: int, moved: int) -> tuple[int, int]:
+        """Return the weights of the atoms outside, of a and of b, from whole sums."""
+        del moved
+        return of_b, of_a
+
 
 @dataclass(frozen=True, slots=True)
 class MoveMass:
@@ -82,9 +87,16 @@ class MoveMass:
         self, geometry: Geometry, a: FloatArray, b: FloatArray
     ) -> tuple[Extended, FloatArray, FloatArray]:
         """Return costs and weights of the balanced problem with an atom outside."""
-        left_a, left_b = (max(math.fsum(w.tolist()) - self.mass, 0.0) for w in (a, b))
+        # Rounded once, so that they are 0 only if nothing is left.
+        left_a, left_b = (math.fsum([*w.tolist(), -self.mass]) for w in (a, b))
+        lacking = min(left_a, left_b, 0.0)
         outside = Extended(geometry, 0.0, 2 * geometry.largest or 1.0)
-        return outside, np.append(a, left_b), np.append(b, left_a)
+        return outside, np.append(a, left_b - lacking), np.append(b, left_a - lacking)
+
+    def outside(self, of_a: int, of_b: int, moved: int) -> tuple[int, int]:
+        """Return the weights of the atoms outside, of a and of b, from whole sums and `mass`."""
+        moved = min(moved, of_a, of_b)
+        return of_b - moved, of_a - moved
 
 
 Marginals = Balanced | LeaveAtPrice | MoveMass

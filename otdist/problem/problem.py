@@ -213,8 +213,8 @@ class Problem:
             Cost of a unit of mass of either measure that is not moved, in cost units
             (distance ** p), > 0. Nothing moves at a cost above twice the price.
         mass : float
-            Mass to move, > 0 and no more than the sums of a and of b. Give either
-            `price` or `mass`.
+            Mass to move, > 0 and no more than the sums of a and of b; a sum that it
+            exceeds by rounding takes its place. Give either `price` or `mass`.
 
         Returns
         -------

@@ -62,5 +62,9 @@ def weigh(
         price = _validate.as_inside("price", price, 0, math.inf, wanted)
     first, second, most = _validate.as_unequal_masses(a, b, shape, of, mass, names)
     _validate.require_product(most or 1.0, max(geometry.largest, price or 0.0))
-    marginals = LeaveAtPrice(price) if price is not None else MoveMass(float(mass or 0.0))
+    if price is not None:
+        return Weights(first, second, most, LeaveAtPrice(price))
+    # No more can be moved than either side has, which rounding of the sum may exceed.
+    least = min(math.fsum(side.tolist()) for side in (first, second))
+    marginals = MoveMass(min(float(mass or 0.0), least))
     return Weights(first, second, most, marginals)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from otdist import Problem
+from otdist import Problem, solve
 from otdist.certificate.certify import exact_upper
 from otdist.certificate.exact_coupling import exact_coupling
+from otdist.certificate.exact_dual import along
+from otdist.certificate.rounding import paid
+from otdist.geometry.outside import Extended
 from otdist.plans.plans import Arcs
 
 
@@ -73,7 +77,7 @@ def test_what_parts_exchange_goes_along_the_cheapest_arcs():
     problem = Problem.from_cost([[0.0, 7.0], [5.0, 0.0]], a, b)
     found = exact_coupling(problem, Arcs(np.arange(2), np.arange(2), np.ones(2)))
     assert_exact(problem, found.arcs)
-    upper = exact_upper(problem, Arcs(np.arange(2), np.arange(2), np.ones(2)))
+    upper = exact_upper(problem, found)
     assert upper.value == 5 * 2.0**-40
     assert upper.value <= upper.upper <= upper.value * (1 + 1e-14)
 
@@ -108,3 +112,59 @@ def test_dense_plans_keep_what_is_off_the_forest():
     whole = np.zeros((6, 5))
     np.add.at(whole, (found.arcs.rows, found.arcs.columns), found.arcs.mass)
     np.testing.assert_allclose(whole, plan, atol=1e-15)
+
+
+# --------------------------------------------------------------- mass that may be left
+
+
+@pytest.mark.parametrize("options", [{"price": 0.4}, {"mass": 0.7}])
+def test_atoms_outside_take_what_is_left(options):
+    """With their arcs a partial plan is a coupling of weights that are exact."""
+    rng = np.random.default_rng(6)
+    for _ in range(20):
+        n, m = rng.integers(1, 6, 2)
+        a, b = rng.random(n) + 0.7, rng.random(m) + 0.7
+        problem = Problem.from_cost(rng.random((n, m)), a, b, **options)
+        plan = solve(problem).coupling
+        found = exact_coupling(problem, plan)
+        assert found is not None
+        assert found.stranded == 0
+        inside = (found.arcs.rows < n) & (found.arcs.columns < m)
+        np.testing.assert_allclose(found.arcs.mass[inside].sum(), plan.mass.sum(), rtol=1e-15)
+        of_a, of_b = (sum(map(Fraction, side.tolist())) for side in (a, b))
+        moved = Fraction(options.get("mass", 0.0))
+        outside = np.array([float(of_b - moved), float(of_a - moved)])
+        whole = SimpleNamespace(a=np.append(a, outside[0]), b=np.append(b, outside[1]))
+        assert_exact(whole, found.arcs)
+        upper = exact_upper(problem, found).upper
+        assert upper == pytest.approx(solve(problem).value, rel=1e-14)
+
+
+def test_what_is_too_much_for_a_weight_is_moved_elsewhere():
+    """The plan overfills column 1 by 2**-40, and column 0 has room for it."""
+    problem = Problem.from_cost([[1.0, 2.0]], [1.0], [1.0, 0.5], mass=1.0)
+    plan = Arcs(np.zeros(2, int), np.arange(2), np.array([0.5 - 2.0**-40, 0.5 + 2.0**-40]))
+    found = exact_coupling(problem, plan)
+    assert exact_upper(problem, found).value == 1.5
+
+
+@pytest.mark.parametrize("tiny, is_tiny", [(0.0, False), (2.0**-600, True)])
+def test_products_that_underflow_are_noticed_among_those_outside(tiny, is_tiny):
+    geometry = Problem.partial([[0.0]], [[tiny], [1.0]], [1], [1, 1], p=2, price=1).geometry
+    arcs = Arcs(np.array([0, 1]), np.array([0, 2]), np.ones(2))
+    assert paid(Extended(geometry, 1.0, 0.0), arcs)[2] is is_tiny
+
+
+def test_potentials_along_the_arcs_have_more_digits_than_floats():
+    """All arcs of the plan are tight, though the costs span more digits than a float has."""
+    cost = np.array([[1.0, 3.0], [2.0**-70, 1e3]])
+    problem = Problem.from_cost(cost, [1.0, 1.0], [1.5, 1.0], mass=2.0)
+    result = solve(problem)
+    found = exact_coupling(problem, result.coupling)
+    high, rest = along(found, result.potentials[0])
+    assert (np.abs(rest) <= np.spacing(np.abs(high))).all()
+    used = {(i, j): Fraction(cost[i, j]) for i, j, _ in zip(*result.coupling, strict=True)}
+    f = [Fraction(x) + Fraction(y) for x, y in zip(high.tolist(), rest.tolist(), strict=True)]
+    (first, of_first), (second, of_second) = ((i, c) for (i, j), c in used.items() if j == 0)
+    assert of_first - f[first] == of_second - f[second]
+    assert float(f[first]) + float(f[second]) != f[first] + f[second]
