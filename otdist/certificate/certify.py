@@ -47,7 +47,7 @@ from otdist.inputs.validate import (
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan
-from otdist.problem.marginals import MoveMass
+from otdist.problem.marginals import LeaveAtPrice
 from otdist.problem.result import COUPLING, EXACT_TOL, SPECK, Certificate
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
 
@@ -91,8 +91,7 @@ def certified(
     if _is_rounded(primal, dual, tol) and not isinstance(plan, Flow):
         dual = dual.or_better(exact_lower(problem, f))
     if arcs is not None and not _is_narrow(primal, dual, tol):
-        exact = _with_exact_masses(problem, arcs, primal)
-        primal = primal.or_better(exact_upper(problem, exact))
+        primal = _or_exact(problem, primal, _with_exact_masses(problem, arcs, primal))
     return _certificate(problem, primal, dual)
 
 
@@ -119,15 +118,19 @@ def _certify_arcs(
         dual = dual.or_better(exact_partial_lower(problem, f))
     if not _is_narrow(primal, dual, tol):
         exact = _with_exact_masses(problem, arcs, primal)
-        if exact is not None:
-            better = exact_upper(problem, exact)
-            if better is not None and isinstance(problem.marginals, MoveMass):
-                # What the plan as given pays for its rounding is no rounding of the costs.
-                primal = primal._replace(size=min(primal.size, better.size))
-            primal = primal.or_better(better)
-            if not _is_narrow(primal, dual, tol):
-                dual = dual.or_better(exact_partial_lower(problem, *along(exact, f)))
+        primal = _or_exact(problem, primal, exact)
+        if exact is not None and not _is_narrow(primal, dual, tol):
+            dual = dual.or_better(exact_partial_lower(problem, *along(exact, f)))
     return _certificate(problem, primal, dual)
+
+
+def _or_exact(problem: Problem, primal: Primal, exact: Exact | None) -> Primal:
+    """Return the cost of a coupling with exact masses, if that is lower."""
+    better = exact_upper(problem, exact)
+    if better is not None and not isinstance(problem.marginals, LeaveAtPrice):
+        # What the plan as given pays for its rounding is no rounding of the costs.
+        primal = primal._replace(size=min(primal.size, better.size))
+    return primal.or_better(better)
 
 
 def _is_narrow(primal: Primal, dual: Dual, tol: float) -> bool:
