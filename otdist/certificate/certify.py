@@ -113,7 +113,9 @@ def _certify_arcs(
     if not _is_narrow(primal, dual, tol):
         # Potentials of both sides that share the value are the smallest, and round least.
         shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
-        dual = max(dual, partial_lower(problem, f - shift, n_jobs))
+        # Potentials of 0 prove that costs without a sign pay nothing less.
+        for known in (f - shift, np.zeros(n)):
+            dual = max(dual, partial_lower(problem, known, n_jobs))
     if _is_rounded(primal, dual, tol):
         dual = dual.or_better(exact_partial_lower(problem, f))
     if not _is_narrow(primal, dual, tol):
@@ -202,7 +204,8 @@ def _small_bounds(
     bounds = checker_of(problem.geometry).at_once(problem, arcs, f, g)
     if bounds is None:
         return None
-    lower, upper, value, error, is_coupling, violation = bounds
+    *numbers, is_coupling, violation = bounds
+    lower, upper, value, error = map(float, numbers)  # where compilation is off
     primal = Primal(value, upper, abs(value), error, is_coupling)
     dual = Dual(lower, 0.0, violation)
     return _certificate(problem, primal, dual) if _is_narrow(primal, dual, tol) else None

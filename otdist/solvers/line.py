@@ -43,8 +43,12 @@ def run(problem: Problem, options: Options) -> Candidate:
     by_arc = _potentials(line, rows, columns, cost)
     if (mass * np.abs(by_arc)).sum() > _LARGE * (mass * cost).sum():
         by_arc = _small_potentials(line, rows, columns, cost)
-    f, g = np.empty(n), np.empty(m)
+    f, g = np.full(n, -np.inf), np.full(m, -np.inf)
     f[by_x[rows]], g[by_y[columns]] = by_arc, cost - by_arc
+    if np.isinf(f).any() or np.isinf(g).any():
+        # Masses below the last digits of levels have no arc.
+        g = np.where(np.isinf(g), line.column_minimum(f), g)
+        f = np.where(np.isinf(f), line.row_minimum(g), f)
     plan = Arcs(by_x[rows], by_y[columns], mass)
     if not is_resolved(a, b):
         plan = fitted(plan, problem.a, problem.b)

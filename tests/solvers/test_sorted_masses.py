@@ -10,7 +10,7 @@ import numpy as np
 import oracles
 import pytest
 
-from otdist import Problem, solve, wasserstein_distance
+from otdist import Problem, Status, solve, wasserstein_distance
 from otdist.batch.kernels.line import couple
 from otdist.plans.staircase import levels, staircase
 from otdist.solvers.circle.kernels.cut import PARTS, couple_around
@@ -190,3 +190,30 @@ def test_potentials_on_a_circle_return_to_where_they_began():
         value = math.fsum(mass * cost[rows, columns])
         g = (cost - f[:, None]).min(axis=0)
         assert math.fsum([*f, *g]) / n == pytest.approx(value, rel=1e-9)
+
+
+def test_masses_below_all_digits_have_potentials(monkeypatch):
+    """They have no arc, and their potentials were whatever the memory held."""
+    real = np.empty
+    monkeypatch.setattr(np, "empty", lambda *of, **more: _spoilt(real(*of, **more)))
+    x = np.linspace(-14, 14, 141)
+    normal = np.exp(-(x**2) / 2)
+    mixture = np.exp(-(((x - 0.3) / 0.3) ** 2) / 2) + np.exp(-(((x + 1.7) / 0.3) ** 2) / 2)
+    a, b = mixture / mixture.sum(), normal / normal.sum()
+    for p in (1, 2):
+        problems = Problem(x, x, a, b, p=p), Problem.on_circle(x, x, a, b, p=p, period=99)
+        for result in map(solve, problems):
+            _assert_finite(result)
+
+
+def _assert_finite(result):
+    assert np.isfinite(result.potentials[0]).all()
+    assert np.isfinite(result.potentials[1]).all()
+    assert result.status is Status.OPTIMAL
+
+
+def _spoilt(array):
+    """Fill an array of floats with NaN, as memory may be."""
+    if array.dtype == np.float64:
+        array.fill(np.nan)
+    return array

@@ -58,8 +58,10 @@ def run(problem: Problem, options: Options) -> Candidate:
     plan = Arcs(by_x[rows[0, used]], by_y[columns[0, used]], mass[0, used])
     if not is_resolved(problem.a, problem.b):
         plan = fitted(plan, problem.a, problem.b)
-    f, g = np.empty(n), np.empty(m)
+    f, g = np.empty(n), np.full(m, -np.inf)
     f[by_x] = along[0]
-    # Arcs with mass are tight, and every column has one.
+    # Arcs with mass are tight; columns below the last digits of levels have none.
     g[plan.columns] = circle.pairs(plan.rows, plan.columns) - f[plan.rows]
+    if np.isinf(g).any():
+        g = np.where(np.isinf(g), circle.column_minimum(f), g)
     return Candidate(plan=plan, f=f, g=g, n_iter=len(plan.mass))

@@ -300,7 +300,7 @@ def _claim(
     plan = simplex.plan_of(basis, masses, (n, m), keep_artificial=not finished)
     if not masses.is_exact and finished and stranded is None:
         weights = read_only(problem.a), read_only(problem.b)
-        kernel.exact_masses(basis, *weights, np.empty((2, n + m + 1)), plan.mass)
+        kernel.write_exact_masses(basis, *weights, np.empty((2, n + m + 1)), plan.mass)
     return Candidate(
         plan=plan,
         f=basis.potential[:n].copy(),
