@@ -113,9 +113,7 @@ def _certify_arcs(
     if not _is_narrow(primal, dual, tol):
         # Potentials of both sides that share the value are the smallest, and round least.
         shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
-        # Potentials of 0 prove that costs without a sign pay nothing less.
-        for known in (f - shift, np.zeros(n)):
-            dual = max(dual, partial_lower(problem, known, n_jobs))
+        dual = max(dual, partial_lower(problem, f - shift, n_jobs))
     if _is_rounded(primal, dual, tol):
         dual = dual.or_better(exact_partial_lower(problem, f))
     if not _is_narrow(primal, dual, tol):
@@ -123,6 +121,9 @@ def _certify_arcs(
         primal = _or_exact(problem, primal, exact)
         if exact is not None and not _is_narrow(primal, dual, tol):
             dual = dual.or_better(exact_partial_lower(problem, *along(exact, f)))
+    if not _is_narrow(primal, dual, tol):
+        # Costs that are never negative pay at least nothing, as potentials of 0 prove.
+        dual = dual.or_better(partial_lower(problem, np.zeros(n), n_jobs))
     return _certificate(problem, primal, dual)
 
 
