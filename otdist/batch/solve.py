@@ -140,8 +140,11 @@ def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> An
 
 def claims_for(family: Family, n_pairs: int, n: int, m: int) -> kernel.Claims:
     """Return room for claims about some pairs of at most n and m atoms."""
-    n_arcs = n + m
-    n_potentials = m if isinstance(family, Clouds) else family.cost.shape[1]
+    return claims_of(n_pairs, n + m, m if isinstance(family, Clouds) else family.cost.shape[1])
+
+
+def claims_of(n_pairs: int, n_arcs: int, n_potentials: int) -> kernel.Claims:
+    """Return room for claims of so many arcs and potentials."""
     return kernel.Claims(
         code=np.empty(n_pairs, np.int64),
         n_arcs=np.zeros(n_pairs, np.int64),

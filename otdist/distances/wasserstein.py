@@ -187,6 +187,13 @@ def wasserstein_distance(
     elif getattr(x, "ndim", 0) == 1 and is_worth_compiling((x, y), (a, b), metric, method, period):
         axis = 0
     if axis is None:
+        is_plain = not (normalize or concave or progress) and period is None
+        if is_plain and permits(method) and as_jobs(n_jobs):
+            from otdist.batch.single import distance_of_points
+
+            value = distance_of_points(x, y, a, b, metric, p)
+            if value is not None:
+                return value
         return one(x, y, a, b)
     options = LineOptions(p, n_jobs, normalize, concave, period)
     return distances_along(x, y, a, b, axis, options, one)

@@ -1,0 +1,150 @@
+"""One small problem: a batch of one, solved and proved in a few compiled calls.
+
+Validation is compiled too, and only says yes. None is returned for whatever is unusual, too
+large or not proved: the long way through `Problem` and `pipeline` decides, and words the errors.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from otdist.batch.kernels import small_problems
+from otdist.batch.pairs import LARGEST
+from otdist.batch.solve import claims_of, work_for
+from otdist.certificate.kernels.brackets import bracket_clouds
+from otdist.certificate.kernels.packing import pack_two
+from otdist.certificate.kernels.points import METRIC_CODES
+from otdist.geometry.metrics import NAMED, NamedMetric, rounding_of
+from otdist.inputs.scale import EXACT, FAR, room
+from otdist.inputs.validate import as_float64, frozen
+from otdist.problem.result import EXACT_TOL, Bracket, root
+from otdist.typing import FloatArray, IntArray
+
+# Rooms for problems of fewer atoms are made for this many.
+_LEAST = 16
+_EPS = float(np.finfo(float).eps)
+_UNIFORM = np.empty(0)
+_UNIFORM.flags.writeable = False
+_FIRST, _SECOND = np.zeros(1, np.int64), np.ones(1, np.int64)
+_own = threading.local()
+
+
+class _Room(NamedTuple):
+    """Arrays for two clouds of at most `n_atoms` points each, kept from call to call."""
+
+    points: FloatArray
+    weights: FloatArray
+    starts: IntArray
+    packed: tuple[FloatArray, FloatArray, IntArray]  # the same, read-only
+    kept: IntArray
+    boxes: FloatArray
+    work: small_problems.Work
+    claims: small_problems.Claims
+    sums: FloatArray
+    found: FloatArray
+
+    @classmethod
+    def of(cls, n: int, d: int) -> _Room:
+        """Return arrays for n atoms a side, with d coordinates."""
+        flat = np.empty(2 * n * d), np.empty(2 * n), np.empty(3, np.int64)
+        views = [each.view() for each in flat]
+        for each in views:
+            each.flags.writeable = False
+        return cls(
+            *flat,
+            (views[0], views[1], views[2]),
+            np.empty(n, np.int64),
+            np.empty((6, d)),
+            work_for(n, n),
+            claims_of(1, 2 * n, n),
+            np.empty((9, 2 * n)),
+            np.empty((1, 4)),
+        )
+
+
+def _room_for(n: int, d: int) -> _Room:
+    """Return arrays of this thread, made anew where a problem needs larger ones."""
+    held = getattr(_own, "room", None)
+    if held is None or held.kept.size < n or held.boxes.shape[1] < d:
+        size = max(_LEAST, 1 << (n - 1).bit_length())
+        held = _own.room = _Room.of(size, max(d, 3))
+    return held
+
+
+def distance_of_points(x: Any, y: Any, a: Any, b: Any, metric: Any, p: Any) -> float | None:
+    """Return W_p of two small clouds of points (n, d) and (m, d), proved."""
+    record = NAMED.get(metric) if isinstance(metric, str) else None
+    is_known = record is not None and record.code in METRIC_CODES
+    if not is_known or type(p) not in (int, float) or not 1 <= p < math.inf:
+        return None
+    assert record is not None
+    x, y = as_float64("x", x), as_float64("y", y)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        return None
+    (n, d), m = x.shape, len(y)
+    if d < 2 or not 0 < min(n, m) <= max(n, m) <= LARGEST or not (record.is_metric or p == 1):
+        return None
+    a, b = _weights("a", a, n), _weights("b", b, m)
+    if a is None or b is None:
+        return None
+    p = float(p)
+    held = _room_for(max(n, m), d)
+    is_exact = p in EXACT or not record.is_metric
+    is_ordinary, mass, largest, unit = pack_two(
+        *map(frozen, (x, y, a, b)),
+        record.code,
+        p,
+        -1 if is_exact else room(p),
+        held.points,
+        held.weights,
+        held.starts,
+        held.kept,
+        held.boxes,
+    )
+    least, most = (2.0**-FAR, 2.0**FAR) if is_exact else (2.0**-FAR, 1e300)
+    if not (is_ordinary and least < largest < most and 2.0**-FAR < mass < 2.0**FAR):
+        return None
+    proved = _proved(held, d, record, p, largest)
+    return None if proved is None else root(proved, p, unit)
+
+
+def _proved(held: _Room, d: int, metric: NamedMetric, p: float, largest: float) -> float | None:
+    """Solve the two clouds that were packed; None if their cost is not proved."""
+    claims = held.claims
+    small_problems.solve_clouds(*held.packed, d, _FIRST, _SECOND, metric.code, p, held.work, claims)
+    if claims.code[0] != 0:
+        return None
+    roundings, least = rounding_of(metric, d, p)
+    bracket_clouds(
+        *held.packed,
+        d,
+        _FIRST,
+        _SECOND,
+        metric.code,
+        p,
+        roundings * _EPS,
+        least,
+        np.full(1, largest),
+        claims.n_arcs,
+        claims.row,
+        claims.column,
+        claims.mass,
+        claims.g,
+        held.sums,
+        held.found,
+    )
+    lower, upper, value, is_coupling = held.found[0].tolist()
+    bracket = Bracket(lower, upper, min(max(value, lower), upper), is_coupling > 0)
+    return bracket.value if bracket.proves(EXACT_TOL) else None
+
+
+def _weights(name: str, a: Any, n: int) -> FloatArray | None:
+    """Return weights (n,), none at all for uniform ones; None where they do not fit."""
+    if a is None:
+        return _UNIFORM
+    a = as_float64(name, a)
+    return a if a.shape == (n,) else None
