@@ -186,7 +186,7 @@ def distances_along(
         # All pairs on a circle share a unit; those that need a smaller one are computed alone.
         unit = exponent(period, p) if period > 0 else 0
         heavy = 0 if options.normalize else _mass_exponent(sides, p)
-        rows = _both(laid_out, sides, n_jobs)
+        rows = both(laid_out, sides, n_jobs)
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
         cost = p, from_unit(period, -unit)
         values = _certified(rows, tolerance, cost, len(values), n_jobs)
@@ -267,7 +267,7 @@ def alone(one: One, sides: tuple[Side, ...], shape: tuple[int, ...], k: int) -> 
         raise type(error)(f"pair {where}: {error}") from error
 
 
-def _both(work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int) -> tuple[Any, Any]:
+def both(work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int) -> tuple[Any, Any]:
     """Apply a function to both sides, in two threads if `n_jobs` allows it."""
     if n_jobs == 1:
         return work(pair[0]), work(pair[1])
@@ -411,7 +411,7 @@ def _certified(
         scratch = proof.scratch()
         for start in range(first, last, length):
             stop = min(start + length, last)
-            parts = _both(lambda side: side.part(start, stop), sides, n_threads)  # noqa: B023
+            parts = both(lambda side: side.part(start, stop), sides, n_threads)  # noqa: B023
             measures = _measures(*parts, tolerance)
             if period == 0:
                 measures, units[start:stop] = _in_units(measures, p)

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist.batch.kernels import small_problems
+from otdist.batch.kernels.line import line_at_once
+from otdist.batch.line import Sorted, both
 from otdist.batch.pairs import LARGEST
 from otdist.batch.solve import claims_of, work_for
 from otdist.certificate.kernels.brackets import bracket_clouds
@@ -20,15 +22,18 @@ from otdist.certificate.kernels.packing import pack_two
 from otdist.certificate.kernels.points import METRIC_CODES
 from otdist.geometry.metrics import NAMED, NamedMetric, rounding_of
 from otdist.inputs.scale import EXACT, FAR, room
-from otdist.inputs.validate import as_float64, frozen
+from otdist.inputs.validate import as_float64, frozen, sum_tolerance
 from otdist.problem.result import EXACT_TOL, Bracket, root
 from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
 _LEAST = 16
+# Points of a side up to which NumPy sorts, and arrays are kept.
+_SHORT = 1 << 12
 _EPS = float(np.finfo(float).eps)
 _UNIFORM = np.empty(0)
 _UNIFORM.flags.writeable = False
+_FLOAT = np.dtype(float)
 _FIRST, _SECOND = np.zeros(1, np.int64), np.ones(1, np.int64)
 _own = threading.local()
 
@@ -61,7 +66,7 @@ class _Room(NamedTuple):
             np.empty((6, d)),
             work_for(n, n),
             claims_of(1, 2 * n, n),
-            np.empty((9, 2 * n)),
+            np.empty((7, 2 * n)),
             np.empty((1, 4)),
         )
 
@@ -110,6 +115,70 @@ def distance_of_points(x: Any, y: Any, a: Any, b: Any, metric: Any, p: Any) -> f
         return None
     proved = _proved(held, d, record, p, largest)
     return None if proved is None else root(proved, p, unit)
+
+
+def distance_on_line(x: Any, y: Any, a: Any, b: Any, p: Any, n_jobs: int) -> float | None:
+    """Return W_p of two distributions on the line, of any number of points, proved."""
+    if type(p) not in (int, float) or not p >= 1:
+        return None
+    x, y = as_float64("x", x), as_float64("y", y)
+    n, m = x.size, y.size
+    if n == 0 or m == 0:
+        return None
+    p, tolerance = float(p), _tolerance(a, b)
+    a, b = _weights("a", a, n), _weights("b", b, m)
+    if a is None or b is None:
+        return None
+    if n_jobs == 1 or n + m <= _SHORT:
+        (x, a), (y, b) = _in_order((x, a)), _in_order((y, b))
+    else:
+        (x, a), (y, b) = both(_in_order, ((x, a), (y, b)), n_jobs)
+    ends, integers, floats = _line_room_for(n, m)
+    is_ordinary, unit, *bounds, is_coupling, mass, largest = line_at_once(
+        x, y, a, b, p, -1 if p in EXACT else room(p), FAR, tolerance, ends, integers, floats
+    )
+    if not is_ordinary:
+        return None
+    resolution = 2 * _EPS * largest * (1.0 if p == math.inf else mass ** (1 / p))
+    lower, upper, value = bounds
+    bracket = Bracket(lower, upper, min(max(value, lower), upper), is_coupling > 0, resolution, p)
+    return root(bracket.value, p, unit) if bracket.proves(EXACT_TOL) else None
+
+
+def _tolerance(a: Any, b: Any) -> float:
+    """Return by what part the sums of weights may differ, as the types they came in have it."""
+    return max(
+        0.0 if each is None else sum_tolerance(getattr(each, "dtype", _FLOAT)) for each in (a, b)
+    )
+
+
+def _in_order(side: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Return points (n,) in ascending order, a copy, and their weights."""
+    x, a = side
+    if x.size > _SHORT:
+        found = Sorted.of(x.reshape(1, -1), a[None] if a.size else None, False)
+        return found.points[0], found.masses[0] if a.size else a
+    if a.size == 0:
+        x = x.flatten()
+        x.sort()
+        return x, a
+    order = x.ravel().argsort()
+    return x.take(order), a.take(order)
+
+
+def _line_room_for(n: int, m: int) -> tuple[Any, IntArray, FloatArray]:
+    """Return arrays for one pair on the line, kept where they are short."""
+    held = getattr(_own, "line", None)
+    if held is None or held[0].size < 2 * (n + m) or held[2].size < 6 * (n + m) + 7:
+        size = max(64, n + m)
+        held = (
+            np.empty(2 * size, np.int32),
+            np.empty(3 * size + 5, np.int64),
+            np.empty(6 * size + 7),
+        )
+        if size <= 2 * _SHORT:
+            _own.line = held
+    return held
 
 
 def _proved(held: _Room, d: int, metric: NamedMetric, p: float, largest: float) -> float | None:

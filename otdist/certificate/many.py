@@ -336,7 +336,7 @@ def _sums(
             column,
             mass,
             g,
-            np.empty((9, max(n, m) + row.shape[1])),
+            np.empty((7, max(n, m) + row.shape[1])),
             out,
         )
     else:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Literal, overload
 
+import numpy as np
+
 from otdist.batch.line import (
     LineOptions,
     distances_along,
-    is_worth_compiling,
     require_line_options,
 )
 from otdist.batch.pairs import LARGEST
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
+from otdist.geometry.metrics import line_power
 from otdist.inputs.validate import as_jobs
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem, unit_problem
@@ -182,21 +184,37 @@ def wasserstein_distance(
         result = solve(problem, method=way, n_jobs=n_jobs, progress=progress)
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
-    if axis is not None:
-        require_line_options(metric, method, period)
-    elif getattr(x, "ndim", 0) == 1 and is_worth_compiling((x, y), (a, b), metric, method, period):
-        axis = 0
     if axis is None:
         is_plain = not (normalize or concave or progress) and period is None
-        if is_plain and permits(method) and as_jobs(n_jobs):
-            from otdist.batch.single import distance_of_points
-
-            value = distance_of_points(x, y, a, b, metric, p)
-            if value is not None:
-                return value
-        return one(x, y, a, b)
+        value = _at_once(x, y, a, b, metric, p, method, n_jobs) if is_plain else None
+        return one(x, y, a, b) if value is None else value
+    require_line_options(metric, method, period)
     options = LineOptions(p, n_jobs, normalize, concave, period)
     return distances_along(x, y, a, b, axis, options, one)
+
+
+def _at_once(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    metric: Metric,
+    p: float,
+    method: str,
+    n_jobs: int,
+) -> float | None:
+    """Return the distance in a few compiled calls; None where the long way has to be taken."""
+    if not isinstance(metric, str):
+        return None
+    from otdist.batch.single import distance_of_points, distance_on_line
+
+    shape = np.shape(x)
+    if len(shape) == 1 or shape[1:] == (1,):
+        if not (permits(method, "line") and line_power(metric) == 1):
+            return None
+        return distance_on_line(x, y, a, b, p, as_jobs(n_jobs))
+    as_jobs(n_jobs)
+    return distance_of_points(x, y, a, b, metric, p) if permits(method) else None
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:

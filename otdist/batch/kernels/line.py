@@ -3,8 +3,11 @@
 Levels are integers, so that ties are exact, and are merged without branches.
 """
 
+import math
+
 import numpy as np
 
+from otdist.certificate.kernels.line_and_circle import line_bounds
 from otdist.runtime.kernel_cache import njit
 from otdist.solvers.circle.kernels.levels import (
     Levels,
@@ -136,6 +139,117 @@ def couple(
         if p < np.inf:
             arcs = rows[k, : n_arcs[k]], columns[k, : n_arcs[k]]
             _potentials(x[which[0, k]], y[which[1, k]], p, *arcs, f[k])
+
+
+@inner
+def _sum_of(weights: np.ndarray) -> tuple[float, bool, bool]:
+    """Return the sum of weights, whether all are finite and >= 0, and whether all are positive."""
+    total = lost = 0.0
+    n_bad = n_empty = 0
+    for i in range(weights.size):
+        total, error = add_exactly(total, weights[i])
+        lost += error
+        n_bad += not (0.0 <= weights[i] < np.inf)
+        n_empty += weights[i] == 0.0
+    return total + lost, n_bad == 0 and total < np.inf, n_empty == 0
+
+
+@inner
+def _look_like_histograms(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether two vectors of as many numbers >= 0, sorted, both sum to 1."""
+    if x.size != y.size or x.size < 2 or x[0] < 0.0 or y[0] < 0.0:
+        return False
+    sum_x = sum_y = 0.0
+    for i in range(x.size):
+        sum_x += x[i]
+        sum_y += y[i]
+    return abs(sum_x - 1.0) <= 2e-6 and abs(sum_y - 1.0) <= 2e-6
+
+
+@kernel
+def line_at_once(
+    x: np.ndarray,
+    y: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    p: float,
+    room: int,
+    far: int,
+    tolerance: float,
+    ends: np.ndarray,
+    integers: np.ndarray,
+    floats: np.ndarray,
+) -> tuple[bool, int, float, float, float, float, float, float]:
+    """Check, couple and certify two measures: sorted points with their weights, or none.
+
+    Returns whether the input is valid and ordinary, the exponent of the unit of length, and
+    what `line_bounds` writes. Points are brought to the unit, in which differences are at most
+    ``2 ** room``; with a negative `room` it is 0, and differences up to ``2 ** far`` are
+    ordinary. Sums of weights may differ by the part `tolerance`. Other arrays are scratch, of
+    at least 2 (n + m) int32, 2 n + 3 m + 5 int64, and 6 n + 6 m + 7 float64.
+    """
+    refused = False, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    n, m = x.size, y.size
+    size = max(x[n - 1], y[m - 1]) - min(x[0], y[0])
+    has_none = a.size == 0 and b.size == 0
+    # NaN sorts behind all numbers.
+    if not size < np.inf or (has_none and _look_like_histograms(x, y)):
+        return refused
+    weights, k = (floats[:n], floats[n : n + m]), n + m
+    for i in range(n):
+        weights[0][i] = a[i] if a.size > 0 else 1.0 / n
+    for j in range(m):
+        weights[1][j] = b[j] if b.size > 0 else 1.0 / m
+    factor = 1.0
+    if not has_none:
+        sum_a, is_valid, is_full = _sum_of(weights[0])
+        sum_b, is_valid_b, is_full_b = _sum_of(weights[1])
+        apart = abs(sum_a - sum_b)
+        if not (is_valid and is_valid_b and apart <= tolerance * max(sum_a, sum_b)):
+            return refused
+        if abs(math.frexp(sum_a)[1]) > far or (room >= 0 and not (is_full and is_full_b)):
+            return refused
+        if apart > 4 * 2.0**-52 * sum_a:
+            factor = sum_a / sum_b
+    unit = 0
+    if size > 0.0:
+        unit = math.frexp(size)[1] - max(room, 0)
+        if unit > far or (room < 0 and unit < -far):
+            return refused
+        unit = unit if room >= 0 else 0
+    if unit != 0:
+        for i in range(n):
+            x[i] = math.ldexp(x[i], -unit)
+        for j in range(m):
+            y[j] = math.ldexp(y[j], -unit)
+    rows, columns = ends[: n + m].reshape(1, n + m), ends[n + m : 2 * (n + m)].reshape(1, n + m)
+    levels = Levels(
+        integers[:n],
+        integers[n : n + m],
+        integers[n + m : 2 * n + m],
+        integers[2 * n + m : 2 * (n + m)],
+    )
+    spare, k = integers[2 * (n + m) : 2 * n + 3 * m], 2 * n + 3 * m
+    n_arcs, which = integers[k : k + 1], integers[k + 1 : k + 5].reshape(4, 1)
+    which[:] = 0
+    k = n + m
+    mass = floats[k : k + n + m].reshape(1, n + m)
+    k += n + m
+    f, side, sums = floats[k : k + n], floats[k + n : k + 2 * n], floats[k + 2 * n :]
+    f, k = f.reshape(1, n), k + 2 * n
+    sums, k = floats[k : k + 2 * (n + m)].reshape(2, n + m), k + 2 * (n + m)
+    best, k = floats[k : k + 2 * m].reshape(2, m), k + 2 * m
+    out = floats[k : k + 6].reshape(1, 6)
+    factors = floats[k + 6 : k + 7]
+    factors[0] = factor
+    out[:] = np.nan
+    pair = x.reshape(1, n), y.reshape(1, m), weights[0].reshape(1, n), weights[1].reshape(1, m)
+    couple(*pair, which, factors, p, levels, rows, columns, mass, n_arcs, f)
+    line_bounds(
+        *pair, which, factors, p, 0.0, rows, columns, mass, n_arcs, f, sums, side, best, spare, out
+    )
+    found = out[0]
+    return True, unit, found[0], found[1], found[2], found[3], found[4], found[5]
 
 
 @inner

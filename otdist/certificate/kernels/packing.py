@@ -50,7 +50,7 @@ def _pack(
     low: np.ndarray,
     high: np.ndarray,
 ) -> bool:
-    """Write the atoms with mass, points (d, n) by coordinate, and their box; whether all are finite."""
+    """Write atoms with mass, points (d, n), and their box; return whether all are finite."""
     n, d = weights.size, x.shape[1]
     n_bad = 0
     for i in range(n):
