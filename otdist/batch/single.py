@@ -16,7 +16,7 @@ from otdist.batch.kernels import small_problems
 from otdist.batch.kernels.line import line_at_once
 from otdist.batch.line import Sorted, both
 from otdist.batch.pairs import LARGEST
-from otdist.batch.solve import claims_of, work_for
+from otdist.batch.rooms import claims_of, work_for
 from otdist.certificate.kernels.brackets import bracket_clouds
 from otdist.certificate.kernels.packing import pack_two
 from otdist.certificate.kernels.points import METRIC_CODES
@@ -44,7 +44,7 @@ class _Room(NamedTuple):
     points: FloatArray
     weights: FloatArray
     starts: IntArray
-    packed: tuple[FloatArray, FloatArray, IntArray]  # the same, read-only
+    packed: tuple[Any, Any, Any]  # the same, read-only
     kept: IntArray
     boxes: FloatArray
     work: small_problems.Work
@@ -55,13 +55,13 @@ class _Room(NamedTuple):
     @classmethod
     def of(cls, n: int, d: int) -> _Room:
         """Return arrays for n atoms a side, with d coordinates."""
-        flat = np.empty(2 * n * d), np.empty(2 * n), np.empty(3, np.int64)
-        views = [each.view() for each in flat]
-        for each in views:
-            each.flags.writeable = False
+        points, weights = np.empty(2 * n * d), np.empty(2 * n)
+        starts: Any = np.empty(3, np.int64)
         return cls(
-            *flat,
-            (views[0], views[1], views[2]),
+            points,
+            weights,
+            starts,
+            (frozen(points), frozen(weights), frozen(starts)),
             np.empty(n, np.int64),
             np.empty((6, d)),
             work_for(n, n),

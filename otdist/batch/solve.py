@@ -13,12 +13,12 @@ import numpy as np
 
 from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
+from otdist.batch.rooms import claims_of, work_for
 from otdist.certificate.many import Clouds, Family, bracket, bracket_first, one_pair, packed
 from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem, unit_problem
 from otdist.problem.result import EXACT_TOL, root, roots
-from otdist.solvers.network_simplex.kernels.small_problem import Room
 from otdist.typing import IntArray
 
 # Numbers in the claims of one call, which stay in the second-level cache.
@@ -141,41 +141,6 @@ def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> An
 def claims_for(family: Family, n_pairs: int, n: int, m: int) -> kernel.Claims:
     """Return room for claims about some pairs of at most n and m atoms."""
     return claims_of(n_pairs, n + m, m if isinstance(family, Clouds) else family.cost.shape[1])
-
-
-def claims_of(n_pairs: int, n_arcs: int, n_potentials: int) -> kernel.Claims:
-    """Return room for claims of so many arcs and potentials."""
-    return kernel.Claims(
-        code=np.empty(n_pairs, np.int64),
-        n_arcs=np.zeros(n_pairs, np.int64),
-        row=np.empty((n_pairs, n_arcs), np.int64),
-        column=np.empty((n_pairs, n_arcs), np.int64),
-        mass=np.empty((n_pairs, n_arcs)),
-        g=np.empty((n_pairs, n_potentials)),
-    )
-
-
-def work_for(n: int, m: int) -> kernel.Work:
-    """Return arrays for problems of at most n sources and m sinks."""
-    both, larger = n + m, max(n, m)
-    width = both + 1 + kernel.BLOCK_ROWS
-    return kernel.Work(
-        room=Room(
-            np.empty((9, width), np.uint32),
-            np.empty((3, both + 3), np.int64),
-            np.empty((2, width)),
-            np.empty((2, both + 1)),
-        ),
-        most=np.array([n, m]),
-        matrix=np.empty(n * m),
-        atom=np.empty((3, larger), np.int64),
-        mass=np.empty((2, larger)),
-        whole=np.empty(both, np.int64),
-        floats=np.empty((3, larger)),
-        potential=np.empty(both + 1),
-        arcs=np.empty((3, both), np.int64),
-        links=np.empty((3, 2 * both), np.int64),
-    )
 
 
 def solve_pairs(
