@@ -17,8 +17,8 @@ from otdist.batch.kernels.line import line_at_once
 from otdist.batch.line import Sorted, both
 from otdist.batch.pairs import LARGEST
 from otdist.batch.rooms import claims_of, work_for
-from otdist.certificate.kernels.brackets import bracket_clouds
-from otdist.certificate.kernels.packing import pack_two
+from otdist.certificate.kernels.brackets import bracket_clouds, bracket_histograms
+from otdist.certificate.kernels.packing import pack_matrix, pack_two
 from otdist.certificate.kernels.points import METRIC_CODES
 from otdist.geometry.metrics import NAMED, NamedMetric, rounding_of
 from otdist.inputs.scale import EXACT, FAR, room
@@ -28,6 +28,8 @@ from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
 _LEAST = 16
+#: Entries of a cost matrix up to which `solve`, which does not transpose it, takes longer.
+MATRIX_ENTRIES = 1 << 15
 # Points of a side up to which NumPy sorts, and arrays are kept.
 _SHORT = 1 << 12
 _EPS = float(np.finfo(float).eps)
@@ -45,6 +47,7 @@ class _Room(NamedTuple):
     weights: FloatArray
     starts: IntArray
     packed: tuple[Any, Any, Any]  # the same, read-only
+    transposed: FloatArray
     kept: IntArray
     boxes: FloatArray
     work: small_problems.Work
@@ -62,11 +65,12 @@ class _Room(NamedTuple):
             weights,
             starts,
             (frozen(points), frozen(weights), frozen(starts)),
+            np.empty(n * n),
             np.empty(n, np.int64),
             np.empty((6, d)),
             work_for(n, n),
             claims_of(1, 2 * n, n),
-            np.empty((7, 2 * n)),
+            np.empty((11, 4 * n)),
             np.empty((1, 4)),
         )
 
@@ -80,7 +84,9 @@ def _room_for(n: int, d: int) -> _Room:
     return held
 
 
-def distance_of_points(x: Any, y: Any, a: Any, b: Any, metric: Any, p: Any) -> float | None:
+def distance_of_points(
+    x: Any, y: Any, a: Any, b: Any, metric: Any, p: Any, normalize: bool
+) -> float | None:
     """Return W_p of two small clouds of points (n, d) and (m, d), proved."""
     record = NAMED.get(metric) if isinstance(metric, str) else None
     is_known = record is not None and record.code in METRIC_CODES
@@ -93,7 +99,7 @@ def distance_of_points(x: Any, y: Any, a: Any, b: Any, metric: Any, p: Any) -> f
     (n, d), m = x.shape, len(y)
     if d < 2 or not 0 < min(n, m) <= max(n, m) <= LARGEST or not (record.is_metric or p == 1):
         return None
-    a, b = _weights("a", a, n), _weights("b", b, m)
+    a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)
     if a is None or b is None:
         return None
     p = float(p)
@@ -104,6 +110,7 @@ def distance_of_points(x: Any, y: Any, a: Any, b: Any, metric: Any, p: Any) -> f
         record.code,
         p,
         -1 if is_exact else room(p),
+        FAR,
         held.points,
         held.weights,
         held.starts,
@@ -113,11 +120,15 @@ def distance_of_points(x: Any, y: Any, a: Any, b: Any, metric: Any, p: Any) -> f
     least, most = (2.0**-FAR, 2.0**FAR) if is_exact else (2.0**-FAR, 1e300)
     if not (is_ordinary and least < largest < most and 2.0**-FAR < mass < 2.0**FAR):
         return None
+    if unit != 0 and not record.is_metric:
+        return None
     proved = _proved(held, d, record, p, largest)
     return None if proved is None else root(proved, p, unit)
 
 
-def distance_on_line(x: Any, y: Any, a: Any, b: Any, p: Any, n_jobs: int) -> float | None:
+def distance_on_line(
+    x: Any, y: Any, a: Any, b: Any, p: Any, normalize: bool, n_jobs: int
+) -> float | None:
     """Return W_p of two distributions on the line, of any number of points, proved."""
     if type(p) not in (int, float) or not p >= 1:
         return None
@@ -126,7 +137,7 @@ def distance_on_line(x: Any, y: Any, a: Any, b: Any, p: Any, n_jobs: int) -> flo
     if n == 0 or m == 0:
         return None
     p, tolerance = float(p), _tolerance(a, b)
-    a, b = _weights("a", a, n), _weights("b", b, m)
+    a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)
     if a is None or b is None:
         return None
     if n_jobs == 1 or n + m <= _SHORT:
@@ -134,7 +145,7 @@ def distance_on_line(x: Any, y: Any, a: Any, b: Any, p: Any, n_jobs: int) -> flo
     else:
         (x, a), (y, b) = both(_in_order, ((x, a), (y, b)), n_jobs)
     ends, integers, floats = _line_room_for(n, m)
-    is_ordinary, unit, *bounds, is_coupling, mass, largest = line_at_once(
+    is_ordinary, unit, heavy, *bounds, is_coupling, mass, largest = line_at_once(
         x, y, a, b, p, -1 if p in EXACT else room(p), FAR, tolerance, ends, integers, floats
     )
     if not is_ordinary:
@@ -142,7 +153,9 @@ def distance_on_line(x: Any, y: Any, a: Any, b: Any, p: Any, n_jobs: int) -> flo
     resolution = 2 * _EPS * largest * (1.0 if p == math.inf else mass ** (1 / p))
     lower, upper, value = bounds
     bracket = Bracket(lower, upper, min(max(value, lower), upper), is_coupling > 0, resolution, p)
-    return root(bracket.value, p, unit) if bracket.proves(EXACT_TOL) else None
+    # Only p = 1 and 2, with exact roots, and inf, where masses do not count, have a unit of mass.
+    exponent = unit + (0 if p == math.inf else heavy // int(p))
+    return root(bracket.value, p, exponent) if bracket.proves(EXACT_TOL) else None
 
 
 def _tolerance(a: Any, b: Any) -> float:
@@ -206,14 +219,63 @@ def _proved(held: _Room, d: int, metric: NamedMetric, p: float, largest: float) 
         held.sums,
         held.found,
     )
-    lower, upper, value, is_coupling = held.found[0].tolist()
-    bracket = Bracket(lower, upper, min(max(value, lower), upper), is_coupling > 0)
-    return bracket.value if bracket.proves(EXACT_TOL) else None
+    return _value(held.found)
 
 
-def _weights(name: str, a: Any, n: int) -> FloatArray | None:
+def _weights(name: str, a: Any, n: int, normalize: bool) -> FloatArray | None:
     """Return weights (n,), none at all for uniform ones; None where they do not fit."""
     if a is None:
         return _UNIFORM
-    a = as_float64(name, a)
-    return a if a.shape == (n,) else None
+    weights = as_float64(name, a)
+    if weights.shape != (n,):
+        return None
+    if normalize:
+        total = weights.sum()
+        return weights / total if 0.0 < total < math.inf else None
+    return weights
+
+
+def least_cost(a: Any, b: Any, cost: Any) -> float | None:
+    """Return the least cost of coupling weights a (n,) and b (m,), for a small matrix, proved."""
+    a, b, cost = as_float64("a", a), as_float64("b", b), as_float64("cost", cost)
+    if cost.ndim != 2 or (a.shape, b.shape) != ((cost.shape[0],), (cost.shape[1],)):
+        return None
+    n, m = cost.shape
+    if not (0 < n * m <= MATRIX_ENTRIES and max(n, m) <= LARGEST):
+        return None
+    held = _room_for(max(n, m), 0)
+    cost, a, b = frozen(cost), frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
+    transposed = held.transposed[: n * m].reshape(m, n)
+    is_ordinary, largest = pack_matrix(cost, a, b, held.kept, transposed)
+    if not is_ordinary:
+        return None
+    claims = held.claims
+    small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, held.work, claims)
+    if claims.code[0] != 0:
+        return None
+    bracket_histograms(
+        cost,
+        frozen(transposed),
+        a,
+        b,
+        _FIRST,
+        _FIRST,
+        False,
+        largest,
+        0.0,
+        claims.n_arcs,
+        claims.row,
+        claims.column,
+        claims.mass,
+        claims.g,
+        held.sums,
+        held.found,
+    )
+    return _value(held.found)
+
+
+def _value(found: FloatArray) -> float | None:
+    """Return the cost that was found (1, 4), if its bracket proves it."""
+    lower, upper, value, is_coupling = found[0].tolist()
+    bracket = Bracket(lower, upper, min(max(value, lower), upper), is_coupling > 0)
+    return bracket.value if bracket.proves(EXACT_TOL) else None

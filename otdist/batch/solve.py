@@ -1,4 +1,4 @@
-"""Solve small problems: blocks of pairs for `pairwise`, single problems for bare numbers.
+"""Solve blocks of small problems for `pairwise`.
 
 The counterpart of `pipeline` for values alone: compiled code solves and certifies, and
 pairs that it cannot take, or not prove, are left to `pipeline`.
@@ -14,7 +14,7 @@ import numpy as np
 from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.batch.rooms import claims_of, work_for
-from otdist.certificate.many import Clouds, Family, bracket, bracket_first, one_pair, packed
+from otdist.certificate.many import Clouds, Family, bracket, packed
 from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem, unit_problem
@@ -26,31 +26,10 @@ _CLAIMED = 1 << 16
 # Part of the mass that must be left for common mass to be cancelled; else the
 # rounding of sums shows.
 _LEAST_LEFT = 1e-6
-# Entries of a single cost matrix up to which this is faster than `solve`, which does
-# not transpose it.
-_MATRIX_ENTRIES = 1 << 15
 # Binary exponents of costs below which a pair among larger ones gets a unit of its own.
 _FEWEST_DIGITS = -500
 # Width of a bracket, relative, that rounding alone makes.
 _ROUNDED = 2.0**-43
-_FIRST = np.zeros(1, np.int64)
-
-
-def value_of(problem: Problem) -> float | None:
-    """Return the proved value of at most `LARGEST` atoms a side; None where that fails."""
-    n, m = problem.shape
-    if problem.is_bottleneck or (problem.metric is None and n * m > _MATRIX_ENTRIES):
-        return None
-    family = one_pair(problem.geometry, problem.a, problem.b, problem.mass)
-    if family is None:
-        return None
-    n, m = family.most
-    claims = claims_for(family, 1, n, m)
-    solve_pairs(family, _FIRST, _FIRST, work_for(n, m), claims)
-    if claims.code[0] != 0:
-        return None
-    found = bracket_first(family, problem.geometry.largest, *claims[1:])
-    return found.value if found.proves(EXACT_TOL) else None
 
 
 def solve_block(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from typing import Literal, overload
 
 import numpy as np
@@ -21,6 +23,10 @@ from otdist.problem.problem import Problem, unit_problem
 from otdist.problem.result import EXACT_TOL, Result, root
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric
+
+# Points of a line, and such lines in a process, that do not pay for loading compiled code.
+_SHORT, _FEW = 1 << 12, 256
+_short_lines = itertools.count()
 
 
 @overload
@@ -176,21 +182,33 @@ def wasserstein_distance(
             x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave, period=period
         )
         as_jobs(n_jobs)
-        value = _small_value(problem) if permits(method) and not progress else None
-        if value is not None:
-            return root(value, problem.p, k)
         # A small part of a circle is a line.
         way = "line" if problem.is_line and permits(method, "circle") else method
         result = solve(problem, method=way, n_jobs=n_jobs, progress=progress)
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
+    if axis is None and period is not None and permits(method, "circle"):
+        axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
     if axis is None:
-        is_plain = not (normalize or concave or progress) and period is None
-        value = _at_once(x, y, a, b, metric, p, method, n_jobs) if is_plain else None
+        value = None
+        if period is None and isinstance(metric, str) and not (concave or progress):
+            value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs)
         return one(x, y, a, b) if value is None else value
     require_line_options(metric, method, period)
     options = LineOptions(p, n_jobs, normalize, concave, period)
     return distances_along(x, y, a, b, axis, options, one)
+
+
+def _is_worth_loading(n_points: int) -> bool:
+    """Whether compiled code, which takes NumPy's time for many short lines, is worth loading."""
+    is_loaded = "numba" in sys.modules or n_points > _SHORT
+    return is_loaded or next(_short_lines) > _FEW
+
+
+def _are_vectors(x: ArrayLike, a: ArrayLike | None) -> bool:
+    """Whether x is an array of numbers, and a, if given, has a weight for each."""
+    is_vector = isinstance(x, np.ndarray) and x.ndim == 1 and x.size > 0
+    return is_vector and (a is None or np.shape(a) == np.shape(x))
 
 
 def _at_once(
@@ -198,23 +216,26 @@ def _at_once(
     y: ArrayLike,
     a: ArrayLike | None,
     b: ArrayLike | None,
-    metric: Metric,
+    metric: str,
     p: float,
+    normalize: bool,
     method: str,
     n_jobs: int,
 ) -> float | None:
     """Return the distance in a few compiled calls; None where the long way has to be taken."""
-    if not isinstance(metric, str):
-        return None
-    from otdist.batch.single import distance_of_points, distance_on_line
-
-    shape = np.shape(x)
+    n_jobs, shape = as_jobs(n_jobs), np.shape(x)
     if len(shape) == 1 or shape[1:] == (1,):
-        if not (permits(method, "line") and line_power(metric) == 1):
+        is_line = permits(method, "line") and line_power(metric) == 1
+        if not (is_line and _is_worth_loading(np.size(x) + np.size(y))):
             return None
-        return distance_on_line(x, y, a, b, p, as_jobs(n_jobs))
-    as_jobs(n_jobs)
-    return distance_of_points(x, y, a, b, metric, p) if permits(method) else None
+        from otdist.batch.single import distance_on_line
+
+        return distance_on_line(x, y, a, b, p, normalize, n_jobs)
+    if not permits(method) or max(shape[:1] + np.shape(y)[:1], default=0) > LARGEST:
+        return None
+    from otdist.batch.single import distance_of_points
+
+    return distance_of_points(x, y, a, b, metric, p, normalize)
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
@@ -255,25 +276,17 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
     >>> emd([0.5, 0.5], [0.25, 0.75], [[0, 1], [1, 0]])
     0.25
     """
+    from otdist.batch.single import least_cost
+
+    value = least_cost(a, b, cost)
+    if value is not None:
+        return value
     problem = Problem.from_cost(cost, a, b, normalize=None)
     if problem.geometry.facts.has_forbidden:
         # Forbidden arcs of atoms without mass forbid nothing.
         part = problem.support()[0]
         problem = problem if part.geometry.facts.has_forbidden else part
-    value = _small_value(problem)
-    return proved(solve(problem)).value if value is None else value
-
-
-def _small_value(problem: Problem) -> float | None:
-    """Return the proved value of a small problem, None where `solve` has to be asked.
-
-    A small line takes NumPy alone, without the time to load compiled code.
-    """
-    if problem.is_line or max(problem.shape) > LARGEST:
-        return None
-    from otdist.batch.solve import value_of
-
-    return value_of(problem)
+    return proved(solve(problem)).value
 
 
 def proved(result: Result, options: frozenset[str] = frozenset(), k: int = 0) -> Result:

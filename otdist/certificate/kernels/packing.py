@@ -1,4 +1,4 @@
-"""Check two weighted clouds of points and pack them as `certificate.many.Clouds` has them.
+"""Check a small problem, and pack it as `certificate.many.Clouds` and `Histograms` have it.
 
 The checks only say yes: where anything is unusual, other code decides, and words the error.
 """
@@ -75,6 +75,7 @@ def pack_two(
     norm: int,
     p: float,
     room: int,
+    far: int,
     points: np.ndarray,
     weights: np.ndarray,
     starts: np.ndarray,
@@ -85,8 +86,9 @@ def pack_two(
 
     Returns whether the input is valid and ordinary, the mass, a bound on the costs of `norm` and p
     as in `point_costs`, and the exponent of the unit of length, in which differences are at most
-    2**room; with a negative `room` it is 0. `points`, `weights` and `starts` are those of
-    `Clouds`; `kept` (at least n or m) and `boxes` (6, d) are scratch.
+    ``2 ** room``. With a negative `room` it is 0 for differences from ``2 ** -far`` to
+    ``2 ** far``, and the largest of others are about 1 in the unit. `points`, `weights` and
+    `starts` are those of `Clouds`; `kept` (at least n or m) and `boxes` (6, d) are scratch.
     """
     refused = False, 0.0, 0.0, 0
     d = x.shape[1]
@@ -106,8 +108,10 @@ def pack_two(
         apart[k], nothing[k] = max(high[0, k] - low[1, k], high[1, k] - low[0, k]), 0.0
         longest = max(longest, max(high[0, k], high[1, k]) - min(low[0, k], low[1, k]))
     unit = 0
-    if room >= 0 and 0.0 < longest < np.inf:
-        unit = math.frexp(longest)[1] - room
+    if 0.0 < longest < np.inf:
+        length = math.frexp(longest)[1]
+        unit = length - max(room, 0) if room >= 0 or abs(length) > far else 0
+    if unit != 0:
         for k in range(d):
             apart[k] = math.ldexp(apart[k], -unit)
         for k in range(d * (n + m)):
@@ -118,3 +122,27 @@ def pack_two(
     largest = boxes[0, :1]
     point_costs(apart.reshape(d, 1), 0, nothing.reshape(d, 1), 0, norm, p, largest)
     return True, mass, largest[0], unit
+
+
+@kernel
+def pack_matrix(
+    cost: np.ndarray, a: np.ndarray, b: np.ndarray, kept: np.ndarray, transposed: np.ndarray
+) -> tuple[bool, float]:
+    """Write the transpose (m, n) of costs (n, m) between two histograms.
+
+    Returns whether the input is valid and ordinary, with finite costs, and the largest of them in
+    size. `kept` (at least n or m) is scratch.
+    """
+    n, m = cost.shape
+    mass, _, is_valid = _weigh(a[0], n, kept)
+    other, _, is_valid_b = _weigh(b[0], m, kept)
+    if not (is_valid and is_valid_b and abs(mass - other) <= _ROUNDING * mass):
+        return False, 0.0
+    n_bad, largest = 0, 0.0
+    for i in range(n):
+        for j in range(m):
+            transposed[j, i] = cost[i, j]
+            size = abs(cost[i, j])
+            n_bad += not (size < np.inf)
+            largest = max(largest, size)
+    return n_bad == 0, largest
