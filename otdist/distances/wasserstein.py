@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from otdist.batch.line import (
     require_line_options,
 )
 from otdist.batch.pairs import LARGEST
+from otdist.batch.stack import clouds_of_stack, distances_of_stack, matrices_of_stack
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
 from otdist.geometry.metrics import line_power
@@ -45,7 +47,7 @@ def wasserstein_distance(
     axis: None = None,
     n_jobs: int = 1,
     progress: bool = False,
-) -> float: ...
+) -> Any: ...
 
 
 @overload
@@ -90,13 +92,14 @@ def wasserstein_distance(
 
     Parameters
     ----------
-    x : array_like (n, d) or (n,)
+    x : array_like (..., n, d) or (n,)
         Points of the first measure; a 1-D array is points on the line, not a
-        histogram (for that, see `emd`).
-    y : array_like (m, d) or (m,), or "uniform"
+        histogram (for that, see `emd`). Leading axes are several measures; they broadcast with
+        those of y, a and b.
+    y : array_like (..., m, d) or (m,), or "uniform"
         Points of the second measure. With a period, ``"uniform"`` is the uniform
         distribution on the circle, with the mass of the first.
-    a, b : array_like (n,), (m,), optional
+    a, b : array_like (..., n), (..., m), optional
         Weights, >= 0 and of one sum; uniform probabilities by default.
     p : float, default 1
         Order, 1 <= p <= inf; for p = inf the largest distance moved.
@@ -123,22 +126,23 @@ def wasserstein_distance(
 
     Returns
     -------
-    float, or ndarray with an axis
+    float, or ndarray for several pairs
         In units of distance (times mass ** (1 / p) where the mass is not 1),
         the p-th root taken, each proved to a relative gap of 1e-9 in the cost. With
-        `axis`, of the shape of the other axes; a float if there are none.
+        `axis`, of the shape of the other axes; a float if there are none. Else of the shape of
+        the leading axes.
 
     Raises
     ------
     InputError
-        See `Problem`; with `axis` the message names the pair.
+        See `Problem`; the message names the pair of several.
     NotCertifiedError
         If the method cannot prove its answer; `solve` returns it with a bracket.
 
     Warns
     -----
     FailedPairsWarning
-        With `axis`, if several pairs are asked for and some are not proved: they are NaN.
+        If several pairs are asked for and some are not proved: they are NaN.
 
     Notes
     -----
@@ -153,6 +157,7 @@ def wasserstein_distance(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from otdist import wasserstein_distance
     >>> wasserstein_distance([0, 1, 3], [5, 6, 8])
     5.0
@@ -170,6 +175,12 @@ def wasserstein_distance(
 
     >>> wasserstein_distance([0, 2], [[0, 2], [0, 4], [5, 7]], axis=-1)
     array([0., 1., 5.])
+
+    A cloud of two points, and the same moved by one and by two:
+
+    >>> x = np.array([[0.0, 0.0], [0.0, 1.0]])
+    >>> wasserstein_distance(x, [x, x + [1, 0], x + [2, 0]])
+    array([0., 1., 2.])
     """
     if period is not None:
         require_arcs(metric, concave)
@@ -189,6 +200,19 @@ def wasserstein_distance(
 
     if axis is None and period is not None and permits(method, "circle"):
         axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
+    if axis is None and period is None:
+        stack = clouds_of_stack(x, y, a, b)
+        if stack is not None:
+            again = functools.partial(
+                wasserstein_distance,
+                p=p,
+                metric=metric,
+                method=method,
+                normalize=normalize,
+                concave=concave,
+                progress=progress,
+            )
+            return distances_of_stack(again, stack, n_jobs)
     if axis is None:
         value = None
         if period is None and isinstance(metric, str) and not (concave or progress):
@@ -238,21 +262,24 @@ def _at_once(
     return distance_of_points(x, y, a, b, metric, p, normalize)
 
 
-def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
+def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
     """Return the least cost of turning histogram a into histogram b.
 
     Parameters
     ----------
-    a : array_like (n,)
-        Weights of the first histogram, >= 0.
-    b : array_like (m,)
+    a : array_like (..., n)
+        Weights of the first histogram, >= 0. Leading axes are several problems; they broadcast
+        with those of b and cost.
+    b : array_like (..., m)
         Weights of the second, of the same sum.
-    cost : array_like (n, m)
+    cost : array_like (..., n, m)
         Cost of moving a unit of mass from bin i to bin j; ``inf`` forbids it.
+    n_jobs : int, default 1
+        Threads that several problems are divided among; -1 for one on each processor.
 
     Returns
     -------
-    float
+    float, or ndarray of the shape of the leading axes
         ``sum(plan * cost)`` in cost × mass, proved to a relative gap of 1e-9.
         No root is taken.
 
@@ -265,6 +292,11 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
     NotCertifiedError
         If the value cannot be proved; `solve` returns it with a bracket.
 
+    Warns
+    -----
+    FailedPairsWarning
+        If some of several problems have no coupling, or are not proved: they are NaN.
+
     Notes
     -----
     Network simplex method, O(n + m) memory; a matrix of more than 32768 entries is not
@@ -275,7 +307,13 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
     >>> from otdist import emd
     >>> emd([0.5, 0.5], [0.25, 0.75], [[0, 1], [1, 0]])
     0.25
+    >>> emd([[0.5, 0.5], [1, 0]], [[0.25, 0.75], [0, 1]], [[0, 1], [1, 0]])
+    array([0.25, 1.  ])
     """
+    stack = matrices_of_stack(a, b, cost)
+    if stack is not None:
+        return distances_of_stack(emd, stack, n_jobs)
+    as_jobs(n_jobs)
     from otdist.batch.single import least_cost
 
     value = least_cost(a, b, cost)
