@@ -134,7 +134,7 @@ def distance_on_line(
         return None
     x, y = as_float64("x", x), as_float64("y", y)
     n, m = x.size, y.size
-    if n == 0 or m == 0:
+    if n == 0 or m == 0 or x.ndim > 2 or y.shape[1:] not in ((), (1,)):
         return None
     p, tolerance = float(p), _tolerance(a, b)
     a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)
@@ -246,8 +246,8 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     held = _room_for(max(n, m), 0)
     cost, a, b = frozen(cost), frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
     transposed = held.transposed[: n * m].reshape(m, n)
-    is_ordinary, largest = pack_matrix(cost, a, b, held.kept, transposed)
-    if not is_ordinary:
+    is_ordinary, mass, largest = pack_matrix(cost, a, b, held.kept, transposed)
+    if not is_ordinary or not 2.0**-900 < mass * largest < 2.0**900:
         return None
     claims = held.claims
     small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, held.work, claims)

@@ -22,24 +22,9 @@ class Stacked(NamedTuple):
     n_axes: int
 
 
-def clouds_of_stack(x: Any, y: Any, a: Any, b: Any) -> list[Stacked] | None:
-    """Return points and weights of several pairs; None for a single pair, and on the line."""
-    if np.ndim(x) < 2 or np.ndim(y) < 2:
-        return None
-    return _if_many(
-        [Stacked("x", x, 2), Stacked("y", y, 2), Stacked("a", a, 1), Stacked("b", b, 1)]
-    )
-
-
-def matrices_of_stack(a: Any, b: Any, cost: Any) -> list[Stacked] | None:
-    """Return weights and costs of several problems; None for a single one."""
-    return _if_many([Stacked("a", a, 1), Stacked("b", b, 1), Stacked("cost", cost, 2)])
-
-
-def _if_many(arguments: list[Stacked]) -> list[Stacked] | None:
-    """Return the arguments if there are several problems, and all have the axes of one."""
-    axes = [np.ndim(each.value) - each.n_axes for each in arguments if each.value is not None]
-    return arguments if max(axes) > 0 and min(axes) >= 0 else None
+def stack_of(*arguments: tuple[str, Any, int]) -> list[Stacked]:
+    """Return the arguments of several problems."""
+    return [Stacked(*each) for each in arguments]
 
 
 def distances_of_stack(

@@ -15,7 +15,7 @@ from otdist.batch.line import (
     require_line_options,
 )
 from otdist.batch.pairs import LARGEST
-from otdist.batch.stack import clouds_of_stack, distances_of_stack, matrices_of_stack
+from otdist.batch.stack import distances_of_stack, stack_of
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
 from otdist.geometry.metrics import line_power
@@ -201,8 +201,8 @@ def wasserstein_distance(
     if axis is None and period is not None and permits(method, "circle"):
         axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
     if axis is None and period is None:
-        stack = clouds_of_stack(x, y, a, b)
-        if stack is not None:
+        n_axes = [len(_shape(each)) for each in (x, y, a, b)]
+        if min(n_axes[:2]) >= 2 and (max(n_axes[:2]) > 2 or max(n_axes[2:]) > 1):
             again = functools.partial(
                 wasserstein_distance,
                 p=p,
@@ -212,6 +212,7 @@ def wasserstein_distance(
                 concave=concave,
                 progress=progress,
             )
+            stack = stack_of(("x", x, 2), ("y", y, 2), ("a", a, 1), ("b", b, 1))
             return distances_of_stack(again, stack, n_jobs)
     if axis is None:
         value = None
@@ -227,6 +228,14 @@ def _is_worth_loading(n_points: int) -> bool:
     """Whether compiled code, which takes NumPy's time for many short lines, is worth loading."""
     is_loaded = "numba" in sys.modules or n_points > _SHORT
     return is_loaded or next(_short_lines) > _FEW
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Return the shape of an array; lists that are no array have the shape ()."""
+    try:
+        return np.shape(value)
+    except ValueError:
+        return ()
 
 
 def _are_vectors(x: ArrayLike, a: ArrayLike | None) -> bool:
@@ -247,7 +256,7 @@ def _at_once(
     n_jobs: int,
 ) -> float | None:
     """Return the distance in a few compiled calls; None where the long way has to be taken."""
-    n_jobs, shape = as_jobs(n_jobs), np.shape(x)
+    n_jobs, shape = as_jobs(n_jobs), _shape(x)
     if len(shape) == 1 or shape[1:] == (1,):
         is_line = permits(method, "line") and line_power(metric) == 1
         if not (is_line and _is_worth_loading(np.size(x) + np.size(y))):
@@ -255,7 +264,7 @@ def _at_once(
         from otdist.batch.single import distance_on_line
 
         return distance_on_line(x, y, a, b, p, normalize, n_jobs)
-    if not permits(method) or max(shape[:1] + np.shape(y)[:1], default=0) > LARGEST:
+    if not permits(method) or max(shape[:1] + _shape(y)[:1], default=0) > LARGEST:
         return None
     from otdist.batch.single import distance_of_points
 
@@ -310,10 +319,12 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
     >>> emd([[0.5, 0.5], [1, 0]], [[0.25, 0.75], [0, 1]], [[0, 1], [1, 0]])
     array([0.25, 1.  ])
     """
-    stack = matrices_of_stack(a, b, cost)
-    if stack is not None:
-        return distances_of_stack(emd, stack, n_jobs)
     as_jobs(n_jobs)
+    n_axes = [len(_shape(each)) for each in (a, b, cost)]
+    if min(n_axes) >= 1 and n_axes[2] >= 2 and max(*n_axes[:2], n_axes[2] - 1) > 1:
+        return distances_of_stack(
+            emd, stack_of(("a", a, 1), ("b", b, 1), ("cost", cost, 2)), n_jobs
+        )
     from otdist.batch.single import least_cost
 
     value = least_cost(a, b, cost)

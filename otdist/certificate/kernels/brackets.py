@@ -405,7 +405,7 @@ def bracket_clouds(
                 near = least
         if not is_sound:
             continue
-        points_minimum(y, g, x, norm, p, 0, distance, f)
+        points_minimum(y, g, x, norm, p, np.int64(0), distance, f)
         rounding = Rounding(relative, least, near, noise, largest[q])
         lower, upper, value, _, is_coupling = _bracket(
             a, b, f, g, off_a, off_b, moved[q, :arcs], paid[:arcs], rounding

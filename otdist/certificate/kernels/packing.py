@@ -127,17 +127,17 @@ def pack_two(
 @kernel
 def pack_matrix(
     cost: np.ndarray, a: np.ndarray, b: np.ndarray, kept: np.ndarray, transposed: np.ndarray
-) -> tuple[bool, float]:
+) -> tuple[bool, float, float]:
     """Write the transpose (m, n) of costs (n, m) between two histograms.
 
-    Returns whether the input is valid and ordinary, with finite costs, and the largest of them in
-    size. `kept` (at least n or m) is scratch.
+    Returns whether the input is valid and ordinary, with finite costs, the mass, and the largest
+    cost in size. `kept` (at least n or m) is scratch.
     """
     n, m = cost.shape
     mass, _, is_valid = _weigh(a[0], n, kept)
     other, _, is_valid_b = _weigh(b[0], m, kept)
     if not (is_valid and is_valid_b and abs(mass - other) <= _ROUNDING * mass):
-        return False, 0.0
+        return False, 0.0, 0.0
     n_bad, largest = 0, 0.0
     for i in range(n):
         for j in range(m):
@@ -145,4 +145,4 @@ def pack_matrix(
             size = abs(cost[i, j])
             n_bad += not (size < np.inf)
             largest = max(largest, size)
-    return n_bad == 0, largest
+    return n_bad == 0, mass, largest

@@ -167,11 +167,14 @@ def point_sums(
     return n_bad
 
 
-@inner
+@fusing_inner
 def _cost_of(x: np.ndarray, y: np.ndarray, norm: int, p: float) -> float:
     """Return the cost of two points (d,), rounded as in `points_minimum`."""
-    total = 0.0
-    for k in range(x.size):
+    total, first = 0.0, x.size - x.size % 4
+    for k in range(0, first, 4):
+        d0, d1, d2, d3 = x[k] - y[k], x[k + 1] - y[k + 1], x[k + 2] - y[k + 2], x[k + 3] - y[k + 3]
+        total += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+    for k in range(first, x.size):
         total += (x[k] - y[k]) * (x[k] - y[k])
     if norm == 2 and p != 2.0:
         total = np.sqrt(total)
