@@ -26,8 +26,8 @@ from otdist.problem.result import EXACT_TOL, Result, root
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric
 
-# Points of a line, and such lines in a process, that do not pay for loading compiled code.
-_SHORT, _FEW = 1 << 12, 256
+# Points of a line that do not pay for loading compiled code, if there is no second one.
+_SHORT = 1 << 12
 _short_lines = itertools.count()
 
 
@@ -200,7 +200,15 @@ def wasserstein_distance(
 
     if axis is None and period is not None and permits(method, "circle"):
         axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
-    if axis is None and period is None:
+    if axis is not None:
+        require_line_options(metric, method, period)
+        options = LineOptions(p, n_jobs, normalize, concave, period)
+        return distances_along(x, y, a, b, axis, options, one)
+    if period is None:
+        if isinstance(metric, str) and not (concave or progress):
+            value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs)
+            if value is not None:
+                return value
         n_axes = [len(_shape(each)) for each in (x, y, a, b)]
         if min(n_axes[:2]) >= 2 and (max(n_axes[:2]) > 2 or max(n_axes[2:]) > 1):
             again = functools.partial(
@@ -214,20 +222,12 @@ def wasserstein_distance(
             )
             stack = stack_of(("x", x, 2), ("y", y, 2), ("a", a, 1), ("b", b, 1))
             return distances_of_stack(again, stack, n_jobs)
-    if axis is None:
-        value = None
-        if period is None and isinstance(metric, str) and not (concave or progress):
-            value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs)
-        return one(x, y, a, b) if value is None else value
-    require_line_options(metric, method, period)
-    options = LineOptions(p, n_jobs, normalize, concave, period)
-    return distances_along(x, y, a, b, axis, options, one)
+    return one(x, y, a, b)
 
 
-def _is_worth_loading(n_points: int) -> bool:
-    """Whether compiled code, which takes NumPy's time for many short lines, is worth loading."""
-    is_loaded = "numba" in sys.modules or n_points > _SHORT
-    return is_loaded or next(_short_lines) > _FEW
+def _is_worth_loading(x: ArrayLike, y: ArrayLike) -> bool:
+    """Whether compiled code is worth loading: not for the first short line of a process."""
+    return np.size(x) + np.size(y) > _SHORT or next(_short_lines) > 0
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -259,7 +259,7 @@ def _at_once(
     n_jobs, shape = as_jobs(n_jobs), _shape(x)
     if len(shape) == 1 or shape[1:] == (1,):
         is_line = permits(method, "line") and line_power(metric) == 1
-        if not (is_line and _is_worth_loading(np.size(x) + np.size(y))):
+        if not (is_line and ("numba" in sys.modules or _is_worth_loading(x, y))):
             return None
         from otdist.batch.single import distance_on_line
 
@@ -319,17 +319,16 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
     >>> emd([[0.5, 0.5], [1, 0]], [[0.25, 0.75], [0, 1]], [[0, 1], [1, 0]])
     array([0.25, 1.  ])
     """
-    as_jobs(n_jobs)
-    n_axes = [len(_shape(each)) for each in (a, b, cost)]
-    if min(n_axes) >= 1 and n_axes[2] >= 2 and max(*n_axes[:2], n_axes[2] - 1) > 1:
-        return distances_of_stack(
-            emd, stack_of(("a", a, 1), ("b", b, 1), ("cost", cost, 2)), n_jobs
-        )
     from otdist.batch.single import least_cost
 
+    as_jobs(n_jobs)
     value = least_cost(a, b, cost)
     if value is not None:
         return value
+    n_axes = [len(_shape(each)) for each in (a, b, cost)]
+    if min(n_axes) >= 1 and n_axes[2] >= 2 and max(*n_axes[:2], n_axes[2] - 1) > 1:
+        stack = stack_of(("a", a, 1), ("b", b, 1), ("cost", cost, 2))
+        return distances_of_stack(emd, stack, n_jobs)
     problem = Problem.from_cost(cost, a, b, normalize=None)
     if problem.geometry.facts.has_forbidden:
         # Forbidden arcs of atoms without mass forbid nothing.
