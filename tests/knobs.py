@@ -5,7 +5,6 @@ changes.
 """
 
 CHECKPOINT_TILE = "otdist.batch.checkpoint._TILE"
-LINE_COMPILED_FROM = "otdist.batch.line._COMPILED_FROM"
 LINE_LONG = "otdist.batch.line._LONG"
 PACK_MOST_BINS = "otdist.batch.pack._MOST_BINS"
 CHECKERS_COMPILED_PAIRS = "otdist.certificate.checkers._COMPILED_PAIRS"

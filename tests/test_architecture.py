@@ -564,4 +564,5 @@ def test_importing_otdist_loads_nothing_heavy():
 def test_divergences_and_lines_load_nothing_heavy():
     line = "import otdist; otdist.wasserstein_distance([0, 1], [2, 3])"
     assert loaded_by(line) == "[]"
+    assert "numba" in loaded_by(f"{line}; otdist.wasserstein_distance([0, 1], [2, 3])")
     assert loaded_by("import otdist; otdist.js_distance([0.5, 0.5], [1, 0])") == "[]"

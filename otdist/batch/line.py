@@ -35,10 +35,8 @@ from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
 if TYPE_CHECKING:
     from otdist.solvers.circle.kernels.levels import Levels
 
-# Rows up to this length are sorted by NumPy, which has vector instructions for them.
+# Weighted rows up to this length are sorted by NumPy, which has vector instructions for them.
 _LONG = 1 << 12
-# Points of both sides from which one pair is worth compiled passes.
-_COMPILED_FROM = 20_000
 # Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
 _EPS = float(np.finfo(float).eps)
@@ -128,27 +126,6 @@ def require_line_options(metric: Metric, method: str, period: float | None) -> N
         raise InputError(f"with axis= the method is {own!r}, got {method!r}")
 
 
-def is_worth_compiling(
-    points: tuple[Any, Any],
-    masses: tuple[Any, Any],
-    metric: Metric,
-    method: str,
-    period: float | None,
-) -> bool:
-    """Whether x and y are arrays of numbers, and large enough for compiled passes."""
-    n_points = 0
-    for x, a in zip(points, masses, strict=True):
-        if not isinstance(x, np.ndarray) or x.ndim != 1 or x.size == 0:
-            return False
-        if a is not None and np.shape(a) != x.shape:
-            return False
-        n_points += x.size
-    if period is not None:
-        return permits(method, "circle")
-    is_large = n_points >= _COMPILED_FROM
-    return is_large and line_power(metric) == 1 and permits(method, "line")
-
-
 def distances_along(
     x: ArrayLike,
     y: ArrayLike,
@@ -186,7 +163,7 @@ def distances_along(
         # All pairs on a circle share a unit; those that need a smaller one are computed alone.
         unit = exponent(period, p) if period > 0 else 0
         heavy = 0 if options.normalize else _mass_exponent(sides, p)
-        rows = _both(laid_out, sides, n_jobs)
+        rows = both(laid_out, sides, n_jobs)
         tolerance = max(sides[0].tolerance, sides[1].tolerance)
         cost = p, from_unit(period, -unit)
         values = _certified(rows, tolerance, cost, len(values), n_jobs)
@@ -267,7 +244,7 @@ def alone(one: One, sides: tuple[Side, ...], shape: tuple[int, ...], k: int) -> 
         raise type(error)(f"pair {where}: {error}") from error
 
 
-def _both(work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int) -> tuple[Any, Any]:
+def both(work: Callable[[Any], Any], pair: tuple[Any, Any], n_jobs: int) -> tuple[Any, Any]:
     """Apply a function to both sides, in two threads if `n_jobs` allows it."""
     if n_jobs == 1:
         return work(pair[0]), work(pair[1])
@@ -295,8 +272,7 @@ class Sorted(NamedTuple):
         """Sort rows; other threads run meanwhile."""
         n = points.shape[1]
         if masses is None:
-            points = np.sort(points, axis=1) if n < _LONG else _by_radix(points)[1]
-            return cls(points, np.full((1, n), 1.0 / n), np.ones(1))
+            return cls(np.sort(points, axis=1), np.full((1, n), 1.0 / n), np.ones(1))
         order, points = _in_order(points)
         masses = _take_rows(masses, order)
         with np.errstate(all="ignore"):  # the pairs are refused
@@ -411,7 +387,7 @@ def _certified(
         scratch = proof.scratch()
         for start in range(first, last, length):
             stop = min(start + length, last)
-            parts = _both(lambda side: side.part(start, stop), sides, n_threads)  # noqa: B023
+            parts = both(lambda side: side.part(start, stop), sides, n_threads)  # noqa: B023
             measures = _measures(*parts, tolerance)
             if period == 0:
                 measures, units[start:stop] = _in_units(measures, p)

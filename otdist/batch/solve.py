@@ -1,4 +1,4 @@
-"""Solve small problems: blocks of pairs for `pairwise`, single problems for bare numbers.
+"""Solve blocks of small problems for `pairwise`.
 
 The counterpart of `pipeline` for values alone: compiled code solves and certifies, and
 pairs that it cannot take, or not prove, are left to `pipeline`.
@@ -13,12 +13,12 @@ import numpy as np
 
 from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
-from otdist.certificate.many import Clouds, Family, bracket, bracket_first, one_pair, packed
+from otdist.batch.rooms import claims_of, work_for
+from otdist.certificate.many import Clouds, Family, bracket, packed
 from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem, unit_problem
 from otdist.problem.result import EXACT_TOL, root, roots
-from otdist.solvers.network_simplex.kernels.small_problem import Room
 from otdist.typing import IntArray
 
 # Numbers in the claims of one call, which stay in the second-level cache.
@@ -26,31 +26,10 @@ _CLAIMED = 1 << 16
 # Part of the mass that must be left for common mass to be cancelled; else the
 # rounding of sums shows.
 _LEAST_LEFT = 1e-6
-# Entries of a single cost matrix up to which this is faster than `solve`, which does
-# not transpose it.
-_MATRIX_ENTRIES = 1 << 15
 # Binary exponents of costs below which a pair among larger ones gets a unit of its own.
 _FEWEST_DIGITS = -500
 # Width of a bracket, relative, that rounding alone makes.
 _ROUNDED = 2.0**-43
-_FIRST = np.zeros(1, np.int64)
-
-
-def value_of(problem: Problem) -> float | None:
-    """Return the proved value of at most `LARGEST` atoms a side; None where that fails."""
-    n, m = problem.shape
-    if problem.is_bottleneck or (problem.metric is None and n * m > _MATRIX_ENTRIES):
-        return None
-    family = one_pair(problem.geometry, problem.a, problem.b, problem.mass)
-    if family is None:
-        return None
-    n, m = family.most
-    claims = claims_for(family, 1, n, m)
-    solve_pairs(family, _FIRST, _FIRST, work_for(n, m), claims)
-    if claims.code[0] != 0:
-        return None
-    found = bracket_first(family, problem.geometry.largest, *claims[1:])
-    return found.value if found.proves(EXACT_TOL) else None
 
 
 def solve_block(
@@ -140,39 +119,7 @@ def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> An
 
 def claims_for(family: Family, n_pairs: int, n: int, m: int) -> kernel.Claims:
     """Return room for claims about some pairs of at most n and m atoms."""
-    n_arcs = n + m
-    n_potentials = m if isinstance(family, Clouds) else family.cost.shape[1]
-    return kernel.Claims(
-        code=np.empty(n_pairs, np.int64),
-        n_arcs=np.zeros(n_pairs, np.int64),
-        row=np.empty((n_pairs, n_arcs), np.int64),
-        column=np.empty((n_pairs, n_arcs), np.int64),
-        mass=np.empty((n_pairs, n_arcs)),
-        g=np.empty((n_pairs, n_potentials)),
-    )
-
-
-def work_for(n: int, m: int) -> kernel.Work:
-    """Return arrays for problems of at most n sources and m sinks."""
-    both, larger = n + m, max(n, m)
-    width = both + 1 + kernel.BLOCK_ROWS
-    return kernel.Work(
-        room=Room(
-            np.empty((9, width), np.uint32),
-            np.empty((3, both + 3), np.int64),
-            np.empty((2, width)),
-            np.empty((2, both + 1)),
-        ),
-        most=np.array([n, m]),
-        matrix=np.empty(n * m),
-        atom=np.empty((3, larger), np.int64),
-        mass=np.empty((2, larger)),
-        whole=np.empty(both, np.int64),
-        floats=np.empty((3, larger)),
-        potential=np.empty(both + 1),
-        arcs=np.empty((3, both), np.int64),
-        links=np.empty((3, 2 * both), np.int64),
-    )
+    return claims_of(n_pairs, n + m, m if isinstance(family, Clouds) else family.cost.shape[1])
 
 
 def solve_pairs(

@@ -83,15 +83,19 @@ def certified(
     if g is not None:
         require_finite("g", g)
     primal = _primal(problem, plan, arcs, n_jobs)
-    dual = lower_bound(problem, f, g, n_jobs, is_flow=isinstance(plan, Flow))
+    dual = of_f = lower_bound(problem, f, g, n_jobs, is_flow=isinstance(plan, Flow))
     if arcs is not None and not _is_narrow(primal, dual, tol):
         primal = _repaired(problem, arcs, primal)
     if not _is_narrow(primal, dual, tol) and not isinstance(plan, Flow):
         dual = better_lower_bound(problem, f, g, primal.value, dual, n_jobs)
-    if _is_rounded(primal, dual, tol) and not isinstance(plan, Flow):
-        dual = dual.or_better(exact_lower(problem, f))
+    exact = None
     if arcs is not None and not _is_narrow(primal, dual, tol):
-        primal = _or_exact(problem, primal, _with_exact_masses(problem, arcs, primal))
+        exact = _with_exact_masses(problem, arcs, primal)
+        primal = _or_exact(problem, primal, exact)
+    if not (_is_narrow(primal, dual, tol) or isinstance(plan, Flow)) and _is_rounded(primal, of_f):
+        dual = dual.or_better(exact_lower(problem, f))
+        if exact is not None and not _is_narrow(primal, dual, tol):
+            dual = dual.or_better(exact_lower(problem, *along(exact, f)))
     return _certificate(problem, primal, dual)
 
 
@@ -114,7 +118,7 @@ def _certify_arcs(
         # Potentials of both sides that share the value are the smallest, and round least.
         shift = (float(problem.a @ f) - 0.5 * primal.value) / (problem.mass or 1.0)
         dual = max(dual, partial_lower(problem, f - shift, n_jobs))
-    if _is_rounded(primal, dual, tol):
+    if not _is_narrow(primal, dual, tol) and _is_rounded(primal, dual):
         dual = dual.or_better(exact_partial_lower(problem, f))
     if not _is_narrow(primal, dual, tol):
         exact = _with_exact_masses(problem, arcs, primal)
@@ -140,10 +144,9 @@ def _is_narrow(primal: Primal, dual: Dual, tol: float) -> bool:
     return primal.upper - dual.value <= tol * abs(primal.upper) < math.inf
 
 
-def _is_rounded(primal: Primal, dual: Dual, tol: float) -> bool:
-    """Whether the bracket is wide, and for no small part by the rounding of the lower end."""
-    is_wide = not _is_narrow(primal, dual, tol)
-    return is_wide and not dual.rounding < 0.1 * (primal.upper - dual.value)
+def _is_rounded(primal: Primal, dual: Dual) -> bool:
+    """Whether the bracket is wide for no small part by the rounding of the lower end."""
+    return not dual.rounding < 0.1 * (primal.upper - dual.value)
 
 
 def _certificate(problem: Problem, primal: Primal, dual: Dual) -> Certificate:

@@ -25,6 +25,7 @@ from otdist.geometry.metrics import code_of, named
 from otdist.geometry.outside import Extended
 from otdist.geometry.points import Points
 from otdist.geometry.protocol import Dense, Geometry
+from otdist.inputs.validate import frozen
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _lower(
 
     from otdist.certificate.kernels import points as certificate
 
-    x, y = np.ascontiguousarray(points.x.T), np.ascontiguousarray(points.y.T)
+    x, y = frozen(points.x.T), frozen(points.y.T)
     # Some 50 ms at a time, so that Ctrl-C is heard.
     length = max(1024, (1 << 26) // len(f))
 

@@ -28,22 +28,26 @@ if TYPE_CHECKING:
 _MOST_PAIRS, _MOST_ATOMS = 1 << 22, 20_000
 
 
-def exact_lower(problem: Problem, f: FloatArray) -> Dual | None:
-    """Return what f and its c-transform prove, rounded down once; None for large problems."""
+def exact_lower(problem: Problem, f: FloatArray, rest: FloatArray | None = None) -> Dual | None:
+    """Return what f, or the sum of f and a rest, and its c-transform prove.
+
+    It is rounded down once; None for large problems.
+    """
     carries = np.flatnonzero(problem.a)
-    found = _transform(problem.geometry, f, carries)
+    found = _transform(problem.geometry, f, carries, rest)
     if found is None or not np.isfinite(found[0]).all():
         return None
     used = np.flatnonzero(problem.b)
     a, b = _fractions(problem.a[carries]), _fractions(problem.b[used])
-    g = _sums(found, used)
-    total = sum(map(mul, a, _fractions(f[carries])), Fraction(0))
-    of_b = sum(map(mul, b, g), Fraction(0))
+    of_f, of_g = _both(f, rest, carries), _both(*found, used)
+    total = sum(map(mul, a, of_f), Fraction(0)) + sum(map(mul, b, of_g), Fraction(0)) * sum(
+        a
+    ) / sum(b)
     noise = 0.0
     if problem.geometry.facts.has_forbidden:
         # In the parts that forbidden arcs separate b may be scaled by other factors.
         noise = sum(problem.shape) * EPS * float(problem.b[used] @ np.abs(found[0][used]))
-    return _rounded(problem, total + of_b * sum(a) / sum(b), noise)
+    return _rounded(problem, total, noise)
 
 
 def exact_partial_lower(
@@ -68,9 +72,7 @@ def exact_partial_lower(
     found = np.minimum(found[0], np.finfo(float).max), found[1]
     a, b = _fractions(problem.a[carries]), _fractions(problem.b[used])
     of_a, of_b = sum(a, Fraction(0)), sum(b, Fraction(0))
-    of_f, of_g = _fractions(f[carries]), _sums(found, used)
-    if rest is not None:
-        of_f = [x + y for x, y in zip(of_f, _fractions(rest[carries]), strict=True)]
+    of_f, of_g = _both(f, rest, carries), _both(*found, used)
     if isinstance(marginals, MoveMass):
         moved = min(Fraction(marginals.mass), of_a, of_b)
         s, t = max(of_f), _quantile(of_g, b, moved)
@@ -94,9 +96,10 @@ def _quantile(values: list[Fraction], weights: list[Fraction], part: Fraction) -
 
 
 def along(exact: Exact, f: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return f and a rest for which the arcs of a partial plan lose nothing to rounding.
+    """Return f and a rest for which the arcs of a plan lose nothing to rounding.
 
-    In each part of their forest f keeps its value at one atom, and the others follow.
+    In each part of their forest f keeps its value at one atom, and the others follow. The plan
+    of a partial problem has one more atom on each side, outside.
     """
     rows, columns, mass = exact.arcs
     n, m = exact.geometry.shape
@@ -106,8 +109,9 @@ def along(exact: Exact, f: FloatArray) -> tuple[FloatArray, FloatArray]:
     ends = list(zip(rows.tolist(), (n + columns).tolist(), strict=True))
     neighbours, _ = forest(by_mass.tolist(), ends, n + m)
     # All atoms that leave mass follow that outside, where the potential is 0.
+    outside = [n + m - 1] if n > len(f) else []
     potential = {}
-    for root in (n + m - 1, *range(n - 1)):
+    for root in (*outside, *range(len(f))):
         if root in potential:
             continue
         potential[root] = Fraction(float(f[root])) if root < n else Fraction(0)
@@ -117,7 +121,7 @@ def along(exact: Exact, f: FloatArray) -> tuple[FloatArray, FloatArray]:
                 if other not in potential:
                     potential[other] = Fraction(float(cost[k])) - potential[node]
                     order.append(other)
-    whole = [potential[i] for i in range(n - 1)]
+    whole = [potential[i] for i in range(len(f))]
     high = np.array([float(value) for value in whole])
     rest = [float(value - near) for value, near in zip(whole, _fractions(high), strict=True)]
     return high, np.array(rest)
@@ -157,9 +161,12 @@ def _transform(
     return (high, low) if (np.isfinite(low) & (high > -np.inf)).all() else None
 
 
-def _sums(pair: tuple[FloatArray, FloatArray], used: IntArray) -> list[Fraction]:
-    high, low = (_fractions(values[used]) for values in pair)
-    return [x + y for x, y in zip(high, low, strict=True)]
+def _both(high: FloatArray, low: FloatArray | None, which: IntArray) -> list[Fraction]:
+    """Return the sums of two numbers, or the first ones where there are no others."""
+    values = _fractions(high[which])
+    if low is None:
+        return values
+    return [x + y for x, y in zip(values, _fractions(low[which]), strict=True)]
 
 
 def _fractions(values: FloatArray) -> list[Fraction]:

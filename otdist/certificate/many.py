@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from otdist.geometry.metrics import code_of, known, rounding_of
 from otdist.geometry.points import Points, cost_matrix
-from otdist.geometry.protocol import Geometry
 from otdist.inputs.validate import frozen
 from otdist.problem.result import Bracket
 from otdist.typing import FloatArray, IntArray
@@ -224,20 +223,6 @@ class Clouds(NamedTuple):
 Family: TypeAlias = Histograms | Clouds
 
 
-def one_pair(geometry: Geometry, a: FloatArray, b: FloatArray, mass: float) -> Family | None:
-    """Return two measures as a family; None if the compiled code lacks their cost."""
-    facts, points = geometry.facts, geometry.as_points()
-    if facts.has_forbidden or not facts.is_compiled:
-        return None
-    if points is not None:
-        x, metric = [points.x, points.y], str(points.metric)
-        return packed(Clouds, *Clouds.of(x, [a, b], 1, metric, points.p, mass))
-    cost, largest = geometry.dense(), geometry.largest
-    most = int(np.count_nonzero(a)), int(np.count_nonzero(b))
-    rows = a[None], b[None]
-    return Histograms(cost, frozen(cost.T), *rows, largest, mass, False, 0.0, most)
-
-
 def packed(kind: type[Family], *fields: Any) -> Family:
     """Return a family of read-only plain arrays, the one type that kernels are compiled for.
 
@@ -289,17 +274,6 @@ def bracket(
     return Bracket(lower, upper, value, is_coupling > 0, resolution, order)
 
 
-def bracket_first(family: Family, largest: float, *claims: Any) -> Bracket[float]:
-    """Bound the optimal value of the first pair alone, with a bound on its costs.
-
-    The claims are those of `bracket`. Plain numbers take a tenth of the time of arrays.
-    """
-    first = np.zeros(1, np.int64)
-    found = _sums(family, first, first, np.full(1, largest), *claims)
-    lower, upper, value, is_coupling = found[0].tolist()
-    return Bracket(lower, upper, min(max(value, lower), upper), is_coupling > 0)
-
-
 def _sums(
     family: Family,
     first: IntArray,
@@ -336,7 +310,7 @@ def _sums(
             column,
             mass,
             g,
-            np.empty((9, max(n, m) + row.shape[1])),
+            np.empty((7, max(n, m) + row.shape[1])),
             out,
         )
     else:

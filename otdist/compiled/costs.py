@@ -125,10 +125,21 @@ def _squares(point: np.ndarray, others: np.ndarray, start: int, out: np.ndarray)
     for j in range(out.size):
         d0, d1, d2 = x0 - y0[j], x1 - y1[j], x2 - y2[j]
         out[j] = d0 * d0 + d1 * d1 + d2 * d2
-    for k in range(3, d):
-        x_k, y_k = point[k], others[k][start:stop]
+    # Four coordinates at a time, so that fewer sums pass through memory.
+    k = 3
+    while k + 4 <= d:
+        x0, x1, x2, x3 = point[k], point[k + 1], point[k + 2], point[k + 3]
+        y0, y1 = others[k][start:stop], others[k + 1][start:stop]
+        y2, y3 = others[k + 2][start:stop], others[k + 3][start:stop]
         for j in range(out.size):
-            out[j] += (x_k - y_k[j]) * (x_k - y_k[j])
+            d0, d1, d2, d3 = x0 - y0[j], x1 - y1[j], x2 - y2[j], x3 - y3[j]
+            out[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+        k += 4
+    while k < d:
+        x0, y0 = point[k], others[k][start:stop]
+        for j in range(out.size):
+            out[j] += (x0 - y0[j]) * (x0 - y0[j])
+        k += 1
 
 
 @inner

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+import functools
+import itertools
+import sys
+from typing import Any, Literal, overload
+
+import numpy as np
 
 from otdist.batch.line import (
     LineOptions,
     distances_along,
-    is_worth_compiling,
     require_line_options,
 )
 from otdist.batch.pairs import LARGEST
+from otdist.batch.stack import distances_of_stack, stack_of
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
+from otdist.geometry.metrics import line_power
 from otdist.inputs.validate import as_jobs
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem, unit_problem
 from otdist.problem.result import EXACT_TOL, Result, root
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric
+
+# Points of a line that do not pay for loading compiled code, if there is no second one.
+_SHORT = 1 << 12
+_short_lines = itertools.count()
 
 
 @overload
@@ -37,7 +47,7 @@ def wasserstein_distance(
     axis: None = None,
     n_jobs: int = 1,
     progress: bool = False,
-) -> float: ...
+) -> Any: ...
 
 
 @overload
@@ -82,13 +92,14 @@ def wasserstein_distance(
 
     Parameters
     ----------
-    x : array_like (n, d) or (n,)
+    x : array_like (..., n, d) or (n,)
         Points of the first measure; a 1-D array is points on the line, not a
-        histogram (for that, see `emd`).
-    y : array_like (m, d) or (m,), or "uniform"
+        histogram (for that, see `emd`). Leading axes are several measures; they broadcast with
+        those of y, a and b.
+    y : array_like (..., m, d) or (m,), or "uniform"
         Points of the second measure. With a period, ``"uniform"`` is the uniform
         distribution on the circle, with the mass of the first.
-    a, b : array_like (n,), (m,), optional
+    a, b : array_like (..., n), (..., m), optional
         Weights, >= 0 and of one sum; uniform probabilities by default.
     p : float, default 1
         Order, 1 <= p <= inf; for p = inf the largest distance moved.
@@ -115,22 +126,23 @@ def wasserstein_distance(
 
     Returns
     -------
-    float, or ndarray with an axis
+    float, or ndarray for several pairs
         In units of distance (times mass ** (1 / p) where the mass is not 1),
         the p-th root taken, each proved to a relative gap of 1e-9 in the cost. With
-        `axis`, of the shape of the other axes; a float if there are none.
+        `axis`, of the shape of the other axes; a float if there are none. Else of the shape of
+        the leading axes.
 
     Raises
     ------
     InputError
-        See `Problem`; with `axis` the message names the pair.
+        See `Problem`; the message names the pair of several.
     NotCertifiedError
         If the method cannot prove its answer; `solve` returns it with a bracket.
 
     Warns
     -----
     FailedPairsWarning
-        With `axis`, if several pairs are asked for and some are not proved: they are NaN.
+        If several pairs are asked for and some are not proved: they are NaN.
 
     Notes
     -----
@@ -145,6 +157,7 @@ def wasserstein_distance(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from otdist import wasserstein_distance
     >>> wasserstein_distance([0, 1, 3], [5, 6, 8])
     5.0
@@ -162,6 +175,12 @@ def wasserstein_distance(
 
     >>> wasserstein_distance([0, 2], [[0, 2], [0, 4], [5, 7]], axis=-1)
     array([0., 1., 5.])
+
+    A cloud of two points, and the same moved by one and by two:
+
+    >>> x = np.array([[0.0, 0.0], [0.0, 1.0]])
+    >>> wasserstein_distance(x, [x, x + [1, 0], x + [2, 0]])
+    array([0., 1., 2.])
     """
     if period is not None:
         require_arcs(metric, concave)
@@ -174,39 +193,102 @@ def wasserstein_distance(
             x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave, period=period
         )
         as_jobs(n_jobs)
-        value = _small_value(problem) if permits(method) and not progress else None
-        if value is not None:
-            return root(value, problem.p, k)
         # A small part of a circle is a line.
         way = "line" if problem.is_line and permits(method, "circle") else method
         result = solve(problem, method=way, n_jobs=n_jobs, progress=progress)
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
+    if axis is None and period is not None and permits(method, "circle"):
+        axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
     if axis is not None:
         require_line_options(metric, method, period)
-    elif getattr(x, "ndim", 0) == 1 and is_worth_compiling((x, y), (a, b), metric, method, period):
-        axis = 0
-    if axis is None:
-        return one(x, y, a, b)
-    options = LineOptions(p, n_jobs, normalize, concave, period)
-    return distances_along(x, y, a, b, axis, options, one)
+        options = LineOptions(p, n_jobs, normalize, concave, period)
+        return distances_along(x, y, a, b, axis, options, one)
+    if period is None:
+        if isinstance(metric, str) and not (concave or progress):
+            value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs)
+            if value is not None:
+                return value
+        n_axes = [len(_shape(each)) for each in (x, y, a, b)]
+        if min(n_axes[:2]) >= 2 and (max(n_axes[:2]) > 2 or max(n_axes[2:]) > 1):
+            again = functools.partial(
+                wasserstein_distance,
+                p=p,
+                metric=metric,
+                method=method,
+                normalize=normalize,
+                concave=concave,
+                progress=progress,
+            )
+            stack = stack_of(("x", x, 2), ("y", y, 2), ("a", a, 1), ("b", b, 1))
+            return distances_of_stack(again, stack, n_jobs)
+    return one(x, y, a, b)
 
 
-def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
+def _is_worth_loading(x: ArrayLike, y: ArrayLike) -> bool:
+    """Whether compiled code is worth loading: not for the first short line of a process."""
+    return np.size(x) + np.size(y) > _SHORT or next(_short_lines) > 0
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Return the shape of an array; lists that are no array have the shape ()."""
+    try:
+        return np.shape(value)
+    except ValueError:
+        return ()
+
+
+def _are_vectors(x: ArrayLike, a: ArrayLike | None) -> bool:
+    """Whether x is an array of numbers, and a, if given, has a weight for each."""
+    is_vector = isinstance(x, np.ndarray) and x.ndim == 1 and x.size > 0
+    return is_vector and (a is None or np.shape(a) == np.shape(x))
+
+
+def _at_once(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    metric: str,
+    p: float,
+    normalize: bool,
+    method: str,
+    n_jobs: int,
+) -> float | None:
+    """Return the distance in a few compiled calls; None where the long way has to be taken."""
+    n_jobs, shape = as_jobs(n_jobs), _shape(x)
+    if len(shape) == 1 or shape[1:] == (1,):
+        is_line = permits(method, "line") and line_power(metric) == 1
+        if not (is_line and ("numba" in sys.modules or _is_worth_loading(x, y))):
+            return None
+        from otdist.batch.single import distance_on_line
+
+        return distance_on_line(x, y, a, b, p, normalize, n_jobs)
+    if not permits(method) or max(shape[:1] + _shape(y)[:1], default=0) > LARGEST:
+        return None
+    from otdist.batch.single import distance_of_points
+
+    return distance_of_points(x, y, a, b, metric, p, normalize)
+
+
+def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
     """Return the least cost of turning histogram a into histogram b.
 
     Parameters
     ----------
-    a : array_like (n,)
-        Weights of the first histogram, >= 0.
-    b : array_like (m,)
+    a : array_like (..., n)
+        Weights of the first histogram, >= 0. Leading axes are several problems; they broadcast
+        with those of b and cost.
+    b : array_like (..., m)
         Weights of the second, of the same sum.
-    cost : array_like (n, m)
+    cost : array_like (..., n, m)
         Cost of moving a unit of mass from bin i to bin j; ``inf`` forbids it.
+    n_jobs : int, default 1
+        Threads that several problems are divided among; -1 for one on each processor.
 
     Returns
     -------
-    float
+    float, or ndarray of the shape of the leading axes
         ``sum(plan * cost)`` in cost × mass, proved to a relative gap of 1e-9.
         No root is taken.
 
@@ -219,6 +301,11 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
     NotCertifiedError
         If the value cannot be proved; `solve` returns it with a bracket.
 
+    Warns
+    -----
+    FailedPairsWarning
+        If some of several problems have no coupling, or are not proved: they are NaN.
+
     Notes
     -----
     Network simplex method, O(n + m) memory; a matrix of more than 32768 entries is not
@@ -229,26 +316,25 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> float:
     >>> from otdist import emd
     >>> emd([0.5, 0.5], [0.25, 0.75], [[0, 1], [1, 0]])
     0.25
+    >>> emd([[0.5, 0.5], [1, 0]], [[0.25, 0.75], [0, 1]], [[0, 1], [1, 0]])
+    array([0.25, 1.  ])
     """
+    from otdist.batch.single import least_cost
+
+    as_jobs(n_jobs)
+    value = least_cost(a, b, cost)
+    if value is not None:
+        return value
+    n_axes = [len(_shape(each)) for each in (a, b, cost)]
+    if min(n_axes) >= 1 and n_axes[2] >= 2 and max(*n_axes[:2], n_axes[2] - 1) > 1:
+        stack = stack_of(("a", a, 1), ("b", b, 1), ("cost", cost, 2))
+        return distances_of_stack(emd, stack, n_jobs)
     problem = Problem.from_cost(cost, a, b, normalize=None)
     if problem.geometry.facts.has_forbidden:
         # Forbidden arcs of atoms without mass forbid nothing.
         part = problem.support()[0]
         problem = problem if part.geometry.facts.has_forbidden else part
-    value = _small_value(problem)
-    return proved(solve(problem)).value if value is None else value
-
-
-def _small_value(problem: Problem) -> float | None:
-    """Return the proved value of a small problem, None where `solve` has to be asked.
-
-    A small line takes NumPy alone, without the time to load compiled code.
-    """
-    if problem.is_line or max(problem.shape) > LARGEST:
-        return None
-    from otdist.batch.solve import value_of
-
-    return value_of(problem)
+    return proved(solve(problem)).value
 
 
 def proved(result: Result, options: frozenset[str] = frozenset(), k: int = 0) -> Result:

@@ -34,7 +34,7 @@ def exponent(size: float, p: float) -> int:
     k = math.frexp(size)[1]
     if p in EXACT:
         return k if abs(k) > FAR else 0
-    return k - _room(p) if p > 1 and 0 < size < math.inf else 0
+    return k - room(p) if p > 1 and 0 < size < math.inf else 0
 
 
 def exponents(sizes: FloatArray, p: float) -> IntArray:
@@ -42,10 +42,11 @@ def exponents(sizes: FloatArray, p: float) -> IntArray:
     k = np.frexp(sizes)[1]
     if p in EXACT:
         return np.where(np.abs(k) > FAR, k, 0)
-    return np.where((sizes > 0) & (sizes < np.inf) & (p > 1), k - _room(p), 0)
+    return np.where((sizes > 0) & (sizes < np.inf) & (p > 1), k - room(p), 0)
 
 
-def _room(p: float) -> int:
+def room(p: float) -> int:
+    """Return the binary exponent of the largest lengths in their unit."""
     return min(_LONGEST, int(_LARGEST / p))
 
 

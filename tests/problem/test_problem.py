@@ -140,7 +140,7 @@ def test_costs_outside_float64_are_refused():
             None,
             "a must have shape (2,), one weight for each point of x, got (1,)",
         ),
-        (None, [[1.0, 0, 0]], "b must have shape (3,), one weight for each point of y"),
+        (None, [[1.0], [0], [0]], "b must have shape (3,), one weight for each point of y"),
         (1.0, None, "a must have shape (2,)"),
         (["x", "y"], None, "a must hold real numbers"),
         ([1.0, 1.0], None, "the masses differ: a sums to 2 and b to 1"),

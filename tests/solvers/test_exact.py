@@ -182,7 +182,8 @@ def test_many_coordinates_are_screened_without_a_loss(metric, p):
         f[0] = 0.0
         got = checker_of(geometry).column_minimum(f, 1)
         size = np.abs(f[np.isfinite(f)]).max() + geometry.largest
-        assert np.abs(got - geometry.column_minimum(f)).max() <= 4e-16 * size
+        # Sums in another order round otherwise, and powers multiply that.
+        assert np.abs(got - geometry.column_minimum(f)).max() <= 8e-16 * max(1, p / 2) * size
 
 
 def test_the_screen_looks_at_all_pairs_it_cannot_rule_out(monkeypatch):

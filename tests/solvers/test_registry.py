@@ -23,6 +23,7 @@ from otdist import (
     solve,
     wasserstein_distance,
 )
+from otdist.batch import single
 from otdist.problem.result import Ended
 from otdist.solvers import registry
 
@@ -227,8 +228,8 @@ def test_plain_functions_advise_only_what_they_have(ended, monkeypatch, as_claim
     x, y = rng.random((2, 6, 2))
     cost, weights = rng.random((6, 6)), np.full(6, 1 / 6)
     spoil(monkeypatch, ended)
-    monkeypatch.setattr(plain, "is_worth_compiling", lambda *_: False)
-    monkeypatch.setattr(plain, "_small_value", lambda problem: None)
+    monkeypatch.setattr(plain, "_at_once", lambda *_: None)
+    monkeypatch.setattr(single, "least_cost", lambda *_: None)
     calls = [
         (lambda: wasserstein_distance(x, y), {"method"}),
         (lambda: wasserstein_distance(x, y, method="sinkhorn"), {"method"}),

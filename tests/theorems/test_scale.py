@@ -491,7 +491,7 @@ def test_a_price_that_is_too_far_from_the_costs_is_refused():
 
 
 def test_the_bracket_of_an_unproved_distance_names_its_unit(monkeypatch):
-    monkeypatch.setattr("otdist.distances.wasserstein._small_value", lambda problem: None)
+    monkeypatch.setattr("otdist.distances.wasserstein._at_once", lambda *_: None)
     monkeypatch.setattr(od.Certificate, "proves", lambda self, tol: False)
     with pytest.raises(NotCertifiedError, match=r"of the points divided by 2\*\*"):
         od.wasserstein_distance(X * 2.0**700, Y * 2.0**700, A, B, p=2)

@@ -3,8 +3,12 @@
 Levels are integers, so that ties are exact, and are merged without branches.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
+from otdist.certificate.kernels.line_and_circle import line_bounds
 from otdist.runtime.kernel_cache import njit
 from otdist.solvers.circle.kernels.levels import (
     Levels,
@@ -136,6 +140,170 @@ def couple(
         if p < np.inf:
             arcs = rows[k, : n_arcs[k]], columns[k, : n_arcs[k]]
             _potentials(x[which[0, k]], y[which[1, k]], p, *arcs, f[k])
+
+
+@inner
+def _sum_of(weights: np.ndarray) -> tuple[float, bool, bool]:
+    """Return the sum of weights, whether all are finite and >= 0, and whether all are positive."""
+    total = lost = 0.0
+    n_bad = n_empty = 0
+    for i in range(weights.size):
+        total, error = add_exactly(total, weights[i])
+        lost += error
+        n_bad += not (0.0 <= weights[i] < np.inf)
+        n_empty += weights[i] == 0.0
+    return total + lost, n_bad == 0 and total < np.inf, n_empty == 0
+
+
+@inner
+def _look_like_histograms(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether two vectors of as many numbers >= 0, sorted, both sum to 1."""
+    if x.size != y.size or x.size < 2 or x[0] < 0.0 or y[0] < 0.0:
+        return False
+    sum_x = sum_y = 0.0
+    for i in range(x.size):
+        sum_x += x[i]
+        sum_y += y[i]
+    return abs(sum_x - 1.0) <= 2e-6 and abs(sum_y - 1.0) <= 2e-6
+
+
+@inner
+def _keeps_in_unit(array: np.ndarray, unit: int) -> bool:
+    """Divide numbers by ``2 ** unit``; return whether all keep their digits."""
+    n_changed = 0
+    for i in range(array.size):
+        given = array[i]
+        array[i] = math.ldexp(given, -unit)
+        n_changed += math.ldexp(array[i], unit) != given
+    return n_changed == 0
+
+
+@inner
+def _units(size: float, mass: float, room: int, far: int) -> tuple[int, int]:
+    """Return the exponents of the units of length and of mass, both with exact powers and roots.
+
+    With a negative `room` both are 0, unless the numbers are far from 1. Otherwise the largest
+    lengths are ``2 ** room`` in their unit; no unit of mass has an exact root then.
+    """
+    length, heavy = math.frexp(size)[1], math.frexp(mass)[1]
+    if room >= 0:
+        return length - room if size > 0.0 else 0, 0
+    return length if abs(length) > far else 0, heavy - heavy % 2 if abs(heavy) > far else 0
+
+
+@inner
+def _sums(
+    a: np.ndarray, b: np.ndarray, tolerance: float, room: int, far: int
+) -> tuple[float, float]:
+    """Return the sum of a, and its ratio to that of b, 1 where they agree but for rounding.
+
+    The ratio is 0 where the weights are not valid, or not ordinary.
+    """
+    sum_a, is_valid, is_full = _sum_of(a)
+    sum_b, is_valid_b, is_full_b = _sum_of(b)
+    apart = abs(sum_a - sum_b)
+    if not (is_valid and is_valid_b and apart <= tolerance * max(sum_a, sum_b)):
+        return sum_a, 0.0
+    if room >= 0 and not (is_full and is_full_b and abs(math.frexp(sum_a)[1]) <= far):
+        return sum_a, 0.0
+    return sum_a, sum_a / sum_b if apart > 4 * 2.0**-52 * sum_a else 1.0
+
+
+class Scratch(NamedTuple):
+    """Arrays for one pair of n and m points."""
+
+    masses: tuple[np.ndarray, np.ndarray]  # (1, n), (1, m)
+    rows: np.ndarray  # (1, n + m), as the next two
+    columns: np.ndarray
+    mass: np.ndarray
+    n_arcs: np.ndarray  # (1,)
+    which: np.ndarray  # (4, 1)
+    factor: np.ndarray  # (1,)
+    levels: Levels
+    potentials: np.ndarray  # (1, n)
+    sums: np.ndarray  # (2, n + m)
+    side: np.ndarray  # (n,)
+    best: np.ndarray  # (2, m)
+    spare: np.ndarray  # (m,)
+    out: np.ndarray  # (1, 6)
+
+
+@inner
+def _scratch(n: int, m: int, ends: np.ndarray, integers: np.ndarray, floats: np.ndarray) -> Scratch:
+    """Cut arrays for one pair out of three long ones."""
+    k = n + m
+    counts, f = integers[2 * n + 3 * m :], floats[2 * k :]
+    return Scratch(
+        (floats[:n].reshape(1, n), floats[n:k].reshape(1, m)),
+        ends[:k].reshape(1, k),
+        ends[k : 2 * k].reshape(1, k),
+        floats[k : 2 * k].reshape(1, k),
+        counts[:1],
+        counts[1:5].reshape(4, 1),
+        f[:1],
+        Levels(integers[:n], integers[n:k], integers[k : k + n], integers[k + n : 2 * k]),
+        f[7 : 7 + n].reshape(1, n),
+        f[7 + n : 7 + n + 2 * k].reshape(2, k),
+        f[7 + n + 2 * k : 7 + 2 * n + 2 * k],
+        f[7 + 2 * n + 2 * k : 7 + 4 * k].reshape(2, m),
+        integers[2 * k : 2 * k + m],
+        f[1:7].reshape(1, 6),
+    )
+
+
+@kernel
+def line_at_once(
+    x: np.ndarray,
+    y: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    p: float,
+    room: int,
+    far: int,
+    tolerance: float,
+    ends: np.ndarray,
+    integers: np.ndarray,
+    floats: np.ndarray,
+) -> tuple[bool, int, int, float, float, float, float, float, float]:
+    """Check, couple and certify two measures: sorted points with their weights, or none.
+
+    Returns whether the input is valid and ordinary, the exponents of the units of length and of
+    mass (see `_units`), to which all is brought, and what `line_bounds` writes. Sums of weights
+    may differ by the part `tolerance`. Other arrays are scratch, of at least 2 (n + m) int32,
+    2 n + 3 m + 5 int64, and 6 n + 6 m + 7 float64.
+    """
+    refused = False, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    n, m = x.size, y.size
+    size = max(x[n - 1], y[m - 1]) - min(x[0], y[0])
+    is_uniform = a.size == 0 and b.size == 0
+    # NaN sorts behind all numbers.
+    if not size < np.inf or (is_uniform and _look_like_histograms(x, y)):
+        return refused
+    one = _scratch(n, m, ends, integers, floats)
+    masses = one.masses[0][0], one.masses[1][0]
+    for i in range(n):
+        masses[0][i] = a[i] if a.size > 0 else 1.0 / n
+    for j in range(m):
+        masses[1][j] = b[j] if b.size > 0 else 1.0 / m
+    total, factor = 1.0, 1.0
+    if not is_uniform:
+        total, factor = _sums(masses[0], masses[1], tolerance, room, far)
+        if factor == 0.0:
+            return refused
+    unit, heavy = _units(size, total, room, far)
+    if unit != 0 and not (_keeps_in_unit(x, unit) and _keeps_in_unit(y, unit)):
+        return refused
+    if heavy != 0 and not (_keeps_in_unit(masses[0], heavy) and _keeps_in_unit(masses[1], heavy)):
+        return refused
+    one.which[:] = 0
+    one.factor[0] = factor
+    one.out[:] = np.nan
+    pair = x.reshape(1, n), y.reshape(1, m), *one.masses, one.which, one.factor, p
+    plan, f = (one.rows, one.columns, one.mass, one.n_arcs), one.potentials
+    couple(*pair, one.levels, *plan, f)
+    line_bounds(*pair, 0.0, *plan, f, one.sums, one.side, one.best, one.spare, one.out)
+    out = one.out[0]
+    return True, unit, heavy, out[0], out[1], out[2], out[3], out[4], out[5]
 
 
 @inner

@@ -37,6 +37,7 @@ inner = njit(**_INNER)
 reordering_inner = njit(**_INNER, fastmath={"contract", "nsz", "reassoc"})
 
 BLOCK_ROWS = 16  # rows priced at a time
+_TILE = 64  # points whose coordinates stay in the first-level cache
 _BUDGET = (
     100_000_000  # as in `solvers.network_simplex.search`, which solves the problems that meet it
 )
@@ -323,6 +324,9 @@ def solve_clouds(
         matrix = work.matrix[: n * m].reshape(n, m)
         x, y = points[d * begin : d * end], points[d * other_begin : d * other_end]
         x, y = x.reshape(d, n), y.reshape(d, m)
-        for i in range(n):
-            point_slacks(x[:, i], y, 0, kind, p, nothing[:m], matrix[i])
+        for start in range(0, m, _TILE):
+            stop = min(start + _TILE, m)
+            for i in range(n):
+                out = matrix[i, start:stop]
+                point_slacks(x[:, i], y, start, kind, p, nothing[start:stop], out)
         _solve(matrix, a, b, total, work, claims, q)

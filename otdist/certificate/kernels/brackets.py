@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.certificate.kernels.points import lower_all, point_costs
+from otdist.certificate.kernels.points import lower_all, point_costs, points_minimum
 from otdist.runtime.kernel_cache import njit
 
 # Unit roundoff of float64.
@@ -17,6 +17,8 @@ _U = 2.0**-53
 _ROUNDING = 8 * _U
 # Twice the errors of marginals are charged, and a little more for the rounding of their sums.
 _SPARE = 2.0 + 2.0**-30
+# Points whose coordinates stay in the first-level cache while all others pass by.
+_TILE = 64
 #: Below this products and powers may have lost digits, or be 0 where they should not.
 TINY = 2.0**-960
 #: A billion of them lose no more than this.
@@ -373,7 +375,7 @@ def bracket_clouds(
     Cloud k has the atoms from ``starts[k]`` to ``starts[k + 1]``; its points are d times as
     many numbers, one coordinate after the other. Norm and p are those of `point_costs`, whose
     costs are off by no more than the part `relative` and the amount `least`; those of pair q
-    are at most ``largest[q]``. `work` (9, N) is scratch for N atoms of either side, or arcs.
+    are at most ``largest[q]``. `work` (7, N) is scratch for N atoms of either side, or arcs.
     """
     for q in range(first.size):
         out[q, 0], out[q, 1], out[q, 2], out[q, 3] = -np.inf, np.inf, np.inf, 0.0
@@ -383,38 +385,27 @@ def bracket_clouds(
         a, b = weights[begin:end], weights[other_begin:other_end]
         x, y = points[d * begin : d * end], points[d * other_begin : d * other_end]
         x, y, g = x.reshape(d, n), y.reshape(d, m), potential[q, :m]
-        f, paid, cost = work[0, :n], work[1], work[2, :n]
-        off_a, off_b, following = work[3:5, :n], work[5:7, :m], work[7]
-        last = work[8, :m]
+        f, paid, distance = work[0, :n], work[1], work[2, : min(n, _TILE)]
+        off_a, off_b = work[3:5, :n], work[5:7, :m]
         is_sound = True
         for i in range(n):
             off_a[0, i], off_a[1, i], f[i] = -a[i], 0.0, np.inf
-        # The arcs of each column form a linked list: its first arc, and for each arc the next.
         for j in range(m):
-            off_b[0, j], off_b[1, j], last[j] = -b[j], 0.0, -1.0
+            off_b[0, j], off_b[1, j] = -b[j], 0.0
             is_sound &= abs(g[j]) < np.inf
-        noise, arcs = 0.0, n_arcs[q]
+        noise, near, arcs = 0.0, 0.0, n_arcs[q]
         for k in range(arcs):
             i, j, mass = row[q, k], column[q, k], moved[q, k]
             if not (0 <= i < n and 0 <= j < m and 0.0 <= mass < np.inf):
                 is_sound = False
                 break
             noise += _add(off_a, i, mass) + _add(off_b, j, mass)
-            following[k] = last[j]
-            last[j] = k
+            point_costs(y, j, x, i, norm, p, paid[k : k + 1])
+            if paid[k] < TINY and _differ(x[:, i], y[:, j]):
+                near = least
         if not is_sound:
             continue
-        near = 0.0
-        for j in range(m):
-            point_costs(y, j, x, 0, norm, p, cost)
-            lower_all(cost, g[j], f)
-            k = int(last[j])
-            while k >= 0:
-                i = row[q, k]
-                paid[k] = cost[i]
-                if cost[i] < TINY and _differ(x[:, i], y[:, j]):
-                    near = least
-                k = int(following[k])
+        points_minimum(y, g, x, norm, p, np.int64(0), distance, f)
         rounding = Rounding(relative, least, near, noise, largest[q])
         lower, upper, value, _, is_coupling = _bracket(
             a, b, f, g, off_a, off_b, moved[q, :arcs], paid[:arcs], rounding

@@ -11,6 +11,8 @@ finite_kernel = njit(**_FLAGS, fastmath={"nnan", "nsz"})
 reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})
 inner = njit(**_INNER)
 finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
+# A product and a sum in one instruction round once, and not twice.
+fusing_inner = njit(**_INNER, fastmath={"contract", "nnan", "nsz"})
 
 #: Codes of the metrics whose costs are computed here.
 METRIC_CODES = (0, 1, 2, 4)
@@ -28,7 +30,7 @@ def lower_all(row: np.ndarray, g: float, least: np.ndarray) -> None:
         least[k] = slack if slack < least[k] else least[k]  # noqa: FURB136
 
 
-@finite_inner
+@fusing_inner
 def point_costs(
     x: np.ndarray, i: int, y: np.ndarray, start: int, norm: int, p: float, out: np.ndarray
 ) -> None:
@@ -38,9 +40,19 @@ def point_costs(
     cost wanted. The norm is 1, 2, 0 for the largest coordinate, or 4 for the Euclidean norm
     squared; it is raised to p.
     """
-    size = out.size
+    size, first = out.size, 0
     out[:] = 0.0
-    for k in range(x.shape[0]):
+    if norm in (2, 4):
+        # Four coordinates at a time, so that fewer sums pass through memory.
+        first = x.shape[0] - x.shape[0] % 4
+        for k in range(0, first, 4):
+            x0, x1, x2, x3 = x[k, i], x[k + 1, i], x[k + 2, i], x[k + 3, i]
+            y0, y1 = y[k, start : start + size], y[k + 1, start : start + size]
+            y2, y3 = y[k + 2, start : start + size], y[k + 3, start : start + size]
+            for j in range(size):
+                d0, d1, d2, d3 = x0 - y0[j], x1 - y1[j], x2 - y2[j], x3 - y3[j]
+                out[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+    for k in range(first, x.shape[0]):
         x_k = x[k, i]
         y_k = y[k, start : start + size]
         if norm == 1:
@@ -155,11 +167,14 @@ def point_sums(
     return n_bad
 
 
-@inner
+@fusing_inner
 def _cost_of(x: np.ndarray, y: np.ndarray, norm: int, p: float) -> float:
     """Return the cost of two points (d,), rounded as in `points_minimum`."""
-    total = 0.0
-    for k in range(x.size):
+    total, first = 0.0, x.size - x.size % 4
+    for k in range(0, first, 4):
+        d0, d1, d2, d3 = x[k] - y[k], x[k + 1] - y[k + 1], x[k + 2] - y[k + 2], x[k + 3] - y[k + 3]
+        total += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+    for k in range(first, x.size):
         total += (x[k] - y[k]) * (x[k] - y[k])
     if norm == 2 and p != 2.0:
         total = np.sqrt(total)

@@ -1,0 +1,148 @@
+"""Check a small problem, and pack it as `certificate.many.Clouds` and `Histograms` have it.
+
+The checks only say yes: where anything is unusual, other code decides, and words the error.
+"""
+
+import math
+
+import numpy as np
+
+from otdist.certificate.kernels.brackets import add_exactly
+from otdist.certificate.kernels.points import point_costs
+from otdist.runtime.kernel_cache import njit
+
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+_INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**_FLAGS)
+inner = njit(**_INNER)
+
+# Sums of weights that differ by no more than this part differ by rounding.
+_ROUNDING = 4 * 2.0**-52
+
+
+@inner
+def _weigh(a: np.ndarray, n: int, kept: np.ndarray) -> tuple[float, int, bool]:
+    """Write which atoms have mass; return the sum, their number, and whether all is valid.
+
+    No weights at all are uniform ones.
+    """
+    if a.size == 0:
+        for i in range(n):
+            kept[i] = i
+        return 1.0, n, True
+    total, lost, count, n_bad = 0.0, 0.0, 0, 0
+    for i in range(n):
+        n_bad += not (0.0 <= a[i] < np.inf)
+        total, error = add_exactly(total, a[i])
+        lost += error
+        kept[count] = i
+        count += a[i] > 0.0
+    return total + lost, count, n_bad == 0 and 0.0 < total < np.inf
+
+
+@inner
+def _pack(
+    x: np.ndarray,
+    a: np.ndarray,
+    kept: np.ndarray,
+    points: np.ndarray,
+    weights: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+) -> bool:
+    """Write atoms with mass, points (d, n), and their box; return whether all are finite."""
+    n, d = weights.size, x.shape[1]
+    n_bad = 0
+    for i in range(n):
+        weights[i] = a[kept[i]] if a.size > 0 else 1.0 / n
+    for k in range(d):
+        least, most = np.inf, -np.inf
+        for i in range(n):
+            value = x[kept[i], k]
+            points[k * n + i] = value
+            n_bad += not (abs(value) < np.inf)
+            least, most = min(least, value), max(most, value)
+        low[k], high[k] = least, most
+    return n_bad == 0
+
+
+@kernel
+def pack_two(
+    x: np.ndarray,
+    y: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    norm: int,
+    p: float,
+    room: int,
+    far: int,
+    points: np.ndarray,
+    weights: np.ndarray,
+    starts: np.ndarray,
+    kept: np.ndarray,
+    boxes: np.ndarray,
+) -> tuple[bool, float, float, int]:
+    """Pack points x (n, d) and y (m, d), with weights or none, without the atoms of no mass.
+
+    Returns whether the input is valid and ordinary, the mass, a bound on the costs of `norm` and p
+    as in `point_costs`, and the exponent of the unit of length, in which differences are at most
+    ``2 ** room``. With a negative `room` it is 0 for differences from ``2 ** -far`` to
+    ``2 ** far``, and the largest of others are about 1 in the unit. `points`, `weights` and
+    `starts` are those of `Clouds`; `kept` (at least n or m) and `boxes` (6, d) are scratch.
+    """
+    refused = False, 0.0, 0.0, 0
+    d = x.shape[1]
+    low, high, apart, nothing = boxes[0:2, :d], boxes[2:4, :d], boxes[4, :d], boxes[5, :d]
+    mass, n, is_valid = _weigh(a, x.shape[0], kept)
+    if not is_valid or not _pack(x, a, kept, points[: d * n], weights[:n], low[0], high[0]):
+        return refused
+    other, m, is_valid = _weigh(b, y.shape[0], kept)
+    if not is_valid or not abs(mass - other) <= _ROUNDING * mass:
+        return refused
+    to = slice(d * n, d * (n + m))
+    if not _pack(y, b, kept, points[to], weights[n : n + m], low[1], high[1]):
+        return refused
+    starts[0], starts[1], starts[2] = 0, n, n + m
+    longest = 0.0
+    for k in range(d):
+        apart[k], nothing[k] = max(high[0, k] - low[1, k], high[1, k] - low[0, k]), 0.0
+        longest = max(longest, max(high[0, k], high[1, k]) - min(low[0, k], low[1, k]))
+    unit = 0
+    if 0.0 < longest < np.inf:
+        length = math.frexp(longest)[1]
+        unit = length - max(room, 0) if room >= 0 or abs(length) > far else 0
+    if unit != 0:
+        for k in range(d):
+            apart[k] = math.ldexp(apart[k], -unit)
+        for k in range(d * (n + m)):
+            given = points[k]
+            points[k] = math.ldexp(given, -unit)
+            if math.ldexp(points[k], unit) != given:
+                return refused
+    largest = boxes[0, :1]
+    point_costs(apart.reshape(d, 1), 0, nothing.reshape(d, 1), 0, norm, p, largest)
+    return True, mass, largest[0], unit
+
+
+@kernel
+def pack_matrix(
+    cost: np.ndarray, a: np.ndarray, b: np.ndarray, kept: np.ndarray, transposed: np.ndarray
+) -> tuple[bool, float, float]:
+    """Write the transpose (m, n) of costs (n, m) between two histograms.
+
+    Returns whether the input is valid and ordinary, with finite costs, the mass, and the largest
+    cost in size. `kept` (at least n or m) is scratch.
+    """
+    n, m = cost.shape
+    mass, _, is_valid = _weigh(a[0], n, kept)
+    other, _, is_valid_b = _weigh(b[0], m, kept)
+    if not (is_valid and is_valid_b and abs(mass - other) <= _ROUNDING * mass):
+        return False, 0.0, 0.0
+    n_bad, largest = 0, 0.0
+    for i in range(n):
+        for j in range(m):
+            transposed[j, i] = cost[i, j]
+            size = abs(cost[i, j])
+            n_bad += not (size < np.inf)
+            largest = max(largest, size)
+    return n_bad == 0, mass, largest
