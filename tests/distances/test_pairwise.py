@@ -666,3 +666,75 @@ def test_the_example_takes_digits(capsys, tmp_path):
     assert told.count("% right") == 2
     assert "DBSCAN" in told
     assert len(np.load(out)) == (435 if JIT_OFF else 1770)
+
+
+# ------------------------------------------------------------------ divergences by name
+
+NAMED = {
+    "kl": otdist.kl_divergence,
+    "js": otdist.js_divergence,
+    "js_distance": otdist.js_distance,
+    "total_variation": otdist.total_variation,
+    "hellinger": otdist.hellinger_distance,
+    "chi2": otdist.chi2_divergence,
+}
+SYMMETRIC = [name for name in NAMED if name not in ("kl", "chi2")]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_divergence_by_name_is_that_of_each_pair(name):
+    p = np.random.default_rng(0).dirichlet(np.ones(9), 7)
+    p[2] = p[1] * (1 + 1e-15 * np.arange(9))  # left to NumPy
+    p[3] = np.eye(9)[0]
+    q = np.random.default_rng(1).dirichlet(np.ones(9), 4)
+    options = {"normalize": True}
+    square = pairwise(p, distance=name, **options)
+    assert square.tolist() == [[NAMED[name](a, b, **options) for b in p] for a in p]
+    cross = pairwise(p, q.tolist(), distance=name, n_jobs=2, **options)
+    assert cross.tolist() == [[NAMED[name](a, b, **options) for b in q] for a in p]
+    if name in SYMMETRIC:
+        condensed = pairwise(p, distance=name, condensed=True, **options)
+        assert condensed.tolist() == square[np.triu_indices(7, 1)].tolist()
+    if name in ("kl", "js", "js_distance"):
+        bits = pairwise(p, distance=name, base=2, **options)
+        assert bits[3, 0] == NAMED[name](p[3], p[0], base=2, **options)
+
+
+def test_a_divergence_by_name_is_resumed_from_disk(tmp_path, monkeypatch):
+    p = np.random.default_rng(0).dirichlet(np.ones(9), 20)
+    path = tmp_path / "js.npy"
+    matrix = pairwise(p, distance="js", out=path)
+    assert matrix.tolist() == pairwise(p, distance="js").tolist()
+    monkeypatch.setattr(_pairwise, "between", None)  # nothing is left to do
+    assert pairwise(p, distance="js", out=path).tolist() == matrix.tolist()
+    with pytest.raises(InputError, match=r"another call|data or options"):
+        pairwise(p, distance="hellinger", out=path)
+
+
+P = np.full((2, 4), 0.25)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"distance": "jsd"}, "distance must be a function or one of kl, js, js_distance, total"),
+        ({"distance": "jsd", "other": P}, "distance must be a function or one of kl"),
+        ({"distance": "kl", "condensed": True}, "and kl is not; leave condensed out"),
+        ({"distance": "js", "metric": "cityblock"}, "metric does not go with distance='js'"),
+        ({"distance": "js", "p": 2}, "p does not go with distance='js'"),
+        ({"distance": "js", "support": [0, 1, 2, 3]}, "support does not go with distance='js'"),
+        ({"distance": "js", "cost": np.eye(4)}, "cost does not go with distance='js'"),
+        ({"distance": "js", "alpha": 2}, "alpha does not go with distance='js'"),
+        ({"distance": "chi2", "base": 2}, "distance='chi2' has no logarithm; leave base out"),
+        ({"distance": "js", "base": 1}, "base must be a finite number above 1"),
+        ({"distance": "js", "other": P[:, :3] / 0.75}, "equally many bins, got 4 and 3"),
+        ({"distance": "js", "other": P[0]}, r"other must have shape \(K, n\), .* got \(4,\)"),
+        ({"distance": "js", "measures": 2 * P}, r"measures must sum to 1 .* index \(0,\)"),
+        ({"distance": "js", "measures": -P}, r"measures\[0, 0\] must be nonnegative"),
+        ({"distance": "js", "measures": P[:, :0]}, "measures must not be empty"),
+        ({"distance": "js", "other": [[1, 0, math.nan, 0]]}, r"other\[0, 2\] is nan"),
+    ],
+)
+def test_bad_calls_of_divergences_by_name_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        pairwise(**{"measures": P, **arguments})

@@ -1,0 +1,149 @@
+"""Divergences of arrays of histograms: rows in compiled code, what that leaves in NumPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otdist.divergences.histograms import Pair, as_pair, matched, row_numbers
+from otdist.errors import InputError
+from otdist.inputs import validate as _validate
+from otdist.typing import ArrayLike, FloatArray, IntArray
+
+#: Numbers of the divergences in compiled code; `JS_DISTANCE` is the root of `JS`.
+KL, JS, JS_DISTANCE, TOTAL_VARIATION, HELLINGER, CHI2 = range(6)
+
+#: The divergence of each lane, by NumPy.
+Plain = Callable[[Pair], float | FloatArray]
+
+# Number of bins from which blocks are worth it where nothing is compiled.
+_LARGE = 1 << 18
+# Bins of one compiled call: Ctrl-C is handled between calls.
+_CHUNK = 1 << 22
+# Bins of a NumPy block, so that temporary arrays stay in the cache.
+_BLOCK = 1 << 14
+_FIRST = np.zeros(1, np.int64)
+
+
+class Rows(NamedTuple):
+    """Histograms ``(rows, k)``, read-only, with the relative tolerance of their sums."""
+
+    values: FloatArray
+    tolerance: float  # inf if any sum will do
+
+    def sums(self) -> FloatArray:
+        """Return the sum of each row as high + low, NaN for rows left to NumPy."""
+        from otdist.divergences import kernels  # loads the compiler
+
+        sums = np.empty((len(self.values), 2))
+        with np.errstate(all="ignore"):  # for runs without compilation
+            kernels.sum_rows(self.values, self.tolerance, sums)
+        return sums
+
+
+def by_lanes(
+    plain: Plain, p: ArrayLike, q: ArrayLike, axis: int, normalize: bool, kind: int | None = None
+) -> float | FloatArray:
+    """Return a divergence of each lane: that of arrays compiled, if it has a number.
+
+    Sequences of numbers go to NumPy alone: a first call then loads no compiler.
+    """
+    if type(p) is np.ndarray and type(q) is np.ndarray and p.size and q.size:
+        if p.ndim == q.ndim == 1 and kind is not None and type(axis) is int and axis in (0, -1):
+            value = _of_one(p, q, normalize, kind)
+            if not math.isnan(value):
+                return value
+        elif kind is not None or max(p.size, q.size) >= _LARGE:
+            values = _of_lanes(plain, p, q, axis, normalize, kind)
+            if values is not None:
+                return values
+    return plain(as_pair(p, q, axis, normalize))
+
+
+def _of_one(p: NDArray[Any], q: NDArray[Any], normalize: bool, kind: int) -> float:
+    """Return the divergence of two histograms, NaN if it is left to NumPy."""
+    if len(p) != len(q):
+        return math.nan
+    from otdist.divergences import kernels  # loads the compiler
+
+    first = _validate.frozen(_validate.as_float64("p", p))
+    second = _validate.frozen(_validate.as_float64("q", q))
+    tolerances = _tolerance(p, normalize), _tolerance(q, normalize)
+    with np.errstate(all="ignore"):  # for runs without compilation
+        value: float = kernels.of_one(kind, first, tolerances[0], second, tolerances[1])
+    return value
+
+
+def _of_lanes(
+    plain: Plain,
+    p: NDArray[Any],
+    q: NDArray[Any],
+    axis: int,
+    normalize: bool,
+    kind: int | None,
+) -> float | FloatArray | None:
+    """Return the divergence of each lane; None for what `as_pair` refuses."""
+    try:
+        first, second, lead = matched(p, q, axis)
+        rows = as_rows("p", first, normalize), as_rows("q", second, normalize)
+        numbers = (row_numbers(side.shape[:-1], lead) for side in (first, second))
+        values = of_pairs(plain, kind, *rows, *numbers)
+    except InputError:
+        return None  # as_pair raises it again with the index in the input
+    return values.reshape(lead) if lead else float(values[0])
+
+
+def of_pairs(
+    plain: Plain, kind: int | None, p: Rows, q: Rows, first: IntArray, second: IntArray
+) -> FloatArray:
+    """Return the divergences of rows ``p[first[k]]`` and ``q[second[k]]``."""
+    values = np.full(len(first), math.nan)
+    if kind is not None:
+        _run(kind, (p.values, p.sums(), q.values, q.sums()), first, second, values)
+    return _finished(values, plain, p, q, first, second)
+
+
+def _run(
+    kind: int,
+    rows_and_sums: tuple[FloatArray, ...],
+    first: IntArray,
+    second: IntArray,
+    out: FloatArray,
+) -> None:
+    """Write divergences, NaN for pairs that are left to NumPy."""
+    from otdist.divergences import kernels
+
+    step = max(1, _CHUNK // rows_and_sums[0].shape[1])
+    with np.errstate(all="ignore"):  # for runs without compilation
+        for start in range(0, len(out), step):
+            part = slice(start, start + step)
+            kernels.of_pairs(kind, *rows_and_sums, first[part], second[part], out[part])
+
+
+def _finished(
+    values: FloatArray, plain: Plain, p: Rows, q: Rows, first: IntArray, second: IntArray
+) -> FloatArray:
+    """Compute the values that are NaN by NumPy, in blocks."""
+    left = np.flatnonzero(np.isnan(values))
+    step = max(1, _BLOCK // p.values.shape[1])
+    for start in range(0, left.size, step):
+        part = left[start : start + step]
+        pair = as_pair(p.values[first[part]], q.values[second[part]], -1, math.isinf(p.tolerance))
+        values[part] = plain(pair)
+    return values
+
+
+def as_rows(name: str, values: NDArray[Any], normalize: bool) -> Rows:
+    """Return the rows of an array along its last axis, in the layout that kernels take."""
+    array = np.ascontiguousarray(_validate.as_float64(name, values))
+    return Rows(
+        _validate.frozen(array.reshape(-1, values.shape[-1])), _tolerance(values, normalize)
+    )
+
+
+def _tolerance(given: NDArray[Any], normalize: bool) -> float:
+    return math.inf if normalize else _validate.sum_tolerance(given.dtype)
