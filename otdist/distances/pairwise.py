@@ -264,8 +264,9 @@ def _job_of_divergence(name: str, measures: Any, other: Any, settings: dict[str,
                 f" equal bins; leave {option} out"
             )
     normalize, unit = settings["normalize"], unit_of(name, settings.get("base"))
-    first = valid_rows("measures", measures, normalize)
-    second = first if other is None else valid_rows("other", other, normalize)
+    kind = NAMED[name].kind
+    first = valid_rows("measures", measures, normalize, kind)
+    second = first if other is None else valid_rows("other", other, normalize, kind)
     n, m = first.values.shape[1], second.values.shape[1]
     if n != m:
         raise InputError(f"measures and other must have equally many bins, got {n} and {m}")
@@ -282,7 +283,7 @@ def _divergence_block(
 ) -> Block:
     """Compute the divergences of the pairs from `start` to `stop`, of two lots of rows."""
     first, second = Pairs(*pairs).between(start, stop)
-    return Block(between(name, Rows(*rows[:2]), Rows(*rows[2:]), first, second) / unit, [])
+    return Block(between(name, Rows(*rows[:3]), Rows(*rows[3:]), first, second) / unit, [])
 
 
 def _options(distance: Callable[..., float], settings: dict[str, Any]) -> dict[str, Any]:

@@ -41,15 +41,18 @@ def unit_of(name: str, base: float | None) -> float:
     return 1.0 if power is None else log_of_base(base) ** power
 
 
-def valid_rows(name: str, values: Any, normalize: bool) -> Rows:
-    """Return validated histograms (K, n)."""
+def valid_rows(name: str, values: Any, normalize: bool, kind: int) -> Rows:
+    """Return validated histograms (K, n), to be compared with many others."""
     array = np.asarray(values)
     if array.ndim != 2:
         raise InputError(
             f"{name} must have shape (K, n), a histogram in each row, got {array.shape}"
         )
-    if array.size == 0 or np.isnan((found := rows.as_rows(name, array, normalize)).sums()).any():
-        validated(name, array, normalize)  # words the error; extreme weights are valid
+    if array.size > 0:
+        found = rows.as_rows(name, array, normalize, kind, is_for_all_pairs=True)
+        if not np.isnan(found.sums[:, 0]).any():
+            return found
+    validated(name, array, normalize)  # words the error; extreme weights are valid
     return found
 
 

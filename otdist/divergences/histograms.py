@@ -137,6 +137,15 @@ def as_pair(p: ArrayLike, q: ArrayLike, axis: int, normalize: bool) -> Pair:
     return Pair(one.of_lanes(lanes_p), other.of_lanes(lanes_q), shape)
 
 
+def pair_of_rows(p: tuple[FloatArray, float], q: tuple[FloatArray, float]) -> Pair:
+    """Validate two arrays (rows, k) of histograms with the tolerances of their sums."""
+    one, other = (
+        _histogram(name, _as_float(name, rows)[0], None if math.isinf(tolerance) else tolerance)
+        for name, (rows, tolerance) in (("p", p), ("q", q))
+    )
+    return Pair(one, other, (len(one.raw),))
+
+
 def matched(
     p: NDArray[Any], q: NDArray[Any], axis: int
 ) -> tuple[NDArray[Any], NDArray[Any], tuple[int, ...]]:

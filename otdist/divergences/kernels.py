@@ -37,6 +37,9 @@ _BLOCK = 512
 _LEAST, _LEAST_SUM, _MOST_SUM = 2.0**-700, 2.0**-100, 2.0**100
 # KL and JS below come from differences of a few units in 2**-106, the error of p - q.
 _NEAREST = 2.0**-96
+# Twice the total variation from which JS, which is at least half of its square, is a difference
+# of sums of logarithms that are off by 2**-59.
+_FAR_APART = 0.25
 _LOG_2 = math.log(2.0)
 _MINUS_1_LOG_2 = -1.0 - _LOG_2
 _LOG_2_REST = float.fromhex("0x1.abc9e3b39803fp-56")
@@ -80,8 +83,7 @@ _JS = (
     0.16666666666666666,
 )
 # Fits of S in (2 - u) log(2 - u) = 2 log 2 - u (1 + log 2) + u**2 S(u) over [0, 1/2], and of
-# 2 (atanh(s)/s - 1)/s**2 in powers of s**2 for the s of numbers between sqrt(1/2) and sqrt(2);
-# relative errors of logarithms are below 4e-17.
+# 2 (atanh(s)/s - 1)/s**2 in powers of s**2 for the s of numbers between sqrt(1/2) and sqrt(2).
 _JS_FAR = (
     1.5743863075988676e-06,
     -1.9340526045543456e-06,
@@ -99,13 +101,14 @@ _JS_FAR = (
     0.25,
 )
 _LOG = (
-    0.14616449685088906,
-    0.1533172160055169,
-    0.1818288912526188,
-    0.22222211134795078,
-    0.28571428625975487,
-    0.39999999999899505,
-    0.666666666666667,
+    0.13086626147840102,
+    0.13268773138656886,
+    0.15386239702814658,
+    0.18181795640132906,
+    0.22222222391713917,
+    0.28571428570803614,
+    0.4000000000000088,
+    0.6666666666666666,
 )
 
 
@@ -119,42 +122,38 @@ def _two_sum(a: float, b: float) -> tuple[float, float]:
 
 @fusing
 def _polynomial(coefficients: tuple[float, ...], x: float) -> float:
-    """Return the value at x of 14 coefficients, the highest power first."""
+    """Return the value at x of evenly many coefficients, the highest power first."""
     square = x * x
     odd, even = coefficients[0], coefficients[1]
-    for k in range(1, 7):
+    for k in range(1, len(coefficients) // 2):
         odd = odd * square + coefficients[2 * k]
         even = even * square + coefficients[2 * k + 1]
     return even + odd * x
 
 
 @fusing
-def _short_polynomial(c: tuple[float, ...], x: float) -> float:
-    """Return the value at x of 7 coefficients, the highest power first."""
-    square = x * x
-    odd = (c[1] * square + c[3]) * square + c[5]
-    even = ((c[0] * square + c[2]) * square + c[4]) * square + c[6]
-    return even + odd * x
-
-
-@fusing
 def _log(x: float) -> tuple[float, float]:
-    """Return log(x) of a normal number as a large part and a correction.
+    """Return log(x) of a normal number as high + low, to 2**-60.
 
-    With s = (m - 1)/(m + 1) the logarithm of the mantissa is 2 s + s**3 (2/3 + ...) = f - s
-    (f - s**2 (2/3 + ...)) for f = m - 1, which is exact.
+    With f = m - 1, which is exact, and s = f/(2 + f) the logarithm of the mantissa m is 2 s +
+    s**3 (2/3 + ...) = f - s f + s**3 (2/3 + ...).
     """
     bits = np.float64(x).view(np.int64)
     exponent = (bits - _ROOT_HALF_BITS) >> np.int64(52)
     mantissa = np.int64(bits - (exponent << np.int64(52))).view(np.float64)
     f = mantissa - 1.0
-    s = f / (2.0 + f)
+    above = 2.0 + f
+    inverse = 1.0 / above
+    s = f * inverse
+    s_low = -(product_error(s, above, f) + s * (f - (above - 2.0))) * inverse
     square = s * s
-    rest = s * (f - square * _short_polynomial(_LOG, square))
+    bend = s * f
+    bend_low = product_error(s, f, bend) + (s_low * f - s * (square * _polynomial(_LOG, square)))
     # The exponent is far below 2**51: this conversion has a vector instruction everywhere.
     count = np.float64(exponent)
     high, error = _two_sum(count * _LOG_2_HIGH, f)
-    return high, (count * _LOG_2_LOW - rest) + error
+    high, bend_error = _two_sum(high, -bend)
+    return high, (count * _LOG_2_LOW - bend_low) + (error + bend_error)
 
 
 @fusing
@@ -230,6 +229,16 @@ def _js_term(
 
 
 @fusing
+def _log_term(p: float, p_low: float, q: float, q_low: float) -> tuple[float, float]:
+    """Return (p + q) log(p + q) as high + low."""
+    together, error = _two_sum(p, q)
+    log, log_low = _log(together if together > 0.0 else 1.0)
+    product = together * log
+    low = together * log_low + (error + (p_low + q_low)) * (1.0 + log)
+    return product, product_error(together, log, product) + low
+
+
+@fusing
 def _hellinger_term(p: float, q: float, difference: float) -> float:
     """Return (sqrt(p) - sqrt(q))**2."""
     together = math.sqrt(p) + math.sqrt(q)
@@ -268,6 +277,15 @@ def _total_variation_block(
     for k in range(i, j):
         _, _, _, _, high, _ = _contrast(a[k], A, A_low, b[k], B, B_low)
         total += abs(high)
+    return total
+
+
+@summing
+def _distance(a: np.ndarray, A: float, b: np.ndarray, B: float) -> float:
+    """Return the sum of the |p - q| of all bins, rounded."""
+    total = 0.0
+    for k in range(a.size):
+        total += abs(a[k] * B - b[k] * A)
     return total
 
 
@@ -334,6 +352,21 @@ def _sum(weights: np.ndarray, tolerance: float) -> tuple[float, float]:
 
 
 @summing
+def _log_sum(
+    a: np.ndarray, A: float, A_low: float, b: np.ndarray, B: float, B_low: float, unit: float
+) -> tuple[float, float]:
+    """Return the sum of the (p + q) log(p + q) of all bins, in parts as `_split_sum` does."""
+    high_sum, low_sum = 0.0, 0.0
+    for k in range(a.size):
+        p, p_low, q, q_low, _, _ = _contrast(a[k], A, A_low, b[k], B, B_low)
+        term, term_low = _log_term(p, p_low, q, q_low)
+        high, low = _parts(term, unit)
+        high_sum += high
+        low_sum += low + term_low
+    return high_sum, low_sum
+
+
+@summing
 def _meeting(a: np.ndarray, b: np.ndarray) -> tuple[int, int, int]:
     """Count the bins with a > 0 = b, with a > 0 and b > 0, and with a != b."""
     n_escaped, n_shared, n_apart = 0, 0, 0
@@ -384,21 +417,82 @@ def _finished(kind: int, value: float, a: np.ndarray, b: np.ndarray) -> float:
     return math.sqrt(value) if kind in (JS_DISTANCE, HELLINGER) else value
 
 
-@called
-def _of_pair(
-    kind: int, a: np.ndarray, A: float, A_low: float, b: np.ndarray, B: float, B_low: float
-) -> float:
-    """Return a divergence, or NaN if it is left to NumPy."""
-    if math.isnan(A) or math.isnan(B):
-        return np.nan
-    high, low = _sum_of_terms(kind, a, A, A_low, b, B, B_low)
+@inner
+def _over_sums(
+    high: float, low: float, A: float, A_low: float, B: float, B_low: float
+) -> tuple[float, float]:
+    """Return a number over A B as high + low."""
     product = A * B
     product_low = product_error(A, B, product) + (A * B_low + A_low * B)
     value = high / product
-    if value < math.inf:
-        rest = low - product_error(value, product, high) - value * product_low
-        value += rest / product
-    return _finished(kind, value * _FACTORS[kind], a, b)
+    rest = low - product_error(value, product, high) - value * product_low
+    return value, rest / product if value < math.inf else 0.0
+
+
+@called
+def _logs(
+    a: np.ndarray, A: float, A_low: float, b: np.ndarray, B: float, B_low: float
+) -> tuple[float, float]:
+    """Return the sum of the (p + q) log(p + q) of all bins, over A B, as high + low."""
+    unit = 2.0 ** (math.ceil(math.log2(A * B)) + 12.0)  # above 2 A B times any logarithm
+    high, low = _two_sum(*_log_sum(a, A, A_low, b, B, B_low, unit))
+    return _over_sums(high, low, A, A_low, B, B_low)
+
+
+@inner
+def _sums(weights: np.ndarray, tolerance: float, has_logs: bool) -> tuple[float, ...]:
+    """Return the sum and, if wanted, the `_logs` of a histogram with itself, as high + low.
+
+    The first is NaN for a histogram left to NumPy, the second if it is not known.
+    """
+    high, low = _sum(weights, tolerance)
+    logs, logs_low = np.nan, np.nan
+    if has_logs and not math.isnan(high):
+        logs, logs_low = _logs(weights, high, low, weights, high, low)
+    return high, low, logs, logs_low
+
+
+@called
+def _of_terms(
+    kind: int, a: np.ndarray, A: float, A_low: float, b: np.ndarray, B: float, B_low: float
+) -> float:
+    """Return a divergence, or its square, as a sum of terms that lose no digits."""
+    high, low = _sum_of_terms(kind, a, A, A_low, b, B, B_low)
+    value, rest = _over_sums(high, low, A, A_low, B, B_low)
+    return (value + rest) * _FACTORS[kind]
+
+
+@called
+def _of_logs(
+    a: np.ndarray, a_sums: tuple[float, ...], b: np.ndarray, b_sums: tuple[float, ...]
+) -> float:
+    """Return JS as (L(p, p) + L(q, q) - 2 L(p, q))/4, with the sums L of `_logs`."""
+    A, A_low, a_logs, a_low = a_sums
+    B, B_low, b_logs, b_low = b_sums
+    if math.isnan(a_logs):
+        a_logs, a_low = _logs(a, A, A_low, a, A, A_low)
+    if math.isnan(b_logs):
+        b_logs, b_low = _logs(b, B, B_low, b, B, B_low)
+    logs, low = _logs(a, A, A_low, b, B, B_low)
+    high, error = _two_sum(a_logs, b_logs)
+    high, rest = _two_sum(high, -2.0 * logs)
+    return 0.25 * (high + ((error + rest) + ((a_low + b_low) - 2.0 * low)))
+
+
+@inner
+def _of_pair(
+    kind: int, a: np.ndarray, a_sums: tuple[float, ...], b: np.ndarray, b_sums: tuple[float, ...]
+) -> float:
+    """Return a divergence, or NaN if it is left to NumPy, from the `_sums` of both."""
+    A, A_low, _, _ = a_sums
+    B, B_low, _, _ = b_sums
+    if math.isnan(A) or math.isnan(B):
+        return np.nan
+    if kind in (JS, JS_DISTANCE) and _distance(a, A, b, B) >= _FAR_APART * (A * B):
+        value = _of_logs(a, a_sums, b, b_sums)
+    else:
+        value = _of_terms(kind, a, A, A_low, b, B, B_low)
+    return _finished(kind, value, a, b)
 
 
 @kernel
@@ -409,15 +503,16 @@ def of_one(
 
     Sums must be 1 within a tolerance, which is inf for any sum.
     """
-    (A, A_low), (B, B_low) = _sum(p, p_tolerance), _sum(q, q_tolerance)
-    return _of_pair(kind, p, A, A_low, q, B, B_low)
+    return _of_pair(kind, p, _sums(p, p_tolerance, False), q, _sums(q, q_tolerance, False))
 
 
 @kernel
-def sum_rows(rows: np.ndarray, tolerance: float, sums: np.ndarray) -> None:
-    """Write the sum of each row as high + low, or NaN for rows left to NumPy; see `of_one`."""
+def sum_rows(rows: np.ndarray, tolerance: float, has_logs: bool, out: np.ndarray) -> None:
+    """Write the `_sums` of each row."""
     for row in range(rows.shape[0]):
-        sums[row, 0], sums[row, 1] = _sum(rows[row], tolerance)
+        sums = _sums(rows[row], tolerance, has_logs)
+        for k in range(4):
+            out[row, k] = sums[k]
 
 
 @kernel
@@ -434,5 +529,6 @@ def of_pairs(
     """Write a divergence of each pair of ``p[first[k]]`` and ``q[second[k]]``; see `of_one`."""
     for k in range(out.size):
         i, j = first[k], second[k]
-        sums = p_sums[i, 0], p_sums[i, 1], q_sums[j, 0], q_sums[j, 1]
-        out[k] = _of_pair(kind, p[i], sums[0], sums[1], q[j], sums[2], sums[3])
+        a_sums = p_sums[i, 0], p_sums[i, 1], p_sums[i, 2], p_sums[i, 3]
+        b_sums = q_sums[j, 0], q_sums[j, 1], q_sums[j, 2], q_sums[j, 3]
+        out[k] = _of_pair(kind, p[i], a_sums, q[j], b_sums)

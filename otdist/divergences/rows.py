@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.divergences.histograms import Pair, as_pair, matched, row_numbers
+from otdist.divergences.histograms import Pair, as_pair, matched, pair_of_rows, row_numbers
 from otdist.errors import InputError
 from otdist.inputs import validate as _validate
 from otdist.typing import ArrayLike, FloatArray, IntArray
@@ -26,23 +26,14 @@ _LARGE = 1 << 18
 _CHUNK = 1 << 22
 # Bins of a NumPy block, so that temporary arrays stay in the cache.
 _BLOCK = 1 << 14
-_FIRST = np.zeros(1, np.int64)
 
 
 class Rows(NamedTuple):
-    """Histograms ``(rows, k)``, read-only, with the relative tolerance of their sums."""
+    """Histograms ``(rows, k)``, read-only, and what compiled code needs to know of each."""
 
     values: FloatArray
-    tolerance: float  # inf if any sum will do
-
-    def sums(self) -> FloatArray:
-        """Return the sum of each row as high + low, NaN for rows left to NumPy."""
-        from otdist.divergences import kernels  # loads the compiler
-
-        sums = np.empty((len(self.values), 2))
-        with np.errstate(all="ignore"):  # for runs without compilation
-            kernels.sum_rows(self.values, self.tolerance, sums)
-        return sums
+    tolerance: float  # of sums; inf if any sum will do
+    sums: FloatArray  # (rows, 4), see `kernels.sum_rows`; empty if nothing is compiled
 
 
 def by_lanes(
@@ -89,7 +80,7 @@ def _of_lanes(
     """Return the divergence of each lane; None for what `as_pair` refuses."""
     try:
         first, second, lead = matched(p, q, axis)
-        rows = as_rows("p", first, normalize), as_rows("q", second, normalize)
+        rows = as_rows("p", first, normalize, kind), as_rows("q", second, normalize, kind)
         numbers = (row_numbers(side.shape[:-1], lead) for side in (first, second))
         values = of_pairs(plain, kind, *rows, *numbers)
     except InputError:
@@ -103,25 +94,15 @@ def of_pairs(
     """Return the divergences of rows ``p[first[k]]`` and ``q[second[k]]``."""
     values = np.full(len(first), math.nan)
     if kind is not None:
-        _run(kind, (p.values, p.sums(), q.values, q.sums()), first, second, values)
+        from otdist.divergences import kernels
+
+        rows = p.values, p.sums, q.values, q.sums
+        step = max(1, _CHUNK // p.values.shape[1])
+        with np.errstate(all="ignore"):  # for runs without compilation
+            for start in range(0, len(values), step):
+                part = slice(start, start + step)
+                kernels.of_pairs(kind, *rows, first[part], second[part], values[part])
     return _finished(values, plain, p, q, first, second)
-
-
-def _run(
-    kind: int,
-    rows_and_sums: tuple[FloatArray, ...],
-    first: IntArray,
-    second: IntArray,
-    out: FloatArray,
-) -> None:
-    """Write divergences, NaN for pairs that are left to NumPy."""
-    from otdist.divergences import kernels
-
-    step = max(1, _CHUNK // rows_and_sums[0].shape[1])
-    with np.errstate(all="ignore"):  # for runs without compilation
-        for start in range(0, len(out), step):
-            part = slice(start, start + step)
-            kernels.of_pairs(kind, *rows_and_sums, first[part], second[part], out[part])
 
 
 def _finished(
@@ -132,17 +113,33 @@ def _finished(
     step = max(1, _BLOCK // p.values.shape[1])
     for start in range(0, left.size, step):
         part = left[start : start + step]
-        pair = as_pair(p.values[first[part]], q.values[second[part]], -1, math.isinf(p.tolerance))
+        pair = pair_of_rows(
+            (p.values[first[part]], p.tolerance), (q.values[second[part]], q.tolerance)
+        )
         values[part] = plain(pair)
     return values
 
 
-def as_rows(name: str, values: NDArray[Any], normalize: bool) -> Rows:
+def as_rows(
+    name: str,
+    values: NDArray[Any],
+    normalize: bool,
+    kind: int | None,
+    *,
+    is_for_all_pairs: bool = False,
+) -> Rows:
     """Return the rows of an array along its last axis, in the layout that kernels take."""
     array = np.ascontiguousarray(_validate.as_float64(name, values))
-    return Rows(
-        _validate.frozen(array.reshape(-1, values.shape[-1])), _tolerance(values, normalize)
-    )
+    rows = _validate.frozen(array.reshape(-1, values.shape[-1]))
+    tolerance = _tolerance(values, normalize)
+    if kind is None:
+        return Rows(rows, tolerance, np.empty((0, 4)))
+    from otdist.divergences import kernels  # loads the compiler
+
+    sums = np.empty((len(rows), 4))
+    with np.errstate(all="ignore"):  # for runs without compilation
+        kernels.sum_rows(rows, tolerance, is_for_all_pairs and kind in (JS, JS_DISTANCE), sums)
+    return Rows(rows, tolerance, sums)
 
 
 def _tolerance(given: NDArray[Any], normalize: bool) -> float:
