@@ -1,10 +1,12 @@
 """Divergences of many pairs of histograms, without temporary arrays.
 
 Each divergence is a sum of terms >= 0 that lose no digits: p - q is ``(a B - b A) / (A B)`` for
-weights a, b with sums A, B, and the rounding errors of both products are kept. Loops over bins
-have no branches, so that the compiler turns them into vector instructions. Histograms that are
-invalid, or whose weights differ too much in size, and pairs that differ by little more than
-rounding get NaN and are left to NumPy, so that inputs need no validation.
+weights a, b with sums A, B, and the rounding errors of both products are kept. JS of histograms
+that are far apart is a difference of sums of logarithms instead: a pair then takes one logarithm
+for each bin, as all pairs of rows share the sums of single rows. Loops over bins have no
+branches, so that the compiler turns them into vector instructions. Histograms that are invalid,
+or whose weights differ too much in size, and pairs that differ by little more than rounding get
+NaN and are left to NumPy, so that inputs need no validation.
 """
 
 import math
@@ -30,8 +32,8 @@ KL, JS, JS_DISTANCE, TOTAL_VARIATION, HELLINGER, CHI2 = range(6)
 # What sums of terms are multiplied with.
 _FACTORS = (1.0, 0.25, 0.25, 0.5, 0.5, 1.0)
 
-# Bins summed without keeping rounding errors.
-_BLOCK = 512
+# Bins summed without keeping rounding errors; for JS, logarithms are left out where all are near.
+_BLOCK = 64
 # Weights above the least one and sums in this range keep products, their errors, and ratios
 # in the range of floats.
 _LEAST, _LEAST_SUM, _MOST_SUM = 2.0**-700, 2.0**-100, 2.0**100
@@ -205,15 +207,24 @@ def _kl_term(
 
 
 @fusing
-def _js_term(
+def _near_js_term(
     p: float, p_low: float, q: float, q_low: float, difference: float, difference_low: float
-) -> float:
-    """Return 2 p log(p/m) + 2 q log(q/m) for m = (p + q)/2."""
+) -> tuple[float, float, float, float]:
+    """Return `_js_term` where t**2 <= _NEAR, and p + q and t of `_square_part`."""
     together, t, t_low, near, near_low = _square_part(
         p, p_low, q, q_low, difference, difference_low
     )
     square = t * t
     near += near_low + near * (square * _polynomial(_JS, square))
+    return near, together, t, t_low
+
+
+@fusing
+def _js_term(
+    p: float, p_low: float, q: float, q_low: float, difference: float, difference_low: float
+) -> float:
+    """Return 2 p log(p/m) + 2 q log(q/m) for m = (p + q)/2."""
+    near, together, t, t_low = _near_js_term(p, p_low, q, q_low, difference, difference_low)
     # With u = 1 - |t| the term over p + q is (2 - u) log(2 - u) + u log u.
     u = 1.0 - abs(t)
     u_low = -t_low if t > 0.0 else t_low
@@ -225,7 +236,7 @@ def _js_term(
     # The derivative, log u - log(2 - u), is needed to a few digits only.
     far_error += product_error(u, inner, product) + u * error + u_low * (log - _LOG_2 + 0.5 * u)
     far = together * far + together * (far_error + 2.0 * _LOG_2_REST)
-    return near if square <= _NEAR else far
+    return near if t * t <= _NEAR else far
 
 
 @fusing
@@ -256,6 +267,20 @@ def _kl_block(
         p, p_low, q, q_low, high, low = _contrast(a[k], A, A_low, b[k], B, B_low)
         total += _kl_term(p, p_low, q, q_low, high, low)
     return total
+
+
+@summing
+def _near_js_block(
+    a: np.ndarray, A: float, A_low: float, b: np.ndarray, B: float, B_low: float, i: int, j: int
+) -> tuple[float, int]:
+    """Return `_js_block` as it is without far bins, and how many bins are far."""
+    total, n_far = 0.0, 0
+    for k in range(i, j):
+        p, p_low, q, q_low, high, low = _contrast(a[k], A, A_low, b[k], B, B_low)
+        term, _, t, _ = _near_js_term(p, p_low, q, q_low, high, low)
+        total += term
+        n_far += t * t > _NEAR
+    return total, n_far
 
 
 @summing
@@ -388,7 +413,9 @@ def _sum_of_terms(
         if kind == KL:
             part = _kl_block(a, A, A_low, b, B, B_low, i, j)
         elif kind in (JS, JS_DISTANCE):
-            part = _js_block(a, A, A_low, b, B, B_low, i, j)
+            part, n_far = _near_js_block(a, A, A_low, b, B, B_low, i, j)
+            if n_far > 0:
+                part = _js_block(a, A, A_low, b, B, B_low, i, j)
         elif kind == TOTAL_VARIATION:
             part = _total_variation_block(a, A, A_low, b, B, B_low, i, j)
         elif kind == HELLINGER:
