@@ -686,6 +686,7 @@ def test_a_divergence_by_name_is_that_of_each_pair(name):
     p = np.random.default_rng(0).dirichlet(np.ones(9), 7)
     p[2] = p[1] * (1 + 1e-15 * np.arange(9))  # left to NumPy
     p[3] = np.eye(9)[0]
+    p[4] = 0.9 * p[5] + 0.1 * p[6]  # JS by terms, that of others by logarithms
     q = np.random.default_rng(1).dirichlet(np.ones(9), 4)
     options = {"normalize": True}
     square = pairwise(p, distance=name, **options)
@@ -698,6 +699,14 @@ def test_a_divergence_by_name_is_that_of_each_pair(name):
     if name in ("kl", "js", "js_distance"):
         bits = pairwise(p, distance=name, base=2, **options)
         assert bits[3, 0] == NAMED[name](p[3], p[0], base=2, **options)
+
+
+def test_divergences_of_float32_have_its_tolerance():
+    p = np.array([[1 / 3] * 3, [np.float32(1 / 3) * np.float32(1 + 1e-6)] * 3], np.float32)
+    for name in NAMED:
+        assert pairwise(p, distance=name).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+        with pytest.raises(InputError, match="measures must sum to 1 within 1e-09"):
+            pairwise(p.astype(float), distance=name)
 
 
 def test_a_divergence_by_name_is_resumed_from_disk(tmp_path, monkeypatch):
