@@ -138,7 +138,7 @@ def _polynomial(coefficients: tuple[float, ...], x: float) -> float:
 
 @fusing
 def _log(x: float) -> tuple[float, float]:
-    """Return log(x) of a normal number as high + low, to 2**-60.
+    """Return log(x) of a normal number as high + low, to 2**-60, and of 0 some finite number.
 
     With f = m - 1, which is exact, and s = f/(2 + f) the logarithm of the mantissa m is 2 s +
     s**3 (2/3 + ...) = f - s f + s**3 (2/3 + ...).
@@ -153,7 +153,8 @@ def _log(x: float) -> tuple[float, float]:
     s_low = -(product_error(s, above, f) + s * (f - (above - 2.0))) * inverse
     square = s * s
     bend = s * f
-    bend_low = product_error(s, f, bend) + (s_low * f - s * (square * _polynomial(_LOG, square)))
+    bend_low = product_error(s, f, bend) + s_low * (f - 2.0 * square)
+    bend_low -= s * (square * _polynomial(_LOG, square))
     # The exponent is far below 2**51: this conversion has a vector instruction everywhere.
     count = np.float64(exponent)
     high, error = _two_sum(count * _LOG_2_HIGH, f)
@@ -246,7 +247,7 @@ def _js_term(
 def _log_term(p: float, p_low: float, q: float, q_low: float) -> tuple[float, float]:
     """Return (p + q) log(p + q) as high + low."""
     together, error = _two_sum(p, q)
-    log, log_low = _log(together if together > 0.0 else 1.0)
+    log, log_low = _log(together)
     product = together * log
     low = together * log_low + (error + (p_low + q_low)) * (1.0 + log)
     return product, product_error(together, log, product) + low
