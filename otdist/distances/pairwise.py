@@ -62,7 +62,8 @@ def pairwise(
     measures : sequence of K measures
         Each an array of points, (n,) or (n, d), or a tuple (points, weights); the
         numbers of points may differ. With `support` or `cost`: array_like (K, n), a
-        row of weights on the n bins for each histogram.
+        row of weights on the n bins for each histogram. Measures whose points are all
+        equal, in one order, are histograms on this support, and take as little time.
     other : sequence of L measures, optional
         Measures of the columns. Without it the matrix is symmetric, each pair
         is computed once and the diagonal is 0.
