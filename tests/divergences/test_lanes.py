@@ -154,6 +154,17 @@ def test_values_known_exactly(calls, monkeypatch):
     assert calls == [2] * 8
 
 
+@pytest.mark.parametrize("function", [*COMPILED, chi2_divergence], ids=lambda f: f.__name__)
+def test_bins_that_both_leave_empty_are_not_left_to_numpy(function, monkeypatch):
+    for numpys_way in ("as_pair", "pair_of_rows"):
+        monkeypatch.setattr(_rows, numpys_way, None)
+    p, q = np.random.default_rng(9).dirichlet(np.ones(40), (2, 3))
+    p[:, ::3] = q[:, ::3] = 0.0
+    values = function(p, q, normalize=True)
+    full = p[:, p[0] > 0], q[:, q[0] > 0]
+    np.testing.assert_allclose(values, function(*full, normalize=True), rtol=1e-15)
+
+
 def test_disjoint_values_hold_for_any_weights():
     rng = np.random.default_rng(3)
     for n in range(1, 60):
