@@ -65,8 +65,7 @@ def _of_one(p: NDArray[Any], q: NDArray[Any], normalize: bool, kind: int) -> flo
     second = _validate.frozen(_validate.as_float64("q", q))
     tolerances = _tolerance(p, normalize), _tolerance(q, normalize)
     with np.errstate(all="ignore"):  # for runs without compilation
-        value: float = kernels.of_one(kind, first, tolerances[0], second, tolerances[1])
-    return value
+        return float(kernels.of_one(kind, first, tolerances[0], second, tolerances[1]))
 
 
 def _of_lanes(
