@@ -6,15 +6,21 @@ histograms, where the plain formula loses its digits.
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.spatial.distance import jensenshannon
-from scipy.special import rel_entr
+from importlib.util import find_spec
 
+import numpy as np
+from scipy.spatial.distance import jensenshannon, pdist
+from scipy.special import rel_entr
+from scipy.stats import entropy
+
+from benchmarks.line import ratio
 from otdist import (
     chi2_divergence,
     hellinger_distance,
+    js_distance,
     js_divergence,
     kl_divergence,
+    pairwise,
     renyi_divergence,
     total_variation,
 )
@@ -137,3 +143,61 @@ class ManyHistogramsScipy(_OnManyHistograms):
         middle = (self.p + self.q) / 2
         total = rel_entr(self.p, middle) + rel_entr(self.q, middle)
         return total.sum(axis=-1) / 2
+
+
+class Ratio:
+    """SciPy / otdist, in one process: the calls that users make, from ten bins on."""
+
+    params = (((10,), (100,), (1000,), (10**5,), (1000, 50)),)
+    param_names = ("shape",)
+
+    def setup(self, shape):
+        p, q = np.random.default_rng(0).random((2, *shape)) + 0.1
+        self.p = p / p.sum(axis=-1, keepdims=True)
+        self.q = q / q.sum(axis=-1, keepdims=True)
+
+    def track_kl(self, shape):
+        return ratio(
+            lambda: kl_divergence(self.p, self.q), lambda: entropy(self.p, self.q, axis=-1)
+        )
+
+    def track_js_distance(self, shape):
+        return ratio(
+            lambda: js_distance(self.p, self.q), lambda: jensenshannon(self.p, self.q, axis=-1)
+        )
+
+    track_kl.unit = track_js_distance.unit = "SciPy / otdist"
+
+
+class AllPairs:
+    """JS distances of all pairs of rows, beside SciPy."""
+
+    params = (((60, 32), (300, 256)),)
+    param_names = ("shape",)
+
+    def setup(self, shape):
+        self.rows = np.random.default_rng(0).dirichlet(np.ones(shape[1]), shape[0])
+
+    def ours(self):
+        return pairwise(self.rows, distance="js_distance")
+
+    def time_pairwise(self, shape):
+        self.ours()
+
+    def track_scipy(self, shape):
+        return ratio(self.ours, lambda: pdist(self.rows, "jensenshannon"))
+
+    track_scipy.unit = "SciPy / otdist"
+
+
+if find_spec("fastjsd"):
+
+    class AllPairsFastjsd(AllPairs):
+        """The same beside fastjsd, which is faster with numba."""
+
+        def track_fastjsd(self, shape):
+            from fastjsd import jsd_matrix
+
+            return ratio(self.ours, lambda: jsd_matrix(self.rows))
+
+        track_fastjsd.unit = "fastjsd / otdist"

@@ -47,8 +47,8 @@ KERNEL_CACHE = "runtime.kernel_cache"
 #: whose inner loops take no longer. Kernels therefore make no arrays.
 KERNEL_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 #: Flags that some need; without wrappers a kernel is for other kernels only, and
-#: takes half the time to compile.
-MORE_FLAGS = {"fastmath", "inline", "no_cpython_wrapper", "no_cfunc_wrapper"}
+#: takes half the time to compile. Inlined by LLVM, a function keeps its own `fastmath`.
+MORE_FLAGS = {"fastmath", "forceinline", "inline", "no_cpython_wrapper", "no_cfunc_wrapper"}
 
 PUBLIC = {
     "Certificate",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from otdist.batch.pairs import LARGEST
 from otdist.certificate.many import Clouds, Family, Histograms, triangle_excess
 from otdist.errors import InputError, warn
 from otdist.geometry.build import unit_geometry
@@ -36,8 +37,11 @@ def pack_clouds(
     metric: str,
     p: float,
     normalize: bool,
-) -> Clouds:
-    """Return weighted clouds of points; those of `other` follow those of `measures`."""
+) -> Family:
+    """Return weighted clouds of points; those of `other` follow those of `measures`.
+
+    They are histograms if all have the same points, and one matrix of costs is less work.
+    """
     named = [(f"measures[{k}]", measure) for k, measure in enumerate(measures)]
     if other is not None:
         named += [(f"other[{k}]", measure) for k, measure in enumerate(other)]
@@ -46,14 +50,39 @@ def pack_clouds(
     same = _SameMass(named[0][0], normalize)
     for k, (name, measure) in enumerate(named):
         given, a = split(measure)
-        x = _validate.as_points(name if a is None else f"{name}[0]", given)
+        if k > 0 and given is split(named[0][1])[0]:
+            x = points[0]
+        else:
+            x = _validate.as_points(name if a is None else f"{name}[0]", given)
         if k > 0:
             _require_space(name, x, named[0][0], points[0])
         points.append(x)
         weights.append(same.fitted(name, _masses_of(name, a, len(x))))
     _warn_if_histograms(measures, points)
     offset = 0 if other is None else len(measures)
+    if _is_shared(points, weights, offset):
+        a = np.stack(weights[: offset or None])
+        b = np.stack(weights[offset:]) if offset else a
+        return _on_bins(points[0], a, b, metric, p, same.mass)
     return _clouds(points, weights, offset, metric, p, same.mass)
+
+
+def _is_shared(points: list[FloatArray], weights: list[FloatArray], offset: int) -> bool:
+    """Whether all measures have the same points, and the matrix of their costs is worth it.
+
+    It is if it has fewer entries than the matrices of all pairs of points with weight. On the
+    line, measures of many points need no matrix.
+    """
+    n, d = points[0].shape
+    if n > (LARGEST if d == 1 else _MOST_BINS):
+        return False
+    if not all(x is points[0] or np.array_equal(x, points[0]) for x in points[1:]):
+        return False
+    sizes = np.array([np.count_nonzero(a) for a in weights])
+    entries = sizes[: offset or None].sum() * sizes[offset:].sum()
+    if offset == 0:  # each pair once
+        entries = (entries - sizes @ sizes) // 2
+    return bool(n * n < entries)
 
 
 def _clouds(
@@ -148,6 +177,13 @@ def pack_histograms(
         # Each histogram is the cloud of its bins that carry mass.
         rows, offset = (a, 0) if other is None else (np.vstack([a, b]), len(a))
         return _clouds([bins] * len(rows), list(rows), offset, metric, p, mass)
+    return _on_bins(bins, a, b, metric, p, mass)
+
+
+def _on_bins(
+    bins: FloatArray, a: FloatArray, b: FloatArray, metric: Metric, p: float, mass: float
+) -> Histograms:
+    """Return histograms on bins with points, in a unit of length in which costs fit float64."""
     geometry, k = unit_geometry(bins, bins, metric, p)
     bins = in_unit(bins, k)
     _validate.require_product(mass, geometry.largest)

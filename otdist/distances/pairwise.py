@@ -17,6 +17,8 @@ from otdist.batch import pack as _measures
 from otdist.batch.checkpoint import Checkpoint, fingerprint, mirror
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.distances.wasserstein import wasserstein_distance
+from otdist.divergences.by_name import NAMED, between, unit_of, valid_rows
+from otdist.divergences.rows import Rows
 from otdist.errors import InputError, warn_of_failures
 from otdist.geometry.build import require_metric
 from otdist.inputs.validate import as_jobs, as_order
@@ -41,7 +43,7 @@ def pairwise(
     measures: Sequence[Measure] | ArrayLike,
     other: Sequence[Measure] | ArrayLike | None = None,
     *,
-    distance: Callable[..., float] = wasserstein_distance,
+    distance: Callable[..., float] | str = wasserstein_distance,
     metric: Metric = "euclidean",
     p: float = 1,
     support: ArrayLike | None = None,
@@ -60,14 +62,19 @@ def pairwise(
     measures : sequence of K measures
         Each an array of points, (n,) or (n, d), or a tuple (points, weights); the
         numbers of points may differ. With `support` or `cost`: array_like (K, n), a
-        row of weights on the n bins for each histogram.
+        row of weights on the n bins for each histogram. Measures whose points are all
+        equal, in one order, are histograms on this support, and take as little time.
     other : sequence of L measures, optional
         Measures of the columns. Without it the matrix is symmetric, each pair
         is computed once and the diagonal is 0.
     distance : callable, default `wasserstein_distance`
         Called as ``distance(x, y, a, b, **options)``, one pair after the other. The
         default is not called: pairs of at most 512 atoms on either side are solved by
-        compiled code, many in one call.
+        compiled code, many in one call. Or the name of a divergence, computed in compiled
+        code too: "kl", "js", "js_distance", "total_variation", "hellinger" or "chi2".
+        Measures are then array_like (K, n), a histogram in each row, entry (i, j) is
+        ``kl_divergence(measures[i], other[j])``, and of the options `normalize` goes
+        with it, and `base` where there is a logarithm.
     metric, p
         As for `wasserstein_distance`; another `distance` gets those that are not the
         default.
@@ -138,6 +145,10 @@ def pairwise(
 
     >>> pairwise([[1, 0, 0], [0, 1, 0], [0, 0, 1]], support=[0, 1, 5], condensed=True)
     array([1., 5., 4.])
+    >>> pairwise([[1, 0], [0, 1], [0.5, 0.5]], distance="total_variation")
+    array([[0. , 1. , 0.5],
+           [1. , 0. , 0.5],
+           [0.5, 0.5, 0. ]])
     """
     count = len(measures), len(measures if other is None else other)  # type: ignore[arg-type]
     if condensed and other is not None:
@@ -145,8 +156,14 @@ def pairwise(
     if n_jobs is not None:
         as_jobs(n_jobs)
     settings = {"metric": metric, "p": p, "normalize": normalize, **options}
-    job = _job(measures, other, distance, support, cost, settings)
-    pairs = Pairs(*count, other is None)
+    is_symmetric = other is None
+    if isinstance(distance, str):
+        settings |= {"support": support, "cost": cost}
+        is_symmetric = _is_symmetric(distance, condensed) and is_symmetric
+        job = _job_of_divergence(distance, measures, other, settings)
+    else:
+        job = _job(measures, other, distance, support, cost, settings)
+    pairs = Pairs(*count, is_symmetric)
     matrix, failures = _solved(job, pairs, condensed, n_jobs, progress, out)
     if failures:
         warn_of_failures(failures, pairs.number)
@@ -225,6 +242,49 @@ def _job(
     size = float(np.prod(np.minimum(family.most, LARGEST)))
     arguments = (p, type(family), *family)
     return _Job(_solve_pairs.solve_block, arguments, size, is_compiled=True)
+
+
+def _is_symmetric(name: str, condensed: bool) -> bool:
+    """Return whether a divergence with a name is symmetric, as half of a matrix must be."""
+    if name not in NAMED:
+        raise InputError(f"distance must be a function or one of {', '.join(NAMED)}, got {name!r}")
+    if condensed and not NAMED[name].is_symmetric:
+        raise InputError(
+            f"condensed=True is for a symmetric matrix, and {name} is not; leave condensed out"
+        )
+    return NAMED[name].is_symmetric
+
+
+def _job_of_divergence(name: str, measures: Any, other: Any, settings: dict[str, Any]) -> _Job:
+    """Compute pairs of histograms in the rows of arrays."""
+    usual = {**_USUAL, "support": None, "cost": None}
+    for option, value in settings.items():
+        if option not in ("normalize", "base") and not _is_equal(value, usual.get(option, ...)):
+            raise InputError(
+                f"{option} does not go with distance={name!r}, which compares the weights of"
+                f" equal bins; leave {option} out"
+            )
+    normalize, unit = settings["normalize"], unit_of(name, settings.get("base"))
+    kind = NAMED[name].kind
+    first = valid_rows("measures", measures, normalize, kind)
+    second = first if other is None else valid_rows("other", other, normalize, kind)
+    n, m = first.values.shape[1], second.values.shape[1]
+    if n != m:
+        raise InputError(f"measures and other must have equally many bins, got {n} and {m}")
+    arguments = (name, unit, *first, *second)
+    return _Job(_divergence_block, arguments, float(n), is_compiled=True)
+
+
+def _is_equal(value: Any, usual: Any) -> bool:
+    return value is usual or (isinstance(value, str | int | float) and value == usual)
+
+
+def _divergence_block(
+    pairs: tuple[int, int, bool], start: int, stop: int, name: str, unit: float, *rows: Any
+) -> Block:
+    """Compute the divergences of the pairs from `start` to `stop`, of two lots of rows."""
+    first, second = Pairs(*pairs).between(start, stop)
+    return Block(between(name, Rows(*rows[:3]), Rows(*rows[3:]), first, second) / unit, [])
 
 
 def _options(distance: Callable[..., float], settings: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from otdist.divergences.double_double import (
     multiply,
     sum_last,
 )
-from otdist.divergences.histograms import SHIFT, Pair, as_pair, by_lanes, log_of_base
+from otdist.divergences.histograms import SHIFT, Pair, as_pair, log_of_base
+from otdist.divergences.rows import CHI2, by_lanes
 from otdist.divergences.shannon import kl_divergence
 from otdist.errors import InputError
 from otdist.inputs import validate as _validate
@@ -51,10 +52,11 @@ def chi2_divergence(
     >>> chi2_divergence([0.5, 0.5], [1.0, 0.0])
     inf
     """
-    return by_lanes(_chi2, p, q, axis, normalize)
+    return by_lanes(plain_chi2, p, q, axis, normalize, CHI2)
 
 
-def _chi2(pair: Pair) -> float | FloatArray:
+def plain_chi2(pair: Pair) -> float | FloatArray:
+    """Return chi-square of each lane, by NumPy."""
     with np.errstate(all="ignore"):
         root, exponent = np.frexp(pair.difference()[0])
         mass, mass_exponent = pair.q.mantissa()

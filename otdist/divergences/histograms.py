@@ -8,7 +8,6 @@ a sum of 2**900, so that weights down to 1e-560 of the sum keep their digits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,6 @@ from otdist.divergences.double_double import (
     add,
     divide,
     log,
-    log_table,
     multiply,
     negative,
     sum_exactly,
@@ -35,13 +33,6 @@ SMALL = 2.0**-1000  # below every scaled weight that has all its digits
 _DENORMAL = 2.0**-900  # scaled weights below may have lost digits
 SERIES_LIMIT = 0.125  # largest |t| for which ten terms of a series are exact to 2**-63
 ATANH_SERIES = [1.0 / (2 * k + 3) for k in range(9, -1, -1)]
-
-# Number of bins from which compiling or blocks are worth it.
-_LARGE = 1 << 18
-# Bins of one compiled call: Ctrl-C is handled between calls.
-_CHUNK = 1 << 22
-# Bins of a NumPy block, so that temporary arrays stay in the cache.
-_BLOCK = 1 << 14
 
 
 class Histogram(NamedTuple):
@@ -61,7 +52,7 @@ class Histogram(NamedTuple):
         sums = log((self.mass, self.mass_low), self.exponent)
         return add(log((raw, np.zeros_like(raw)), np.where(empty, -3200, 0)), negative(sums))
 
-    def of_lanes(self, chosen: NDArray[np.bool_]) -> Histogram:
+    def of_lanes(self, chosen: NDArray[Any]) -> Histogram:
         """Return some of the lanes."""
         raw, high, low, mass, mass_low = (part[chosen] for part in self[:5])
         return Histogram(raw, high, low, mass, mass_low, self.exponent[chosen])
@@ -136,91 +127,58 @@ class Pair(NamedTuple):
         return values.reshape(self.shape) if self.shape else float(values[0])
 
 
-def by_lanes(
-    plain: Callable[[Pair], float | FloatArray],
-    p: ArrayLike,
-    q: ArrayLike,
-    axis: int,
-    normalize: bool,
-    *,
-    kernel: str = "",
-    root: bool = False,
-) -> float | FloatArray:
-    """Return the divergence `plain` of each lane; of many bins by blocks, or compiled.
-
-    `kernel` names a compiled kernel for the same divergence, or its square if `root`.
-    """
-    many = _of_many(plain, p, q, axis, normalize, kernel, root)
-    return plain(as_pair(p, q, axis, normalize)) if many is None else many
-
-
-def _of_many(
-    plain: Callable[[Pair], float | FloatArray],
-    p: ArrayLike,
-    q: ArrayLike,
-    axis: int,
-    normalize: bool,
-    kernel: str,
-    root: bool,
-) -> float | FloatArray | None:
-    """Return the divergence of each lane; None for few bins or input to convert or refuse."""
-    if not (isinstance(p, np.ndarray) and isinstance(q, np.ndarray)):
-        return None
-    if p.dtype != q.dtype or p.dtype.char not in "efd" or p.shape != q.shape:
-        return None
-    valid_axis = isinstance(axis, (int, np.integer)) and -p.ndim <= axis < p.ndim
-    if p.size < _LARGE or not valid_axis:
-        return None
-    first, second = _as_lanes(p, axis), _as_lanes(q, axis)
-    values = np.full(len(first), np.nan)
-    if kernel:
-        tolerance = math.inf if normalize else _validate.sum_tolerance(p.dtype)
-        _run(kernel, first, second, tolerance, values)
-        values = np.sqrt(values) if root else values
-    # A kernel returns NaN for lanes that need NumPy's range or that are invalid.
-    left = np.flatnonzero(np.isnan(values))
-    step = max(1, _BLOCK // first.shape[1])
-    try:
-        for start in range(0, left.size, step):
-            part = left[start : start + step]
-            values[part] = plain(as_pair(first[part], second[part], -1, normalize))
-    except InputError:
-        return None  # as_pair raises it again with the index in the input
-    shape = np.moveaxis(p, axis, -1).shape[:-1]
-    return values.reshape(shape) if shape else float(values[0])
-
-
-def _as_lanes(values: NDArray[Any], axis: int) -> NDArray[Any]:
-    lanes = np.moveaxis(values, axis, -1)
-    return np.ascontiguousarray(lanes.reshape(-1, lanes.shape[-1]))
-
-
-def _run(kernel: str, p: NDArray[Any], q: NDArray[Any], tolerance: float, out: FloatArray) -> None:
-    """Run a kernel, which is compiled for read-only float64 arrays only."""
-    from otdist.divergences import kernels  # loads the compiler
-
-    run = getattr(kernels, kernel)
-    p, q = (_validate.frozen(rows.astype(np.float64, copy=False)) for rows in (p, q))
-    step = max(1, _CHUNK // p.shape[1])
-    with np.errstate(all="ignore"):  # for runs without compilation
-        for start in range(0, len(p), step):
-            part = slice(start, start + step)
-            run(p[part], q[part], tolerance, log_table(), out[part])
-
-
 def as_pair(p: ArrayLike, q: ArrayLike, axis: int, normalize: bool) -> Pair:
-    """Validate two arrays of histograms along one axis."""
+    """Validate two arrays of histograms along one axis, and match their lanes."""
     (first, tolerance_p), (second, tolerance_q) = _as_float("p", p), _as_float("q", q)
-    if first.shape != second.shape:
-        got = f"{first.shape} and {second.shape}; align() puts points on one support"
-        raise InputError(f"p and q must have equal shapes (no broadcasting), got {got}")
-    if first.ndim == 0:
+    first, second, shape = matched(first, second, axis)
+    one = _histogram("p", first, None if normalize else tolerance_p)
+    other = _histogram("q", second, None if normalize else tolerance_q)
+    lanes_p, lanes_q = (row_numbers(side.shape[:-1], shape) for side in (first, second))
+    return Pair(one.of_lanes(lanes_p), other.of_lanes(lanes_q), shape)
+
+
+def pair_of_rows(p: tuple[FloatArray, float], q: tuple[FloatArray, float]) -> Pair:
+    """Validate two arrays (rows, k) of histograms with the tolerances of their sums."""
+    one, other = (
+        _histogram(name, _as_float(name, rows)[0], None if math.isinf(tolerance) else tolerance)
+        for name, (rows, tolerance) in (("p", p), ("q", q))
+    )
+    return Pair(one, other, (len(one.raw),))
+
+
+def matched(
+    p: NDArray[Any], q: NDArray[Any], axis: int
+) -> tuple[NDArray[Any], NDArray[Any], tuple[int, ...]]:
+    """Return both with the support as the last of equally many axes, and the shape of lanes."""
+    if p.ndim == q.ndim == 0:
         raise InputError("p and q must have at least one axis, got numbers (0-d)")
-    axis = _validate.as_axis("p", axis, first.ndim)
-    first, second = np.moveaxis(first, axis, -1), np.moveaxis(second, axis, -1)
-    first_histogram = _histogram("p", first, None if normalize else tolerance_p)
-    second_histogram = _histogram("q", second, None if normalize else tolerance_q)
-    return Pair(first_histogram, second_histogram, first.shape[:-1])
+    ndim = max(p.ndim, q.ndim)
+    axis = _validate.as_axis("p" if p.ndim == ndim else "q", axis, ndim)
+    first, second = (
+        np.moveaxis(side.reshape((1,) * (ndim - side.ndim) + side.shape), axis, -1)
+        for side in (p, q)
+    )
+    if first.shape[-1] == second.shape[-1]:
+        try:
+            return first, second, np.broadcast_shapes(first.shape[:-1], second.shape[:-1])
+        except ValueError:
+            pass
+    raise InputError(
+        f"p and q must have equally many bins along axis {axis}, and other axes that broadcast"
+        f" as in NumPy, got shapes {p.shape} and {q.shape}; align() puts points on one support"
+    )
+
+
+def row_numbers(lead: tuple[int, ...], shape: tuple[int, ...]) -> IntArray:
+    """Return the row of each lane, for rows of the shape `lead` broadcast to `shape`."""
+    rows = np.arange(math.prod(lead))
+    return rows if lead == shape else np.broadcast_to(rows.reshape(lead), shape).ravel()
+
+
+def validated(name: str, rows: ArrayLike, normalize: bool) -> Histogram:
+    """Validate histograms along the last axis."""
+    values, tolerance = _as_float(name, rows)
+    return _histogram(name, values, None if normalize else tolerance)
 
 
 def log_of_base(base: float | None) -> float:

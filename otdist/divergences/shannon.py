@@ -28,9 +28,9 @@ from otdist.divergences.histograms import (
     SMALL,
     TOTAL,
     Pair,
-    by_lanes,
     log_of_base,
 )
+from otdist.divergences.rows import HELLINGER, JS, JS_DISTANCE, KL, TOTAL_VARIATION, by_lanes
 from otdist.typing import FloatArray
 
 _LOG_2 = math.log(2.0)
@@ -51,17 +51,18 @@ def kl_divergence(
 
     It is inf if some ``p[i] > 0`` where ``q[i] == 0``. The sum is computed in the Bregman
     form ``p log(p/q) - p + q`` (Csiszar, 1967), which keeps full precision for near-equal
-    histograms. O(size) time. Up to 2**18 bins it takes about fifty temporary arrays of the
-    size of `p`, beyond that of a lane; KL and JS are then compiled and take none for
-    float64 and the last axis.
+    histograms. O(size) time. Arrays are computed in compiled code, without temporary arrays
+    for float64 and the last axis; sequences of numbers by NumPy alone, so that a first call
+    need not load a compiler.
 
     Parameters
     ----------
     p, q : array_like
-        Histograms on one common support, of equal shapes (there is no broadcasting), with
-        integer or float types of at most 64 bits; they are computed in float64.
+        Histograms on one common support, with integer or float types of at most 64 bits;
+        they are computed in float64. Shapes broadcast as in NumPy, but for the axis of the
+        support, which must be equally long: `p` may be (K, n) and `q` (n,).
     axis : int, default -1
-        Axis of the support.
+        Axis of the support, in the shape that both are broadcast to.
     base : float, optional
         Base of the logarithm, above 1. The default is natural: the unit is the nat.
     normalize : bool, default False
@@ -71,7 +72,8 @@ def kl_divergence(
     Returns
     -------
     float or ndarray
-        A float for 1-D input, as in NumPy, else a float64 array without `axis`.
+        A float for 1-D input, as in NumPy, else a float64 array of the shape that both
+        are broadcast to, without `axis`.
 
     Raises
     ------
@@ -82,7 +84,9 @@ def kl_divergence(
     Notes
     -----
     Computed, not proved: against 90 digits the divergences of this module, in nats, were
-    within 2 units in the last place, for weights down to 1e-560 of their sum.
+    within 4 units in the last place, for weights down to 1e-560 of their sum. Histograms
+    with weights below 2e-211, and pairs that differ by little more than rounding, take
+    NumPy's time: some 0.2 ms for ten bins.
 
     Examples
     --------
@@ -90,9 +94,11 @@ def kl_divergence(
     1.0
     >>> kl_divergence([0.5, 0.5], [1.0, 0.0])
     inf
+    >>> kl_divergence([[1.0, 0.0], [0.5, 0.5]], [0.5, 0.5], base=2)
+    array([1., 0.])
     """
     unit = log_of_base(base)
-    return by_lanes(_kl, p, q, axis, normalize, kernel="kl_lanes") / unit
+    return by_lanes(plain_kl, p, q, axis, normalize, KL) / unit
 
 
 def js_divergence(
@@ -122,7 +128,7 @@ def js_divergence(
     array([1., 0.])
     """
     unit = log_of_base(base)
-    return by_lanes(_js, p, q, axis, normalize, kernel="js_lanes") / unit
+    return by_lanes(plain_js, p, q, axis, normalize, JS) / unit
 
 
 def js_distance(
@@ -147,7 +153,7 @@ def js_distance(
     1.0
     """
     unit = math.sqrt(log_of_base(base))
-    return by_lanes(_js_root, p, q, axis, normalize, kernel="js_lanes", root=True) / unit
+    return by_lanes(plain_js_distance, p, q, axis, normalize, JS_DISTANCE) / unit
 
 
 def total_variation(
@@ -165,7 +171,7 @@ def total_variation(
     >>> total_variation([0.5, 0.5, 0.0], [0.25, 0.5, 0.25])
     0.25
     """
-    return by_lanes(_total_variation, p, q, axis, normalize)
+    return by_lanes(plain_total_variation, p, q, axis, normalize, TOTAL_VARIATION)
 
 
 def hellinger_distance(
@@ -184,16 +190,18 @@ def hellinger_distance(
     >>> hellinger_distance([1.0, 0.0], [0.0, 1.0])
     1.0
     """
-    return by_lanes(_hellinger, p, q, axis, normalize)
+    return by_lanes(plain_hellinger, p, q, axis, normalize, HELLINGER)
 
 
-def _total_variation(pair: Pair) -> float | FloatArray:
+def plain_total_variation(pair: Pair) -> float | FloatArray:
+    """Return total variation of each lane, by NumPy."""
     with np.errstate(all="ignore"):
         total = 0.5 * sum_last(np.abs(pair.difference()[0]))[0]
     return pair.unscaled(_capped(total, 1.0, pair))
 
 
-def _hellinger(pair: Pair) -> float | FloatArray:
+def plain_hellinger(pair: Pair) -> float | FloatArray:
+    """Return the Hellinger distance of each lane, by NumPy."""
     with np.errstate(all="ignore"):
         roots = np.sqrt(pair.p.high) + np.sqrt(pair.q.high)
         terms = (pair.difference()[0] / np.maximum(roots, SMALL)) ** 2
@@ -201,17 +209,20 @@ def _hellinger(pair: Pair) -> float | FloatArray:
     return pair.unscaled(np.sqrt(total), SHIFT // 2)
 
 
-def _kl(pair: Pair) -> float | FloatArray:
+def plain_kl(pair: Pair) -> float | FloatArray:
+    """Return KL of each lane, by NumPy."""
     with np.errstate(all="ignore"):
         total = sum_last(*_kl_terms(pair))[0]
     return pair.unscaled(np.where(pair.escapes().any(axis=-1), math.inf, total))
 
 
-def _js(pair: Pair) -> float | FloatArray:
+def plain_js(pair: Pair) -> float | FloatArray:
+    """Return JS of each lane, by NumPy."""
     return pair.unscaled(_scaled_js(pair))
 
 
-def _js_root(pair: Pair) -> float | FloatArray:
+def plain_js_distance(pair: Pair) -> float | FloatArray:
+    """Return the root of JS of each lane, by NumPy."""
     return pair.unscaled(np.sqrt(_scaled_js(pair)), SHIFT // 2)
 
 

@@ -109,6 +109,150 @@ def test_many_bins_become_clouds(monkeypatch):
         np.testing.assert_allclose(again, matrix, rtol=1e-12, atol=1e-8)
 
 
+def on_one_support(seed=31, count=6, n=7):
+    """Points with two equal ones, and weights with zeros."""
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(n, 2))
+    points[3], points[5] = points[1], (0.0, -0.0)
+    rows = rng.dirichlet(np.ones(n), count)
+    rows[0, 4] = rows[1, 1] = 0.0
+    return points, rows / rows.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def families(monkeypatch):
+    """Names of the families that pairs were solved as."""
+    seen = []
+    solve_block = _solve_pairs.solve_block
+
+    def spy(pairs, start, stop, p, kind, *fields):
+        seen.append(kind.__name__)
+        return solve_block(pairs, start, stop, p, kind, *fields)
+
+    spy.__module__, spy.__qualname__ = "otdist", "solve_block"
+    monkeypatch.setattr(_solve_pairs, "solve_block", spy)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"p": 2},
+        {"p": 1.5, "metric": "cityblock"},
+        {"metric": "sqeuclidean"},
+        {"metric": "chebyshev", "condensed": True},
+        {"normalize": True},
+        {"n_jobs": 2},
+    ],
+    ids=str,
+)
+def test_one_support_is_seen(options, families, monkeypatch):
+    monkeypatch.setattr(_solve_pairs, "attempt", None)  # no pair is left to a single solve
+    points, rows = on_one_support()
+    rows *= 1 + np.arange(6)[:, None] * ("normalize" in options)
+    on_bins = pairwise(rows, support=points, **options)
+    cross = {key: value for key, value in options.items() if key != "condensed"}
+    on_bins_cross = pairwise(rows[:4], rows[3:], support=points, **cross)
+    signed = np.where(points == 0, -points, points)
+    assert (np.signbit(signed) != np.signbit(points)).sum() == 2
+    for same in (points, points.copy(), points.tolist(), signed):
+        measures = [(points, rows[0]), *((same, row) for row in rows[1:])]
+        assert (pairwise(measures, **options) == on_bins).all()
+        assert (pairwise(measures[:4], measures[3:], **cross) == on_bins_cross).all()
+    assert set(families) == {"Histograms"}
+
+
+def test_one_support_on_the_line_and_without_weights(families):
+    line, rows = np.array([0.0, 3.0, 3.0, -1.0, 0.5]), np.eye(5)[:4] / 2 + 0.1
+    measures = [(line, row) for row in rows]
+    assert (pairwise(measures, p=2) == pairwise(rows, support=line, p=2)).all()
+    measures[1] = line[:, None]  # uniform
+    rows[1] = 0.2
+    assert (pairwise(measures) == pairwise(rows, support=line)).all()
+    assert set(families) == {"Histograms"}
+
+
+def test_one_point_that_differs_is_another_support(families):
+    points, rows = on_one_support()
+    on_bins = pairwise(rows, support=points)
+    families.clear()
+    for k in (0, 3, 5):
+        moved = points.copy()
+        moved[2, 1] = np.nextafter(moved[2, 1], 9.0)
+        measures = [(moved if i == k else points, row) for i, row in enumerate(rows)]
+        np.testing.assert_allclose(pairwise(measures), on_bins, rtol=1e-13, atol=1e-15)
+        moved[2, 1] += 1.0
+        found, other = pairwise(measures), (k + 1) % 6
+        single = wasserstein_distance(moved, points, rows[k], rows[other])
+        assert found[k, other] == pytest.approx(single, rel=1e-13)
+        assert found[k, other] != pytest.approx(on_bins[k, other], rel=1e-3)
+    reordered = [(points[::-1], rows[0, ::-1]), *((points, row) for row in rows[1:])]
+    np.testing.assert_allclose(pairwise(reordered), on_bins, rtol=1e-13, atol=1e-15)
+    crossed = pairwise([(points, row) for row in rows], [(points + 1.0, row) for row in rows])
+    single = wasserstein_distance(points, points + 1.0, rows[2], rows[1])
+    assert crossed[2, 1] == pytest.approx(single, rel=1e-13)
+    fewer = pairwise([(points[:1], [1.0]), *((points, row) for row in rows)])
+    single = wasserstein_distance(points[:1], points, None, rows[0])
+    assert fewer[0, 1] == pytest.approx(single, rel=1e-13)
+    assert set(families) == {"Clouds"}
+
+
+def test_one_support_of_many_points_makes_no_matrix_for_few_pairs(families):
+    points, _ = on_one_support()
+    few = [(points, np.eye(7)[k]) for k in range(6)]  # 15 costs in all, not 49
+    assert pairwise(few)[0, 1] == np.linalg.norm(points[0] - points[1])
+    line = np.arange(600.0)  # needs no matrix
+    measures = [(line, weights) for weights in (np.full(600, 1 / 600), np.eye(600)[0])] * 2
+    assert pairwise(measures)[0, 1] == pytest.approx(299.5, rel=1e-13)
+    assert set(families) == {"Clouds"}
+
+
+def test_other_distances_are_called_on_one_support_too():
+    points, rows = on_one_support(count=3)
+    measures = [(points, row) for row in rows]
+    for options in (
+        {"distance": sinkhorn_divergence, "epsilon": 0.5},
+        {"metric": lambda x, y: float(np.abs(x - y).sum())},
+        {"p": math.inf},
+    ):
+        found = pairwise(measures, **options)
+        expected = pairwise(rows, support=points, **options)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+
+    def number(x, y, a, b):
+        assert x is y is points
+        return float(a @ b)
+
+    assert pairwise(measures, distance=number)[0, 2] == rows[0] @ rows[2]
+
+
+def test_one_support_is_recorded_as_its_histograms(tmp_path):
+    points, rows = on_one_support()
+    rows *= 3.0
+    path = tmp_path / "matrix.npy"
+    matrix = pairwise([(points, row) for row in rows], out=path)
+    assert (matrix == pairwise(rows, support=points)).all()
+    assert (pairwise(rows, support=points, out=path) == matrix).all()
+    with pytest.raises(InputError, match="data or options"):
+        pairwise([(points + 1e-3, row) for row in rows], out=path)
+
+
+def test_errors_of_measures_on_one_support_name_what_was_given():
+    points, rows = on_one_support()
+    bad_points, bad_row = points.copy(), rows[0].copy()
+    bad_points[4, 1], bad_row[4] = math.nan, -0.5
+    for measures, words in (
+        ([(bad_points, row) for row in rows], r"^measures\[0\]\[0\]\[4, 1\] is nan"),
+        ([(points, rows[0]), (bad_points, rows[1])], r"^measures\[1\]\[0\]\[4, 1\] is nan"),
+        ([(points, rows[0]), (points, bad_row)], r"^measures\[1\]\[1\]\[4\] is -0.5"),
+        ([(points, rows[0]), (points, rows[1, 1:])], r"^measures\[1\]\[1\] must have shape \(7,\)"),
+        ([(points, rows[0]), (points, 2 * rows[1])], r"^the masses differ: measures\[1\] sums"),
+    ):
+        with pytest.raises(InputError, match=words):
+            pairwise(measures)
+
+
 def test_few_or_no_measures():
     assert pairwise([]).shape == (0, 0)
     assert pairwise([], condensed=True).shape == (0,)
@@ -666,3 +810,84 @@ def test_the_example_takes_digits(capsys, tmp_path):
     assert told.count("% right") == 2
     assert "DBSCAN" in told
     assert len(np.load(out)) == (435 if JIT_OFF else 1770)
+
+
+# ------------------------------------------------------------------ divergences by name
+
+NAMED = {
+    "kl": otdist.kl_divergence,
+    "js": otdist.js_divergence,
+    "js_distance": otdist.js_distance,
+    "total_variation": otdist.total_variation,
+    "hellinger": otdist.hellinger_distance,
+    "chi2": otdist.chi2_divergence,
+}
+SYMMETRIC = [name for name in NAMED if name not in ("kl", "chi2")]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_divergence_by_name_is_that_of_each_pair(name):
+    p = np.random.default_rng(0).dirichlet(np.ones(9), 7)
+    p[2] = p[1] * (1 + 1e-15 * np.arange(9))  # left to NumPy
+    p[3] = np.eye(9)[0]
+    p[4] = 0.9 * p[5] + 0.1 * p[6]  # JS by terms, that of others by logarithms
+    q = np.random.default_rng(1).dirichlet(np.ones(9), 4)
+    options = {"normalize": True}
+    square = pairwise(p, distance=name, **options)
+    assert square.tolist() == [[NAMED[name](a, b, **options) for b in p] for a in p]
+    cross = pairwise(p, q.tolist(), distance=name, n_jobs=2, **options)
+    assert cross.tolist() == [[NAMED[name](a, b, **options) for b in q] for a in p]
+    if name in SYMMETRIC:
+        condensed = pairwise(p, distance=name, condensed=True, **options)
+        assert condensed.tolist() == square[np.triu_indices(7, 1)].tolist()
+    if name in ("kl", "js", "js_distance"):
+        bits = pairwise(p, distance=name, base=2, **options)
+        assert bits[3, 0] == NAMED[name](p[3], p[0], base=2, **options)
+
+
+def test_divergences_of_float32_have_its_tolerance():
+    p = np.array([[1 / 3] * 3, [np.float32(1 / 3) * np.float32(1 + 1e-6)] * 3], np.float32)
+    for name in NAMED:
+        assert pairwise(p, distance=name).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+        with pytest.raises(InputError, match="measures must sum to 1 within 1e-09"):
+            pairwise(p.astype(float), distance=name)
+
+
+def test_a_divergence_by_name_is_resumed_from_disk(tmp_path, monkeypatch):
+    p = np.random.default_rng(0).dirichlet(np.ones(9), 20)
+    path = tmp_path / "js.npy"
+    matrix = pairwise(p, distance="js", out=path)
+    assert matrix.tolist() == pairwise(p, distance="js").tolist()
+    monkeypatch.setattr(_pairwise, "between", None)  # nothing is left to do
+    assert pairwise(p, distance="js", out=path).tolist() == matrix.tolist()
+    with pytest.raises(InputError, match=r"another call|data or options"):
+        pairwise(p, distance="hellinger", out=path)
+
+
+P = np.full((2, 4), 0.25)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"distance": "jsd"}, "distance must be a function or one of kl, js, js_distance, total"),
+        ({"distance": "jsd", "other": P}, "distance must be a function or one of kl"),
+        ({"distance": "kl", "condensed": True}, "and kl is not; leave condensed out"),
+        ({"distance": "js", "metric": "cityblock"}, "metric does not go with distance='js'"),
+        ({"distance": "js", "p": 2}, "p does not go with distance='js'"),
+        ({"distance": "js", "support": [0, 1, 2, 3]}, "support does not go with distance='js'"),
+        ({"distance": "js", "cost": np.eye(4)}, "cost does not go with distance='js'"),
+        ({"distance": "js", "alpha": 2}, "alpha does not go with distance='js'"),
+        ({"distance": "chi2", "base": 2}, "distance='chi2' has no logarithm; leave base out"),
+        ({"distance": "js", "base": 1}, "base must be a finite number above 1"),
+        ({"distance": "js", "other": P[:, :3] / 0.75}, "equally many bins, got 4 and 3"),
+        ({"distance": "js", "other": P[0]}, r"other must have shape \(K, n\), .* got \(4,\)"),
+        ({"distance": "js", "measures": 2 * P}, r"measures must sum to 1 .* index \(0,\)"),
+        ({"distance": "js", "measures": -P}, r"measures\[0, 0\] must be nonnegative"),
+        ({"distance": "js", "measures": P[:, :0]}, "measures must not be empty"),
+        ({"distance": "js", "other": [[1, 0, math.nan, 0]]}, r"other\[0, 2\] is nan"),
+    ],
+)
+def test_bad_calls_of_divergences_by_name_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        pairwise(**{"measures": P, **arguments})

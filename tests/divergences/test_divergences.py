@@ -28,9 +28,9 @@ ALL = [*LOGARITHMIC, total_variation, hellinger_distance]
 METRICS = [js_distance, total_variation, hellinger_distance]
 EACH = pytest.mark.parametrize("function", ALL, ids=lambda f: f.__name__)
 
-# Measured at worst, over some 10,000 pairs of 2 to 300 bins: KL and JS 0.6 ulp, 1.2
-# where compiled, and the root of JS 0.9.
-ULP = 2.0
+# Measured at worst, over some 10,000 pairs of 2 to 300 bins: by NumPy, which sequences of numbers
+# are left to, KL and JS 0.6 ulp and the root of JS 0.9; compiled KL and JS 2.2, Hellinger 2.8.
+ULP, COMPILED_ULP = 2.0, 3.0
 
 
 # ------------------------------------------------------------------------ the oracle
@@ -68,6 +68,13 @@ def truth(function, p, q, digits=90):
 def ulps(value, exact):
     """Return the error of a float in units of the last place of the exact value."""
     return float(abs(mpmath.mpf(value) - exact) / math.ulp(float(exact)))
+
+
+def both_ways(function, p, q):
+    """Return a divergence as compiled, and by NumPy, which sequences of numbers are left to."""
+    arrays = np.asarray(p, dtype=float), np.asarray(q, dtype=float)
+    compiled = function(*arrays, normalize=True)
+    return compiled, function(*(values.tolist() for values in arrays), normalize=True)
 
 
 def pair_uniform(rng, n):
@@ -123,8 +130,10 @@ def test_random_pairs_agree_with_multiprecision(function, family, n, repeats):
     rng = np.random.default_rng(n)
     for _ in range(repeats):
         p, q = family(rng, n)
-        value = function(p, q, normalize=True)
-        assert ulps(value, truth(function, p, q)) <= ULP
+        exact = truth(function, p, q)
+        compiled, by_numpy = both_ways(function, p, q)
+        assert ulps(compiled, exact) <= COMPILED_ULP
+        assert ulps(by_numpy, exact) <= ULP
 
 
 @EACH
@@ -133,8 +142,10 @@ def test_two_bins_at_every_ratio(function):
     ratios = [3 / 4, 0.7499, 0.7501, 0.5, 0.25, 1e-3, 0.999, 1 - 1e-12]
     for t in [sign * ratio for ratio in ratios for sign in (1.0, -1.0)]:
         p, q = [0.3 * (1 + t), 1 - 0.3 * (1 + t)], [0.3 * (1 - t), 1 - 0.3 * (1 - t)]
-        value = function(p, q)
-        assert ulps(value, truth(function, p, q)) <= ULP
+        exact = truth(function, p, q)
+        compiled, by_numpy = both_ways(function, p, q)
+        assert ulps(compiled, exact) <= COMPILED_ULP
+        assert ulps(by_numpy, exact) <= ULP
 
 
 @EACH
@@ -143,8 +154,10 @@ def test_near_equal_histograms_of_many_bins(function):
     n = 100_000 if function in (kl_divergence, total_variation) else 20_000
     p = rng.random(n)
     q = p * (1.0 + 1e-9 * rng.standard_normal(n))
-    value = function(p, q, normalize=True)
-    assert ulps(value, truth(function, p, q, digits=50)) <= ULP
+    exact = truth(function, p, q, digits=50)
+    value, by_numpy = both_ways(function, p, q)
+    assert ulps(value, exact) <= ULP
+    assert ulps(by_numpy, exact) <= ULP
     rounded = function(p / p.sum(), q / q.sum())  # rescaling hides no larger error
     assert rounded == pytest.approx(value, rel=1e-6)
 
@@ -156,7 +169,8 @@ def test_kl_keeps_12_digits_down_to_1e_30(size):
     q = p * (1.0 + size * rng.uniform(-1.0, 1.0, 50))
     exact = truth(kl_divergence, p, q)
     assert exact < size**2
-    assert kl_divergence(p, q, normalize=True) == pytest.approx(float(exact), rel=1e-12)
+    values = both_ways(kl_divergence, p, q)
+    assert values == pytest.approx([float(exact)] * 2, rel=1e-12)
 
 
 # ------------------------------------------------------------ subnormals and overflow
@@ -220,9 +234,9 @@ def test_disjoint_values_hold_for_any_weights():
     for n in range(1, 60):
         p = np.concatenate([rng.random(n), np.zeros(n)])
         q = np.concatenate([np.zeros(n), rng.random(n)])
-        assert js_divergence(p, q, normalize=True) == LOG_2
-        assert total_variation(p, q, normalize=True) == 1.0
-        assert hellinger_distance(p, q, normalize=True) == 1.0
+        assert both_ways(js_divergence, p, q) == (LOG_2, LOG_2)
+        assert both_ways(total_variation, p, q) == (1.0, 1.0)
+        assert both_ways(hellinger_distance, p, q) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("function", [js_divergence, *METRICS])
@@ -232,7 +246,8 @@ def test_rounding_never_leads_above_the_bound(function):
     for n in [1, 2, 3, 4, 5] * 200:  # without the clip, some JS are above
         p = np.concatenate([rng.random(n), np.zeros(n), [1e-20]])
         q = np.concatenate([np.zeros(n), rng.random(n), [1e-20]])
-        assert bound * (1 - 1e-15) <= function(p, q, normalize=True) <= bound
+        for value in both_ways(function, p, q):
+            assert bound * (1 - 1e-15) <= value <= bound
 
 
 def test_fair_coin_against_certain_coin():
@@ -284,8 +299,8 @@ def test_gaussians_on_a_fine_grid():
 @EACH
 def test_equal_histograms_are_at_zero(function):
     p = np.random.default_rng(5).random(1001)
-    assert function(p, p, normalize=True) == 0.0
-    assert function(p, 4.0 * p, normalize=True) == 0.0
+    assert both_ways(function, p, p) == (0.0, 0.0)
+    assert both_ways(function, p, 4.0 * p) == (0.0, 0.0)
     assert function([1, 2, 3], [3, 6, 9], normalize=True) == 0.0
 
 
@@ -330,20 +345,23 @@ def every(p, q):
 
 @given(histograms())
 def test_ranges_and_symmetry(pair):
-    kl, js, root, tv, hellinger = every(*pair)
-    assert 0.0 <= kl <= math.inf
-    assert 0.0 <= js <= LOG_2
-    assert root == pytest.approx(math.sqrt(js), rel=1e-15, abs=1e-154)
-    assert 0.0 <= tv <= 1.0
-    assert 0.0 <= hellinger <= 1.0
-    assert every(*pair[::-1])[1:] == [js, root, tv, hellinger]
+    for p, q in (pair, [values.tolist() for values in pair]):
+        kl, js, root, tv, hellinger = every(p, q)
+        assert 0.0 <= kl <= math.inf
+        assert 0.0 <= js <= LOG_2
+        assert root == pytest.approx(math.sqrt(js), rel=1e-15, abs=1e-154)
+        assert 0.0 <= tv <= 1.0
+        assert 0.0 <= hellinger <= 1.0
+        assert every(q, p)[1:] == [js, root, tv, hellinger]
 
 
 @given(histograms())
 def test_bins_in_another_order_and_empty_bins_change_nothing(pair):
     p, q = pair
-    padded = every(np.append(p[::-1], 0.0), np.append(q[::-1], 0.0))
-    assert padded == pytest.approx(every(p, q), rel=1e-14, abs=1e-300)
+    padded = np.append(p[::-1], 0.0), np.append(q[::-1], 0.0)
+    assert every(*padded) == pytest.approx(every(p, q), rel=1e-14, abs=1e-300)
+    by_numpy = every(*(values.tolist() for values in padded))
+    assert by_numpy == pytest.approx(every(p.tolist(), q.tolist()), rel=1e-14, abs=1e-300)
 
 
 # ---------------------------------------------------------- direction, axis, base, type
@@ -366,8 +384,12 @@ def test_each_lane_is_the_1d_result(function, normalize):
         result = function(*moved, axis=axis, normalize=normalize)
         assert isinstance(result, np.ndarray)
         assert result.shape == (3, 4)[: p.ndim - 1]
+        by_numpy = function(*(v.tolist() for v in moved), axis=axis, normalize=normalize)
         for lane in np.ndindex(3, 4):
-            assert result[lane] == function(p[lane], q[lane], normalize=normalize)
+            one = p[lane], q[lane]
+            assert result[lane] == function(*one, normalize=normalize)
+            one = p[lane].tolist(), q[lane].tolist()
+            assert by_numpy[lane] == function(*one, normalize=normalize)
 
 
 @EACH
@@ -399,7 +421,8 @@ def test_small_dtypes_are_read_exactly_and_inputs_are_left_alone(function):
         p, q = np.array([1, 2, 5], dtype=dtype), np.array([4, 3, 1], dtype=dtype)
         before = p.copy(), q.copy()
         value = function(p, q, normalize=True)
-        assert value == function([1.0, 2.0, 5.0], [4.0, 3.0, 1.0], normalize=True)
+        double = np.array([1.0, 2.0, 5.0]), np.array([4.0, 3.0, 1.0])
+        assert value == function(*double, normalize=True)
         assert np.array_equal(p, before[0])
         assert np.array_equal(q, before[1])
         assert (p.dtype, p.flags.writeable) == (dtype, True)
@@ -425,7 +448,7 @@ BAD = [
     ([0.5, 0.5], [1.5, -0.5], r"q\[1\] must be nonnegative, got -0.5"),
     ([], [], r"p must not be empty, got shape \(0,\)"),
     (np.ones((0, 3)), np.ones((0, 3)), r"p must not be empty, got shape \(0, 3\)"),
-    ([0.5, 0.5], [1.0], r"equal shapes \(no broadcasting\), got \(2,\) and \(1,\)"),
+    ([0.5, 0.5], [1.0], r"equally many bins along axis 0, .* got shapes \(2,\) and \(1,\)"),
     (1.0, 1.0, r"p and q must have at least one axis, got numbers \(0-d\)"),
     ([1j], [1.0], r"p must hold real numbers.*got dtype complex128; convert it"),
     ([True], [1.0], r"p must hold real numbers.*got dtype bool"),
