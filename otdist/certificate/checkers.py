@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Sizes at which a compiled pass takes over: NumPy is as fast on fewer points.
 _COMPILED_LINE = 20_000
 _COMPILED_CIRCLE = 1_000
-_COMPILED_PAIRS = 1 << 20
+_COMPILED_PAIRS = 1 << 12
 # The solver of pixels has loaded the compiler: a compiled pass pays from here on.
 _COMPILED_PIXELS = 1 << 14
 # Pairs up to which all are looked at where the rounding of shorter ways counts.

@@ -67,7 +67,7 @@ _LARGEST_SINGLE = 1e20
 # Largest relative error of entries with which single precision is used.
 _ROUGH = 1e-2
 # Relative rounding of the sums of a plan, as a multiple of the largest exponent.
-_ROUNDING = 2e-15
+ROUNDING = 2e-15
 # Columns with less than this part of their mass are lost to underflow.
 _LOST = 1e-30
 
@@ -224,7 +224,7 @@ class Anneal:
         progress = _Progress(self.patience)
         while True:
             state, blocks = self._pass(f, g, epsilon, rough=rough, keep=keep)
-            is_good = _is_good(state, wanted, is_tight)
+            is_good = is_solved(state, wanted, is_tight)
             if self.is_out or (is_good and not (is_tight and rough)):
                 return self._stop(state, wanted, is_tight, rough)
             f, g = state.f, state.g
@@ -262,7 +262,7 @@ class Anneal:
             state, _ = self._pass(f, g, epsilon, rough=rough)
             f, n_left = state.f, n_left - 1
             is_late = self.n_iter >= late and state.error <= wanted
-            is_good = _is_good(state, wanted, is_tight) or is_late
+            is_good = is_solved(state, wanted, is_tight) or is_late
             if self.is_fast and not is_good and state.worst > _FAST * before:
                 self.is_fast = False
                 return self.at(f, self._sinkhorn(state), epsilon, is_tight=is_tight)
@@ -318,7 +318,7 @@ class Anneal:
 
     def _floor(self, epsilon: float) -> float:
         """Return the marginal error that rounding alone may leave, as a part of the mass."""
-        return _ROUNDING * (1 + self.largest / epsilon)
+        return ROUNDING * (1 + self.largest / epsilon)
 
     def _noise(self, epsilon: float) -> float:
         """Return the relative error of entries in single precision."""
@@ -349,7 +349,7 @@ class Anneal:
         return g
 
 
-def _is_good(state: State, wanted: float, is_tight: bool) -> bool:
+def is_solved(state: State, wanted: float, is_tight: bool) -> bool:
     """Whether marginals are right to `wanted` of the mass, and of each weight by itself.
 
     With `is_tight` the second may be `EVEN` times as large.
