@@ -23,6 +23,9 @@ from otdist.typing import FloatArray
 
 # Largest cost, in units of epsilon: K is then at least exp(-400), about 1e-174.
 _LARGEST = 400.0
+# Costs of points may be known to be at most this many times the largest one: where that leaves
+# no room, K is not computed.
+_LOOSE = 8.0
 # Entries of K that are kept: 80 MB.
 _MOST_ENTRIES = 10_000_000
 # Iterations after which their rate is known, and the most that are worth their time.
@@ -38,6 +41,8 @@ def scale(problem: Problem, epsilon: float, options: Options) -> tuple[State | N
         return None, 0
     a, b, mass = problem.a, problem.b, problem.mass
     kernel = _kernel(problem, epsilon, options.n_jobs)
+    if not math.exp(-_LARGEST) <= kernel.min() <= kernel.max() <= math.exp(_LARGEST):
+        return None, 0
     log_v, anderson = np.zeros(len(b)), Anderson(np.sqrt(b))
     n_iter, first = 0, 0.0
     while True:
@@ -74,7 +79,7 @@ def _fits(problem: Problem, epsilon: float, options: Options) -> bool:
         # Both potentials are equal there, which averaging keeps.
         and not problem.is_symmetric
         and math.prod(problem.shape) <= _MOST_ENTRIES
-        and ratio <= _LARGEST
+        and ratio <= _LOOSE * _LARGEST
         and options.tol >= _CLEAR * ROUNDING * (1 + ratio)
     )
 
@@ -87,8 +92,9 @@ def _kernel(problem: Problem, epsilon: float, n_jobs: int) -> FloatArray:
     def fill(part: int, start: int, stop: int) -> None:
         del part
         block = kernel[start:stop]
-        np.multiply(rows_of(costs, start, stop), -1 / epsilon, out=block)
-        np.exp(block, out=block)
+        with np.errstate(over="ignore", under="ignore"):
+            np.multiply(rows_of(costs, start, stop), -1 / epsilon, out=block)
+            np.exp(block, out=block)
 
     share_rows(n, m, fill, n_jobs)
     return kernel
