@@ -224,7 +224,7 @@ class Anneal:
         progress = _Progress(self.patience)
         while True:
             state, blocks = self._pass(f, g, epsilon, rough=rough, keep=keep)
-            is_good = is_solved(state, wanted, is_tight)
+            is_good = _is_good(state, wanted, is_tight)
             if self.is_out or (is_good and not (is_tight and rough)):
                 return self._stop(state, wanted, is_tight, rough)
             f, g = state.f, state.g
@@ -262,7 +262,7 @@ class Anneal:
             state, _ = self._pass(f, g, epsilon, rough=rough)
             f, n_left = state.f, n_left - 1
             is_late = self.n_iter >= late and state.error <= wanted
-            is_good = is_solved(state, wanted, is_tight) or is_late
+            is_good = _is_good(state, wanted, is_tight) or is_late
             if self.is_fast and not is_good and state.worst > _FAST * before:
                 self.is_fast = False
                 return self.at(f, self._sinkhorn(state), epsilon, is_tight=is_tight)
@@ -349,7 +349,7 @@ class Anneal:
         return g
 
 
-def is_solved(state: State, wanted: float, is_tight: bool) -> bool:
+def _is_good(state: State, wanted: float, is_tight: bool) -> bool:
     """Whether marginals are right to `wanted` of the mass, and of each weight by itself.
 
     With `is_tight` the second may be `EVEN` times as large.

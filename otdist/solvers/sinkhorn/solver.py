@@ -36,9 +36,9 @@ def run(problem: Problem, options: Options) -> Candidate:
     if problem.geometry.facts.is_separable:
         return run_on_grid(problem, options)
     target = options.epsilon or default_epsilon(problem, options)
-    state, n_iter = scale(problem, target, options)
-    if state is not None:
-        return _candidate(problem, state, target, n_iter, options)
+    scaled, n_iter = scale(problem, target, options)
+    if scaled is not None:
+        return _candidate(problem, *scaled, target, n_iter, options)
     order = in_order(problem)
     if order is None:
         return _run(problem, target, options)
@@ -68,15 +68,20 @@ def _run(problem: Problem, target: float, options: Options) -> Candidate:
         f, epsilon = anneal.least(start.g, start.epsilon)
         g = start.g
     state = anneal.run(f, g, epsilon, target)
-    return _candidate(problem, state, target, anneal.n_iter, options)
+    plan = _rounded(problem, state, options.n_jobs)
+    return _candidate(problem, state, plan, target, anneal.n_iter, options)
 
 
 def _candidate(
-    problem: Problem, state: State, target: float, n_iter: int, options: Options
+    problem: Problem,
+    state: State,
+    plan: EntropicPlan,
+    target: float,
+    n_iter: int,
+    options: Options,
 ) -> Candidate:
     """Return what a state claims: its potentials, and its plan rounded to the marginals."""
     a, b = problem.a, problem.b
-    plan = _rounded(problem, state, options.n_jobs)
     f, g = state.f + state.epsilon * np.log(problem.mass), state.g
     # Row sums are exact, so the dual objective has no further term.
     value = float(a @ f + b @ g) if state.epsilon == target else float("nan")

@@ -1,0 +1,85 @@
+"""Sinkhorn's iteration on a plan ``a u K v b``, with ``K = exp(-c / epsilon)`` as a matrix."""
+
+import numpy as np
+
+from otdist.compiled.costs import Costs
+from otdist.plans.kernels.entropic import write_row
+from otdist.runtime.kernel_cache import njit
+from otdist.solvers.sinkhorn.kernels.anderson import Memory, next_iterate
+
+_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
+kernel = njit(**_FLAGS)
+reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})
+reordering_inner = njit(
+    **_FLAGS,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+    fastmath={"contract", "nsz", "reassoc"},
+)
+
+
+@kernel
+def gibbs_rows(
+    costs: Costs, start: int, scale: float, nothing: np.ndarray, out: np.ndarray
+) -> None:
+    """Write ``2**(-scale * c)`` for the rows from `start` on; `nothing` (m,) is zero."""
+    for k in range(out.shape[0]):
+        write_row(costs, start + k, 0.0, nothing, scale, nothing, out[k])
+
+
+@reordering_inner
+def _scale_rows(
+    gibbs: np.ndarray, a: np.ndarray, scaled_b: np.ndarray, u: np.ndarray, sums: np.ndarray
+) -> None:
+    """Write ``1 / (K v b)`` to u and the sums of ``a u K``; `scaled_b` is ``v b``."""
+    sums[:] = 0.0
+    for i in range(u.size):
+        row, total = gibbs[i], 0.0
+        for j in range(row.size):
+            total += row[j] * scaled_b[j]
+        u[i] = 1.0 / total
+        factor = a[i] * u[i]
+        for j in range(row.size):
+            sums[j] += factor * row[j]
+
+
+@reordering_kernel
+def iterate(
+    gibbs: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    wanted: tuple[float, float],
+    most: int,
+    log_v: np.ndarray,
+    u: np.ndarray,
+    scaled_b: np.ndarray,
+    columns: np.ndarray,
+    image: np.ndarray,
+    weight: np.ndarray,
+    memory: Memory,
+) -> tuple[int, float, float]:
+    """Iterate until the columns of the plan are right, `most` times at most.
+
+    `wanted` are the errors of all columns, in mass, and of the logarithm of a column, that are
+    good enough. Returns how many iterations were made and these two errors, inf where a number has
+    left the range of float64. u and `scaled_b` make the plan, `columns` are its sums, and
+    `log_v` is where the iteration goes on.
+    """
+    error = worst = 0.0
+    for n in range(1, most + 1):
+        for j in range(b.size):
+            scaled_b[j] = b[j] * np.exp(log_v[j])
+        _scale_rows(gibbs, a, scaled_b, u, columns)
+        error = worst = 0.0
+        for j in range(b.size):
+            image[j] = -np.log(columns[j])
+            off = abs(image[j] - log_v[j])
+            if not off < np.inf:
+                return n, np.inf, np.inf
+            columns[j] *= scaled_b[j]
+            error += abs(columns[j] - b[j])
+            worst = max(worst, off)
+        if error <= wanted[0] and worst <= wanted[1]:
+            return n, error, worst
+        next_iterate(memory, log_v, image, error, weight, log_v)
+    return most, error, worst
