@@ -156,8 +156,6 @@ def _lower(
     best: FloatArray,
 ) -> None:
     """Lower `best` to ``min_i c[i, j] - f[i]``."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from otdist.certificate.kernels import points as certificate
 
     x, y = np.ascontiguousarray(points.x.T), np.ascontiguousarray(points.y.T)
@@ -172,6 +170,8 @@ def _lower(
     if len(starts) == 1:
         sweep(0)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(n_jobs) as pool:
         list(pool.map(sweep, starts))
 

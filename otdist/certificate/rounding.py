@@ -114,7 +114,7 @@ def times(mass: FloatArray, cost: FloatArray) -> FloatArray:
 def total(terms: FloatArray) -> float:
     """Sum exactly, or in extended precision where there are many terms."""
     if len(terms) <= 2000 and np.isfinite(terms).all():
-        return math.fsum(terms)
+        return math.fsum(terms.tolist())
     with np.errstate(invalid="ignore"):
         return float(np.sum(terms, dtype=np.longdouble))
 

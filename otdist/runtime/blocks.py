@@ -18,7 +18,7 @@ BLOCK_ENTRIES = 1 << 17
 N_PARTS = 8
 _FEWEST_ROWS = 4
 # Entries up to which all rows are one part: more would cost more than the work on them.
-_FEW_ENTRIES = 1 << 14
+_FEW_ENTRIES = BLOCK_ENTRIES
 
 
 def row_blocks(n: int, m: int) -> Iterator[tuple[int, int]]:

@@ -31,16 +31,33 @@ def gibbs_rows(
 def _scale_rows(
     gibbs: np.ndarray, a: np.ndarray, scaled_b: np.ndarray, u: np.ndarray, sums: np.ndarray
 ) -> None:
-    """Write ``1 / (K v b)`` to u and the sums of ``a u K``; `scaled_b` is ``v b``."""
+    """Write ``1 / (K v b)`` to u and the sums of ``a u K``; `scaled_b` is ``v b``.
+
+    Four rows at a time, which share what they read of `scaled_b` and `sums`.
+    """
+    n, m = gibbs.shape
     sums[:] = 0.0
-    for i in range(u.size):
+    first = n - n % 4
+    for i in range(0, first, 4):
+        row0, row1, row2, row3 = gibbs[i], gibbs[i + 1], gibbs[i + 2], gibbs[i + 3]
+        total0 = total1 = total2 = total3 = 0.0
+        for j in range(m):
+            total0 += row0[j] * scaled_b[j]
+            total1 += row1[j] * scaled_b[j]
+            total2 += row2[j] * scaled_b[j]
+            total3 += row3[j] * scaled_b[j]
+        u[i], u[i + 1], u[i + 2], u[i + 3] = 1 / total0, 1 / total1, 1 / total2, 1 / total3
+        part0, part1 = a[i] * u[i], a[i + 1] * u[i + 1]
+        part2, part3 = a[i + 2] * u[i + 2], a[i + 3] * u[i + 3]
+        for j in range(m):
+            sums[j] += (part0 * row0[j] + part1 * row1[j]) + (part2 * row2[j] + part3 * row3[j])
+    for i in range(first, n):
         row, total = gibbs[i], 0.0
-        for j in range(row.size):
+        for j in range(m):
             total += row[j] * scaled_b[j]
-        u[i] = 1.0 / total
-        factor = a[i] * u[i]
-        for j in range(row.size):
-            sums[j] += factor * row[j]
+        u[i] = 1 / total
+        for j in range(m):
+            sums[j] += a[i] * u[i] * row[j]
 
 
 @reordering_kernel
