@@ -68,7 +68,7 @@ class Points(Geometry):
         metric = named(self.metric)
         if metric is None:
             return Facts(has_positions=True, roundings=0.0 if self.p == 1 else 1.0)
-        return _facts_of(metric, self.x.shape[1], self.p)
+        return _facts_of(metric, self.p, *rounding_of(metric, self.x.shape[1], self.p))
 
     def resolution(self) -> tuple[float, float] | None:
         """Return the distance by which two units in the last place move two points, and p."""
@@ -188,9 +188,8 @@ class Points(Geometry):
 
 
 @functools.lru_cache
-def _facts_of(metric: NamedMetric, d: int, p: float) -> Facts:
-    """Return the facts of points with d coordinates and a metric known by name."""
-    roundings, least = rounding_of(metric, d, p)
+def _facts_of(metric: NamedMetric, p: float, roundings: float, least: float) -> Facts:
+    """Return the facts of points with a metric known by name, and with these roundings."""
     return Facts(
         is_metric=metric.is_metric and p == 1,
         is_compiled=True,

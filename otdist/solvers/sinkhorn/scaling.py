@@ -17,9 +17,9 @@ import numpy as np
 from otdist.plans.integer_masses import shrink
 from otdist.plans.plans import EntropicPlan
 from otdist.problem.problem import Problem
-from otdist.runtime.blocks import share_rows
+from otdist.runtime.blocks import BLOCK_ENTRIES, share_rows
 from otdist.solvers.registry import Options
-from otdist.solvers.sinkhorn.annealing import EVEN, ROUNDING, State
+from otdist.solvers.sinkhorn.annealing import ROUNDING, State
 from otdist.solvers.sinkhorn.kernels.anderson import new_memory
 from otdist.solvers.sinkhorn.kernels.scaling import gibbs_rows, iterate
 from otdist.typing import FloatArray
@@ -31,9 +31,13 @@ _LARGEST = 400.0
 _LOOSE = 8.0
 # Entries of K that are kept: 80 MB.
 _MOST_ENTRIES = 10_000_000
-# Iterations between two looks at their rate, and the most that are worth their time.
+# Iterations between two looks at their rate, and the most that are worth their time: in general, and
+# where K fits in the processor's cache.
 _OBSERVED = 10
-_MOST_ITERATIONS = 60
+_MOST_ITERATIONS, _MOST_IN_CACHE = 60, 200
+# A column may be off by this many times the tolerance, as a part of its own weight. Its entries may
+# be off by several times as much where the iteration is slow.
+_EVEN = 3.0
 # A tolerance is at least this many times the rounding of sums.
 _CLEAR = 10.0
 
@@ -50,12 +54,13 @@ def scale(problem: Problem, epsilon: float, options: Options) -> tuple[Scaled | 
     if not _fits(problem, epsilon, options):
         return None, 0
     gibbs = _gibbs(problem, epsilon, options.n_jobs)
-    if not math.exp(-_LARGEST) <= gibbs.min() <= gibbs.max() <= math.exp(_LARGEST):
+    if gibbs is None:
         return None, 0
     a, b = problem.a, problem.b
     u, log_v, weight = np.empty(len(a)), np.zeros(len(b)), np.sqrt(b)
     scaled_b, columns, image = np.empty((3, len(b)))
-    memory, wanted = new_memory(len(b)), (options.tol * problem.mass, EVEN * options.tol)
+    memory, wanted = new_memory(len(b)), (options.tol * problem.mass, _EVEN * options.tol)
+    most_in_all = _MOST_IN_CACHE if gibbs.size <= BLOCK_ENTRIES else _MOST_ITERATIONS
     n_iter = 0
     while True:
         most = max(1, min(_OBSERVED, options.max_iter - n_iter))
@@ -69,12 +74,12 @@ def scale(problem: Problem, epsilon: float, options: Options) -> tuple[Scaled | 
             options.report(n_iter, np.inf)
         if not worst < np.inf:
             return None, n_iter  # a number has left the range of float64
-        is_solved = error <= options.tol and worst <= EVEN * options.tol
+        is_solved = error <= options.tol and worst <= _EVEN * options.tol
         if is_solved or options.limit_met(n_iter) is not None:
             f, g = epsilon * np.log(u), epsilon * np.log(scaled_b / b)
             state = State(f, g, epsilon, columns, error, worst, is_solved)
             return Scaled(state, _rounded(problem, state, gibbs, a * u, scaled_b)), n_iter
-        if _expected(error, options.tol, n_iter) > _MOST_ITERATIONS:
+        if _expected(error, options.tol, n_iter) > most_in_all:
             return None, n_iter
 
 
@@ -92,18 +97,19 @@ def _fits(problem: Problem, epsilon: float, options: Options) -> bool:
     )
 
 
-def _gibbs(problem: Problem, epsilon: float, n_jobs: int) -> FloatArray:
-    """Return ``exp(-c / epsilon)``."""
+def _gibbs(problem: Problem, epsilon: float, n_jobs: int) -> FloatArray | None:
+    """Return ``K = exp(-c / epsilon)``; None where an entry is out of range."""
     n, m = problem.shape
     costs, gibbs, nothing = problem.geometry.costs(), np.empty((n, m)), np.zeros(m)
-    scale = 1 / (epsilon * math.log(2))
+    scale, ranges = 1 / (epsilon * math.log(2)), list[tuple[float, float]]()
 
     def fill(part: int, start: int, stop: int) -> None:
         del part
-        gibbs_rows(costs, start, scale, nothing, gibbs[start:stop])
+        ranges.append(gibbs_rows(costs, start, scale, nothing, gibbs[start:stop]))
 
     share_rows(n, m, fill, n_jobs)
-    return gibbs
+    least, most = min(low for low, _ in ranges), max(high for _, high in ranges)
+    return gibbs if math.exp(-_LARGEST) <= least <= most <= math.exp(_LARGEST) else None
 
 
 def _rounded(

@@ -39,11 +39,17 @@ def run(problem: Problem, options: Options) -> Candidate:
     scaled, n_iter = scale(problem, target, options)
     if scaled is not None:
         return _candidate(problem, *scaled, target, n_iter, options)
+    found = _run(problem, target, options._replace(max_iter=options.max_iter - n_iter))
+    return found._replace(n_iter=n_iter + found.n_iter)
+
+
+def _run(problem: Problem, target: float, options: Options) -> Candidate:
+    """Solve in the log domain, with points in an order in which near ones are together."""
     order = in_order(problem)
     if order is None:
-        return _run(problem, target, options)
+        return _annealed(problem, target, options)
     rows, columns = order
-    found = _run(problem.restrict(rows, columns), target, options.restricted(rows, columns))
+    found = _annealed(problem.restrict(rows, columns), target, options.restricted(rows, columns))
     f, g = np.empty(len(rows)), np.empty(len(columns))
     f[rows], g[columns] = found.f, found.g
     assert isinstance(found.plan, EntropicPlan)
@@ -51,8 +57,8 @@ def run(problem: Problem, options: Options) -> Candidate:
     return found._replace(plan=plan, f=f, g=g)
 
 
-def _run(problem: Problem, target: float, options: Options) -> Candidate:
-    """Lower epsilon to the target, in the log domain."""
+def _annealed(problem: Problem, target: float, options: Options) -> Candidate:
+    """Lower epsilon to the target."""
     geometry = problem.geometry
     if geometry.facts.has_forbidden:
         # Spreading missing mass would use forbidden arcs: iterate until none is missing.

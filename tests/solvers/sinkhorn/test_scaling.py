@@ -34,14 +34,15 @@ def clouds(n, m, d, seed=0):
     return rng.random((n, d)), rng.random((m, d)) + 0.2, a / a.sum(), b / b.sum()
 
 
-def assert_same(result, other, epsilon):
+def assert_same(result, other, epsilon, spread=1e-12):
+    """Assert equal answers; `spread` is the missing mass that an entry may have been given."""
     assert result.success
     assert other.success
     assert result.lower <= other.upper
     assert other.lower <= result.upper
     assert result.value == pytest.approx(other.value, rel=1e-7)
     assert result.regularized_value == pytest.approx(other.regularized_value, rel=1e-8)
-    assert result.plan.toarray() == pytest.approx(other.plan.toarray(), rel=1e-6, abs=1e-12)
+    assert result.plan.toarray() == pytest.approx(other.plan.toarray(), rel=1e-6, abs=spread)
     shift = result.potentials[0] - other.potentials[0]
     assert np.ptp(shift) <= 1e-6 * epsilon
 
@@ -104,14 +105,40 @@ def test_costs_that_would_leave_float64_are_solved_in_the_log_domain():
         assert result.value == pytest.approx(ratio)
 
 
-def test_slow_iterations_are_left_to_the_log_domain():
+def test_masses_whose_sums_would_leave_float64_are_solved_in_the_log_domain():
+    """Sums of a row are 1e-200 times exp(-390)."""
+    a, b = np.full(3, 1e-200 / 3), np.full(4, 1e-200 / 4)
+    problem = Problem.from_cost(np.full((3, 4), 390.0), a, b)
+    assert scale(problem, 1.0, Options(tol=TOL)) == (None, 1)
+    result = sinkhorn(problem, 1.0)
+    assert result.success
+    assert result.value == pytest.approx(390e-200)
+
+
+def slow():
     x, y, a, b = clouds(100, 100, 2)
     problem, epsilon = Problem(x, y, a, b, p=2), 0.01
     assert problem.geometry.largest / epsilon < 400
-    state, n_iter = scale(problem, epsilon, Options(tol=TOL))
-    assert state is None
-    assert 10 <= n_iter <= 60
+    return problem, epsilon
+
+
+def test_slow_iterations_are_left_to_the_log_domain(monkeypatch):
+    problem, epsilon = slow()
+    monkeypatch.setattr(knobs.SCALING_MOST_IN_CACHE, 30)
+    scaled, n_iter = scale(problem, epsilon, Options(tol=TOL))
+    assert scaled is None
+    assert 10 <= n_iter <= 30
     assert sinkhorn(problem, epsilon).success
+
+
+def test_many_iterations_agree_with_the_log_domain(monkeypatch):
+    """More than Anderson's method keeps, and than are made between two looks at the rate."""
+    problem, epsilon = slow()
+    monkeypatch.setattr(knobs.SCALING_MOST_IN_CACHE, 1000)
+    assert is_easy(problem, epsilon)
+    result = sinkhorn(problem, epsilon)
+    assert result.n_iter > 30
+    assert_same(result, logarithmic(monkeypatch, problem, epsilon), epsilon, spread=1e-11)
 
 
 @pytest.mark.parametrize("epsilon", [1e-3, 1e-6])
@@ -143,6 +170,15 @@ def test_limits_are_met():
     assert result.status is Status.MAX_ITER
     assert result.n_iter == 3
     assert result.lower <= result.upper
+
+
+def test_iterations_of_both_kinds_count_together(monkeypatch):
+    problem, epsilon = slow()
+    monkeypatch.setattr(knobs.SCALING_MOST_IN_CACHE, 1)
+    assert sinkhorn(problem, epsilon, max_iter=11).n_iter == 11
+    result = sinkhorn(problem, epsilon)
+    assert result.success
+    assert result.n_iter == 10 + logarithmic(monkeypatch, problem, epsilon).n_iter
 
 
 def test_threads_change_nothing():

@@ -16,7 +16,7 @@ reordering_inner = njit(
 )
 
 #: Iterates that are combined.
-N_KEPT = 8
+N_KEPT = 12
 # Part of a change of residuals that must be new beside later changes for it to be used.
 _LEAST_NEW = 1e-10
 # The iteration restarts where the error is this many times the least error.

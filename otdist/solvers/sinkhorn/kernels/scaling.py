@@ -3,12 +3,13 @@
 import numpy as np
 
 from otdist.compiled.costs import Costs
+from otdist.compiled.simd import smaller
 from otdist.plans.kernels.entropic import write_row
 from otdist.runtime.kernel_cache import njit
 from otdist.solvers.sinkhorn.kernels.anderson import Memory, next_iterate
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
-kernel = njit(**_FLAGS)
+finite_kernel = njit(**_FLAGS, fastmath={"nnan", "nsz"})
 reordering_kernel = njit(**_FLAGS, fastmath={"contract", "nsz", "reassoc"})
 reordering_inner = njit(
     **_FLAGS,
@@ -18,13 +19,22 @@ reordering_inner = njit(
 )
 
 
-@kernel
+@finite_kernel
 def gibbs_rows(
     costs: Costs, start: int, scale: float, nothing: np.ndarray, out: np.ndarray
-) -> None:
-    """Write ``2**(-scale * c)`` for the rows from `start` on; `nothing` (m,) is zero."""
+) -> tuple[float, float]:
+    """Write ``2**(-scale * c)`` for the rows from `start` on, and return the range of entries.
+
+    `nothing` (m,) is zero.
+    """
+    least = least_negated = np.inf
     for k in range(out.shape[0]):
-        write_row(costs, start + k, 0.0, nothing, scale, nothing, out[k])
+        row = out[k]
+        write_row(costs, start + k, 0.0, nothing, scale, nothing, row)
+        for j in range(row.size):
+            least = smaller(row[j], least)
+            least_negated = smaller(-row[j], least_negated)
+    return least, -least_negated
 
 
 @reordering_inner
