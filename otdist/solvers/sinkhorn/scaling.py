@@ -31,8 +31,10 @@ _LARGEST = 400.0
 _LOOSE = 8.0
 # Entries of K that are kept: 80 MB.
 _MOST_ENTRIES = 10_000_000
-# Iterations between two looks at their rate, and the most that are worth their time: in general, and
-# where K fits in the processor's cache.
+# Pairs up to which the plan is summed once more, in order to round it.
+_FEW_PAIRS = 1 << 12
+# Iterations between two looks at their rate, and the most that are worth their time: in general,
+# and where K fits in the processor's cache.
 _OBSERVED = 10
 _MOST_ITERATIONS, _MOST_IN_CACHE = 60, 200
 # A column may be off by this many times the tolerance, as a part of its own weight. Its entries may
@@ -43,10 +45,13 @@ _CLEAR = 10.0
 
 
 class Scaled(NamedTuple):
-    """A solution: the state of the iteration, and its plan rounded to the marginals."""
+    """A solution: the state of the iteration, and its plan rounded to the marginals.
+
+    Of few pairs there is no plan: it is rounded by its own sums, to the last digit.
+    """
 
     state: State
-    plan: EntropicPlan
+    plan: EntropicPlan | None
 
 
 def scale(problem: Problem, epsilon: float, options: Options) -> tuple[Scaled | None, int]:
@@ -78,7 +83,9 @@ def scale(problem: Problem, epsilon: float, options: Options) -> tuple[Scaled | 
         if is_solved or options.limit_met(n_iter) is not None:
             f, g = epsilon * np.log(u), epsilon * np.log(scaled_b / b)
             state = State(f, g, epsilon, columns, error, worst, is_solved)
-            return Scaled(state, _rounded(problem, state, gibbs, a * u, scaled_b)), n_iter
+            is_small = gibbs.size <= _FEW_PAIRS
+            plan = None if is_small else _rounded(problem, state, gibbs, a * u, scaled_b)
+            return Scaled(state, plan), n_iter
         if _expected(error, options.tol, n_iter) > most_in_all:
             return None, n_iter
 
@@ -91,7 +98,6 @@ def _fits(problem: Problem, epsilon: float, options: Options) -> bool:
         and math.prod(problem.shape) <= _MOST_ENTRIES
         and ratio <= _LOOSE * _LARGEST
         and options.tol >= _CLEAR * ROUNDING * (1 + ratio)
-        and not problem.geometry.facts.has_forbidden
         # Both potentials are equal there, which averaging keeps.
         and not problem.is_symmetric
     )
@@ -100,7 +106,7 @@ def _fits(problem: Problem, epsilon: float, options: Options) -> bool:
 def _gibbs(problem: Problem, epsilon: float, n_jobs: int) -> FloatArray | None:
     """Return ``K = exp(-c / epsilon)``; None where an entry is out of range."""
     n, m = problem.shape
-    costs, gibbs, nothing = problem.geometry.costs(), np.empty((n, m)), np.zeros(m)
+    costs, gibbs, nothing = problem.geometry.tabulated().costs(), np.empty((n, m)), np.zeros(m)
     scale, ranges = 1 / (epsilon * math.log(2)), list[tuple[float, float]]()
 
     def fill(part: int, start: int, stop: int) -> None:

@@ -29,6 +29,8 @@ from otdist.typing import FloatArray
 
 # Marginal error, as a part of the mass, at which a plan counts as a coupling.
 _COUPLING = 5e-14
+# Pairs up to which the plan is rounded with an additional pass.
+_FEW_PAIRS = 1 << 22
 
 
 def run(problem: Problem, options: Options) -> Candidate:
@@ -38,7 +40,9 @@ def run(problem: Problem, options: Options) -> Candidate:
     target = options.epsilon or default_epsilon(problem, options)
     scaled, n_iter = scale(problem, target, options)
     if scaled is not None:
-        return _candidate(problem, *scaled, target, n_iter, options)
+        state, plan = scaled
+        plan = plan or _rounded(problem, state, options.n_jobs)
+        return _candidate(problem, state, plan, target, n_iter, options)
     found = _run(problem, target, options._replace(max_iter=options.max_iter - n_iter))
     return found._replace(n_iter=n_iter + found.n_iter)
 
@@ -120,15 +124,17 @@ def default_epsilon(problem: Problem, options: Options) -> float:
 def _rounded(problem: Problem, state: State, n_jobs: int) -> EntropicPlan:
     """Scale rows and columns down to their masses and spread the missing mass.
 
-    The column sums are those of the last pass, which differ from the plan's by the rounding of
-    exponents; columns are scaled by slightly less to allow for it.
+    For many pairs the column sums are those of the last pass, which differ from the plan's by
+    the rounding of exponents; columns are scaled by slightly less to allow for it.
     """
     a, b, epsilon = problem.a, problem.b, state.epsilon
     f, g = state.f + epsilon * np.log(a), state.g + epsilon * np.log(b)
     ones, nothing = np.ones(len(a)), np.zeros(len(a))
     plan = EntropicPlan(problem.geometry, f, g, epsilon, ones, 0 * b + 1, nothing, 0 * b)
-    room = 1e-15 * (10 + problem.geometry.largest / epsilon)
-    plan = replace(plan, s=shrink(b, state.columns) * (1 - min(room, 0.5)))
+    columns, room = state.columns, 1e-15 * (10 + problem.geometry.largest / epsilon)
+    if len(a) * len(b) <= _FEW_PAIRS:
+        columns, room = _marginals(plan, a, n_jobs)[1], 0.0
+    plan = replace(plan, s=shrink(b, columns) * (1 - min(room, 0.5)))
     rows, columns = _marginals(plan, a, n_jobs)
     plan = replace(plan, r=shrink(a, rows))
     rest_a = np.maximum(a - plan.r * rows, 0.0)

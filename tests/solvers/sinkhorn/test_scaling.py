@@ -38,6 +38,8 @@ def assert_same(result, other, epsilon, spread=1e-12):
     """Assert equal answers; `spread` is the missing mass that an entry may have been given."""
     assert result.success
     assert other.success
+    assert result.certificate.marginal_error <= 1e-12
+    assert result.certificate.is_coupling
     assert result.lower <= other.upper
     assert other.lower <= result.upper
     assert result.value == pytest.approx(other.value, rel=1e-7)
@@ -105,11 +107,19 @@ def test_costs_that_would_leave_float64_are_solved_in_the_log_domain():
         assert result.value == pytest.approx(ratio)
 
 
+@pytest.mark.parametrize("ratio, easy", [(399.0, True), (401.0, False), (-401.0, False)])
+def test_a_single_cost_may_be_too_large(ratio, easy):
+    cost = np.ones((7, 9))
+    cost[2, 3] = ratio
+    assert is_easy(Problem.from_cost(cost), 1.0) is easy
+
+
 def test_masses_whose_sums_would_leave_float64_are_solved_in_the_log_domain():
     """Sums of a row are 1e-200 times exp(-390)."""
     a, b = np.full(3, 1e-200 / 3), np.full(4, 1e-200 / 4)
     problem = Problem.from_cost(np.full((3, 4), 390.0), a, b)
-    assert scale(problem, 1.0, Options(tol=TOL)) == (None, 1)
+    for max_iter in (1, 100):
+        assert scale(problem, 1.0, Options(tol=TOL, max_iter=max_iter)) == (None, 1)
     result = sinkhorn(problem, 1.0)
     assert result.success
     assert result.value == pytest.approx(390e-200)
@@ -137,7 +147,7 @@ def test_many_iterations_agree_with_the_log_domain(monkeypatch):
     monkeypatch.setattr(knobs.SCALING_MOST_IN_CACHE, 1000)
     assert is_easy(problem, epsilon)
     result = sinkhorn(problem, epsilon)
-    assert result.n_iter > 30
+    assert 30 < result.n_iter < 60
     assert_same(result, logarithmic(monkeypatch, problem, epsilon), epsilon, spread=1e-11)
 
 
@@ -153,6 +163,15 @@ def test_tolerances_below_the_rounding_of_sums_are_left_to_the_log_domain():
     x, y, a, b = clouds(30, 20, 2)
     problem = Problem(x, y, a, b, p=2)
     assert not is_easy(problem, 0.5, tol=1e-15)
+
+
+def test_a_warm_start_is_left_to_the_log_domain():
+    x, y, a, b = clouds(30, 20, 2)
+    problem = Problem(x, y, a, b, p=2)
+    result = sinkhorn(problem, 0.5)
+    options = Options(tol=TOL, warm_start=result.potentials)
+    assert scale(problem, 0.5, options) == (None, 0)
+    assert sinkhorn(problem, 0.5, warm_start=result).n_iter < result.n_iter
 
 
 def test_forbidden_arcs_and_equal_sides_are_left_to_the_log_domain():
