@@ -36,7 +36,7 @@ _FEW_PAIRS = 1 << 12
 # Iterations between two looks at their rate, and the most that are worth their time: in general,
 # and where K fits in the processor's cache.
 _OBSERVED = 10
-_MOST_ITERATIONS, _MOST_IN_CACHE = 60, 200
+_MOST_ITERATIONS, _MOST_IN_CACHE = 60, 300
 # A column may be off by this many times the tolerance, as a part of its own weight. Its entries may
 # be off by several times as much where the iteration is slow.
 _EVEN = 3.0
