@@ -547,12 +547,15 @@ def _dual_value(
     if facts.has_forbidden and np.isfinite(f).all() and (g == np.inf).any():
         return Dual(math.inf, 0.0, violation)  # no coupling exists
     terms = np.concatenate([a * f, b * g])
-    size, size_b = float(np.abs(terms).sum()), float(np.abs(terms[len(a) :]).sum())
+    sizes = np.abs(terms)
+    size, size_b = float(sizes.sum()), float(sizes[len(a) :].sum())
     if not size < math.inf:
         return Dual(-math.inf, math.inf, violation)
     apart, noise = balance(problem)
-    is_tiny = ((np.abs(terms) < TINY) & (terms != 0)).any() or (
-        np.count_nonzero(terms) < np.count_nonzero(f) + np.count_nonzero(g)
+    is_small = sizes < TINY
+    is_tiny = is_small.any() and (
+        (is_small & (terms != 0)).any()
+        or np.count_nonzero(terms) < np.count_nonzero(f) + np.count_nonzero(g)
     )
     value = total(terms) + apart * float(terms[len(a) :].sum())
     rounding = ROUNDING * size + (noise + EPS * abs(apart) * len(b)) * size_b

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Sizes at which a compiled pass takes over: NumPy is as fast on fewer points.
 _COMPILED_LINE = 20_000
 _COMPILED_CIRCLE = 1_000
-_COMPILED_PAIRS = 1 << 20
+_COMPILED_PAIRS = 1 << 12
 # The solver of pixels has loaded the compiler: a compiled pass pays from here on.
 _COMPILED_PIXELS = 1 << 14
 # Pairs up to which all are looked at where the rounding of shorter ways counts.
@@ -157,8 +157,6 @@ def _lower(
     best: FloatArray,
 ) -> None:
     """Lower `best` to ``min_i c[i, j] - f[i]``."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from otdist.certificate.kernels import points as certificate
 
     x, y = frozen(points.x.T), frozen(points.y.T)
@@ -173,6 +171,8 @@ def _lower(
     if len(starts) == 1:
         sweep(0)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(n_jobs) as pool:
         list(pool.map(sweep, starts))
 

@@ -62,7 +62,7 @@ def scaled_sums(
         rows[start:stop], costs[start:stop], sizes[start:stop] = found
 
     share_rows(n, m, add, n_jobs)
-    return Sums(rows, columns.sum(axis=0), math.fsum(costs), math.fsum(sizes))
+    return Sums(rows, columns.sum(axis=0), math.fsum(costs.tolist()), math.fsum(sizes.tolist()))
 
 
 def grid_sums(

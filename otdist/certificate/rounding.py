@@ -114,7 +114,7 @@ def times(mass: FloatArray, cost: FloatArray) -> FloatArray:
 def total(terms: FloatArray) -> float:
     """Sum exactly, or in extended precision where there are many terms."""
     if len(terms) <= 2000 and np.isfinite(terms).all():
-        return math.fsum(terms)
+        return math.fsum(terms.tolist())
     with np.errstate(invalid="ignore"):
         return float(np.sum(terms, dtype=np.longdouble))
 
@@ -125,11 +125,11 @@ def balance(problem: Problem) -> tuple[float, float]:
     In the parts of a problem that forbidden arcs separate it may be another one.
     """
     n_atoms = sum(problem.shape)
-    signed = np.concatenate([problem.a, -problem.b])
     noise = 0.0
     if n_atoms <= _SHORT:
-        apart = math.fsum(signed.tolist()) / problem.mass
+        apart = math.fsum(problem.a.tolist() + (-problem.b).tolist()) / problem.mass
     else:
+        signed = np.concatenate([problem.a, -problem.b])
         high, low = split(signed, unit_shift(2 * problem.mass))
         apart = (float(high.sum()) + float(low.sum())) / problem.mass
         noise = n_atoms * 2.0**-100 if low.any() else 0.0

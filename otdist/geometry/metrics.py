@@ -18,7 +18,7 @@ from otdist.typing import FloatArray
 _EPS = float(np.finfo(float).eps)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NamedMetric:
     """A distance between points that is known by its name.
 

@@ -7,6 +7,7 @@ the origin compared with the distance between them.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -67,15 +68,7 @@ class Points(Geometry):
         metric = named(self.metric)
         if metric is None:
             return Facts(has_positions=True, roundings=0.0 if self.p == 1 else 1.0)
-        roundings, least = rounding_of(metric, self.x.shape[1], self.p)
-        return Facts(
-            is_metric=metric.is_metric and self.p == 1,
-            is_compiled=True,
-            has_positions=True,
-            is_positive=True,
-            roundings=roundings,
-            least=least,
-        )
+        return _facts_of(metric, self.p, *rounding_of(metric, self.x.shape[1], self.p))
 
     def resolution(self) -> tuple[float, float] | None:
         """Return the distance by which two units in the last place move two points, and p."""
@@ -83,8 +76,7 @@ class Points(Geometry):
         if metric is None:
             return None
         power_of = metric.line_power or 1.0
-        d = self.x.shape[1]
-        ones = float(cost_matrix(np.ones((1, d)), np.zeros((1, d)), metric.name, 1)[0, 0])
+        ones = _distance_of_ones(metric, self.x.shape[1])
         largest = max(float(np.abs(self.x).max()), float(np.abs(self.y).max()))
         return 2 * _EPS * ones ** (1 / power_of) * largest, self.p * power_of
 
@@ -193,6 +185,25 @@ class Points(Geometry):
         close = self.arc_slopes(start, stop, rows, columns, mass[rows, columns])
         by_x, by_y = _products(x, y, weight)
         return by_x + close[0], by_y + close[1]
+
+
+@functools.lru_cache
+def _facts_of(metric: NamedMetric, p: float, roundings: float, least: float) -> Facts:
+    """Return the facts of points with a metric known by name, and with these roundings."""
+    return Facts(
+        is_metric=metric.is_metric and p == 1,
+        is_compiled=True,
+        has_positions=True,
+        is_positive=True,
+        roundings=roundings,
+        least=least,
+    )
+
+
+@functools.lru_cache
+def _distance_of_ones(metric: NamedMetric, d: int) -> float:
+    """Return the distance of a point whose coordinates are all 1 from the origin."""
+    return float(cost_matrix(np.ones((1, d)), np.zeros((1, d)), metric.name, 1)[0, 0])
 
 
 def _products(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:

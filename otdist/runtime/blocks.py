@@ -17,6 +17,8 @@ BLOCK_ENTRIES = 1 << 17
 #: then round alike.
 N_PARTS = 8
 _FEWEST_ROWS = 4
+# Entries up to which all rows are one part: more would cost more than the work on them.
+_FEW_ENTRIES = BLOCK_ENTRIES
 
 
 def row_blocks(n: int, m: int) -> Iterator[tuple[int, int]]:
@@ -30,12 +32,14 @@ def share_rows(n: int, m: int, work: Callable[[int, int, int], None], n_jobs: in
     """Call ``work(part, start, stop)`` for blocks of rows, the parts in threads."""
     height = max(_FEWEST_ROWS, BLOCK_ENTRIES // max(m, 1))
 
+    n_parts = 1 if n * m <= _FEW_ENTRIES else N_PARTS
+
     def go(part: int) -> None:
-        first, last = part * n // N_PARTS, (part + 1) * n // N_PARTS
+        first, last = part * n // n_parts, (part + 1) * n // n_parts
         for start in range(first, last, height):
             work(part, start, min(start + height, last))
 
-    share(go, N_PARTS, n_jobs)
+    share(go, n_parts, n_jobs)
 
 
 def share(work: Callable[[int], None], n_parts: int, n_jobs: int) -> None:

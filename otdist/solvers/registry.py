@@ -263,10 +263,8 @@ def choose(problem: Problem, method: str = "auto", **given: Any) -> Solver:
 
 def another_exact(problem: Problem, name: str) -> Solver | None:
     """Return the exact solver to try after the named one, None if there is no other."""
-    for solver in _fitting(problem):
-        if solver.kind is Kind.EXACT and solver.name != name:
-            return solver
-    return None
+    others = (solver for solver in SOLVERS if solver.kind is Kind.EXACT and solver.name != name)
+    return next((solver for solver in others if solver.accepts(problem)), None)
 
 
 def _fitting(problem: Problem) -> list[Solver]:

@@ -14,10 +14,10 @@ inner = njit(**_INNER)
 
 
 @inner
-def _write_row(
+def write_row(
     costs: Costs,
     i: int,
-    f: np.ndarray,
+    f: float,
     g: np.ndarray,
     scale: float,
     nothing: np.ndarray,
@@ -26,12 +26,12 @@ def _write_row(
     """Write ``2**(scale * (f + g - c))`` for a row; `nothing` (m,) is zero."""
     power = power_of_distance(costs)
     if costs.kind == MATRIX:
-        soft_row(costs.matrix[i], g, f[i], scale, row)
+        soft_row(costs.matrix[i], g, f, scale, row)
     elif power > 0:
-        soft_points(costs.x, i, costs.y, 0, power == 1, g, f[i], scale, row)
+        soft_points(costs.x, i, costs.y, 0, power == 1, g, f, scale, row)
     else:
         slacks_of(costs, i, nothing, row)
-        soft_row(row, g, f[i], scale, row)
+        soft_row(row, g, f, scale, row)
 
 
 @kernel
@@ -54,7 +54,7 @@ def entropic_rows(
     """
     for k in range(out.shape[0]):
         i, row = start + k, out[k]
-        _write_row(costs, i, f, g, scale, nothing, row)
+        write_row(costs, i, f[i], g, scale, nothing, row)
         r_i, u_i = r[i], u[i]
         for j in range(row.size):
             row[j] = r_i * row[j] * s[j] + u_i * v[j]
@@ -81,7 +81,7 @@ def rounded_sums(
     `row` (m,) is scratch, `nothing` (m,) is zero.
     """
     for i in range(start, stop):
-        _write_row(costs, i, f, g, scale, nothing, row)
+        write_row(costs, i, f[i], g, scale, nothing, row)
         total = 0.0
         for j in range(row.size):
             row[j] *= s[j]

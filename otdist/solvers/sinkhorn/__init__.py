@@ -1,8 +1,9 @@
 """The entropic engine: annealing, passes over all pairs, Newton steps on large entries.
 
-``sweeps`` passes over all pairs, ``newton`` solves on the larger entries of the plan,
-``annealing`` lowers epsilon and chooses between them, and ``coarsen`` finds a start. Two images
-are solved in ``grid`` instead, which sums over one axis after the other.
+``scaling`` iterates without logarithms where exponents fit in float64. Elsewhere ``sweeps``
+passes over all pairs, ``newton`` solves on the larger entries of the plan, ``annealing`` lowers
+epsilon and chooses between them, and ``coarsen`` finds a start. Two images are solved in
+``grid`` instead, which sums over one axis after the other.
 """
 
 from __future__ import annotations

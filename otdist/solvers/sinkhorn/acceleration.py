@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from otdist.solvers.sinkhorn.kernels.anderson import accelerate, new_memory
 from otdist.typing import FloatArray
 
 
@@ -52,27 +53,11 @@ class Anderson:
     error grows, the iteration restarts from the best iterate.
     """
 
-    _MEMORY = 8
-
     def __init__(self, weight: FloatArray) -> None:
-        self.weight = weight
-        self._points: list[FloatArray] = []
-        self._residuals: list[FloatArray] = []
-        self._best, self._best_next = np.inf, weight
+        self._weight, self._memory = weight, new_memory(len(weight))
 
     def next(self, g: FloatArray, mapped: FloatArray, error: float) -> FloatArray:
         """Return the next iterate, from an iterate g, its image and its error."""
-        if error > 2 * self._best:
-            self._points, self._residuals, self._best = [], [], 2 * self._best
-            return self._best_next
-        if error < self._best:
-            self._best, self._best_next = error, mapped
-        self._points = [*self._points, mapped][-self._MEMORY :]
-        self._residuals = [*self._residuals, mapped - g][-self._MEMORY :]
-        if len(self._points) == 1:
-            return mapped
-        change = np.diff(np.array(self._residuals), axis=0)
-        system = (change * self.weight).T
-        wanted = self._residuals[-1] * self.weight
-        part = np.linalg.lstsq(system, wanted, rcond=1e-10)[0]
-        return np.asarray(mapped - part @ np.diff(np.array(self._points), axis=0))
+        found = np.empty(len(g))
+        accelerate(self._memory, g, mapped, error, self._weight, found)
+        return found

@@ -67,7 +67,7 @@ _LARGEST_SINGLE = 1e20
 # Largest relative error of entries with which single precision is used.
 _ROUGH = 1e-2
 # Relative rounding of the sums of a plan, as a multiple of the largest exponent.
-_ROUNDING = 2e-15
+ROUNDING = 2e-15
 # Columns with less than this part of their mass are lost to underflow.
 _LOST = 1e-30
 
@@ -318,7 +318,7 @@ class Anneal:
 
     def _floor(self, epsilon: float) -> float:
         """Return the marginal error that rounding alone may leave, as a part of the mass."""
-        return _ROUNDING * (1 + self.largest / epsilon)
+        return ROUNDING * (1 + self.largest / epsilon)
 
     def _noise(self, epsilon: float) -> float:
         """Return the relative error of entries in single precision."""

@@ -24,6 +24,7 @@ from otdist.solvers.sinkhorn import part_of_mean, start_of_size
 from otdist.solvers.sinkhorn.annealing import Anneal, State
 from otdist.solvers.sinkhorn.coarsen import Start, begin, in_order
 from otdist.solvers.sinkhorn.grid import run_on_grid
+from otdist.solvers.sinkhorn.scaling import scale
 from otdist.typing import FloatArray
 
 # Marginal error, as a part of the mass, at which a plan counts as a coupling.
@@ -36,11 +37,23 @@ def run(problem: Problem, options: Options) -> Candidate:
     """Iterate until the marginal error is at most ``tol * mass``."""
     if problem.geometry.facts.is_separable:
         return run_on_grid(problem, options)
+    target = options.epsilon or default_epsilon(problem, options)
+    scaled, n_iter = scale(problem, target, options)
+    if scaled is not None:
+        state, plan = scaled
+        plan = plan or _rounded(problem, state, options.n_jobs)
+        return _candidate(problem, state, plan, target, n_iter, options)
+    found = _run(problem, target, options._replace(max_iter=options.max_iter - n_iter))
+    return found._replace(n_iter=n_iter + found.n_iter)
+
+
+def _run(problem: Problem, target: float, options: Options) -> Candidate:
+    """Solve in the log domain, with points in an order in which near ones are together."""
     order = in_order(problem)
     if order is None:
-        return _run(problem, options)
+        return _annealed(problem, target, options)
     rows, columns = order
-    found = _run(problem.restrict(rows, columns), options.restricted(rows, columns))
+    found = _annealed(problem.restrict(rows, columns), target, options.restricted(rows, columns))
     f, g = np.empty(len(rows)), np.empty(len(columns))
     f[rows], g[columns] = found.f, found.g
     assert isinstance(found.plan, EntropicPlan)
@@ -48,13 +61,12 @@ def run(problem: Problem, options: Options) -> Candidate:
     return found._replace(plan=plan, f=f, g=g)
 
 
-def _run(problem: Problem, options: Options) -> Candidate:
-    geometry, a, b = problem.geometry, problem.a, problem.b
-    has_forbidden = geometry.facts.has_forbidden
-    # Spreading missing mass would use forbidden arcs: iterate until none is missing.
-    tol = min(options.tol, _COUPLING) if has_forbidden else options.tol
-    target = options.epsilon or default_epsilon(problem, options)
-    options = options._replace(tol=tol)
+def _annealed(problem: Problem, target: float, options: Options) -> Candidate:
+    """Lower epsilon to the target."""
+    geometry = problem.geometry
+    if geometry.facts.has_forbidden:
+        # Spreading missing mass would use forbidden arcs: iterate until none is missing.
+        options = options._replace(tol=min(options.tol, _COUPLING))
     anneal = Anneal(problem, options)
     if options.warm_start is not None:
         start: Start | None = Start(start_of_size(geometry, options.warm_start), target)
@@ -66,8 +78,20 @@ def _run(problem: Problem, options: Options) -> Candidate:
         f, epsilon = anneal.least(start.g, start.epsilon)
         g = start.g
     state = anneal.run(f, g, epsilon, target)
-    ended = options.ended(anneal.n_iter, finished=state.finished)
-    plan = _rounded(problem, state, has_forbidden, options.n_jobs)
+    plan = _rounded(problem, state, options.n_jobs)
+    return _candidate(problem, state, plan, target, anneal.n_iter, options)
+
+
+def _candidate(
+    problem: Problem,
+    state: State,
+    plan: EntropicPlan,
+    target: float,
+    n_iter: int,
+    options: Options,
+) -> Candidate:
+    """Return what a state claims: its potentials, and its plan rounded to the marginals."""
+    a, b = problem.a, problem.b
     f, g = state.f + state.epsilon * np.log(problem.mass), state.g
     # Row sums are exact, so the dual objective has no further term.
     value = float(a @ f + b @ g) if state.epsilon == target else float("nan")
@@ -75,8 +99,8 @@ def _run(problem: Problem, options: Options) -> Candidate:
         plan=plan,
         f=f,
         g=g,
-        n_iter=anneal.n_iter,
-        ended=ended,
+        n_iter=n_iter,
+        ended=options.ended(n_iter, finished=state.finished),
         regularized_value=value,
     )
 
@@ -97,7 +121,7 @@ def default_epsilon(problem: Problem, options: Options) -> float:
     return part_of_mean(options.gap) * (mean if mean > 0 else geometry.largest or 1.0)
 
 
-def _rounded(problem: Problem, state: State, has_forbidden: bool, n_jobs: int) -> EntropicPlan:
+def _rounded(problem: Problem, state: State, n_jobs: int) -> EntropicPlan:
     """Scale rows and columns down to their masses and spread the missing mass.
 
     For many pairs the column sums are those of the last pass, which differ from the plan's by
@@ -115,6 +139,7 @@ def _rounded(problem: Problem, state: State, has_forbidden: bool, n_jobs: int) -
     plan = replace(plan, r=shrink(a, rows))
     rest_a = np.maximum(a - plan.r * rows, 0.0)
     rest_b = np.maximum(b - columns, 0.0)
+    has_forbidden = problem.geometry.facts.has_forbidden
     if has_forbidden or not rest_a.any() or not rest_b.any():
         return plan
     return replace(plan, u=rest_a, v=rest_b / rest_b.sum())

@@ -25,6 +25,14 @@ EPS = float(np.finfo(float).eps)
 METRICS = ("euclidean", "cityblock", "chebyshev", "sqeuclidean")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_scaling():
+    """Problems are solved in the log domain, also where they need no logarithms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(knobs.SCALING_MOST_ENTRIES, 0)
+        yield
+
+
 def clouds(n=30, m=41, d=2, seed=0):
     rng = np.random.default_rng(seed)
     a, b = rng.random(n) + 0.1, rng.random(m) + 0.1
