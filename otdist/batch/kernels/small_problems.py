@@ -55,7 +55,7 @@ class Work(NamedTuple):
     mass: np.ndarray  # (2, max(n, m)) float64, of sources and sinks
     whole: np.ndarray  # (N,) int64, the same as integers
     floats: np.ndarray  # (3, max(n, m)) float64, scratch
-    potential: np.ndarray  # (N + 1,) float64
+    potential: np.ndarray  # (N + 1,) float64, of sources and sinks of the last pair
     arcs: np.ndarray  # (3, N) int64, rows, columns and flow
     links: np.ndarray  # (3, 2 N) int64
 
@@ -218,9 +218,10 @@ def _assigned(cost: np.ndarray, mass: float, work: Work, claims: Claims, q: int)
     of_rows, of_columns = work.atom[0], work.atom[1]
     claims.code[q], claims.n_arcs[q] = DONE, n
     for i in range(n):
-        claims.row[q, i], claims.column[q, i] = of_rows[i], of_columns[room.column[i]]
+        j = room.column[i]
+        claims.row[q, i], claims.column[q, i] = of_rows[i], of_columns[j]
         claims.mass[q, i] = mass
-        claims.g[q, of_columns[i]] = room.price[i]
+        work.potential[i], work.potential[n + j] = cost[i, j] - room.price[j], room.price[j]
     return True
 
 
@@ -241,7 +242,10 @@ def _solve(
     n, m = cost.shape
     whole, potential = work.whole[: n + m], work.potential[: n + m + 1]
     unit, is_exact = quantise(a, b, 1.0, total, whole[:n], whole[n:])
+    g, of_rows, of_columns = claims.g[q], work.atom[0], work.atom[1]
     if n == m and _are_ones(whole) and _assigned(cost, a[0], work, claims, q):
+        for j in range(m):
+            g[of_columns[j]] = potential[n + j]
         return
     n_arcs, scale = _first_plan(cost, whole, work.floats, work.atom[2], work.arcs)
     tree, search = search_in(work.room, n + m + 1, BLOCK_ROWS, potential)
@@ -258,10 +262,8 @@ def _solve(
         mass[k] = whole[k] * unit
     if not is_exact:
         exact_masses(tree, a, b, work.room.sums, mass)
-    of_rows, of_columns = work.atom[0], work.atom[1]
     for k in range(n_arcs):
         rows[k], columns[k] = of_rows[rows[k]], of_columns[columns[k]]
-    g = claims.g[q]
     for j in range(m):
         g[of_columns[j]] = potential[n + j]
 

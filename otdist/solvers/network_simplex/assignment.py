@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.inputs.validate import frozen
+from otdist.compiled.costs import read_only
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
@@ -28,10 +28,10 @@ def solve_square(problem: Problem) -> Candidate | None:
     if np.ptp(problem.a) > 0 or np.ptp(problem.b) > 0:
         return None
     cost, room = problem.geometry.dense(), room_for(n)
-    n_read = kernel.assign_rows(frozen(cost), room)
+    n_read = kernel.assign_rows(read_only(cost), room)
     if n_read < 0:
         return None
     rows = np.arange(n)
     f = cost[rows, room.column] - room.price[room.column]
-    plan = Arcs(rows, room.column, problem.a)
+    plan = Arcs(rows, room.column, problem.a.copy())
     return Candidate(plan, f, room.price, int(n_read))

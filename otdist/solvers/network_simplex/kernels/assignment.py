@@ -21,7 +21,7 @@ inner = njit(**_INNER)
 
 # Rows that all paths may read, as a multiple of n, judged by those so far, a few at least.
 _MOST_READ, _FEWEST_PATHS = 32, 8
-_BIDS = 4  # that may follow each other, as a multiple of n
+_BIDS = 1  # that may follow each other, as a multiple of n
 
 
 class Room(NamedTuple):
