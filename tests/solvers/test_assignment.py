@@ -106,3 +106,11 @@ def test_equal_weights_need_not_be_one():
     assert result.value == pytest.approx(wanted, rel=1e-14)
     assert result.certificate.proves(1e-9)
     assert single.least_cost(a, a, cost) == pytest.approx(wanted, rel=1e-14)
+
+
+def test_other_weights_of_squares_are_no_assignments():
+    rng = np.random.default_rng(6)
+    cost, a, b = rng.random((6, 6)), rng.dirichlet(np.ones(6)), np.full(6, 1 / 6)
+    wanted = solve(Problem.from_cost(cost, a, b), method="highs").value
+    assert emd(a, b, cost) == pytest.approx(wanted, rel=1e-9)
+    assert emd(b, a, cost.T) == pytest.approx(wanted, rel=1e-9)

@@ -113,7 +113,6 @@ def _bid(cost: np.ndarray, room: Room, n_left: int) -> int:
         room.column[i], room.row[best] = best, i
         if loser < 0:
             continue
-        room.column[loser] = -1
         if is_lower and n_bids < _BIDS * n:
             k -= 1
             left[k] = loser
