@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from otdist.batch.kernels import small_problems as kernel
+from otdist.solvers.network_simplex.assignment import room_for
 from otdist.solvers.network_simplex.kernels.small_problem import Room
 
 
@@ -31,6 +32,7 @@ def work_for(n: int, m: int) -> kernel.Work:
             np.empty((2, width)),
             np.empty((2, both + 1)),
         ),
+        assignment=room_for(min(n, m)),
         most=np.array([n, m]),
         matrix=np.empty(n * m),
         atom=np.empty((3, larger), np.int64),

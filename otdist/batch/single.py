@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,18 +19,17 @@ from otdist.batch.line import Sorted, both
 from otdist.batch.pairs import LARGEST
 from otdist.batch.rooms import claims_of, work_for
 from otdist.certificate.kernels.brackets import bracket_clouds, bracket_histograms
-from otdist.certificate.kernels.packing import pack_matrix, pack_two
+from otdist.certificate.kernels.packing import pack_two, weigh_two
 from otdist.certificate.kernels.points import METRIC_CODES
 from otdist.geometry.metrics import NAMED, NamedMetric, rounding_of
 from otdist.inputs.scale import EXACT, FAR, room
 from otdist.inputs.validate import as_float64, frozen, sum_tolerance
 from otdist.problem.result import EXACT_TOL, Bracket, root
+from otdist.runtime.kernel_cache import config
 from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
 _LEAST = 16
-#: Entries of a cost matrix up to which `solve`, which does not transpose it, takes longer.
-MATRIX_ENTRIES = 1 << 15
 # Points of a side up to which NumPy sorts, and arrays are kept.
 _SHORT = 1 << 12
 _EPS = float(np.finfo(float).eps)
@@ -38,6 +38,12 @@ _UNIFORM.flags.writeable = False
 _FLOAT = np.dtype(float)
 _FIRST, _SECOND = np.zeros(1, np.int64), np.ones(1, np.int64)
 _own = threading.local()
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _quiet(function: _F) -> _F:
+    """Ignore NumPy's warnings of numbers that are refused, where compilation is off."""
+    return np.errstate(all="ignore")(function) if config.DISABLE_JIT else function
 
 
 class _Room(NamedTuple):
@@ -47,7 +53,6 @@ class _Room(NamedTuple):
     weights: FloatArray
     starts: IntArray
     packed: tuple[Any, Any, Any]  # the same, read-only
-    transposed: FloatArray
     kept: IntArray
     boxes: FloatArray
     work: small_problems.Work
@@ -65,7 +70,6 @@ class _Room(NamedTuple):
             weights,
             starts,
             (frozen(points), frozen(weights), frozen(starts)),
-            np.empty(n * n),
             np.empty(n, np.int64),
             np.empty((6, d)),
             work_for(n, n),
@@ -84,6 +88,7 @@ def _room_for(n: int, d: int) -> _Room:
     return held
 
 
+@_quiet
 def distance_of_points(
     x: Any, y: Any, a: Any, b: Any, metric: Any, p: Any, normalize: bool
 ) -> float | None:
@@ -126,6 +131,7 @@ def distance_of_points(
     return None if proved is None else root(proved, p, unit)
 
 
+@_quiet
 def distance_on_line(
     x: Any, y: Any, a: Any, b: Any, p: Any, normalize: bool, n_jobs: int
 ) -> float | None:
@@ -152,7 +158,8 @@ def distance_on_line(
         return None
     resolution = 2 * _EPS * largest * (1.0 if p == math.inf else mass ** (1 / p))
     lower, upper, value = bounds
-    bracket = Bracket(lower, upper, min(max(value, lower), upper), is_coupling > 0, resolution, p)
+    value = float(min(max(value, lower), upper))  # where compilation is off
+    bracket = Bracket(lower, upper, value, is_coupling > 0, resolution, p)
     # Only p = 1 and 2, with exact roots, and inf, where masses do not count, have a unit of mass.
     exponent = unit + (0 if p == math.inf else heavy // int(p))
     return root(bracket.value, p, exponent) if bracket.proves(EXACT_TOL) else None
@@ -235,39 +242,46 @@ def _weights(name: str, a: Any, n: int, normalize: bool) -> FloatArray | None:
     return weights
 
 
+@_quiet
 def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     """Return the least cost of coupling weights a (n,) and b (m,), for a small matrix, proved."""
     a, b, cost = as_float64("a", a), as_float64("b", b), as_float64("cost", cost)
     if cost.ndim != 2 or (a.shape, b.shape) != ((cost.shape[0],), (cost.shape[1],)):
         return None
     n, m = cost.shape
-    if not (0 < n * m <= MATRIX_ENTRIES and max(n, m) <= LARGEST):
+    if not 0 < min(n, m) <= max(n, m) <= LARGEST:
         return None
     held = _room_for(max(n, m), 0)
-    cost, a, b = frozen(cost), frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
-    transposed = held.transposed[: n * m].reshape(m, n)
-    is_ordinary, mass, largest = pack_matrix(cost, a, b, held.kept, transposed)
-    if not is_ordinary or not 2.0**-900 < mass * largest < 2.0**900:
+    is_ordinary, mass, n_a, n_b = weigh_two(frozen(a), frozen(b), held.kept)
+    if not is_ordinary:
         return None
-    claims = held.claims
-    small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, held.work, claims)
+    if n_a + n_b < n + m:
+        rows, columns = np.flatnonzero(a), np.flatnonzero(b)
+        return least_cost(a[rows], b[columns], cost[np.ix_(rows, columns)])
+    largest = float(max(cost.max(), -cost.min()))
+    # NaN passes no comparison.
+    if not 2.0**-900 < mass * largest < 2.0**900:
+        return None
+    cost, a, b = frozen(cost), frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
+    claims, work = held.claims, held.work
+    small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, work, claims)
     if claims.code[0] != 0:
         return None
+    # From the side of b, so that the rows of the matrix are the costs to each bin of a.
     bracket_histograms(
         cost,
-        frozen(transposed),
-        a,
         b,
+        a,
         _FIRST,
         _FIRST,
         False,
         largest,
         0.0,
         claims.n_arcs,
-        claims.row,
         claims.column,
+        claims.row,
         claims.mass,
-        claims.g,
+        work.potential[:n].reshape(1, n),
         held.sums,
         held.found,
     )

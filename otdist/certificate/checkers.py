@@ -159,7 +159,7 @@ def _lower(
     """Lower `best` to ``min_i c[i, j] - f[i]``."""
     from otdist.certificate.kernels import points as certificate
 
-    x, y = frozen(points.x.T), frozen(points.y.T)
+    x, y, f = frozen(points.x.T), frozen(points.y.T), np.require(f, requirements=["C", "W"])
     # Some 50 ms at a time, so that Ctrl-C is heard.
     length = max(1024, (1 << 26) // len(f))
 

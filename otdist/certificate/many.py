@@ -315,7 +315,6 @@ def _sums(
         )
     else:
         kernel.bracket_histograms(
-            family.cost,
             family.transposed,
             family.a,
             family.b,

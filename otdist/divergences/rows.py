@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from otdist.divergences.histograms import Pair, as_pair, matched, pair_of_rows, row_numbers
 from otdist.errors import InputError
 from otdist.inputs import validate as _validate
+from otdist.inputs.scale import FAR, in_unit, keeps_digits
 from otdist.typing import ArrayLike, FloatArray, IntArray
 
 #: Numbers of the divergences in compiled code; `JS_DISTANCE` is the root of `JS`.
@@ -63,6 +64,8 @@ def _of_one(p: NDArray[Any], q: NDArray[Any], normalize: bool, kind: int) -> flo
 
     first = _validate.frozen(_validate.as_float64("p", p))
     second = _validate.frozen(_validate.as_float64("q", q))
+    if normalize:
+        first, second = _near_one(first), _near_one(second)
     tolerances = _tolerance(p, normalize), _tolerance(q, normalize)
     with np.errstate(all="ignore"):  # for runs without compilation
         return float(kernels.of_one(kind, first, tolerances[0], second, tolerances[1]))
@@ -130,6 +133,7 @@ def as_rows(
     """Return the rows of an array along its last axis, in the layout that kernels take."""
     array = np.ascontiguousarray(_validate.as_float64(name, values))
     rows = _validate.frozen(array.reshape(-1, values.shape[-1]))
+    rows = _near_one(rows) if normalize else rows
     tolerance = _tolerance(values, normalize)
     if kind is None:
         return Rows(rows, tolerance, np.empty((0, 4)))
@@ -139,6 +143,15 @@ def as_rows(
     with np.errstate(all="ignore"):  # for runs without compilation
         kernels.sum_rows(rows, tolerance, is_for_all_pairs and kind in (JS, JS_DISTANCE), sums)
     return Rows(rows, tolerance, sums)
+
+
+def _near_one(weights: FloatArray) -> FloatArray:
+    """Return weights far from 1 times a power of two, if all keep their digits."""
+    largest = float(weights.max())
+    k = math.frexp(largest)[1] if 0 < largest < math.inf else 0
+    if abs(k) <= FAR or not keeps_digits(weights, k).all():
+        return weights
+    return _validate.frozen(in_unit(weights, k))
 
 
 def _tolerance(given: NDArray[Any], normalize: bool) -> float:

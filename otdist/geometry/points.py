@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from otdist.compiled.costs import Costs
 
 _EPS = float(np.finfo(float).eps)
-# Coordinates from which on a matrix is better than computing pairs anew.
-_MATRIX_FROM = 24
+# Coordinates from which on a matrix is better than computing pairs anew, for any number of
+# pairs, and for so few that the matrix takes 32 MB.
+_MATRIX_FROM, _SMALL_MATRIX_FROM, _SMALL_MATRIX = 24, 6, 1 << 22
 # Below this part of their sizes, squares of distances are computed from differences.
 _CLOSE = 0.05
 # Squares of distances that are all below this have lost digits.
@@ -105,7 +106,9 @@ class Points(Geometry):
         """
         metric = named(self.metric)
         is_tiled = metric is None or metric.is_tiled
-        if self.x.shape[1] < _MATRIX_FROM and is_tiled and self.p >= 1:
+        is_small = math.prod(self.shape) <= _SMALL_MATRIX
+        most = _SMALL_MATRIX_FROM if is_small else _MATRIX_FROM
+        if self.x.shape[1] < most and is_tiled and self.p >= 1:
             return self
         return Dense(_matrix_of(self), self.largest)
 

@@ -16,6 +16,7 @@ from otdist.compiled.costs import point_slacks
 from otdist.compiled.simd import least_difference
 from otdist.plans.kernels.integer_masses import quantise
 from otdist.runtime.kernel_cache import njit
+from otdist.solvers.network_simplex.kernels import assignment
 from otdist.solvers.network_simplex.kernels.simplex import (
     DONE,
     MORE,
@@ -47,13 +48,14 @@ class Work(NamedTuple):
     """Arrays for problems of at most n sources and m sinks; N = n + m."""
 
     room: Room
+    assignment: assignment.Room
     most: np.ndarray  # (2,) int64: n and m
     matrix: np.ndarray  # (n * m,) float64, costs
     atom: np.ndarray  # (3, max(n, m)) int64: which atoms sources and sinks are; scratch
     mass: np.ndarray  # (2, max(n, m)) float64, of sources and sinks
     whole: np.ndarray  # (N,) int64, the same as integers
     floats: np.ndarray  # (3, max(n, m)) float64, scratch
-    potential: np.ndarray  # (N + 1,) float64
+    potential: np.ndarray  # (N + 1,) float64, of sources and sinks of the last pair
     arcs: np.ndarray  # (3, N) int64, rows, columns and flow
     links: np.ndarray  # (3, 2 N) int64
 
@@ -199,6 +201,31 @@ def _plant(tree: Tree, cost: np.ndarray, arcs: Any, n_arcs: int, links: Any) -> 
 
 
 @inner
+def _are_ones(whole: np.ndarray) -> bool:
+    """Whether all masses, as integers, are 1."""
+    n_other = 0
+    for k in range(whole.size):
+        n_other += whole[k] != 1
+    return n_other == 0
+
+
+@inner
+def _assigned(cost: np.ndarray, mass: float, work: Work, claims: Claims, q: int) -> bool:
+    """Claim an assignment of rows to columns, each with the mass given; False if that is slow."""
+    n, room = cost.shape[0], work.assignment
+    if assignment.assign(cost, assignment.of_size(room, n)) < 0:
+        return False
+    of_rows, of_columns = work.atom[0], work.atom[1]
+    claims.code[q], claims.n_arcs[q] = DONE, n
+    for i in range(n):
+        j = room.column[i]
+        claims.row[q, i], claims.column[q, i] = of_rows[i], of_columns[j]
+        claims.mass[q, i] = mass
+        work.potential[i], work.potential[n + j] = cost[i, j] - room.price[j], room.price[j]
+    return True
+
+
+@inner
 def _solve(
     cost: np.ndarray,
     a: np.ndarray,
@@ -215,6 +242,11 @@ def _solve(
     n, m = cost.shape
     whole, potential = work.whole[: n + m], work.potential[: n + m + 1]
     unit, is_exact = quantise(a, b, 1.0, total, whole[:n], whole[n:])
+    g, of_rows, of_columns = claims.g[q], work.atom[0], work.atom[1]
+    if n == m and _are_ones(whole) and _assigned(cost, a[0], work, claims, q):
+        for j in range(m):
+            g[of_columns[j]] = potential[n + j]
+        return
     n_arcs, scale = _first_plan(cost, whole, work.floats, work.atom[2], work.arcs)
     tree, search = search_in(work.room, n + m + 1, BLOCK_ROWS, potential)
     _plant(tree, cost, work.arcs, n_arcs, work.links)
@@ -230,10 +262,8 @@ def _solve(
         mass[k] = whole[k] * unit
     if not is_exact:
         exact_masses(tree, a, b, work.room.sums, mass)
-    of_rows, of_columns = work.atom[0], work.atom[1]
     for k in range(n_arcs):
         rows[k], columns[k] = of_rows[rows[k]], of_columns[columns[k]]
-    g = claims.g[q]
     for j in range(m):
         g[of_columns[j]] = potential[n + j]
 

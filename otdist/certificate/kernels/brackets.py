@@ -196,8 +196,7 @@ def _add(sums: np.ndarray, place: int, term: float) -> float:
 
 @kernel
 def bracket_histograms(
-    cost: np.ndarray,
-    transposed: np.ndarray,
+    costs_to: np.ndarray,
     a: np.ndarray,
     b: np.ndarray,
     first: np.ndarray,
@@ -215,6 +214,8 @@ def bracket_histograms(
 ) -> None:
     """Bracket pairs of histograms, rows `first` of a (K, n) and `second` of b (L, m).
 
+    Row j of `costs_to` (m, n) has the costs to bin j of b from all bins of a.
+
     Pair q has `n_arcs[q]` arcs, from bin to bin with the mass moved, and potentials of the
     bins of the second histogram. If the cost is a metric, mass that stays in its bin is no arc:
     the c-transform f of the potentials of the bins that gain is 1-Lipschitz, so that
@@ -225,7 +226,7 @@ def bracket_histograms(
     `out` (Q, 4) receives the bounds, the cost of the arcs, and 1 for a coupling; they are infinite
     where a claim is invalid. `work` (11, n + m + arcs) is scratch.
     """
-    n, m = cost.shape
+    m, n = costs_to.shape
     f, paid = work[0, :n], work[1]
     for q in range(first.size):
         of_a, of_b, g = a[first[q]], b[second[q]], potential[q]
@@ -241,7 +242,7 @@ def bracket_histograms(
             off_b[0, j], off_b[1, j] = min(-demand, 0.0), 0.0
             if demand > 0.0:
                 is_sound &= abs(g[j]) < np.inf
-                lower_all(transposed[j], g[j], f)
+                lower_all(costs_to[j], g[j], f)
         noise = 0.0
         arcs = n_arcs[q]
         for k in range(arcs):
@@ -249,7 +250,7 @@ def bracket_histograms(
             if not (0 <= i < n and 0 <= j < m and 0.0 <= mass < np.inf):
                 is_sound = False
                 break
-            paid[k] = cost[i, j]
+            paid[k] = costs_to[j, i]
             noise += _add(off_a, i, mass) + _add(off_b, j, mass)
         if not is_sound:
             continue

@@ -1,4 +1,4 @@
-"""Check a small problem, and pack it as `certificate.many.Clouds` and `Histograms` have it.
+"""Check a small problem, and pack it as `certificate.many.Clouds` has it.
 
 The checks only say yes: where anything is unusual, other code decides, and words the error.
 """
@@ -125,24 +125,12 @@ def pack_two(
 
 
 @kernel
-def pack_matrix(
-    cost: np.ndarray, a: np.ndarray, b: np.ndarray, kept: np.ndarray, transposed: np.ndarray
-) -> tuple[bool, float, float]:
-    """Write the transpose (m, n) of costs (n, m) between two histograms.
+def weigh_two(a: np.ndarray, b: np.ndarray, kept: np.ndarray) -> tuple[bool, float, int, int]:
+    """Return whether weights are valid and have one sum, the sum, and how many are positive.
 
-    Returns whether the input is valid and ordinary, with finite costs, the mass, and the largest
-    cost in size. `kept` (at least n or m) is scratch.
+    `kept` (at least n or m) is scratch.
     """
-    n, m = cost.shape
-    mass, _, is_valid = _weigh(a[0], n, kept)
-    other, _, is_valid_b = _weigh(b[0], m, kept)
-    if not (is_valid and is_valid_b and abs(mass - other) <= _ROUNDING * mass):
-        return False, 0.0, 0.0
-    n_bad, largest = 0, 0.0
-    for i in range(n):
-        for j in range(m):
-            transposed[j, i] = cost[i, j]
-            size = abs(cost[i, j])
-            n_bad += not (size < np.inf)
-            largest = max(largest, size)
-    return n_bad == 0, mass, largest
+    mass, n, is_valid = _weigh(a, a.size, kept)
+    other, m, is_valid_b = _weigh(b, b.size, kept)
+    is_one = abs(mass - other) <= _ROUNDING * mass
+    return is_valid and is_valid_b and is_one, mass, n, m

@@ -22,8 +22,9 @@ from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
 from otdist.solvers.network_simplex import search as simplex
+from otdist.solvers.network_simplex.assignment import solve_square
 from otdist.solvers.network_simplex.kernels import simplex as kernel
-from otdist.solvers.registry import Options, start_from
+from otdist.solvers.registry import NO_LIMIT, Options, start_from
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -69,7 +70,12 @@ def run(problem: Problem, options: Options) -> Candidate:
     needs_groups, is_points = n * m > _SMALL, geometry.as_points() is not None
     is_medium = not is_points and n * m <= _MEDIUM
     at_once = not needs_groups or (is_medium and options.deadline == np.inf)
-    if at_once and options.warm_start is None and options.report is None:
+    is_plain = options.warm_start is None and options.report is None
+    if is_plain and not is_points and options.max_iter == NO_LIMIT:
+        found = solve_square(problem)
+        if found is not None:
+            return found
+    if at_once and is_plain:
         found = simplex.solve_at_once(problem, options.max_iter, needs_groups=needs_groups)
         if found is not None:
             return found
