@@ -34,7 +34,7 @@ STOREYS = (
     {"solvers", "certificate"},
     {"pipeline", "batch"},
     {"__init__", "__main__", "cli", "comparison", "critics", "datasets", "distances"}
-    | {"plot", "samples", "sliced", "torch"},
+    | {"plot", "samples", "sliced", "torch", "warm_up"},
 )
 STOREY_OF = {name: k for k, names in enumerate(STOREYS) for name in names}
 #: Found in every family of solvers, so that none needs another.
@@ -83,6 +83,7 @@ PUBLIC = {
     "solve",
     "total_variation",
     "w1_interval",
+    "warmup",
     "wasserstein_distance",
 }
 #: Modules that are public too, imported when they are first used.

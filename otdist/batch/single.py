@@ -33,8 +33,8 @@ MATRIX_ENTRIES = 1 << 15
 # Points of a side up to which NumPy sorts, and arrays are kept.
 _SHORT = 1 << 12
 _EPS = float(np.finfo(float).eps)
+# Writable as other weights are: kernels are compiled anew for read-only arrays.
 _UNIFORM = np.empty(0)
-_UNIFORM.flags.writeable = False
 _FLOAT = np.dtype(float)
 _FIRST, _SECOND = np.zeros(1, np.int64), np.ones(1, np.int64)
 _own = threading.local()
