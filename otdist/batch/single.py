@@ -24,6 +24,7 @@ from otdist.geometry.metrics import NAMED, NamedMetric, rounding_of
 from otdist.inputs.scale import EXACT, FAR, room
 from otdist.inputs.validate import as_float64, frozen, sum_tolerance
 from otdist.problem.result import EXACT_TOL, Bracket, root
+from otdist.runtime import kernel_cache
 from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
@@ -124,6 +125,11 @@ def distance_of_points(
         return None
     proved = _proved(held, d, record, p, largest)
     return None if proved is None else root(proved, p, unit)
+
+
+def is_compiled() -> bool:
+    """Return whether `distance_of_points` need not wait for the compiler."""
+    return kernel_cache.is_compiled(bracket_clouds)
 
 
 def distance_on_line(

@@ -33,6 +33,11 @@ from typing import Any
 import numba
 from numba.core import event
 
+# numba tries the types that an operation may have in the order in which they were registered.
+# Looking into a cache registers those of text and lists first, unless arrays are there already:
+# a seventh of the time of compiling.
+from numba.core.typing import arraydecl  # noqa: F401
+
 config: Any = numba.config
 _PACKAGE = Path(__file__).parents[1]
 _KEPT_DAYS = 90
@@ -67,6 +72,14 @@ def njit(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
 def compiles() -> bool:
     """Return whether kernels are compiled at all."""
     return not config.DISABLE_JIT
+
+
+def is_compiled(kernel: Any) -> bool:
+    """Return whether a kernel need not be compiled, for what it was compiled for before."""
+    if not compiles() or kernel.signatures:
+        return True
+    folder, name = kernel.stats.cache_path, kernel.py_func.__qualname__
+    return folder is not None and any(Path(folder).glob(f"*.{name}-*.nbi"))
 
 
 def folder_in_use() -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import conftest
+import numpy as np
 import pytest
 
 import otdist
 from otdist import warm_up
+from otdist.batch import single
 from otdist.cli.main import main
 
 pytestmark = pytest.mark.skipif(conftest.JIT_OFF, reason="nothing is compiled")
@@ -102,3 +106,45 @@ def test_what_fails_is_an_error(monkeypatch, capsys):
     monkeypatch.setattr(warm_up, "folder_in_use", lambda: "")
     with pytest.raises(RuntimeError, match="NUMBA_CACHE_DIR"):
         otdist.warmup()
+
+
+FIRST = (
+    COUNT.split("from otdist")[0]
+    + """
+import numpy as np
+import otdist
+x, y = np.random.default_rng(0).random((2, 20, 2))
+found = otdist.wasserstein_distance(x, y, p=2)
+print(Count.started)
+print(found, otdist.solve(otdist.Problem(x, y, p=2), method="highs").distance)
+"""
+)
+
+
+def test_the_first_small_distance_waits_for_no_compiler(tmp_path):
+    count, values = run(FIRST, NUMBA_CACHE_DIR=str(tmp_path)).splitlines()
+    assert int(count) == 0
+    found, right = map(float, values.split())
+    assert found == pytest.approx(right, rel=1e-12)
+
+
+def test_only_the_first_small_distance_is_found_without_compiled_code(monkeypatch):
+    module = importlib.import_module("otdist.distances.wasserstein")
+    methods = []
+
+    def solving(problem, **options):
+        methods.append(options["method"])
+        return otdist.solve(problem, **options)
+
+    monkeypatch.setattr(module, "solve", solving)
+    monkeypatch.setattr(module, "_small_clouds", itertools.count())
+    monkeypatch.setattr(single, "is_compiled", lambda: False)
+    x, y = np.array([[[0.0, 0.0], [1.0, 0.0]], [[3.0, 4.0], [4.0, 4.0]]])
+    for _ in range(2):
+        assert otdist.wasserstein_distance(x, y) == 5.0
+    assert methods == ["highs"]
+    monkeypatch.setattr(module, "_small_clouds", itertools.count())
+    otdist.wasserstein_distance(np.zeros((400, 2)), np.ones((400, 2)))  # too large
+    monkeypatch.setattr(single, "is_compiled", lambda: True)
+    assert otdist.wasserstein_distance(x, y) == 5.0
+    assert methods == ["highs"]
