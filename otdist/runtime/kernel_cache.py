@@ -35,7 +35,7 @@ from numba.core import event
 
 # numba tries the types that an operation may have in the order in which they were registered.
 # Looking into a cache registers those of text and lists first, unless arrays are there already:
-# a seventh of the time of compiling.
+# an eighth of the time of compiling.
 from numba.core.typing import arraydecl  # noqa: F401
 
 config: Any = numba.config
