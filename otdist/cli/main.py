@@ -437,7 +437,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _warmup(arguments: argparse.Namespace) -> int:
-    from otdist.warm_up import warmup
+    from otdist.cli.warm_up import warmup
 
     try:
         print(f"kernels are in {warmup(n_jobs=arguments.jobs)}")

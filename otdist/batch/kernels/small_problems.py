@@ -34,6 +34,8 @@ _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
+# With one call in a kernel: compiled within it, instead of by itself and then again.
+inlined = njit(**_FLAGS, inline="always")
 reordering_inner = njit(**_INNER, fastmath={"contract", "nsz", "reassoc"})
 
 BLOCK_ROWS = 16  # rows priced at a time
@@ -198,7 +200,7 @@ def _plant(tree: Tree, cost: np.ndarray, arcs: Any, n_arcs: int, links: Any) -> 
         tree.last[k] = k + tree.size[k] - 1
 
 
-@inner
+@inlined
 def _solve(
     cost: np.ndarray,
     a: np.ndarray,

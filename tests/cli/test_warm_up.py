@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import otdist
-from otdist import warm_up
 from otdist.batch import single
+from otdist.cli import warm_up
 from otdist.cli.main import main
 
 pytestmark = pytest.mark.skipif(conftest.JIT_OFF, reason="nothing is compiled")
@@ -39,16 +39,18 @@ class Count(event.Listener):
     def on_end(self, event):
         pass
 event.register("numba:compile", Count())
-from otdist import warm_up
-warm_up._divergences(warm_up.np.random.default_rng(1))
+import numpy, otdist
+from otdist.cli import warm_up
+warm_up._divergences(otdist, numpy.random.default_rng(1))
 print(Count.started)
 """
 CALL_ALL = """
 import sys
+import numpy, otdist
 from numba.core.dispatcher import Dispatcher
-from otdist import warm_up
+from otdist.cli import warm_up
 for family in warm_up.FAMILIES:
-    family(warm_up.np.random.default_rng(0))
+    family(otdist, numpy.random.default_rng(0))
 for name, module in list(sys.modules.items()):
     if name.startswith("otdist.") and {"kernels", "compiled"} & set(name.split(".")):
         for each in vars(module).values():
@@ -97,7 +99,7 @@ def test_the_command_says_where_kernels_are(monkeypatch, capsys, tmp_path):
 
 
 def test_what_fails_is_an_error(monkeypatch, capsys):
-    def broken(rng):
+    def broken(od, rng):
         pass
 
     monkeypatch.setattr(warm_up, "FAMILIES", (broken,))
@@ -109,7 +111,7 @@ def test_what_fails_is_an_error(monkeypatch, capsys):
 
 
 FIRST = (
-    COUNT.split("from otdist")[0]
+    COUNT.split("import numpy")[0]
     + """
 import numpy as np
 import otdist
