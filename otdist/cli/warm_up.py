@@ -81,8 +81,8 @@ def _grids_and_graphs(od: Any, rng: np.random.Generator) -> None:
     ends = np.tile(np.arange(n), 3), rng.permuted(np.tile(np.arange(n), (3, 1)), axis=1).ravel()
     graph = coo_array((rng.random(3 * n) + 0.1, ends), shape=(n, n)).tocsr()
     graph.setdiag(0)
-    problem = od.Problem.on_graph(graph.maximum(graph.T), a, b)
-    od.certify(problem, od.solve(problem).plan)
+    flow = od.solve(od.Problem.on_graph(graph.maximum(graph.T), a, b))
+    flow.coupling.arcs(a, b)
 
 
 def _sinkhorn(od: Any, rng: np.random.Generator) -> None:
@@ -97,11 +97,9 @@ def _sinkhorn(od: Any, rng: np.random.Generator) -> None:
         np.asarray(found.plan)
     matrix = od.Problem.from_cost(rng.random((90, 90)))
     od.certify(matrix, od.solve(matrix, method="sinkhorn", epsilon=0.1).plan)
-    for n, epsilon in ((9, 0.1), (9, 0.001), (130, 500.0)):
-        for p in (1, 2):
-            images = rng.random((2, n, n))
-            problem = od.Problem.on_grid(*images, p=p, normalize=True)
-            od.solve(problem, method="sinkhorn", epsilon=epsilon, max_iter=20)
+    for n, p, epsilon in ((9, 1, 0.1), (9, 2, 0.1), (9, 2, 0.001), (130, 2, 500.0)):
+        problem = od.Problem.on_grid(*rng.random((2, n, n)), p=p, normalize=True)
+        od.solve(problem, method="sinkhorn", epsilon=epsilon, max_iter=20)
     corner, other = np.zeros((2, 30, 30))
     corner[0, 0] = other[-1, -1] = 1.0
     apart = od.Problem.on_grid(corner, other, p=2)
