@@ -49,6 +49,7 @@ if _typing.TYPE_CHECKING:
     from otdist import samples as samples
     from otdist import sliced as sliced
     from otdist import torch as torch
+    from otdist.cli.warm_up import warmup as warmup
     from otdist.comparison.table import compare as compare
     from otdist.gaussian.bures import bures_wasserstein_distance as bures_wasserstein_distance
 
@@ -85,6 +86,7 @@ __all__ = [
     "solve",
     "total_variation",
     "w1_interval",
+    "warmup",
     "wasserstein_distance",
 ]
 
@@ -106,6 +108,7 @@ _SUBMODULES = (
 _FUNCTIONS = {
     "bures_wasserstein_distance": "otdist.gaussian.bures",
     "compare": "otdist.comparison.table",
+    "warmup": "otdist.cli.warm_up",
 }
 
 

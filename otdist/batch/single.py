@@ -25,7 +25,7 @@ from otdist.geometry.metrics import NAMED, NamedMetric, rounding_of
 from otdist.inputs.scale import EXACT, FAR, room
 from otdist.inputs.validate import as_float64, frozen, sum_tolerance
 from otdist.problem.result import EXACT_TOL, Bracket, root
-from otdist.runtime.kernel_cache import config
+from otdist.runtime import kernel_cache
 from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
@@ -33,8 +33,8 @@ _LEAST = 16
 # Points of a side up to which NumPy sorts, and arrays are kept.
 _SHORT = 1 << 12
 _EPS = float(np.finfo(float).eps)
+# Writable as other weights are: kernels are compiled anew for read-only arrays.
 _UNIFORM = np.empty(0)
-_UNIFORM.flags.writeable = False
 _FLOAT = np.dtype(float)
 _FIRST, _SECOND = np.zeros(1, np.int64), np.ones(1, np.int64)
 _own = threading.local()
@@ -43,7 +43,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def _quiet(function: _F) -> _F:
     """Ignore NumPy's warnings of numbers that are refused, where compilation is off."""
-    return np.errstate(all="ignore")(function) if config.DISABLE_JIT else function
+    return function if kernel_cache.compiles() else np.errstate(all="ignore")(function)
 
 
 class _Room(NamedTuple):
@@ -129,6 +129,11 @@ def distance_of_points(
         return None
     proved = _proved(held, d, record, p, largest)
     return None if proved is None else root(proved, p, unit)
+
+
+def is_compiled() -> bool:
+    """Return whether `distance_of_points` need not wait for the compiler."""
+    return kernel_cache.is_compiled(bracket_clouds)
 
 
 @_quiet

@@ -1,4 +1,4 @@
-"""The command line: ``otdist demo``, ``compare``, ``pairwise`` and ``verify``."""
+"""The command line: ``otdist demo``, ``compare``, ``pairwise``, ``verify`` and ``warmup``."""
 
 from __future__ import annotations
 
@@ -117,6 +117,11 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_verify)
     check.add_argument("--problems", type=int, default=200, help="default: %(default)s")
     check.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    warmup = commands.add_parser("warmup", help="compile all kernels, for containers and CI")
+    warmup.set_defaults(run=_warmup)
+    warmup.add_argument(
+        "--jobs", type=int, default=2, metavar="N", help="processes; default: %(default)s"
+    )
     _add_compare(commands)
     _add_pairwise(commands)
     return parser
@@ -429,6 +434,16 @@ def _verify(arguments: argparse.Namespace) -> int:
         f" the limit is {verify.TOLERANCE:g}, relative"
     )
     return 0 if report.passed else 1
+
+
+def _warmup(arguments: argparse.Namespace) -> int:
+    from otdist.cli.warm_up import warmup
+
+    try:
+        print(f"kernels are in {warmup(n_jobs=arguments.jobs)}")
+    except RuntimeError as error:
+        return _fail(str(error))
+    return 0
 
 
 def _require_writable(path: str) -> None:

@@ -18,6 +18,8 @@ _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
+# With one call in a kernel: compiled within it, instead of by itself and then again.
+inlined = njit(**_FLAGS, inline="always")
 finite_inner = njit(**_INNER, fastmath={"nnan", "nsz"})
 fusing_inner = njit(**_INNER, fastmath={"contract", "nsz"})
 
@@ -142,7 +144,7 @@ def _squares(point: np.ndarray, others: np.ndarray, start: int, out: np.ndarray)
         k += 1
 
 
-@inner
+@inlined
 def _distances(
     point: np.ndarray, others: np.ndarray, start: int, kind: int, out: np.ndarray
 ) -> None:

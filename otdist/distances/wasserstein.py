@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import sys
 from typing import Any, Literal, overload
 
@@ -29,6 +30,9 @@ from otdist.typing import ArrayLike, FloatArray, Metric
 # Points of a line that do not pay for loading compiled code, if there is no second one.
 _SHORT = 1 << 12
 _short_lines = itertools.count()
+# Pairs of points that do not pay for compiling, if there is no second distance.
+_FEW_PAIRS = 1 << 16
+_small_clouds = itertools.count()
 
 
 @overload
@@ -230,6 +234,17 @@ def _is_worth_loading(x: ArrayLike, y: ArrayLike) -> bool:
     return np.size(x) + np.size(y) > _SHORT or next(_short_lines) > 0
 
 
+def _is_worth_compiling(of_x: tuple[int, ...], of_y: tuple[int, ...], p: Any) -> bool:
+    """Whether kernels are worth compiling: not for the first small distance of a process.
+
+    HiGHS finds that in a second, where compiling takes ten. Programs that want no second one are
+    many, and for others it makes no difference.
+    """
+    is_small = len(of_x) == len(of_y) == 2 and of_x[0] * of_y[0] <= _FEW_PAIRS
+    is_ordinary = type(p) in (int, float) and 1 <= p < math.inf
+    return not (is_small and is_ordinary) or next(_small_clouds) > 0
+
+
 def _shape(value: Any) -> tuple[int, ...]:
     """Return the shape of an array; lists that are no array have the shape ()."""
     try:
@@ -266,9 +281,17 @@ def _at_once(
         return distance_on_line(x, y, a, b, p, normalize, n_jobs)
     if not permits(method) or max(shape[:1] + _shape(y)[:1], default=0) > LARGEST:
         return None
-    from otdist.batch.single import distance_of_points
+    from otdist.batch.single import distance_of_points, is_compiled
 
-    return distance_of_points(x, y, a, b, metric, p, normalize)
+    if _is_worth_compiling(shape, _shape(y), p) or is_compiled():
+        return distance_of_points(x, y, a, b, metric, p, normalize)
+    try:
+        value: float = wasserstein_distance(
+            x, y, a, b, p=p, metric=metric, method="highs", normalize=normalize
+        )
+        return value
+    except NotCertifiedError:
+        return distance_of_points(x, y, a, b, metric, p, normalize)
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:

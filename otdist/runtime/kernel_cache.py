@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 import shutil
 import stat
@@ -30,10 +31,18 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import event
+
+# numba tries the types that an operation may have in the order in which they were registered.
+# Looking into a cache registers those of text and lists first, unless arrays are there already:
+# an eighth of the time of compiling.
+from numba.core.typing import arraydecl  # noqa: F401
 
 config: Any = numba.config
 _PACKAGE = Path(__file__).parents[1]
 _KEPT_DAYS = 90
+#: Seconds that a process compiles before it says so.
+_LONG = 2.0
 
 
 def njit(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -58,6 +67,65 @@ def njit(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
         return numba.njit(**flags | {"cache": False})(function)
 
     return decorate
+
+
+def compiles() -> bool:
+    """Return whether kernels are compiled at all."""
+    return not config.DISABLE_JIT
+
+
+def is_compiled(kernel: Any) -> bool:
+    """Return whether a kernel need not be compiled, for what it was compiled for before."""
+    if not compiles() or kernel.signatures:
+        return True
+    folder, name = kernel.stats.cache_path, kernel.py_func.__qualname__
+    return folder is not None and any(Path(folder).glob(f"*.{name}-*.nbi"))
+
+
+def folder_in_use() -> str:
+    """Return the folder that keeps the kernels; empty where none can."""
+    return config.CACHE_DIR or cache_folder()
+
+
+class _Notice(event.Listener):
+    """Says once that kernels are being compiled, when that has taken long.
+
+    numba reports the beginning and the end of each compilation, also of those inside others,
+    and none for kernels that come from the cache. It holds its lock meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.taken = self.began = 0.0
+        self.is_ours = self.is_said = False
+
+    def on_start(self, event: Any) -> None:
+        """Note the time of an outermost compilation."""
+        if self.depth == 0:
+            self.began = time.perf_counter()
+            self.is_ours = event.data["dispatcher"].py_func.__module__.startswith("otdist.")
+        self.depth += 1
+        self._look()
+
+    def on_end(self, event: Any) -> None:
+        """Add up the times of outermost compilations."""
+        self._look()
+        self.depth -= 1
+        if self.depth == 0 and self.is_ours:
+            self.taken += time.perf_counter() - self.began
+
+    def _look(self) -> None:
+        if self.is_said or not self.is_ours:
+            return
+        if self.taken + time.perf_counter() - self.began > _LONG:
+            self.is_said = True
+            message = (
+                "otdist is compiling for this kind of input, which takes some seconds the first"
+                " time; `otdist warmup` compiles everything at once"
+            )
+            logging.getLogger("otdist").info(message)
+            if sys.stderr is not None and sys.stderr.isatty():
+                sys.stderr.write(f"{message}\n")
 
 
 def _is_usable(path: str) -> bool:
@@ -158,3 +226,8 @@ def _warn_once(is_file: bool) -> None:
         RuntimeWarning,
         stacklevel=2,
     )
+
+
+if compiles():
+    _register: Any = event.register
+    _register("numba:compile", _Notice())

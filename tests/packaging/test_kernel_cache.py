@@ -45,6 +45,40 @@ print(json.dumps({
     "warnings": [str(one.message) for one in caught],
 }))
 """
+SLOW = """
+import time
+
+from numba.extending import overload
+from otdist.runtime.kernel_cache import njit
+
+kernel = njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+
+
+def wait(x):
+    return x
+
+
+@overload(wait)
+def _wait(x):
+    time.sleep(2.1)
+    return lambda x: x
+
+
+@kernel
+def slow(x):
+    return wait(x)
+"""
+LOGGED = """
+import logging
+logged = []
+handler = logging.Handler(logging.INFO)
+handler.emit = lambda record: logged.append(record.getMessage())
+logging.getLogger("otdist").addHandler(handler)
+logging.getLogger("otdist").setLevel(logging.INFO)
+from otdist.compiled.planted import {name}
+{name}(1), {name}(1.0)
+print(*logged, sep="\\n")
+"""
 
 
 @pytest.fixture
@@ -229,3 +263,42 @@ def test_no_cache_folder_from_a_relative_home(monkeypatch):
     assert beside.parent.name == "__pycache__"
     assert beside.is_absolute()
     assert temporary.is_absolute()
+
+
+def told(site, name, tmp_path):
+    """Return what a process logs that calls a planted kernel, and what it tells a terminal."""
+    leader, terminal = os.openpty()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
+    environment |= {"PYTHONPATH": str(site), "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGED.format(name=name)],
+        env=environment,
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        text=True,
+        check=True,
+    )
+    os.close(terminal)
+    os.set_blocking(leader, False)
+    try:
+        seen = os.read(leader, 1 << 16).decode()
+    except OSError:  # nothing was written
+        seen = ""
+    os.close(leader)
+    return done.stdout.split("\n")[:-1], seen.split("\r\n")[:-1]
+
+
+@linux
+def test_a_long_compilation_is_told_once(site, tmp_path):
+    (site / "otdist" / "compiled" / "planted.py").write_text(SLOW)
+    logged, seen = told(site, "slow", tmp_path)  # two compilations of more than 2 s
+    (message,) = logged
+    assert "otdist warmup" in message
+    assert seen == [message]
+    assert told(site, "slow", tmp_path) == ([""], [])  # both are kept
+
+
+@linux
+def test_a_short_compilation_is_not_told(site, tmp_path):
+    assert told(site, "twice", tmp_path) == ([""], [])

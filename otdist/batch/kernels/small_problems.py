@@ -35,6 +35,7 @@ _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
+# With one call in a kernel: compiled within it, instead of by itself and then again.
 reordering_inner = njit(**_INNER, fastmath={"contract", "nsz", "reassoc"})
 
 BLOCK_ROWS = 16  # rows priced at a time

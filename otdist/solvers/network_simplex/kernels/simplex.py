@@ -338,7 +338,7 @@ def pivot(tree: Tree, n: int, i: int, j: int, cost: float, reduced_cost: float) 
     return work + others
 
 
-@inner
+@inlined
 def _gather(
     costs: Costs,
     rows: Rows,

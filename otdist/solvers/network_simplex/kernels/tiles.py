@@ -30,6 +30,8 @@ _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
+# With one call in a kernel: compiled within it, instead of by itself and then again.
+inlined = njit(**_FLAGS, inline="always")
 
 _TRIES = 64  # lengths of a step
 _LEAST = 2.0**-58  # part of the largest cost that a step is not below: `_TRIES` reach all arcs
@@ -52,7 +54,7 @@ class Scratch(NamedTuple):
     bounds: np.ndarray  # (tiles,) float64
     factor: np.ndarray  # (tiles,) float64
     off: np.ndarray  # (tiles,) float64
-    slacks: np.ndarray  # (TILE,) float64
+    slacks: np.ndarray  # (2 TILE,) float64, of two tiles
     end: np.ndarray  # (room,) uint32
     values: np.ndarray  # (room,) float64
 
@@ -64,13 +66,13 @@ def scratch_for(n_tiles: int, width: int) -> Scratch:
         np.empty(n_tiles),
         np.empty(n_tiles),
         np.empty(n_tiles),
-        np.empty(TILE),
+        np.empty(2 * TILE),
         np.empty(room, np.uint32),
         np.empty(room),
     )
 
 
-@inner
+@inlined
 def _write_euclidean(point: np.ndarray, tiles: Tiles, power: float, scratch: Scratch) -> None:
     """Write costs to the centres, powers of the distance, and the slopes' differences."""
     bounds, factor, off = scratch.bounds, scratch.factor, scratch.off
@@ -97,7 +99,7 @@ def _write_euclidean(point: np.ndarray, tiles: Tiles, power: float, scratch: Scr
             off[t] += difference * difference
 
 
-@inner
+@inlined
 def _write_other(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch) -> None:
     """Write costs to the centres and slopes' differences for the other metrics."""
     for t in range(scratch.off.size):
@@ -121,7 +123,7 @@ def _write_other(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: 
         scratch.off[t] = total
 
 
-@inner
+@inlined
 def _write_bounds(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch) -> None:
     """Write a lower bound on the slacks of the points of each tile."""
     if kind in (EUCLIDEAN, SQUARED):
@@ -136,7 +138,7 @@ def _write_bounds(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch:
         bounds[t] = bounds[t] - fall - tiles.top[t] - rounding
 
 
-@inner
+@inlined
 def _may_violate(
     point: np.ndarray, others: np.ndarray, start: int, f: float, g: np.ndarray
 ) -> bool:
@@ -158,7 +160,7 @@ def _may_violate(
     return hits > 0
 
 
-@inner
+@inlined
 def _least_of(
     point: np.ndarray,
     others: np.ndarray,
@@ -179,7 +181,7 @@ def _least_of(
     return least
 
 
-@inner
+@inlined
 def _collect(
     point: np.ndarray,
     others: np.ndarray,
@@ -223,7 +225,7 @@ def _collect(
                 n_kept += values[k] < least + step
             if n_kept == n_found and not is_least:
                 # Only when the least slack is known can the step be too long.
-                rest = scratch.slacks
+                rest = scratch.slacks[TILE:]
                 least = _least_of(point, others, costs, potential, bounds, rest, least)
                 is_least = True
                 shortest = max(shortest, _ROUNDING * abs(least))
@@ -233,8 +235,6 @@ def _collect(
             elif n_kept == n_found:
                 return least, step, n_found
             n_found = n_kept
-            # The slacks of this tile may have been overwritten.
-            point_slacks(point, others, start, costs.kind, costs.p, part, slacks)
         level = least + step
         for k in range(part.size):
             end[n_found], values[n_found] = start + k, slacks[k]
@@ -242,7 +242,7 @@ def _collect(
     return least, step, n_found
 
 
-@inner
+@inlined
 def _mean_size(values: np.ndarray) -> float:
     total = 0.0
     for k in range(values.size):
