@@ -260,13 +260,13 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     is_ordinary, mass, n_a, n_b = weigh_two(frozen(a), frozen(b), held.kept)
     if not is_ordinary:
         return None
-    if n_a + n_b < n + m:
-        rows, columns = np.flatnonzero(a), np.flatnonzero(b)
-        return least_cost(a[rows], b[columns], cost[np.ix_(rows, columns)])
     largest = float(max(cost.max(), -cost.min()))
     # NaN passes no comparison.
     if not 2.0**-900 < mass * largest < 2.0**900:
         return None
+    if n_a + n_b < n + m:
+        rows, columns = np.flatnonzero(a), np.flatnonzero(b)
+        return least_cost(a[rows], b[columns], cost[np.ix_(rows, columns)])
     cost, a, b = frozen(cost), frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
     claims, work = held.claims, held.work
     small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, work, claims)

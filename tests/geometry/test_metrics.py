@@ -18,6 +18,7 @@ from otdist.certificate.kernels import points as certificate
 from otdist.compiled import costs as kernel
 from otdist.geometry import metrics
 from otdist.geometry.points import Points, cost_matrix, kernel_code
+from otdist.inputs.validate import frozen
 
 PACKAGE = Path(otdist.__file__).parent
 NAMES = sorted(metrics.NAMED)
@@ -37,7 +38,8 @@ def test_solvers_and_certificates_compute_what_the_record_says(name, p):
     costs = Points(x, y, name, p, 1.0).costs()
     np.testing.assert_allclose(kernel.rows_of(costs, 0, len(x)), expected, rtol=1e-14)
     minimum = np.full(len(y), np.inf)
-    points = np.ascontiguousarray(x.T), np.zeros(len(x)), np.ascontiguousarray(y.T)
+    # The kernel is compiled for read-only points.
+    points = frozen(x.T), np.zeros(len(x)), frozen(y.T)
     norm = checkers.norm_of(name)
     certificate.points_minimum(*points, norm, p, 0, np.empty(8), minimum)
     np.testing.assert_allclose(minimum, expected.min(axis=0), rtol=1e-14)

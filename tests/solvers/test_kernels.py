@@ -391,7 +391,7 @@ def test_one_signature_per_kernel():
     assert len(sinkhorn.sweep.nopython_signatures) <= 2
     assert len(found) >= 10
     for name, function in found:
-        assert len(function.nopython_signatures) <= 1, name
+        assert len(function.nopython_signatures) <= 1, (name, function.nopython_signatures)
     assert len(small.solve_small.nopython_signatures) == 1
     assert len(small.coarse_start.nopython_signatures) == 1
     assert len(kernel.run_on_lists.nopython_signatures) == 1
