@@ -28,7 +28,8 @@ OF_KERNELS = """
     tests/solvers/test_solvers.py tests/solvers/test_graph.py tests/solvers/test_tree.py
     tests/solvers/test_grid_flow.py tests/solvers/test_grid_exact.py
     tests/solvers/test_bottleneck.py tests/solvers/sinkhorn tests/divergences/test_lanes.py
-    tests/batch tests/certificate/test_certify.py
+    tests/batch tests/certificate/test_certify.py tests/solvers/test_assignment.py
+    tests/distances/test_wasserstein.py
 """
 SPELLED = ("otdist", "tests", "docs", "benchmarks", "examples", "noxfile.py")
 
