@@ -30,6 +30,8 @@ from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
 _LEAST = 16
+# Pairs from which on `solve` is faster, but for assignments.
+_MANY_PAIRS = 1 << 15
 # Points of a side up to which NumPy sorts, and arrays are kept.
 _SHORT = 1 << 12
 _EPS = float(np.finfo(float).eps)
@@ -254,7 +256,7 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     if cost.ndim != 2 or (a.shape, b.shape) != ((cost.shape[0],), (cost.shape[1],)):
         return None
     n, m = cost.shape
-    if not 0 < min(n, m) <= max(n, m) <= LARGEST:
+    if not 0 < min(n, m) <= max(n, m) <= LARGEST or (n != m and n * m > _MANY_PAIRS):
         return None
     held = _room_for(max(n, m), 0)
     is_ordinary, mass, n_a, n_b = weigh_two(frozen(a), frozen(b), held.kept)
@@ -269,7 +271,8 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
         return least_cost(a[rows], b[columns], cost[np.ix_(rows, columns)])
     cost, a, b = frozen(cost), frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
     claims, work = held.claims, held.work
-    small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, work, claims)
+    is_large = n * m > _MANY_PAIRS
+    small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, is_large, work, claims)
     if claims.code[0] != 0:
         return None
     # From the side of b, so that the rows of the matrix are the costs to each bin of a.

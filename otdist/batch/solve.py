@@ -151,6 +151,7 @@ def solve_pairs(
         first,
         second,
         family.is_metric,
+        False,
         work,
         claims,
     )

@@ -77,13 +77,24 @@ def test_the_largest_small_problem_is_proved(refused):
     assert value == pytest.approx(wanted, rel=1e-9)
     with pytest.raises(AssertionError, match="solve was called"):
         wasserstein_distance(np.vstack([x, x[:1]]), y)
-    cost = np.random.default_rng(4).random((40, LARGEST + 1))
-    a, b = np.full(40, 1 / 40), np.full(LARGEST + 1, 1 / (LARGEST + 1))
-    part = b[:LARGEST] / math.fsum(b[:LARGEST])
-    wanted = solve(Problem.from_cost(cost[:, :LARGEST], a, part)).value
-    assert emd(a, part, cost[:, :LARGEST]) == pytest.approx(wanted, rel=1e-9)
+    n, m = 256, single._MANY_PAIRS // 256
+    cost = np.random.default_rng(4).random((n, m + 1))
+    a, b = np.full(n, 1 / n), np.full(m, 1 / m)
+    wanted = solve(Problem.from_cost(cost[:, :m], a, b)).value
+    assert emd(a, b, cost[:, :m]) == pytest.approx(wanted, rel=1e-9)
     with pytest.raises(AssertionError, match="solve was called"):
-        emd(a, b, cost)
+        emd(a, np.full(m + 1, 1 / (m + 1)), cost)
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too many atoms for plain Python")
+def test_larger_assignments_are_small_problems_too(refused):
+    rng = np.random.default_rng(5)
+    cost, uniform = rng.random((LARGEST, LARGEST)), np.full(LARGEST, 1 / LARGEST)
+    wanted = solve(Problem.from_cost(cost)).value
+    assert emd(uniform, uniform, cost) == pytest.approx(wanted, rel=1e-12)
+    weights = rng.dirichlet(np.ones(LARGEST))
+    with pytest.raises(AssertionError, match="solve was called"):
+        emd(weights, uniform, cost)
 
 
 # ---------------------------------------------------------------------- the other path

@@ -232,13 +232,15 @@ def _solve(
     a: np.ndarray,
     b: np.ndarray,
     total: float,
+    assigns_only: bool,
     work: Work,
     claims: Claims,
     q: int,
 ) -> None:
     """Solve the problem of pair q; its atoms are those of `work.atom`.
 
-    Masses are positive and sum to `total`, costs are finite.
+    Masses are positive and sum to `total`, costs are finite. With `assigns_only` problems that are
+    not solved as an assignment are left alone.
     """
     n, m = cost.shape
     whole, potential = work.whole[: n + m], work.potential[: n + m + 1]
@@ -247,6 +249,9 @@ def _solve(
     if n == m and _are_ones(whole) and _assigned(cost, a[0], work, claims, q):
         for j in range(m):
             g[of_columns[j]] = potential[n + j]
+        return
+    if assigns_only:
+        claims.code[q] = MORE
         return
     n_arcs, scale = _first_plan(cost, whole, work.floats, work.atom[2], work.arcs)
     tree, search = search_in(work.room, n + m + 1, BLOCK_ROWS, potential)
@@ -277,13 +282,15 @@ def solve_histograms(
     first: np.ndarray,
     second: np.ndarray,
     cancels: bool,
+    assigns_only: bool,
     work: Work,
     claims: Claims,
 ) -> None:
     """Solve pairs of histograms, rows `first` of a (K, n) and `second` of b (L, m).
 
     With `cancels`, for a cost that is a metric, mass that both have in a bin stays
-    there. Pairs of more sources or sinks than there is room for are left alone.
+    there. Pairs of more sources or sinks than there is room for are left alone; with
+    `assigns_only` all but assignments of as many rows to columns are.
     """
     source, sink = work.atom[0], work.atom[1]
     for q in range(first.size):
@@ -315,7 +322,8 @@ def solve_histograms(
             row, out = cost[source[i]], matrix[i]
             for j in range(m):
                 out[j] = row[sink[j]]
-        _solve(matrix, work.mass[0, :n], work.mass[1, :m], total, work, claims, q)
+        masses = work.mass[0, :n], work.mass[1, :m]
+        _solve(matrix, *masses, total, assigns_only, work, claims, q)
 
 
 @kernel
@@ -360,4 +368,4 @@ def solve_clouds(
             for i in range(n):
                 out = matrix[i, start:stop]
                 point_slacks(x[:, i], y, start, kind, p, nothing[start:stop], out)
-        _solve(matrix, a, b, total, work, claims, q)
+        _solve(matrix, a, b, total, False, work, claims, q)

@@ -21,6 +21,8 @@ inner = njit(**_INNER)
 
 # Rows that all paths may read, as a multiple of n, judged by those so far, a few at least.
 _MOST_READ, _FEWEST_PATHS = 32, 8
+# From so many rows on paths are long, and worth finding for a small part of the rows only.
+_LONG, _SMALL_PART = 200, 0.2
 _BIDS = 1  # that may follow each other, as a multiple of n
 
 
@@ -184,6 +186,8 @@ def assign(cost: np.ndarray, room: Room) -> int:
             n_left += 1
     for _ in range(2):
         n_left = _bid(cost, room, n_left)
+    if n > _LONG and n_left > _SMALL_PART * n:
+        return -1
     for k in range(n_left):
         n_read += _augment(cost, room, room.left[k])
         if k >= _FEWEST_PATHS and n_read * n_left > _MOST_READ * n * (k + 1):
