@@ -259,7 +259,7 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     if not 0 < min(n, m) <= max(n, m) <= LARGEST or (n != m and n * m > _MANY_PAIRS):
         return None
     held = _room_for(max(n, m), 0)
-    is_ordinary, mass, n_a, n_b = weigh_two(frozen(a), frozen(b), held.kept)
+    is_ordinary, mass, n_a, n_b = weigh_two(frozen(a), frozen(b))
     if not is_ordinary:
         return None
     largest = float(max(cost.max(), -cost.min()))

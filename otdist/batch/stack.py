@@ -22,14 +22,7 @@ class Stacked(NamedTuple):
     n_axes: int
 
 
-def stack_of(*arguments: tuple[str, Any, int]) -> list[Stacked]:
-    """Return the arguments of several problems."""
-    return [Stacked(*each) for each in arguments]
-
-
-def distances_of_stack(
-    one: Callable[..., float], arguments: list[Stacked], n_jobs: int
-) -> FloatArray:
+def distances_of_stack(one: Callable[..., float], *arguments: Stacked, n_jobs: int) -> FloatArray:
     """Return ``one(*arguments)`` for all problems, in threads.
 
     Problems without a coupling or a proof are NaN, and reported; bad input names its problem.
@@ -56,7 +49,7 @@ def distances_of_stack(
     return values.reshape(shape)
 
 
-def _leading(arguments: list[Stacked]) -> tuple[int, ...]:
+def _leading(arguments: tuple[Stacked, ...]) -> tuple[int, ...]:
     """Return the shape that all leading axes broadcast to."""
     shapes = {
         name: as_float64(name, value).shape[:-n_axes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -16,7 +17,7 @@ from otdist.batch.line import (
     require_line_options,
 )
 from otdist.batch.pairs import LARGEST
-from otdist.batch.stack import distances_of_stack, stack_of
+from otdist.batch.stack import Stacked, distances_of_stack
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
 from otdist.geometry.metrics import line_power
@@ -224,8 +225,9 @@ def wasserstein_distance(
                 concave=concave,
                 progress=progress,
             )
-            stack = stack_of(("x", x, 2), ("y", y, 2), ("a", a, 1), ("b", b, 1))
-            return distances_of_stack(again, stack, n_jobs)
+            clouds = Stacked("x", x, 2), Stacked("y", y, 2)
+            weights = Stacked("a", a, 1), Stacked("b", b, 1)
+            return distances_of_stack(again, *clouds, *weights, n_jobs=n_jobs)
     return one(x, y, a, b)
 
 
@@ -279,19 +281,18 @@ def _at_once(
         from otdist.batch.single import distance_on_line
 
         return distance_on_line(x, y, a, b, p, normalize, n_jobs)
-    if not permits(method) or max(shape[:1] + _shape(y)[:1], default=0) > LARGEST:
+    of_y = _shape(y)
+    if not permits(method) or max(shape[:1] + of_y[:1], default=0) > LARGEST:
         return None
     from otdist.batch.single import distance_of_points, is_compiled
 
-    if _is_worth_compiling(shape, _shape(y), p) or is_compiled():
-        return distance_of_points(x, y, a, b, metric, p, normalize)
-    try:
-        value: float = wasserstein_distance(
-            x, y, a, b, p=p, metric=metric, method="highs", normalize=normalize
-        )
-        return value
-    except NotCertifiedError:
-        return distance_of_points(x, y, a, b, metric, p, normalize)
+    if not (_is_worth_compiling(shape, of_y, p) or is_compiled()):
+        with contextlib.suppress(NotCertifiedError):
+            value: float = wasserstein_distance(
+                x, y, a, b, p=p, metric=metric, method="highs", normalize=normalize
+            )
+            return value
+    return distance_of_points(x, y, a, b, metric, p, normalize)
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
@@ -350,8 +351,8 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
         return value
     n_axes = [len(_shape(each)) for each in (a, b, cost)]
     if min(n_axes) >= 1 and n_axes[2] >= 2 and max(*n_axes[:2], n_axes[2] - 1) > 1:
-        stack = stack_of(("a", a, 1), ("b", b, 1), ("cost", cost, 2))
-        return distances_of_stack(emd, stack, n_jobs)
+        stack = Stacked("a", a, 1), Stacked("b", b, 1), Stacked("cost", cost, 2)
+        return distances_of_stack(emd, *stack, n_jobs=n_jobs)
     problem = Problem.from_cost(cost, a, b, normalize=None)
     if problem.geometry.facts.has_forbidden:
         # Forbidden arcs of atoms without mass forbid nothing.

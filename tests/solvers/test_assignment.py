@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from otdist import Problem, emd, solve
 from otdist.batch import single
 from otdist.solvers.network_simplex.assignment import room_for, solve_square
-from otdist.solvers.network_simplex.kernels.assignment import assign_rows
+from otdist.solvers.network_simplex.kernels.assignment import assign
 
 N = 12 if JIT_OFF else 60
 
@@ -46,7 +46,7 @@ def test_all_permutations(n):
     for seed in range(20):
         for cost in families(n, seed):
             room = room_for(n)
-            assert assign_rows(cost, room) >= 0
+            assert assign(cost, room) >= 0
             ways = itertools.permutations(range(n))
             assert_optimal(cost, room, min(cost[np.arange(n), list(way)].sum() for way in ways))
 
@@ -56,14 +56,14 @@ def test_against_scipy(n):
     for seed in range(10):
         for cost in families(n, seed):
             room = room_for(n)
-            if assign_rows(cost, room) >= 0:
+            if assign(cost, room) >= 0:
                 assert_optimal(cost, room, cost[linear_sum_assignment(cost)].sum())
 
 
 def test_a_room_is_used_again():
     room = room_for(N)
     for cost in families(N, 3):
-        if assign_rows(cost, room) >= 0:
+        if assign(cost, room) >= 0:
             assert_optimal(cost, room, cost[linear_sum_assignment(cost)].sum())
 
 
@@ -72,7 +72,7 @@ def test_many_long_paths_are_given_up():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(400, 2)), rng.normal(size=(400, 2)) + 3
     cost = np.linalg.norm(x[:, None] - y, axis=2)
-    assert assign_rows(cost, room_for(400)) == -1
+    assert assign(cost, room_for(400)) == -1
     assert solve_square(Problem.from_cost(cost)) is None
     assert solve(Problem.from_cost(cost)).certificate.proves(1e-9)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist.certificate.kernels.line_and_circle import line_bounds
+from otdist.certificate.kernels.packing import ROUNDING, keeps_in_unit, unit_of_length, weigh
 from otdist.runtime.kernel_cache import njit
 from otdist.solvers.circle.kernels.levels import (
     Levels,
@@ -143,19 +144,6 @@ def couple(
 
 
 @inner
-def _sum_of(weights: np.ndarray) -> tuple[float, bool, bool]:
-    """Return the sum of weights, whether all are finite and >= 0, and whether all are positive."""
-    total = lost = 0.0
-    n_bad = n_empty = 0
-    for i in range(weights.size):
-        total, error = add_exactly(total, weights[i])
-        lost += error
-        n_bad += not (0.0 <= weights[i] < np.inf)
-        n_empty += weights[i] == 0.0
-    return total + lost, n_bad == 0 and total < np.inf, n_empty == 0
-
-
-@inner
 def _look_like_histograms(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether two vectors of as many numbers >= 0, sorted, both sum to 1."""
     if x.size != y.size or x.size < 2 or x[0] < 0.0 or y[0] < 0.0:
@@ -168,27 +156,15 @@ def _look_like_histograms(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 @inner
-def _keeps_in_unit(array: np.ndarray, unit: int) -> bool:
-    """Divide numbers by ``2 ** unit``; return whether all keep their digits."""
-    n_changed = 0
-    for i in range(array.size):
-        given = array[i]
-        array[i] = math.ldexp(given, -unit)
-        n_changed += math.ldexp(array[i], unit) != given
-    return n_changed == 0
-
-
-@inner
 def _units(size: float, mass: float, room: int, far: int) -> tuple[int, int]:
     """Return the exponents of the units of length and of mass, both with exact powers and roots.
 
     With a negative `room` both are 0, unless the numbers are far from 1. Otherwise the largest
     lengths are ``2 ** room`` in their unit; no unit of mass has an exact root then.
     """
-    length, heavy = math.frexp(size)[1], math.frexp(mass)[1]
-    if room >= 0:
-        return length - room if size > 0.0 else 0, 0
-    return length if abs(length) > far else 0, heavy - heavy % 2 if abs(heavy) > far else 0
+    heavy = math.frexp(mass)[1]
+    has_unit = room < 0 and abs(heavy) > far
+    return unit_of_length(size, room, far), heavy - heavy % 2 if has_unit else 0
 
 
 @inner
@@ -199,14 +175,15 @@ def _sums(
 
     The ratio is 0 where the weights are not valid, or not ordinary.
     """
-    sum_a, is_valid, is_full = _sum_of(a)
-    sum_b, is_valid_b, is_full_b = _sum_of(b)
+    sum_a, n, is_valid = weigh(a)
+    sum_b, m, is_valid_b = weigh(b)
+    is_full = n == a.size and m == b.size
     apart = abs(sum_a - sum_b)
     if not (is_valid and is_valid_b and apart <= tolerance * max(sum_a, sum_b)):
         return sum_a, 0.0
-    if room >= 0 and not (is_full and is_full_b and abs(math.frexp(sum_a)[1]) <= far):
+    if room >= 0 and not (is_full and abs(math.frexp(sum_a)[1]) <= far):
         return sum_a, 0.0
-    return sum_a, sum_a / sum_b if apart > 4 * 2.0**-52 * sum_a else 1.0
+    return sum_a, sum_a / sum_b if apart > ROUNDING * sum_a else 1.0
 
 
 class Scratch(NamedTuple):
@@ -291,9 +268,9 @@ def line_at_once(
         if factor == 0.0:
             return refused
     unit, heavy = _units(size, total, room, far)
-    if unit != 0 and not (_keeps_in_unit(x, unit) and _keeps_in_unit(y, unit)):
+    if unit != 0 and not (keeps_in_unit(x, unit) and keeps_in_unit(y, unit)):
         return refused
-    if heavy != 0 and not (_keeps_in_unit(masses[0], heavy) and _keeps_in_unit(masses[1], heavy)):
+    if heavy != 0 and not (keeps_in_unit(masses[0], heavy) and keeps_in_unit(masses[1], heavy)):
         return refused
     one.which[:] = 0
     one.factor[0] = factor

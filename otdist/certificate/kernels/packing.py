@@ -16,28 +16,60 @@ _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
-# Sums of weights that differ by no more than this part differ by rounding.
-_ROUNDING = 4 * 2.0**-52
+#: Sums of weights that differ by no more than this part differ by rounding.
+ROUNDING = 4 * 2.0**-52
 
 
 @inner
-def _weigh(a: np.ndarray, n: int, kept: np.ndarray) -> tuple[float, int, bool]:
-    """Write which atoms have mass; return the sum, their number, and whether all is valid.
+def weigh(weights: np.ndarray) -> tuple[float, int, bool]:
+    """Return the sum of weights, how many are positive, and whether all is valid."""
+    total, lost, count, n_bad = 0.0, 0.0, 0, 0
+    for i in range(weights.size):
+        n_bad += not (0.0 <= weights[i] < np.inf)
+        total, error = add_exactly(total, weights[i])
+        lost += error
+        count += weights[i] > 0.0
+    return total + lost, count, n_bad == 0 and 0.0 < total < np.inf
 
-    No weights at all are uniform ones.
-    """
+
+@inner
+def _weigh_atoms(a: np.ndarray, n: int, kept: np.ndarray) -> tuple[float, int, bool]:
+    """Write which atoms have mass, and return what `weigh` does; no weights are uniform ones."""
     if a.size == 0:
         for i in range(n):
             kept[i] = i
         return 1.0, n, True
-    total, lost, count, n_bad = 0.0, 0.0, 0, 0
+    count = 0
     for i in range(n):
-        n_bad += not (0.0 <= a[i] < np.inf)
-        total, error = add_exactly(total, a[i])
-        lost += error
         kept[count] = i
         count += a[i] > 0.0
-    return total + lost, count, n_bad == 0 and 0.0 < total < np.inf
+    return weigh(a)
+
+
+@inner
+def unit_of_length(size: float, room: int, far: int) -> int:
+    """Return the exponent of the unit of lengths up to `size`.
+
+    The largest are ``2 ** room`` in it. With a negative `room` it is 0, unless they are not from
+    ``2 ** -far`` to ``2 ** far``.
+    """
+    if not 0.0 < size < np.inf:
+        return 0
+    length = math.frexp(size)[1]
+    if room >= 0:
+        return length - room
+    return length if abs(length) > far else 0
+
+
+@inner
+def keeps_in_unit(array: np.ndarray, unit: int) -> bool:
+    """Divide numbers by ``2 ** unit``; return whether all keep their digits."""
+    n_changed = 0
+    for i in range(array.size):
+        given = array[i]
+        array[i] = math.ldexp(given, -unit)
+        n_changed += math.ldexp(array[i], unit) != given
+    return n_changed == 0
 
 
 @inner
@@ -93,11 +125,11 @@ def pack_two(
     refused = False, 0.0, 0.0, 0
     d = x.shape[1]
     low, high, apart, nothing = boxes[0:2, :d], boxes[2:4, :d], boxes[4, :d], boxes[5, :d]
-    mass, n, is_valid = _weigh(a, x.shape[0], kept)
+    mass, n, is_valid = _weigh_atoms(a, x.shape[0], kept)
     if not is_valid or not _pack(x, a, kept, points[: d * n], weights[:n], low[0], high[0]):
         return refused
-    other, m, is_valid = _weigh(b, y.shape[0], kept)
-    if not is_valid or not abs(mass - other) <= _ROUNDING * mass:
+    other, m, is_valid = _weigh_atoms(b, y.shape[0], kept)
+    if not is_valid or not abs(mass - other) <= ROUNDING * mass:
         return refused
     to = slice(d * n, d * (n + m))
     if not _pack(y, b, kept, points[to], weights[n : n + m], low[1], high[1]):
@@ -107,30 +139,21 @@ def pack_two(
     for k in range(d):
         apart[k], nothing[k] = max(high[0, k] - low[1, k], high[1, k] - low[0, k]), 0.0
         longest = max(longest, max(high[0, k], high[1, k]) - min(low[0, k], low[1, k]))
-    unit = 0
-    if 0.0 < longest < np.inf:
-        length = math.frexp(longest)[1]
-        unit = length - max(room, 0) if room >= 0 or abs(length) > far else 0
+    unit = unit_of_length(longest, room, far)
     if unit != 0:
         for k in range(d):
             apart[k] = math.ldexp(apart[k], -unit)
-        for k in range(d * (n + m)):
-            given = points[k]
-            points[k] = math.ldexp(given, -unit)
-            if math.ldexp(points[k], unit) != given:
-                return refused
+        if not keeps_in_unit(points[: d * (n + m)], unit):
+            return refused
     largest = boxes[0, :1]
     point_costs(apart.reshape(d, 1), 0, nothing.reshape(d, 1), 0, norm, p, largest)
     return True, mass, largest[0], unit
 
 
 @kernel
-def weigh_two(a: np.ndarray, b: np.ndarray, kept: np.ndarray) -> tuple[bool, float, int, int]:
-    """Return whether weights are valid and have one sum, the sum, and how many are positive.
-
-    `kept` (at least n or m) is scratch.
-    """
-    mass, n, is_valid = _weigh(a, a.size, kept)
-    other, m, is_valid_b = _weigh(b, b.size, kept)
-    is_one = abs(mass - other) <= _ROUNDING * mass
+def weigh_two(a: np.ndarray, b: np.ndarray) -> tuple[bool, float, int, int]:
+    """Return whether weights are valid and have one sum, the sum, and how many are positive."""
+    mass, n, is_valid = weigh(a)
+    other, m, is_valid_b = weigh(b)
+    is_one = abs(mass - other) <= ROUNDING * mass
     return is_valid and is_valid_b and is_one, mass, n, m

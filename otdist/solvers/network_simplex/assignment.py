@@ -28,7 +28,7 @@ def solve_square(problem: Problem) -> Candidate | None:
     if np.ptp(problem.a) > 0 or np.ptp(problem.b) > 0:
         return None
     cost, room = problem.geometry.dense(), room_for(n)
-    n_read = kernel.assign_rows(read_only(cost), room)
+    n_read = kernel.assign(read_only(cost), room)
     if n_read < 0:
         return None
     rows = np.arange(n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.solvers.sinkhorn.kernels.anderson import accelerate, new_memory
+from otdist.solvers.sinkhorn.kernels.anderson import new_memory, next_iterate
 from otdist.typing import FloatArray
 
 
@@ -59,5 +59,5 @@ class Anderson:
     def next(self, g: FloatArray, mapped: FloatArray, error: float) -> FloatArray:
         """Return the next iterate, from an iterate g, its image and its error."""
         found = np.empty(len(g))
-        accelerate(self._memory, g, mapped, error, self._weight, found)
+        next_iterate(self._memory, g, mapped, error, self._weight, found)
         return found

@@ -170,7 +170,7 @@ def _augment(cost: np.ndarray, room: Room, first: int) -> int:
             return n_reached + 1
 
 
-@inner
+@kernel
 def assign(cost: np.ndarray, room: Room) -> int:
     """Write the cheapest assignment of n rows to n columns, with prices of the columns.
 
@@ -193,9 +193,3 @@ def assign(cost: np.ndarray, room: Room) -> int:
         if k >= _FEWEST_PATHS and n_read * n_left > _MOST_READ * n * (k + 1):
             return -1
     return n_read
-
-
-@kernel
-def assign_rows(cost: np.ndarray, room: Room) -> int:
-    """Call `assign` from Python."""
-    return assign(cost, room)

@@ -41,7 +41,7 @@ def new_memory(m: int) -> Memory:
     return Memory(images, residuals, basis, np.empty((N_KEPT + 1, N_KEPT)), np.empty(m), numbers)
 
 
-@reordering_inner
+@reordering_kernel
 def next_iterate(
     memory: Memory,
     point: np.ndarray,
@@ -115,16 +115,3 @@ def _take_away(unit: np.ndarray, vector: np.ndarray) -> float:
     for j in range(vector.size):
         vector[j] -= product * unit[j]
     return product
-
-
-@reordering_kernel
-def accelerate(
-    memory: Memory,
-    point: np.ndarray,
-    image: np.ndarray,
-    error: float,
-    weight: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """Write the next iterate: see `next_iterate`."""
-    next_iterate(memory, point, image, error, weight, out)
