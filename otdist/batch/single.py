@@ -13,15 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from otdist.batch.kernels import small_problems
+from otdist.batch.kernels import at_once
 from otdist.batch.kernels.line import line_at_once
 from otdist.batch.line import Sorted, both
 from otdist.batch.pairs import LARGEST
-from otdist.batch.rooms import claims_of, work_for
-from otdist.certificate.kernels.brackets import bracket_clouds, bracket_histograms
-from otdist.certificate.kernels.packing import pack_two, weigh_two
+from otdist.batch.rooms import scratch_for
 from otdist.certificate.kernels.points import METRIC_CODES
-from otdist.geometry.metrics import NAMED, NamedMetric, rounding_of
+from otdist.geometry.metrics import NAMED, rounding_of
 from otdist.inputs.scale import EXACT, FAR, room
 from otdist.inputs.validate import as_float64, frozen, sum_tolerance
 from otdist.problem.result import EXACT_TOL, Bracket, root
@@ -38,7 +36,8 @@ _EPS = float(np.finfo(float).eps)
 # Writable as other weights are: kernels are compiled anew for read-only arrays.
 _UNIFORM = np.empty(0)
 _FLOAT = np.dtype(float)
-_FIRST, _SECOND = np.zeros(1, np.int64), np.ones(1, np.int64)
+# Costs of a matrix times masses are ordinary up to a power of two.
+_FAR_COSTS = 900
 _own = threading.local()
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -48,46 +47,22 @@ def _quiet(function: _F) -> _F:
     return function if kernel_cache.compiles() else np.errstate(all="ignore")(function)
 
 
-class _Room(NamedTuple):
-    """Arrays for two clouds of at most `n_atoms` points each, kept from call to call."""
+class _Held(NamedTuple):
+    """Scratch for problems of at most `n_atoms` atoms a side, kept from call to call."""
 
-    points: FloatArray
-    weights: FloatArray
-    starts: IntArray
-    packed: tuple[Any, Any, Any]  # the same, read-only
-    kept: IntArray
-    boxes: FloatArray
-    work: small_problems.Work
-    claims: small_problems.Claims
-    sums: FloatArray
-    found: FloatArray
-
-    @classmethod
-    def of(cls, n: int, d: int) -> _Room:
-        """Return arrays for n atoms a side, with d coordinates."""
-        points, weights = np.empty(2 * n * d), np.empty(2 * n)
-        starts: Any = np.empty(3, np.int64)
-        return cls(
-            points,
-            weights,
-            starts,
-            (frozen(points), frozen(weights), frozen(starts)),
-            np.empty(n, np.int64),
-            np.empty((6, d)),
-            work_for(n, n),
-            claims_of(1, 2 * n, n),
-            np.empty((11, 4 * n)),
-            np.empty((1, 4)),
-        )
+    n_atoms: int
+    n_coordinates: int
+    arrays: tuple[Any, ...]
 
 
-def _room_for(n: int, d: int) -> _Room:
-    """Return arrays of this thread, made anew where a problem needs larger ones."""
-    held = getattr(_own, "room", None)
-    if held is None or held.kept.size < n or held.boxes.shape[1] < d:
-        size = max(_LEAST, 1 << (n - 1).bit_length())
-        held = _own.room = _Room.of(size, max(d, 3))
-    return held
+def _scratch_for(n: int, d: int) -> tuple[Any, ...]:
+    """Return scratch of this thread, made anew where a problem needs more."""
+    held: _Held | None = getattr(_own, "held", None)
+    if held is None or held.n_atoms < n or held.n_coordinates < d:
+        size, width = max(_LEAST, 1 << (n - 1).bit_length()), max(d, 3)
+        scratch = scratch_for(at_once.room_in, size, size, width)
+        held = _own.held = _Held(size, width, (*scratch, frozen(scratch.floats)))
+    return held.arrays
 
 
 @_quiet
@@ -110,32 +85,28 @@ def distance_of_points(
     if a is None or b is None:
         return None
     p = float(p)
-    held = _room_for(max(n, m), d)
     is_exact = p in EXACT or not record.is_metric
-    is_ordinary, mass, largest, unit = pack_two(
-        *map(frozen, (x, y, a, b)),
+    roundings, underflow = rounding_of(record, d, p)
+    code, unit, *found = at_once.cost_of_clouds(
+        *map(_plain, (x, y, a, b)),
         record.code,
         p,
         -1 if is_exact else room(p),
         FAR,
-        held.points,
-        held.weights,
-        held.starts,
-        held.kept,
-        held.boxes,
+        2.0**FAR if is_exact else 1e300,
+        roundings * _EPS,
+        underflow,
+        *_scratch_for(max(n, m), d),
     )
-    least, most = (2.0**-FAR, 2.0**FAR) if is_exact else (2.0**-FAR, 1e300)
-    if not (is_ordinary and least < largest < most and 2.0**-FAR < mass < 2.0**FAR):
+    if code != at_once.BRACKET or (unit != 0 and not record.is_metric):
         return None
-    if unit != 0 and not record.is_metric:
-        return None
-    proved = _proved(held, d, record, p, largest)
-    return None if proved is None else root(proved, p, unit)
+    value = _proved(*found)
+    return None if value is None else root(value, p, unit)
 
 
 def is_compiled() -> bool:
     """Return whether `distance_of_points` need not wait for the compiler."""
-    return kernel_cache.is_compiled(bracket_clouds)
+    return kernel_cache.is_compiled(at_once.cost_of_clouds)
 
 
 @_quiet
@@ -208,32 +179,9 @@ def _line_room_for(n: int, m: int) -> tuple[Any, IntArray, FloatArray]:
     return held
 
 
-def _proved(held: _Room, d: int, metric: NamedMetric, p: float, largest: float) -> float | None:
-    """Solve the two clouds that were packed; None if their cost is not proved."""
-    claims = held.claims
-    small_problems.solve_clouds(*held.packed, d, _FIRST, _SECOND, metric.code, p, held.work, claims)
-    if claims.code[0] != 0:
-        return None
-    roundings, least = rounding_of(metric, d, p)
-    bracket_clouds(
-        *held.packed,
-        d,
-        _FIRST,
-        _SECOND,
-        metric.code,
-        p,
-        roundings * _EPS,
-        least,
-        np.full(1, largest),
-        claims.n_arcs,
-        claims.row,
-        claims.column,
-        claims.mass,
-        claims.g,
-        held.sums,
-        held.found,
-    )
-    return _value(held.found)
+def _plain(array: FloatArray) -> FloatArray:
+    """Return an array of the one type that kernels are compiled for, a copy of others."""
+    return array if array.flags.carray else array.copy()
 
 
 def _weights(name: str, a: Any, n: int, normalize: bool) -> FloatArray | None:
@@ -258,46 +206,22 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     n, m = cost.shape
     if not 0 < min(n, m) <= max(n, m) <= LARGEST or (n != m and n * m > _MANY_PAIRS):
         return None
-    held = _room_for(max(n, m), 0)
-    is_ordinary, mass, n_a, n_b = weigh_two(frozen(a), frozen(b))
-    if not is_ordinary:
-        return None
-    largest = float(max(cost.max(), -cost.min()))
-    # NaN passes no comparison.
-    if not 2.0**-900 < mass * largest < 2.0**900:
-        return None
-    if n_a + n_b < n + m:
+    code, *found = at_once.cost_of_matrix(
+        _plain(a),
+        _plain(b),
+        frozen(cost),
+        _FAR_COSTS,
+        n * m > _MANY_PAIRS,
+        *_scratch_for(max(n, m), 0),
+    )
+    if code == at_once.SPARSE:
         rows, columns = np.flatnonzero(a), np.flatnonzero(b)
         return least_cost(a[rows], b[columns], cost[np.ix_(rows, columns)])
-    cost, a, b = frozen(cost), frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
-    claims, work = held.claims, held.work
-    is_large = n * m > _MANY_PAIRS
-    small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, is_large, work, claims)
-    if claims.code[0] != 0:
-        return None
-    # From the side of b, so that the rows of the matrix are the costs to each bin of a.
-    bracket_histograms(
-        cost,
-        b,
-        a,
-        _FIRST,
-        _FIRST,
-        False,
-        largest,
-        0.0,
-        claims.n_arcs,
-        claims.column,
-        claims.row,
-        claims.mass,
-        work.potential[:n].reshape(1, n),
-        held.sums,
-        held.found,
-    )
-    return _value(held.found)
+    return _proved(*found) if code == at_once.BRACKET else None
 
 
-def _value(found: FloatArray) -> float | None:
-    """Return the cost that was found (1, 4), if its bracket proves it."""
-    lower, upper, value, is_coupling = found[0].tolist()
-    bracket = Bracket(lower, upper, min(max(value, lower), upper), is_coupling > 0)
+def _proved(lower: float, upper: float, value: float, is_coupling: float) -> float | None:
+    """Return the cost that was found, if its bracket proves it."""
+    value = float(min(max(value, lower), upper))  # where compilation is off
+    bracket = Bracket(lower, upper, value, is_coupling > 0)
     return bracket.value if bracket.proves(EXACT_TOL) else None

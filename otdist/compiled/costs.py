@@ -135,7 +135,8 @@ def _squares(point: np.ndarray, others: np.ndarray, start: int, out: np.ndarray)
         y2, y3 = others[k + 2][start:stop], others[k + 3][start:stop]
         for j in range(out.size):
             d0, d1, d2, d3 = x0 - y0[j], x1 - y1[j], x2 - y2[j], x3 - y3[j]
-            out[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+            # One after the other: each product and sum is one instruction.
+            out[j] = (((out[j] + d0 * d0) + d1 * d1) + d2 * d2) + d3 * d3
         k += 4
     while k < d:
         x0, y0 = point[k], others[k][start:stop]

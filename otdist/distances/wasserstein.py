@@ -247,8 +247,19 @@ def _is_worth_compiling(of_x: tuple[int, ...], of_y: tuple[int, ...], p: Any) ->
     return not (is_small and is_ordinary) or next(_small_clouds) > 0
 
 
+@functools.cache
+def _single() -> Any:
+    """Return the module of single small problems, which loads numba."""
+    from otdist.batch import single
+
+    return single
+
+
 def _shape(value: Any) -> tuple[int, ...]:
     """Return the shape of an array; lists that are no array have the shape ()."""
+    if isinstance(value, np.ndarray):
+        shape: tuple[int, ...] = value.shape
+        return shape
     try:
         return np.shape(value)
     except ValueError:
@@ -278,21 +289,20 @@ def _at_once(
         is_line = permits(method, "line") and line_power(metric) == 1
         if not (is_line and ("numba" in sys.modules or _is_worth_loading(x, y))):
             return None
-        from otdist.batch.single import distance_on_line
-
-        return distance_on_line(x, y, a, b, p, normalize, n_jobs)
+        on_line: float | None = _single().distance_on_line(x, y, a, b, p, normalize, n_jobs)
+        return on_line
     of_y = _shape(y)
     if not permits(method) or max(shape[:1] + of_y[:1], default=0) > LARGEST:
         return None
-    from otdist.batch.single import distance_of_points, is_compiled
-
-    if not (_is_worth_compiling(shape, of_y, p) or is_compiled()):
+    single = _single()
+    if not (_is_worth_compiling(shape, of_y, p) or single.is_compiled()):
         with contextlib.suppress(NotCertifiedError):
             value: float = wasserstein_distance(
                 x, y, a, b, p=p, metric=metric, method="highs", normalize=normalize
             )
             return value
-    return distance_of_points(x, y, a, b, metric, p, normalize)
+    found: float | None = single.distance_of_points(x, y, a, b, metric, p, normalize)
+    return found
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
@@ -343,10 +353,8 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
     >>> emd([[0.5, 0.5], [1, 0]], [[0.25, 0.75], [0, 1]], [[0, 1], [1, 0]])
     array([0.25, 1.  ])
     """
-    from otdist.batch.single import least_cost
-
     as_jobs(n_jobs)
-    value = least_cost(a, b, cost)
+    value = _single().least_cost(a, b, cost)
     if value is not None:
         return value
     n_axes = [len(_shape(each)) for each in (a, b, cost)]

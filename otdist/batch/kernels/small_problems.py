@@ -11,6 +11,7 @@ plan is 3 % above the optimum, and a third of the pivots are left.
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 
 from otdist.compiled.costs import point_slacks
 from otdist.compiled.simd import least_difference
@@ -34,6 +35,7 @@ _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 # Without wrappers a kernel can be called by kernels only, and compiles in half the time.
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
+of_python_too = register_jitable(error_model="numpy", _nrt=False)
 inner = njit(**_INNER)
 # With one call in a kernel: compiled within it, instead of by itself and then again.
 reordering_inner = njit(**_INNER, fastmath={"contract", "nsz", "reassoc"})
@@ -50,7 +52,8 @@ class Work(NamedTuple):
 
     room: Room
     assignment: assignment.Room
-    most: np.ndarray  # (2,) int64: n and m
+    n: int
+    m: int
     matrix: np.ndarray  # (n * m,) float64, costs
     atom: np.ndarray  # (3, max(n, m)) int64: which atoms sources and sinks are; scratch
     mass: np.ndarray  # (2, max(n, m)) float64, of sources and sinks
@@ -70,6 +73,90 @@ class Claims(NamedTuple):
     column: np.ndarray  # (Q, N) int64, atoms of the second
     mass: np.ndarray  # (Q, N) float64
     g: np.ndarray  # (Q, m) float64, potentials of the second measure's atoms
+
+
+class Scratch(NamedTuple):
+    """Arrays that others are parts of: a call hands over few arrays faster than many."""
+
+    ids: np.ndarray  # uint32
+    integers: np.ndarray  # int64
+    floats: np.ndarray  # float64
+
+
+@of_python_too
+def take(array: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first places of an array as a matrix, and the rest."""
+    size = rows * columns
+    return array[:size].reshape(rows, columns), array[size:]
+
+
+@of_python_too
+def cut(array: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first places of an array, and the rest."""
+    return array[:size], array[size:]
+
+
+@of_python_too
+def work_in(scratch: Scratch, n: int, m: int) -> tuple[Work, Scratch]:
+    """Return arrays for problems of at most n sources and m sinks, and the rest of the scratch."""
+    ids, integers, floats = scratch
+    both, larger, smaller, width = n + m, max(n, m), min(n, m), n + m + 1 + BLOCK_ROWS
+    of_tree, ids = take(ids, 9, width)
+    of_search, integers = take(integers, 3, both + 3)
+    numbers, integers = take(integers, 5, smaller)
+    atom, integers = take(integers, 3, larger)
+    whole, integers = cut(integers, both)
+    arcs, integers = take(integers, 3, both)
+    links, integers = take(integers, 3, 2 * both)
+    flows, floats = take(floats, 2, width)
+    sums, floats = take(floats, 2, both + 1)
+    prices, floats = take(floats, 5, smaller)
+    matrix, floats = cut(floats, n * m)
+    mass, floats = take(floats, 2, larger)
+    others, floats = take(floats, 3, larger)
+    potential, floats = cut(floats, both + 1)
+    work = Work(
+        Room(of_tree, of_search, flows, sums),
+        assignment.Room(
+            numbers[0],
+            numbers[1],
+            numbers[2],
+            numbers[3],
+            numbers[4],
+            prices[0],
+            prices[1],
+            prices[2],
+            prices[3],
+            prices[4],
+        ),
+        n,
+        m,
+        matrix,
+        atom,
+        mass,
+        whole,
+        others,
+        potential,
+        arcs,
+        links,
+    )
+    return work, Scratch(ids, integers, floats)
+
+
+@of_python_too
+def claims_in(
+    scratch: Scratch, n_pairs: int, n_arcs: int, n_potentials: int
+) -> tuple[Claims, Scratch]:
+    """Return room for claims of so many arcs and potentials, and the rest of the scratch."""
+    ids, integers, floats = scratch
+    code, integers = cut(integers, n_pairs)
+    number, integers = cut(integers, n_pairs)
+    row, integers = take(integers, n_pairs, n_arcs)
+    column, integers = take(integers, n_pairs, n_arcs)
+    mass, floats = take(floats, n_pairs, n_arcs)
+    g, floats = take(floats, n_pairs, n_potentials)
+    claims = Claims(code, number, row, column, mass, g)
+    return claims, Scratch(ids, integers, floats)
 
 
 @reordering_inner
@@ -227,11 +314,33 @@ def _assigned(cost: np.ndarray, mass: float, work: Work, claims: Claims, q: int)
 
 
 @inner
-def _solve(
+def number_atoms(work: Work, n: int, m: int) -> None:
+    """Make the first atoms the sources and sinks."""
+    for i in range(n):
+        work.atom[0, i] = i
+    for j in range(m):
+        work.atom[1, j] = j
+
+
+@inner
+def fill_costs(
+    x: np.ndarray, y: np.ndarray, kind: int, p: float, nothing: np.ndarray, matrix: np.ndarray
+) -> None:
+    """Write the costs of points x (d, n) and y (d, m); `nothing` (m,) is scratch."""
+    n, m = matrix.shape
+    nothing[:m] = 0.0
+    for start in range(0, m, _TILE):
+        stop = min(start + _TILE, m)
+        for i in range(n):
+            out = matrix[i, start:stop]
+            point_slacks(x[:, i], y, start, kind, p, nothing[start:stop], out)
+
+
+@inner
+def solve_matrix(
     cost: np.ndarray,
     a: np.ndarray,
     b: np.ndarray,
-    total: float,
     assigns_only: bool,
     work: Work,
     claims: Claims,
@@ -239,10 +348,12 @@ def _solve(
 ) -> None:
     """Solve the problem of pair q; its atoms are those of `work.atom`.
 
-    Masses are positive and sum to `total`, costs are finite. With `assigns_only` problems that are
+    Masses are positive and have one sum, costs are finite. With `assigns_only` problems that are
     not solved as an assignment are left alone.
     """
-    n, m = cost.shape
+    (n, m), total = cost.shape, 0.0
+    for i in range(n):
+        total += a[i]
     whole, potential = work.whole[: n + m], work.potential[: n + m + 1]
     unit, is_exact = quantise(a, b, 1.0, total, whole[:n], whole[n:])
     g, of_rows, of_columns = claims.g[q], work.atom[0], work.atom[1]
@@ -296,15 +407,13 @@ def solve_histograms(
     for q in range(first.size):
         of_a, of_b = a[first[q]], b[second[q]]
         n = m = 0
-        total = 0.0
-        most_n, most_m = work.most[0], work.most[1]
+        most_n, most_m = work.n, work.m
         for i in range(of_a.size):
             mass = of_a[i] - of_b[i] if cancels else of_a[i]
             if mass > 0.0:
                 if n < most_n:
                     source[n], work.mass[0, n] = i, mass
                 n += 1
-                total += mass
         for j in range(of_b.size):
             mass = of_b[j] - of_a[j] if cancels else of_b[j]
             if mass > 0.0:
@@ -323,7 +432,7 @@ def solve_histograms(
             for j in range(m):
                 out[j] = row[sink[j]]
         masses = work.mass[0, :n], work.mass[1, :m]
-        _solve(matrix, *masses, total, assigns_only, work, claims, q)
+        solve_matrix(matrix, *masses, assigns_only, work, claims, q)
 
 
 @kernel
@@ -344,28 +453,16 @@ def solve_clouds(
     Cloud k has the atoms from ``starts[k]`` to ``starts[k + 1]``; its points are d
     times as many numbers, one coordinate after the other. Weights are positive.
     """
-    source, sink, nothing = work.atom[0], work.atom[1], work.floats[2]
     for q in range(first.size):
         begin, end = starts[first[q]], starts[first[q] + 1]
         other_begin, other_end = starts[second[q]], starts[second[q] + 1]
         n, m = end - begin, other_end - other_begin
-        if n > work.most[0] or m > work.most[1]:
+        if n > work.n or m > work.m:
             claims.code[q] = MORE
             continue
-        a, b = weights[begin:end], weights[other_begin:other_end]
-        total = 0.0
-        for i in range(n):
-            source[i] = i
-            total += a[i]
-        for j in range(m):
-            sink[j] = j
-            nothing[j] = 0.0
-        matrix = work.matrix[: n * m].reshape(n, m)
         x, y = points[d * begin : d * end], points[d * other_begin : d * other_end]
-        x, y = x.reshape(d, n), y.reshape(d, m)
-        for start in range(0, m, _TILE):
-            stop = min(start + _TILE, m)
-            for i in range(n):
-                out = matrix[i, start:stop]
-                point_slacks(x[:, i], y, start, kind, p, nothing[start:stop], out)
-        _solve(matrix, a, b, total, False, work, claims, q)
+        matrix = work.matrix[: n * m].reshape(n, m)
+        fill_costs(x.reshape(d, n), y.reshape(d, m), kind, p, work.floats[2], matrix)
+        a, b = weights[begin:end], weights[other_begin:other_end]
+        number_atoms(work, n, m)
+        solve_matrix(matrix, a, b, False, work, claims, q)

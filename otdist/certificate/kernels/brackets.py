@@ -350,6 +350,52 @@ def _differ(x: np.ndarray, y: np.ndarray) -> bool:
     return n_other > 0
 
 
+@inner
+def bracket_points(
+    x: np.ndarray,
+    y: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    norm: int,
+    p: float,
+    relative: float,
+    least: float,
+    largest: float,
+    row: np.ndarray,
+    column: np.ndarray,
+    moved: np.ndarray,
+    g: np.ndarray,
+    work: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Bracket two clouds of points x (d, n) and y (d, m) with weights; see `bracket_clouds`."""
+    n, m = a.size, b.size
+    out[0], out[1], out[2], out[3] = -np.inf, np.inf, np.inf, 0.0
+    f, paid, distance = work[0, :n], work[1, : moved.size], work[2, : min(n, _TILE)]
+    off_a, off_b = work[3:5, :n], work[5:7, :m]
+    n_bad = 0
+    for i in range(n):
+        off_a[0, i], off_a[1, i], f[i] = -a[i], 0.0, np.inf
+    for j in range(m):
+        off_b[0, j], off_b[1, j] = -b[j], 0.0
+        n_bad += not (abs(g[j]) < np.inf)
+    noise, near = 0.0, 0.0
+    for k in range(moved.size):
+        i, j, mass = row[k], column[k], moved[k]
+        if not (0 <= i < n and 0 <= j < m and 0.0 <= mass < np.inf):
+            return
+        noise += _add(off_a, i, mass) + _add(off_b, j, mass)
+        point_costs(y, j, x, i, norm, p, paid[k : k + 1])
+        if paid[k] < TINY and _differ(x[:, i], y[:, j]):
+            near = least
+    if n_bad > 0:
+        return
+    points_minimum(y, g, x, norm, p, np.int64(0), distance, f)
+    rounding = Rounding(relative, least, near, noise, largest)
+    lower, upper, value, _, is_coupling = _bracket(a, b, f, g, off_a, off_b, moved, paid, rounding)
+    out[0], out[1], out[2], out[3] = max(lower, 0.0), upper, value, is_coupling
+
+
 @kernel
 def bracket_clouds(
     points: np.ndarray,
@@ -379,39 +425,27 @@ def bracket_clouds(
     are at most ``largest[q]``. `work` (7, N) is scratch for N atoms of either side, or arcs.
     """
     for q in range(first.size):
-        out[q, 0], out[q, 1], out[q, 2], out[q, 3] = -np.inf, np.inf, np.inf, 0.0
         begin, end = starts[first[q]], starts[first[q] + 1]
         other_begin, other_end = starts[second[q]], starts[second[q] + 1]
-        n, m = end - begin, other_end - other_begin
-        a, b = weights[begin:end], weights[other_begin:other_end]
+        n, m, arcs = end - begin, other_end - other_begin, n_arcs[q]
         x, y = points[d * begin : d * end], points[d * other_begin : d * other_end]
-        x, y, g = x.reshape(d, n), y.reshape(d, m), potential[q, :m]
-        f, paid, distance = work[0, :n], work[1], work[2, : min(n, _TILE)]
-        off_a, off_b = work[3:5, :n], work[5:7, :m]
-        is_sound = True
-        for i in range(n):
-            off_a[0, i], off_a[1, i], f[i] = -a[i], 0.0, np.inf
-        for j in range(m):
-            off_b[0, j], off_b[1, j] = -b[j], 0.0
-            is_sound &= abs(g[j]) < np.inf
-        noise, near, arcs = 0.0, 0.0, n_arcs[q]
-        for k in range(arcs):
-            i, j, mass = row[q, k], column[q, k], moved[q, k]
-            if not (0 <= i < n and 0 <= j < m and 0.0 <= mass < np.inf):
-                is_sound = False
-                break
-            noise += _add(off_a, i, mass) + _add(off_b, j, mass)
-            point_costs(y, j, x, i, norm, p, paid[k : k + 1])
-            if paid[k] < TINY and _differ(x[:, i], y[:, j]):
-                near = least
-        if not is_sound:
-            continue
-        points_minimum(y, g, x, norm, p, np.int64(0), distance, f)
-        rounding = Rounding(relative, least, near, noise, largest[q])
-        lower, upper, value, _, is_coupling = _bracket(
-            a, b, f, g, off_a, off_b, moved[q, :arcs], paid[:arcs], rounding
+        bracket_points(
+            x.reshape(d, n),
+            y.reshape(d, m),
+            weights[begin:end],
+            weights[other_begin:other_end],
+            norm,
+            p,
+            relative,
+            least,
+            largest[q],
+            row[q, :arcs],
+            column[q, :arcs],
+            moved[q, :arcs],
+            potential[q, :m],
+            work,
+            out[q],
         )
-        out[q, 0], out[q, 1], out[q, 2], out[q, 3] = max(lower, 0.0), upper, value, is_coupling
 
 
 @kernel

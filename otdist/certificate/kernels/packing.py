@@ -13,9 +13,10 @@ from otdist.runtime.kernel_cache import njit
 
 _FLAGS = {"cache": True, "error_model": "numpy", "nogil": True, "_nrt": False}
 _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
+# All bits of a number but its sign.
+_SIZE = np.int64(2**63 - 1)
 #: Sums of weights that differ by no more than this part differ by rounding.
 ROUNDING = 4 * 2.0**-52
 
@@ -98,7 +99,7 @@ def _pack(
     return n_bad == 0
 
 
-@kernel
+@inner
 def pack_two(
     x: np.ndarray,
     y: np.ndarray,
@@ -113,6 +114,7 @@ def pack_two(
     starts: np.ndarray,
     kept: np.ndarray,
     boxes: np.ndarray,
+    fixed_boxes: np.ndarray,
 ) -> tuple[bool, float, float, int]:
     """Pack points x (n, d) and y (m, d), with weights or none, without the atoms of no mass.
 
@@ -120,11 +122,12 @@ def pack_two(
     as in `point_costs`, and the exponent of the unit of length, in which differences are at most
     ``2 ** room``. With a negative `room` it is 0 for differences from ``2 ** -far`` to
     ``2 ** far``, and the largest of others are about 1 in the unit. `points`, `weights` and
-    `starts` are those of `Clouds`; `kept` (at least n or m) and `boxes` (6, d) are scratch.
+    `starts` are those of `Clouds`; `kept` (at least n or m) and `boxes` (6, d) are scratch, and
+    `fixed_boxes` the same, read-only.
     """
     refused = False, 0.0, 0.0, 0
     d = x.shape[1]
-    low, high, apart, nothing = boxes[0:2, :d], boxes[2:4, :d], boxes[4, :d], boxes[5, :d]
+    low, high, apart, nothing = boxes[0:2], boxes[2:4], boxes[4], boxes[5]
     mass, n, is_valid = _weigh_atoms(a, x.shape[0], kept)
     if not is_valid or not _pack(x, a, kept, points[: d * n], weights[:n], low[0], high[0]):
         return refused
@@ -146,14 +149,30 @@ def pack_two(
         if not keeps_in_unit(points[: d * (n + m)], unit):
             return refused
     largest = boxes[0, :1]
-    point_costs(apart.reshape(d, 1), 0, nothing.reshape(d, 1), 0, norm, p, largest)
+    diagonal, origin = fixed_boxes[4].reshape(d, 1), fixed_boxes[5].reshape(d, 1)
+    point_costs(diagonal, np.int64(0), origin, np.int64(0), norm, p, largest)
     return True, mass, largest[0], unit
 
 
-@kernel
+@inner
 def weigh_two(a: np.ndarray, b: np.ndarray) -> tuple[bool, float, int, int]:
     """Return whether weights are valid and have one sum, the sum, and how many are positive."""
     mass, n, is_valid = weigh(a)
     other, m, is_valid_b = weigh(b)
     is_one = abs(mass - other) <= ROUNDING * mass
     return is_valid and is_valid_b and is_one, mass, n, m
+
+
+@inner
+def largest_of(cost: np.ndarray, out: np.ndarray) -> float:
+    """Write the largest absolute value of a matrix to `out` (1,), and return it; NaN if one is.
+
+    Numbers without sign are in the order of their bits, and NaN above all. A search among integers
+    is compiled to vectors.
+    """
+    bits, largest = cost.reshape(cost.size).view(np.int64), np.int64(0)
+    for k in range(bits.size):
+        size = bits[k] & _SIZE
+        largest = max(largest, size)
+    out.view(np.int64)[0] = largest
+    return out[0]

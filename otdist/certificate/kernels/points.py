@@ -51,7 +51,8 @@ def point_costs(
             y2, y3 = y[k + 2, start : start + size], y[k + 3, start : start + size]
             for j in range(size):
                 d0, d1, d2, d3 = x0 - y0[j], x1 - y1[j], x2 - y2[j], x3 - y3[j]
-                out[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+                # One after the other: each product and sum is one instruction.
+                out[j] = (((out[j] + d0 * d0) + d1 * d1) + d2 * d2) + d3 * d3
     for k in range(first, x.shape[0]):
         x_k = x[k, i]
         y_k = y[k, start : start + size]
@@ -173,7 +174,7 @@ def _cost_of(x: np.ndarray, y: np.ndarray, norm: int, p: float) -> float:
     total, first = 0.0, x.size - x.size % 4
     for k in range(0, first, 4):
         d0, d1, d2, d3 = x[k] - y[k], x[k + 1] - y[k + 1], x[k + 2] - y[k + 2], x[k + 3] - y[k + 3]
-        total += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+        total = (((total + d0 * d0) + d1 * d1) + d2 * d2) + d3 * d3
     for k in range(first, x.size):
         total += (x[k] - y[k]) * (x[k] - y[k])
     if norm == 2 and p != 2.0:
