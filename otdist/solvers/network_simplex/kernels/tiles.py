@@ -31,7 +31,6 @@ _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 # With one call in a kernel: compiled within it, instead of by itself and then again.
-inlined = njit(**_FLAGS, inline="always")
 
 _TRIES = 64  # lengths of a step
 _LEAST = 2.0**-58  # part of the largest cost that a step is not below: `_TRIES` reach all arcs
@@ -72,7 +71,7 @@ def scratch_for(n_tiles: int, width: int) -> Scratch:
     )
 
 
-@inlined
+@inner
 def _write_euclidean(point: np.ndarray, tiles: Tiles, power: float, scratch: Scratch) -> None:
     """Write costs to the centres, powers of the distance, and the slopes' differences."""
     bounds, factor, off = scratch.bounds, scratch.factor, scratch.off
@@ -99,7 +98,7 @@ def _write_euclidean(point: np.ndarray, tiles: Tiles, power: float, scratch: Scr
             off[t] += difference * difference
 
 
-@inlined
+@inner
 def _write_other(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch) -> None:
     """Write costs to the centres and slopes' differences for the other metrics."""
     for t in range(scratch.off.size):
@@ -123,7 +122,7 @@ def _write_other(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: 
         scratch.off[t] = total
 
 
-@inlined
+@inner
 def _write_bounds(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch: Scratch) -> None:
     """Write a lower bound on the slacks of the points of each tile."""
     if kind in (EUCLIDEAN, SQUARED):
@@ -138,7 +137,7 @@ def _write_bounds(point: np.ndarray, tiles: Tiles, kind: int, p: float, scratch:
         bounds[t] = bounds[t] - fall - tiles.top[t] - rounding
 
 
-@inlined
+@inner
 def _may_violate(
     point: np.ndarray, others: np.ndarray, start: int, f: float, g: np.ndarray
 ) -> bool:
@@ -160,7 +159,7 @@ def _may_violate(
     return hits > 0
 
 
-@inlined
+@inner
 def _least_of(
     point: np.ndarray,
     others: np.ndarray,
@@ -181,7 +180,7 @@ def _least_of(
     return least
 
 
-@inlined
+@inner
 def _collect(
     point: np.ndarray,
     others: np.ndarray,
@@ -242,7 +241,7 @@ def _collect(
     return least, step, n_found
 
 
-@inlined
+@inner
 def _mean_size(values: np.ndarray) -> float:
     total = 0.0
     for k in range(values.size):
