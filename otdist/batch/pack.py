@@ -13,6 +13,7 @@ from otdist.errors import InputError, warn
 from otdist.geometry.build import unit_geometry
 from otdist.geometry.metrics import known, line_power
 from otdist.inputs import validate as _validate
+from otdist.inputs.labels import matched_columns, matched_weights
 from otdist.inputs.scale import in_unit
 from otdist.inputs.validate import Weights
 from otdist.typing import ArrayLike, FloatArray, Metric
@@ -29,6 +30,17 @@ def split(measure: Any) -> tuple[Any, Any]:
     if isinstance(measure, tuple) and len(measure) == 2:
         return measure
     return measure, None
+
+
+def _matched(name: str, x: Any, a: Any, first: tuple[str, Any]) -> tuple[Any, Any]:
+    """Return points and weights, matched by name with each other and with the first measure."""
+    if isinstance(x, tuple) and isinstance(a, tuple) and len(x) == len(a) == np.size(x):
+        raise InputError(
+            f"{name} is a pair of tuples of {len(x)} numbers, which may be two points or points"
+            f" and their weights; for two points pass a list, list({name}), for weights an array"
+        )
+    x = matched_columns(split(first[1])[0], x, (first[0], name))
+    return x, matched_weights(x, a, name)
 
 
 def pack_clouds(
@@ -53,6 +65,7 @@ def pack_clouds(
         if k > 0 and given is split(named[0][1])[0]:
             x = points[0]
         else:
+            given, a = _matched(name, given, a, named[0])
             x = _validate.as_points(name if a is None else f"{name}[0]", given)
         if k > 0:
             _require_space(name, x, named[0][0], points[0])
@@ -143,16 +156,17 @@ def _require_space(name: str, x: FloatArray, first_name: str, first: FloatArray)
 
 
 def _warn_if_histograms(measures: Sequence[Any], points: list[FloatArray]) -> None:
-    """Warn when vectors of probabilities are given as points on the line."""
-    for x, measure in zip(points, measures, strict=False):
+    """Warn when histograms are given as points on the line."""
+    vectors = points[: len(measures)]
+    if len(measures) > 1 and split(measures[0])[1] is None:
+        _validate.warn_if_images(measures[0], measures[1])
+    for x, measure in zip(vectors, measures, strict=True):
         given = np.shape(measure) if split(measure)[1] is None else ()
-        if given != (len(points[0]),) or len(x) < 2 or x.min() < 0:
+        if given != (len(points[0]),) or x.shape != points[0].shape:
             return
-        if abs(x.sum() - 1) > 1e-6:
-            return
-    if len(measures) > 1:
+    if len(measures) > 1 and _validate.look_like_histograms(vectors):
         warn(
-            "the measures look like histograms (they are >= 0 and sum to 1) but are"
+            "the measures look like histograms (they are >= 0 and have one sum) but are"
             " read as points on the line; for histograms on common bins pass"
             " support=bins, or cost="
         )
@@ -309,7 +323,8 @@ def require_valid(
     same = _SameMass("measures[0]", normalize)
     for side, rows in (("measures", measures), ("other", [] if other is None else other)):
         for k, measure in enumerate(rows):
-            name, (given, a) = f"{side}[{k}]", split(measure)
+            name = f"{side}[{k}]"
+            given, a = _matched(name, *split(measure), ("measures[0]", measures[0]))
             points = _validate.as_points(name if a is None else f"{name}[0]", given)
             if first is None:
                 first = points

@@ -21,7 +21,7 @@ from otdist.batch.rooms import scratch_for
 from otdist.certificate.kernels.points import METRIC_CODES
 from otdist.geometry.metrics import NAMED, rounding_of
 from otdist.inputs.scale import EXACT, FAR, room
-from otdist.inputs.validate import as_float64, frozen, sum_tolerance
+from otdist.inputs.validate import as_float64, frozen, look_like_images, sum_tolerance
 from otdist.problem.result import EXACT_TOL, Bracket, root
 from otdist.runtime import kernel_cache
 from otdist.typing import FloatArray, IntArray
@@ -75,10 +75,13 @@ def distance_of_points(
     if not is_known or type(p) not in (int, float) or not 1 <= p < math.inf:
         return None
     assert record is not None
+    given = x, y
     x, y = as_float64("x", x), as_float64("y", y)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         return None
     (n, d), m = x.shape, len(y)
+    if a is None and b is None and n == m and d >= 8 and look_like_images(*given):
+        return None
     if d < 2 or not 0 < min(n, m) <= max(n, m) <= LARGEST or not (record.is_metric or p == 1):
         return None
     a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)

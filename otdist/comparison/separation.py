@@ -12,6 +12,7 @@ from otdist.divergences.align import align
 from otdist.divergences.shannon import js_divergence, kl_divergence, total_variation
 from otdist.errors import InputError, InputWarning
 from otdist.inputs import validate as _validate
+from otdist.inputs.labels import matched
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
 from otdist.typing import ArrayLike, FloatArray
@@ -71,6 +72,7 @@ def separations(
     >>> [row.w1 for row in rows], [round(row.js, 3) for row in rows]
     ([0.0, 1.0, 3.0], [0.0, 0.693, 0.693])
     """
+    x, y, a, b = matched(x, y, a, b)
     problem = Problem(x, y, a, b, normalize=None)
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     a, b = problem.a, problem.b

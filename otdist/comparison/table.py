@@ -20,6 +20,7 @@ from otdist.divergences.shannon import (
 from otdist.errors import InputError
 from otdist.geometry.metrics import known
 from otdist.inputs import validate as _validate
+from otdist.inputs.labels import matched
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import Result, root
@@ -152,6 +153,7 @@ def compare(
     (0.5, 1.0, inf)
     """
     order = _validate.as_order(p)
+    x, y, a, b = matched(x, y, a, b)
     problem = Problem(x, y, a, b, metric=metric, p=order, normalize=normalize)
     exact = solve(problem, method=method)
     rows = [

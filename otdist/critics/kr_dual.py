@@ -17,6 +17,7 @@ from otdist.errors import InputError, NotCertifiedError
 from otdist.geometry.metrics import true_metric
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
+from otdist.inputs.labels import matched
 from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
@@ -485,6 +486,7 @@ def w1_interval(
             f"critic={critic!r} holds no points out, and gives no lower bound for the"
             " distributions; use critic='auto'"
         )
+    x, y, _, _ = matched(x, y)
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     problem = Problem(points_x, points_y, metric=metric)
     span, support = _support(points_x, points_y, diameter, box, metric)

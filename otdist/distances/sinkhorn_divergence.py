@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist.errors import InputError, NotCertifiedError
+from otdist.inputs.labels import matched
 from otdist.inputs.validate import (
     as_epsilon,
     as_float64,
@@ -262,6 +263,7 @@ def _validated(
     order, normalize = as_order(options.p), is_relaxed or None
     if order == math.inf:
         raise InputError("p=inf has no entropic divergence; use a large finite p")
+    x, y, a, b = matched(x, y, a, b)
     points_x, points_y = as_points("x", x), as_points("y", y)
     k = 0 if callable(options.metric) else _exponent(points_x, points_y, _power(options))
     points_x, points_y = np.ldexp(points_x, -k), np.ldexp(points_y, -k)

@@ -21,6 +21,7 @@ from otdist.batch.stack import Stacked, distances_of_stack
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
 from otdist.geometry.metrics import line_power
+from otdist.inputs.labels import matched, matched_cost
 from otdist.inputs.validate import as_jobs
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem, unit_problem
@@ -189,7 +190,9 @@ def wasserstein_distance(
     """
     if period is not None:
         require_arcs(metric, concave)
-    if isinstance(y, str):
+    if not isinstance(y, str):
+        x, y, a, b = matched(x, y, a, b)
+    else:
         as_jobs(n_jobs)
         return distances_to_uniform(x, y, a, b, axis, p, period, normalize, method)
 
@@ -354,6 +357,7 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
     array([0.25, 1.  ])
     """
     as_jobs(n_jobs)
+    cost = matched_cost(a, b, cost)
     value = _single().least_cost(a, b, cost)
     if value is not None:
         return value

@@ -9,6 +9,7 @@ import numpy as np
 
 from otdist.errors import warn
 from otdist.inputs import validate as _validate
+from otdist.inputs.labels import matched
 from otdist.typing import ArrayLike, FloatArray, IntArray
 
 
@@ -82,6 +83,7 @@ def align(
     >>> both.support.ravel(), both.q, both.n_common
     (array([0., 1., 2.]), array([0. , 0.5, 0.5]), 1)
     """
+    x, y, a, b = matched(x, y, a, b)
     points_x, points_y = _points("x", x), _points("y", y)
     _validate.require_same_space(points_x, points_y)
     shape = (len(points_x), len(points_y))

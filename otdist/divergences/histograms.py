@@ -26,6 +26,7 @@ from otdist.divergences.double_double import (
 )
 from otdist.errors import InputError
 from otdist.inputs import validate as _validate
+from otdist.inputs.labels import matched_bins
 from otdist.typing import FloatArray, IntArray
 
 SHIFT, TOTAL = 900, 2.0**900
@@ -129,6 +130,7 @@ class Pair(NamedTuple):
 
 def as_pair(p: ArrayLike, q: ArrayLike, axis: int, normalize: bool) -> Pair:
     """Validate two arrays of histograms along one axis, and match their lanes."""
+    q = matched_bins(p, q)
     (first, tolerance_p), (second, tolerance_q) = _as_float("p", p), _as_float("q", q)
     first, second, shape = matched(first, second, axis)
     one = _histogram("p", first, None if normalize else tolerance_p)

@@ -54,6 +54,7 @@ def points_of(
     _validate.require_same_space(points_x, points_y)
     if without_weights:
         _validate.warn_if_histograms(points_x, points_y)
+        _validate.warn_if_images(x, y)
     return points_x, points_y
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otdist.errors import InputError, warn
+from otdist.inputs.convert import as_array
 from otdist.typing import FloatArray
 
 # Relative tolerance of sums of weights, by the bytes of their floating-point type.
@@ -30,22 +31,7 @@ def as_float64(name: str, value: Any) -> FloatArray:
     """Return a float64 array that holds the given numbers exactly."""
     if type(value) is np.ndarray and value.dtype == np.float64:
         return value
-    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
-        raise InputError(
-            f"{name} is a masked array with masked entries; drop or fill them first, for"
-            f" points with {name}.compressed()"
-        )
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(
-            f"{name} must be an array of numbers with rows of one length: {error}"
-        ) from None
-    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-        raise InputError(
-            f"{name} must hold real numbers of at most 64 bits, got dtype"
-            f" {array.dtype}; convert it with {name}.astype(float) if nothing is lost"
-        )
+    array = as_array(name, value)
     if array.dtype.kind in "iu" and (large := (array > 2**53) | (array < -(2**53))).any():
         raise InputError(
             f"{name}{first_index(large)} is {array[large][0]}, and float64 holds integers above"
@@ -124,18 +110,53 @@ def require_same_space(x: FloatArray, y: FloatArray) -> None:
 
 
 def warn_if_histograms(x: FloatArray, y: FloatArray) -> None:
-    """Warn when two vectors of probabilities are given as points on the line."""
-    if x.shape != y.shape or x.shape[1] != 1 or len(x) < 2:
-        return
-    if min(x.min(), y.min()) < 0:
-        return
-    if abs(x.sum() - 1) > 1e-6 or abs(y.sum() - 1) > 1e-6:
-        return
-    warn(
-        "x and y look like histograms (they are >= 0 and sum to 1) but are read as"
-        " points on the line; for histograms on common bins write"
-        " wasserstein_distance(bins, bins, x, y) or emd(x, y, cost)"
-    )
+    """Warn when two histograms, or images, are given as points."""
+    if x.shape == y.shape and look_like_histograms([x, y]):
+        warn(
+            "x and y look like histograms (they are >= 0 and have one sum) but are read as"
+            " points on the line; for histograms on common bins write"
+            " wasserstein_distance(bins, bins, x, y) or emd(x, y, cost)"
+        )
+
+
+def look_like_histograms(vectors: list[FloatArray]) -> bool:
+    """Whether vectors (n, 1) of numbers >= 0 sum to 1, to 100 percent, or have one sum as counts.
+
+    Of the last, sorted ones are samples, and equal ones have distance 0 either way.
+    """
+    first = vectors[0]
+    if first.shape[1] != 1 or len(first) < 2 or min(each.min() for each in vectors) < 0:
+        return False
+    sums = np.array([each.sum() for each in vectors])
+    if (np.abs(sums - 1) <= 1e-6).all() or (np.abs(sums - 100) <= 1).all():
+        return True
+    is_one = sums.max() > 0 and sums.max() - sums.min() <= 1e-6 * sums.max()
+    are_sorted = all((np.diff(each, axis=0) >= 0).all() for each in vectors)
+    return is_one and not are_sorted and not all((each == first).all() for each in vectors)
+
+
+def look_like_images(x: Any, y: Any) -> bool:
+    """Whether two arrays are grey images of one shape.
+
+    Arrays of 8 bits are images, and so are squares of many numbers >= 0.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim != 2 or x.shape != y.shape or min(x.shape) < 8:
+        return False
+    if x.dtype == y.dtype == np.uint8:
+        return True
+    return x.shape[0] == x.shape[1] >= 16 and bool(min(x.min(), y.min()) >= 0)
+
+
+def warn_if_images(x: Any, y: Any) -> None:
+    """Warn when two grey images of one shape are given as points."""
+    if look_like_images(x, y):
+        rows, columns = np.shape(x)
+        warn(
+            f"x and y look like grey images of {rows} x {columns} pixels but are read as {rows}"
+            f" points of {columns} coordinates; for images write"
+            " solve(Problem.on_grid(x, y, normalize=True))"
+        )
 
 
 def as_masses(

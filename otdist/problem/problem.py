@@ -21,6 +21,7 @@ from otdist.geometry.build import (
 from otdist.geometry.graph import Graph, as_graph, as_tree
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
+from otdist.inputs.labels import matched, matched_cost
 from otdist.problem.marginals import Balanced, Marginals
 from otdist.problem.weights import EITHER, Weights, weigh
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
@@ -114,6 +115,7 @@ class Problem:
         concave: bool = False,
     ) -> None:
         order = _validate.as_order(p, concave)
+        x, y, a, b = matched(x, y, a, b)
         points = points_of(x, y, metric, order, without_weights=a is None and b is None)
         geometry = point_geometry(*points, metric, order)
         weights = weigh(geometry, a, b, POINTS, normalize, None, None)
@@ -171,7 +173,7 @@ class Problem:
                 f"p must be 1 or inf for a cost matrix, got {p!r}; for another order"
                 " pass the matrix distance**p"
             )
-        matrix, largest, has_forbidden = _validate.as_cost(cost)
+        matrix, largest, has_forbidden = _validate.as_cost(matched_cost(a, b, cost))
         geometry, order = Dense(matrix, largest, has_forbidden), float(p)
         weights = weigh(geometry, a, b, _ENTRIES, normalize, price, mass)
         return cls._of(geometry, weights, None, order)
@@ -259,6 +261,7 @@ class Problem:
         order = _validate.as_order(p)
         if price is None and mass is None:
             raise InputError(EITHER.format(price, mass))
+        x, y, a, b = matched(x, y, a, b)
         points = points_of(x, y, metric, order)
         geometry = point_geometry(*points, metric, order)
         weights = weigh(geometry, a, b, POINTS, False, price, mass)
@@ -676,6 +679,7 @@ def unit_problem(
     """
     if period is None:
         order = _validate.as_order(p, concave)
+        x, y, a, b = matched(x, y, a, b)
         points = points_of(x, y, metric, order, without_weights=a is None and b is None)
     else:
         metric, order, period = "arc", _validate.as_order(p), _validate.as_period(period)

@@ -18,6 +18,7 @@ from otdist.divergences.shannon import (
 from otdist.errors import InputError
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
+from otdist.inputs.labels import matched
 from otdist.inputs.scale import in_unit, largest_difference
 from otdist.typing import ArrayLike, FloatArray, IntArray
 
@@ -322,6 +323,7 @@ def divergence_lower(
 
 
 def _as_samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    x, y, _, _ = matched(x, y)
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     _validate.require_same_space(points_x, points_y)
     return points_x, points_y

@@ -12,6 +12,7 @@ from otdist.distances.wasserstein import wasserstein_distance
 from otdist.errors import FailedPairsWarning, InputError, NotCertifiedError
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
+from otdist.inputs.labels import matched
 from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import solve
 from otdist.problem.problem import unit_problem
@@ -268,6 +269,7 @@ def _measures(
     order = _validate.as_order(p)
     if math.isinf(order):
         raise InputError("p must be finite for slices, got inf")
+    x, y, a, b = matched(x, y, a, b)
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     _validate.require_same_space(points_x, points_y)
     shape, of = (len(points_x), len(points_y)), ("point of x", "point of y")

@@ -450,7 +450,7 @@ BAD = [
     (np.ones((0, 3)), np.ones((0, 3)), r"p must not be empty, got shape \(0, 3\)"),
     ([0.5, 0.5], [1.0], r"equally many bins along axis 0, .* got shapes \(2,\) and \(1,\)"),
     (1.0, 1.0, r"p and q must have at least one axis, got numbers \(0-d\)"),
-    ([1j], [1.0], r"p must hold real numbers.*got dtype complex128; convert it"),
+    ([1j], [1.0], r"p must hold real numbers.*got dtype complex128; pass p.real"),
     ([True], [1.0], r"p must hold real numbers.*got dtype bool"),
     ([1.0], ["a"], r"q must hold real numbers.*got dtype <U1"),
     ([None], [1.0], r"p must hold real numbers.*got dtype object"),

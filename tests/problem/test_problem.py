@@ -55,7 +55,7 @@ def refuses(message):
         (["a", "b"], [1.0], "x must hold real numbers of at most 64 bits"),
         ([1j], [1.0], "x must hold real numbers of at most 64 bits, got dtype complex"),
         ([True], [1.0], "x must hold real numbers of at most 64 bits, got dtype bool"),
-        ([None], [1.0], "got dtype object; convert it with x.astype(float)"),
+        ([None], [1.0], "got dtype object with None at [0]; drop or replace"),
         (
             np.array([2**53 + 1]),
             [1.0],

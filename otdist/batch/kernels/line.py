@@ -145,14 +145,15 @@ def couple(
 
 @inner
 def _look_like_histograms(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether two vectors of as many numbers >= 0, sorted, both sum to 1."""
+    """Whether two vectors of as many numbers >= 0, sorted, have one sum, or are percents."""
     if x.size != y.size or x.size < 2 or x[0] < 0.0 or y[0] < 0.0:
         return False
     sum_x = sum_y = 0.0
     for i in range(x.size):
         sum_x += x[i]
         sum_y += y[i]
-    return abs(sum_x - 1.0) <= 2e-6 and abs(sum_y - 1.0) <= 2e-6
+    are_percents = abs(sum_x - 100.0) <= 1.0 and abs(sum_y - 100.0) <= 1.0
+    return sum_x > 0.0 and (abs(sum_x - sum_y) <= 2e-6 * sum_x or are_percents)
 
 
 @inner
