@@ -18,6 +18,7 @@ from otdist.inputs.validate import (
     as_count,
     as_epsilon,
     as_finite_vector,
+    as_flag,
     as_jobs,
     as_number,
     as_tolerance,
@@ -207,7 +208,7 @@ def solve(
             f" method={solver.name!r} computes with them; divide the points by a constant"
         )
     whole = unit.with_outside()
-    with _reporter(solver.name) if progress else _SILENT as report:
+    with _reporter(solver.name) if as_flag("progress", progress) else _SILENT as report:
         options = Options(
             tol=wanted,
             max_iter=_limit(max_iter, solver),

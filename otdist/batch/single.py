@@ -201,12 +201,15 @@ def _weights(name: str, a: Any, n: int, normalize: bool) -> FloatArray | None:
 
 
 @_quiet
-def least_cost(a: Any, b: Any, cost: Any) -> float | None:
+def least_cost(a: Any, b: Any, cost: Any, normalize: bool = False) -> float | None:
     """Return the least cost of coupling weights a (n,) and b (m,), for a small matrix, proved."""
-    a, b, cost = as_float64("a", a), as_float64("b", b), as_float64("cost", cost)
-    if cost.ndim != 2 or (a.shape, b.shape) != ((cost.shape[0],), (cost.shape[1],)):
+    cost = as_float64("cost", cost)
+    if cost.ndim != 2 or a is None or b is None:
         return None
     n, m = cost.shape
+    a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)
+    if a is None or b is None:
+        return None
     if not 0 < min(n, m) <= max(n, m) <= LARGEST or (n != m and n * m > _MANY_PAIRS):
         return None
     code, *found = at_once.cost_of_matrix(

@@ -39,6 +39,7 @@ def separations(
     b: ArrayLike | None = None,
     *,
     offsets: ArrayLike | None = None,
+    normalize: bool = False,
 ) -> list[Separation]:
     """Compare two measures while the second moves along the line between their means.
 
@@ -49,6 +50,8 @@ def separations(
     offsets : array_like (k,), optional
         Lengths by which y is moved away from x. By default 21 values from -2 s to 2 s,
         where s is the distance of the means or, if larger, the spread of x.
+    normalize : bool, default False
+        Whether to divide the weights by their sums.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def separations(
     ([0.0, 1.0, 3.0], [0.0, 0.693, 0.693])
     """
     x, y, a, b = matched(x, y, a, b)
-    problem = Problem(x, y, a, b, normalize=None)
+    problem = Problem(x, y, a, b, normalize=normalize)
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     a, b = problem.a, problem.b
     apart = b @ points_y / problem.mass - a @ points_x / problem.mass

@@ -124,6 +124,7 @@ def kr_dual(
     *,
     critic: str = "auto",
     metric: str = "euclidean",
+    normalize: bool = False,
     n_samples: int = 1 << 17,
     rng: Seed = None,
 ) -> Critic:
@@ -150,6 +151,8 @@ def kr_dual(
     metric : str, default "euclidean"
         "euclidean", "cityblock" or "chebyshev". Ridges and funnels exist for "euclidean"
         only.
+    normalize : bool, default False
+        Whether to divide the weights by their sums.
     n_samples : int, default 131072
         Number of points to draw from a sampler.
     rng : numpy.random.Generator, int or None
@@ -215,9 +218,9 @@ def kr_dual(
     _validate.require_same_space(points_x, points_y)
     k = exponent(largest_difference(*box(points_x, points_y)), 1.0)
     if k == 0:
-        return _fitted(points_x, points_y, a, b, critic, metric, generator)
+        return _fitted(points_x, points_y, a, b, critic, metric, normalize, generator)
     points_x, points_y = in_unit(points_x, k), in_unit(points_y, k)
-    return _from_unit(_fitted(points_x, points_y, a, b, critic, metric, generator), k)
+    return _from_unit(_fitted(points_x, points_y, a, b, critic, metric, normalize, generator), k)
 
 
 def _fitted(
@@ -227,10 +230,11 @@ def _fitted(
     b: ArrayLike | None,
     critic: str,
     metric: str,
+    normalize: bool,
     generator: np.random.Generator,
 ) -> Critic:
     """Fit a critic to points that are not far from 1."""
-    problem = Problem(points_x, points_y, a, b, metric=metric, normalize=None)
+    problem = Problem(points_x, points_y, a, b, metric=metric, normalize=normalize)
     if critic in _EXACT:
         return critic_of(solve(problem), points_x, points_y, critic)
     sample = Sample.of(points_x, points_y, problem.a, problem.b)
@@ -476,7 +480,7 @@ def w1_interval(
     """
     metric = true_metric("w1_interval", metric).name
     level = _validate.as_inside("confidence", confidence, 0, 1, "in (0, 1)")
-    if not independent:
+    if not _validate.as_flag("independent", independent):
         raise InputError(
             "w1_interval needs independent points, got independent=False; thin a time"
             " series until its points are independent, and pass one point per group"

@@ -21,7 +21,7 @@ from otdist.divergences.by_name import NAMED, between, unit_of, valid_rows
 from otdist.divergences.rows import Rows
 from otdist.errors import InputError, warn_of_failures
 from otdist.geometry.build import require_metric
-from otdist.inputs.validate import as_jobs, as_order
+from otdist.inputs.validate import as_flag, as_jobs, as_order
 from otdist.runtime.progress import progress_bar
 from otdist.typing import ArrayLike, FloatArray, Metric
 
@@ -151,6 +151,12 @@ def pairwise(
            [0.5, 0.5, 0. ]])
     """
     count = len(measures), len(measures if other is None else other)  # type: ignore[arg-type]
+    for name, flag in (
+        ("condensed", condensed),
+        ("normalize", normalize),
+        ("progress", progress),
+    ):
+        as_flag(name, flag)
     if condensed and other is not None:
         raise InputError("condensed=True is for a symmetric matrix; leave other out")
     if n_jobs is not None:

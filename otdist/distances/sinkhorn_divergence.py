@@ -46,6 +46,7 @@ class _Options(NamedTuple):
     tol: float
     n_jobs: int
     gradients: bool
+    normalize: bool
 
 
 class _Measure(NamedTuple):
@@ -88,6 +89,7 @@ def sinkhorn_divergence(
     reach: float | None = None,
     p: float = 1,
     metric: Metric = "euclidean",
+    normalize: bool = False,
     tol: float = 1e-6,
     n_jobs: int = 1,
 ) -> float:
@@ -111,6 +113,8 @@ def sinkhorn_divergence(
         How far mass is worth moving, in units of distance. The marginals of P need not
         be a and b then: missing them costs as in the notes, with ``rho = reach ** p``
         (``reach ** 2`` for ``"sqeuclidean"``). By default all mass is moved.
+    normalize : bool, default False
+        Whether to divide the weights by their sums.
     tol : float, default 1e-6
         Marginal error of each term, as a part of the mass.
     n_jobs : int, default 1
@@ -176,7 +180,7 @@ def sinkhorn_divergence(
     >>> round(sinkhorn_divergence([0.0], [3.0], epsilon=0.1, reach=1), 6)
     1.596733
     """
-    options = _Options(metric, p, epsilon, reach, tol, n_jobs, gradients=False)
+    options = _Options(metric, p, epsilon, reach, tol, n_jobs, False, normalize)
     return _divergence(x, y, a, b, options)[0]
 
 
@@ -190,6 +194,7 @@ def sinkhorn_divergence_gradients(
     reach: float | None = None,
     p: float = 1,
     metric: Metric = "euclidean",
+    normalize: bool = False,
     tol: float = 1e-6,
     n_jobs: int = 1,
 ) -> Gradients:
@@ -197,7 +202,7 @@ def sinkhorn_divergence_gradients(
 
     Parameters
     ----------
-    x, y, a, b, epsilon, reach, p, metric, tol, n_jobs
+    x, y, a, b, epsilon, reach, p, metric, normalize, tol, n_jobs
         See `sinkhorn_divergence`.
 
     Returns
@@ -205,8 +210,8 @@ def sinkhorn_divergence_gradients(
     Gradients
         The ``value``, and its derivatives in the weights a and b (cost units) and in the
         points x and y (value per unit of coordinate), exactly 0 where the value is;
-        ``cost`` is None. Those in the weights are centred to mean 0; with `reach` they
-        are plain partial derivatives.
+        ``cost`` is None. Those in the weights are centred to mean 0; with `reach`, or with
+        `normalize`, they are plain partial derivatives.
 
     Raises
     ------
@@ -228,11 +233,23 @@ def sinkhorn_divergence_gradients(
     >>> found.value, found.x, found.y
     (3.0, array([[-1.]]), array([[1.]]))
     """
-    options = _Options(metric, p, epsilon, reach, tol, n_jobs, gradients=True)
+    options = _Options(metric, p, epsilon, reach, tol, n_jobs, True, normalize)
     value, slopes = _divergence(x, y, a, b, options)
     assert slopes is not None
     by_x, by_a, by_y, by_b = slopes
+    if normalize:
+        by_a, by_b = _of_sums(by_a, a), _of_sums(by_b, b)
     return Gradients(value=value, a=by_a, b=by_b, x=by_x, y=by_y, cost=None)
+
+
+def _of_sums(slopes: FloatArray, weights: ArrayLike | None) -> FloatArray:
+    """Return the slopes in weights, from those in the weights over their sum."""
+    if weights is None:
+        return slopes
+    given = as_float64("weights", weights)
+    total = given.sum()
+    plain: FloatArray = (slopes - slopes @ given / total) / total
+    return plain
 
 
 def _divergence(
@@ -260,7 +277,7 @@ def _validated(
     lengths near 1 stay inside of float64.
     """
     is_relaxed = options.reach is not None
-    order, normalize = as_order(options.p), is_relaxed or None
+    order, normalize = as_order(options.p), is_relaxed or options.normalize
     if order == math.inf:
         raise InputError("p=inf has no entropic divergence; use a large finite p")
     x, y, a, b = matched(x, y, a, b)
@@ -279,7 +296,7 @@ def _validated(
         reach = _reach(options, k)
     masses = []
     for name, given, own in (("a", a, problem.a), ("b", b, problem.b)):
-        if is_relaxed and given is not None:
+        if is_relaxed and given is not None and not options.normalize:
             # Not normalised, as those of the problem are.
             own = as_float64(name, given)
             if not _SMALLEST < own.sum() < _LARGEST:

@@ -22,7 +22,7 @@ from otdist.distances.uniform_on_circle import distances_to_uniform, require_arc
 from otdist.errors import NotCertifiedError
 from otdist.geometry.metrics import line_power
 from otdist.inputs.labels import matched, matched_cost
-from otdist.inputs.validate import as_jobs
+from otdist.inputs.validate import as_flag, as_jobs
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem, unit_problem
 from otdist.problem.result import EXACT_TOL, Result, root
@@ -188,6 +188,7 @@ def wasserstein_distance(
     >>> wasserstein_distance(x, [x, x + [1, 0], x + [2, 0]])
     array([0., 1., 2.])
     """
+    normalize = as_flag("normalize", normalize)
     if period is not None:
         require_arcs(metric, concave)
     if not isinstance(y, str):
@@ -308,7 +309,9 @@ def _at_once(
     return found
 
 
-def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
+def emd(
+    a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, normalize: bool = False, n_jobs: int = 1
+) -> Any:
     """Return the least cost of turning histogram a into histogram b.
 
     Parameters
@@ -320,6 +323,8 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
         Weights of the second, of the same sum.
     cost : array_like (..., n, m)
         Cost of moving a unit of mass from bin i to bin j; ``inf`` forbids it.
+    normalize : bool, default False
+        Whether to divide the weights by their sums.
     n_jobs : int, default 1
         Threads that several problems are divided among; -1 for one on each processor.
 
@@ -357,15 +362,17 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
     array([0.25, 1.  ])
     """
     as_jobs(n_jobs)
+    normalize = as_flag("normalize", normalize)
     cost = matched_cost(a, b, cost)
-    value = _single().least_cost(a, b, cost)
+    value = _single().least_cost(a, b, cost, normalize)
     if value is not None:
         return value
     n_axes = [len(_shape(each)) for each in (a, b, cost)]
     if min(n_axes) >= 1 and n_axes[2] >= 2 and max(*n_axes[:2], n_axes[2] - 1) > 1:
         stack = Stacked("a", a, 1), Stacked("b", b, 1), Stacked("cost", cost, 2)
-        return distances_of_stack(emd, *stack, n_jobs=n_jobs)
-    problem = Problem.from_cost(cost, a, b, normalize=None)
+        one = functools.partial(emd, normalize=normalize)
+        return distances_of_stack(one, *stack, n_jobs=n_jobs)
+    problem = Problem.from_cost(cost, a, b, normalize=normalize)
     if problem.geometry.facts.has_forbidden:
         # Forbidden arcs of atoms without mass forbid nothing.
         part = problem.support()[0]

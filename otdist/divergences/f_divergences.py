@@ -172,7 +172,7 @@ def f_divergence(
     >>> f_divergence([1.0, 0.0], [0.0, 1.0], lambda t: abs(t - 1) / 2, recession=0.5)
     1.0
     """
-    pair = as_pair(p, q, axis, normalize)
+    pair = as_pair(p, q, axis, _validate.as_flag("normalize", normalize))
     with np.errstate(all="ignore"):
         ratio = np.where(pair.q.raw > 0.0, _ratio(pair), 0.0)
         singular = pair.escapes() | np.isinf(ratio)

@@ -44,6 +44,7 @@ def by_lanes(
 
     Sequences of numbers go to NumPy alone: a first call then loads no compiler.
     """
+    normalize = _validate.as_flag("normalize", normalize)
     if type(p) is np.ndarray and type(q) is np.ndarray and p.size and q.size:
         if p.ndim == q.ndim == 1 and kind is not None and type(axis) is int and axis in (0, -1):
             value = _of_one(p, q, normalize, kind)

@@ -263,7 +263,7 @@ def _balanced(
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return weights of equal sum, and this sum."""
     (a, sum_a, tolerance_a), (b, sum_b, tolerance_b) = first, second
-    if normalize:
+    if normalize is not None and as_flag("normalize", normalize):
         a, b = a / sum_a, b / sum_b
         return a, b, _sum(a)
     tolerance = max(tolerance_a, tolerance_b)
@@ -405,6 +405,13 @@ def as_number(name: str, value: Any, wanted: str) -> float:
     return float(value)
 
 
+def as_flag(name: str, value: Any) -> bool:
+    """Return True or False; nothing else counts as either."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise InputError(f"{name} must be True or False, got {value!r}")
+
+
 def as_count(name: str, value: Any, least: int = 1) -> int:
     """Return an integer that is at least `least`."""
     wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
@@ -428,8 +435,7 @@ def as_order(p: Any, concave: Any = None) -> float:
     `concave` is None for a function without this option.
     """
     order = as_number("p", p, "a real number >= 1 or inf")
-    if not isinstance(concave, bool | np.bool_ | None):
-        raise InputError(f"concave must be True or False, got {concave!r}")
+    concave = None if concave is None else as_flag("concave", concave)
     if concave and not 0 < order < 1:
         raise InputError(
             f"with concave=True p must be between 0 and 1, got {p}; omit concave for p >= 1"

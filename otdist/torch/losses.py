@@ -14,7 +14,7 @@ from otdist.distances.sinkhorn_divergence import (
 )
 from otdist.distances.wasserstein import proved
 from otdist.errors import InputError
-from otdist.inputs.validate import as_order
+from otdist.inputs.validate import as_flag, as_order
 from otdist.pipeline import solve
 from otdist.problem.gradients import Gradients
 from otdist.problem.problem import Problem
@@ -34,6 +34,7 @@ def wasserstein_loss(
     *,
     p: float = 1,
     metric: Metric = "euclidean",
+    normalize: bool = False,
 ) -> torch.Tensor:
     r"""Return the exact transport cost of two weighted point clouds, differentiable.
 
@@ -52,6 +53,8 @@ def wasserstein_loss(
         Order, finite.
     metric : str, default "euclidean"
         See `Problem`.
+    normalize : bool, default False
+        Whether to divide the weights by their sums, which gradients go through.
 
     Returns
     -------
@@ -93,11 +96,11 @@ def wasserstein_loss(
     """
 
     def evaluate(*measures: Any, gradients: bool) -> tuple[float, Gradients | None]:
-        problem = Problem(*measures, metric=metric, p=as_order(p), normalize=None)
+        problem = Problem(*measures, metric=metric, p=as_order(p))
         result = proved(solve(problem))
         return result.value, result.gradients() if gradients else None
 
-    return _loss(evaluate, x, y, a, b)
+    return _loss(evaluate, x, y, a, b, normalize)
 
 
 def sinkhorn_divergence_loss(
@@ -110,6 +113,7 @@ def sinkhorn_divergence_loss(
     p: float = 1,
     reach: float | None = None,
     metric: Metric = "euclidean",
+    normalize: bool = False,
     tol: float = 1e-6,
 ) -> torch.Tensor:
     """Return the debiased Sinkhorn divergence of two point clouds, differentiable.
@@ -119,7 +123,7 @@ def sinkhorn_divergence_loss(
 
     Parameters
     ----------
-    x, y, a, b, metric
+    x, y, a, b, metric, normalize
         See `wasserstein_loss`; with `reach` the sums of the weights may differ.
     epsilon : float
         Entropic weight, in cost units.
@@ -173,14 +177,23 @@ def sinkhorn_divergence_loss(
         found = sinkhorn_divergence_gradients(*measures, **options)
         return found.value, found
 
-    return _loss(evaluate, x, y, a, b)
+    return _loss(evaluate, x, y, a, b, normalize)
 
 
-def _loss(evaluate: _Evaluate, *measures: torch.Tensor | None) -> torch.Tensor:
-    for name, tensor in zip("xyab", measures, strict=True):
+def _loss(
+    evaluate: _Evaluate,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    a: torch.Tensor | None,
+    b: torch.Tensor | None,
+    normalize: bool,
+) -> torch.Tensor:
+    for name, tensor in (("x", x), ("y", y), ("a", a), ("b", b)):
         if tensor is not None or name in "xy":
             _require_tensor(name, tensor)
-    loss: torch.Tensor = _Loss.apply(evaluate, *measures)
+    if as_flag("normalize", normalize):
+        a, b = (None if side is None else side / side.sum() for side in (a, b))
+    loss: torch.Tensor = _Loss.apply(evaluate, x, y, a, b)
     return loss
 
 
