@@ -22,6 +22,7 @@ from otdist.inputs.validate import (
     as_jobs,
     as_number,
     as_tolerance,
+    short,
 )
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
 from otdist.problem.copies import merged
@@ -304,7 +305,7 @@ def certify(
     n_jobs = as_jobs(n_jobs)
     if isinstance(f, str):
         if f != "solve":
-            raise InputError(f"f must be potentials, a function, or 'solve', got {f!r}")
+            raise InputError(f"f must be potentials, a function, or 'solve', got {short(f)}")
         f, g = solve(problem, n_jobs=n_jobs).potentials
     k = problem.geometry.exponent
     if k == 0:
@@ -469,7 +470,7 @@ def _seconds(time_limit: float | None) -> float:
         return np.inf
     seconds = as_number("time_limit", time_limit, "seconds >= 0")
     if not seconds >= 0:
-        raise InputError(f"time_limit must be seconds >= 0, got {time_limit!r}")
+        raise InputError(f"time_limit must be seconds >= 0, got {short(time_limit)}")
     return seconds
 
 

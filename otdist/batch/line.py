@@ -24,6 +24,7 @@ from otdist.inputs.validate import (
     as_jobs,
     as_order,
     as_period,
+    short,
     sum_tolerance,
     warn_if_histograms,
 )
@@ -118,7 +119,7 @@ def require_line_options(metric: Metric, method: str, period: float | None) -> N
     if period is None and line_power(metric) != 1:
         raise InputError(
             "with axis= points are on the line, where the cost is |x - y| ** p; got"
-            f" metric={metric!r}"
+            f" metric={short(metric)}"
         )
     require_metric(metric, 1.0)
     own = "line" if period is None else "circle"

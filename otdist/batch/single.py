@@ -32,6 +32,8 @@ _LEAST = 16
 _MANY_PAIRS = 1 << 15
 # Points of a side up to which NumPy sorts, and arrays are kept.
 _SHORT = 1 << 12
+# Orders that are floats.
+_MOST_ORDER = 1e300
 _EPS = float(np.finfo(float).eps)
 # Writable as other weights are: kernels are compiled anew for read-only arrays.
 _UNIFORM = np.empty(0)
@@ -72,7 +74,7 @@ def distance_of_points(
     """Return W_p of two small clouds of points (n, d) and (m, d), proved."""
     record = NAMED.get(metric) if isinstance(metric, str) else None
     is_known = record is not None and record.code in METRIC_CODES
-    if not is_known or type(p) not in (int, float) or not 1 <= p < math.inf:
+    if not is_known or type(p) not in (int, float) or not 1 <= p < _MOST_ORDER:
         return None
     assert record is not None
     given = x, y
@@ -117,7 +119,7 @@ def distance_on_line(
     x: Any, y: Any, a: Any, b: Any, p: Any, normalize: bool, n_jobs: int
 ) -> float | None:
     """Return W_p of two distributions on the line, of any number of points, proved."""
-    if type(p) not in (int, float) or not p >= 1:
+    if type(p) not in (int, float) or not (1 <= p < _MOST_ORDER or p == math.inf):
         return None
     x, y = as_float64("x", x), as_float64("y", y)
     n, m = x.size, y.size

@@ -87,7 +87,8 @@ def separations(
         scale = max(distance, spread)
         moves = np.linspace(-2 * scale, 2 * scale, 21)
     else:
-        moves = _validate.as_finite_vector("offsets", offsets, np.size(offsets))
+        moves = _validate.as_float64("offsets", offsets)
+        moves = _validate.as_finite_vector("offsets", moves, moves.size)
         if not len(moves):
             raise InputError("offsets must not be empty; leave them out for 21 default values")
     return [_separation(float(t), points_x, points_y + t * along, a, b) for t in moves]

@@ -198,9 +198,7 @@ def kr_dual(
     >>> bool(critic([[1.0, 0.0, 0.0]])[0] > critic([[2.0, 0.0, 0.0]])[0])
     True
     """
-    if critic not in ("auto", *FAMILIES, *_EXACT):
-        known = ", ".join(repr(name) for name in ("auto", *FAMILIES, *_EXACT))
-        raise InputError(f"critic must be one of {known}; got {critic!r}")
+    _validate.as_choice("critic", critic, ("auto", *FAMILIES, *_EXACT))
     true_metric("kr_dual", metric)
     if metric != "euclidean" and critic in EUCLIDEAN:
         raise InputError(
@@ -485,6 +483,7 @@ def w1_interval(
             "w1_interval needs independent points, got independent=False; thin a time"
             " series until its points are independent, and pass one point per group"
         )
+    _validate.as_choice("critic", critic, ("auto", *FAMILIES, *_EXACT))
     if critic in ("mcshane", "whitney"):
         raise InputError(
             f"critic={critic!r} holds no points out, and gives no lower bound for the"
@@ -560,7 +559,7 @@ def _support(
 def _of_box(points: FloatArray, box: tuple[ArrayLike, ArrayLike], metric: str) -> tuple[float, str]:
     """Return the diameter of a box, and the assumption in words."""
     if not isinstance(box, tuple | list) or len(box) != 2:
-        raise InputError(f"box must be a pair (low, high) of corners, got {box!r}")
+        raise InputError(f"box must be a pair (low, high) of corners, got {_validate.short(box)}")
     d = points.shape[1]
     corners = []
     for name, value in zip(("box[0]", "box[1]"), box, strict=True):

@@ -67,6 +67,11 @@ def lipschitz_lower(
     >>> 2.99 < lipschitz_lower(wave, [[0.0, 0.0], [1.0, 1.0]], rng=0) <= 3.0
     True
     """
+    if not callable(function):
+        raise InputError(
+            "function must be a function of points (n, d) that returns n numbers, got"
+            f" {_validate.short(function)}"
+        )
     true_metric("lipschitz_lower", metric)
     generator = _validate.as_generator(rng, apart=True)
     given = _validate.as_points("points", points)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from otdist import gaussian
 from otdist.divergences.shannon import js_divergence, kl_divergence, total_variation
 from otdist.errors import InputError
-from otdist.inputs.validate import as_count, as_generator
+from otdist.inputs.validate import as_count, as_generator, as_number, short
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
 from otdist.typing import FloatArray, Sampler, Seed
@@ -136,8 +137,8 @@ def ray_pair(
     as_count("d", d)
     as_count("n_funnels", n_funnels)
     as_count("n_samples", n_samples, 2)
-    _require("power", power, power >= 1, "at least 1")
-    _require("half_width", half_width, half_width > 0, "positive")
+    _require("power", power, lambda given: given >= 1, "at least 1")
+    _require("half_width", half_width, lambda given: given > 0, "positive")
     # A child generator, so that sampling with the same seed does not repeat the centres.
     generator = as_generator(rng, apart=True)
     centres = half_width * generator.uniform(-1.0, 1.0, (n_funnels, d))
@@ -183,8 +184,8 @@ def ball_funnel(d: int, power: float = 8.0, radius: float = 1.0) -> Pair:
     0.2745
     """
     as_count("d", d)
-    _require("power", power, power >= 1, "at least 1")
-    _require("radius", radius, radius > 0, "positive")
+    _require("power", power, lambda given: given >= 1, "at least 1")
+    _require("radius", radius, lambda given: given > 0, "positive")
 
     def draw(n: int, rng: np.random.Generator, exponent: float) -> FloatArray:
         part = rng.random((n, 1)) ** (exponent / d)
@@ -225,8 +226,8 @@ def concentric_spheres(d: int, inner: float = 1.0, outer: float = 2.0) -> Pair:
     1.0
     """
     as_count("d", d)
-    _require("inner", inner, inner > 0, "positive")
-    _require("outer", outer, outer >= inner, "at least inner")
+    _require("inner", inner, lambda given: given > 0, "positive")
+    _require("outer", outer, lambda given: given >= inner, "at least inner")
 
     def draw(n: int, rng: np.random.Generator, radius: float) -> FloatArray:
         return radius * unit(rng.normal(size=(n, d)))
@@ -267,7 +268,7 @@ def translation(d: int, length: float = 1.0) -> Pair:
     2.0
     """
     as_count("d", d)
-    _require("length", length, length >= 0, "at least 0")
+    _require("length", length, lambda given: given >= 0, "at least 0")
     shift = np.zeros(d)
     shift[0] = length
     slope = np.zeros(d)
@@ -310,8 +311,8 @@ def ring_of_modes(n_modes: int = 8, n_kept: int = 1, radius: float = 2.0) -> Pai
     """
     as_count("n_modes", n_modes)
     as_count("n_kept", n_kept)
-    _require("n_kept", n_kept, n_kept <= n_modes, f"at most n_modes={n_modes}")
-    _require("radius", radius, radius > 0, "positive")
+    _require("n_kept", n_kept, lambda given: given <= n_modes, f"at most n_modes={n_modes}")
+    _require("radius", radius, lambda given: given > 0, "positive")
     angle = 2 * math.pi * np.arange(n_modes) / n_modes
     modes = radius * np.column_stack([np.cos(angle), np.sin(angle)])
     p = np.full(n_modes, 1 / n_modes)
@@ -351,7 +352,7 @@ def parallel_lines(distance: float = 1.0) -> Pair:
     >>> pair.w1, pair.kl
     (0.5, inf)
     """
-    _require("distance", distance, True, "")
+    _require("distance", distance, lambda _: True, "")
 
     def draw(n: int, rng: np.random.Generator, at: float) -> FloatArray:
         return np.column_stack([np.full(n, at), rng.random(n)])
@@ -394,7 +395,7 @@ def crossing_segments(angle: float = math.pi / 3) -> Pair:
     >>> round(datasets.crossing_segments().w1, 12)
     0.25
     """
-    _require("angle", angle, 0 <= angle <= math.pi, "in [0, pi]")
+    _require("angle", angle, lambda given: 0 <= given <= math.pi, "in [0, pi]")
     acute = min(angle, math.pi - angle)
 
     def draw(n: int, rng: np.random.Generator, turn: float) -> FloatArray:
@@ -510,7 +511,8 @@ def _js_of_exponentials(power: float) -> float:
     return float(value[0])
 
 
-def _require(name: str, value: float, is_good: bool, wanted: str) -> None:
+def _require(name: str, value: Any, is_good: Callable[[float], bool], wanted: str) -> None:
     """Raise for a number that is not finite or out of range."""
-    if not (math.isfinite(value) and is_good):
-        raise InputError(f"{name} must be a finite number, {wanted}; got {value!r}")
+    number = as_number(name, value, "a finite number")
+    if not (math.isfinite(number) and is_good(number)):
+        raise InputError(f"{name} must be a finite number, {wanted}; got {short(value)}")

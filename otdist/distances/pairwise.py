@@ -7,7 +7,7 @@ import inspect
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from otdist.divergences.by_name import NAMED, between, unit_of, valid_rows
 from otdist.divergences.rows import Rows
 from otdist.errors import InputError, warn_of_failures
 from otdist.geometry.build import require_metric
-from otdist.inputs.validate import as_flag, as_jobs, as_order
+from otdist.inputs.validate import as_flag, as_jobs, as_order, short
 from otdist.runtime.progress import progress_bar
 from otdist.typing import ArrayLike, FloatArray, Metric
 
@@ -150,7 +150,7 @@ def pairwise(
            [1. , 0. , 0.5],
            [0.5, 0.5, 0. ]])
     """
-    count = len(measures), len(measures if other is None else other)  # type: ignore[arg-type]
+    count = _length("measures", measures), _length("other", measures if other is None else other)
     for name, flag in (
         ("condensed", condensed),
         ("normalize", normalize),
@@ -250,10 +250,24 @@ def _job(
     return _Job(_solve_pairs.solve_block, arguments, size, is_compiled=True)
 
 
+def _length(name: str, measures: Any) -> int:
+    """Return how many measures there are."""
+    is_sequence = hasattr(measures, "__getitem__") and hasattr(measures, "__len__")
+    is_many = is_sequence and not isinstance(measures, str | bytes | Mapping)
+    if not is_many or getattr(measures, "shape", (1,)) == () or hasattr(measures, "nnz"):
+        raise InputError(
+            f"{name} must be a sequence of measures, or an array with one in each row, got"
+            f" {short(measures)}"
+        )
+    return len(measures)
+
+
 def _is_symmetric(name: str, condensed: bool) -> bool:
     """Return whether a divergence with a name is symmetric, as half of a matrix must be."""
     if name not in NAMED:
-        raise InputError(f"distance must be a function or one of {', '.join(NAMED)}, got {name!r}")
+        raise InputError(
+            f"distance must be a function or one of {', '.join(NAMED)}, got {short(name)}"
+        )
     if condensed and not NAMED[name].is_symmetric:
         raise InputError(
             f"condensed=True is for a symmetric matrix, and {name} is not; leave condensed out"
@@ -267,7 +281,7 @@ def _job_of_divergence(name: str, measures: Any, other: Any, settings: dict[str,
     for option, value in settings.items():
         if option not in ("normalize", "base") and not _is_equal(value, usual.get(option, ...)):
             raise InputError(
-                f"{option} does not go with distance={name!r}, which compares the weights of"
+                f"{option} does not go with distance={short(name)}, which compares the weights of"
                 f" equal bins; leave {option} out"
             )
     normalize, unit = settings["normalize"], unit_of(name, settings.get("base"))
@@ -308,6 +322,8 @@ def _options(distance: Callable[..., float], settings: dict[str, Any]) -> dict[s
         return name in usual and is_scalar and bool(value == usual[name])
 
     options = {name: value for name, value in settings.items() if not is_usual(name, value)}
+    if not callable(distance):
+        raise InputError(f"distance must be a function or a name, got {short(distance)}")
     try:
         inspect.signature(distance).bind(None, None, None, None, **options)
     except TypeError as error:
@@ -322,7 +338,7 @@ def _require_matrix_options(options: dict[str, Any]) -> None:
     for name, value in options.items():
         if name not in ("p", "normalize"):
             raise InputError(
-                f"{name}={value!r} does not go with cost=, where values are emd(a, b, cost);"
+                f"{name}={short(value)} does not go with cost=, where values are emd(a, b, cost);"
                 f" leave {name} out, or pass the points of the bins as support= in place of cost="
             )
 

@@ -463,4 +463,5 @@ def _problem(first: _Measure, second: _Measure, options: _Options) -> Problem:
 
 def _power(options: _Options) -> float:
     """Return the power of lengths that costs are."""
-    return 2.0 if options.metric == "sqeuclidean" else float(options.p)
+    is_squared = isinstance(options.metric, str) and options.metric == "sqeuclidean"
+    return 2.0 if is_squared else float(options.p)

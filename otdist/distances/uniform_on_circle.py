@@ -10,7 +10,7 @@ from otdist.batch.line import Side, fill, pairs_of
 from otdist.errors import InputError
 from otdist.geometry.circle import reduced
 from otdist.inputs.scale import exponent, from_unit, in_unit
-from otdist.inputs.validate import as_masses, as_order, as_period, as_positions
+from otdist.inputs.validate import as_masses, as_order, as_period, as_positions, short
 from otdist.problem.result import root
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric
@@ -67,9 +67,10 @@ def _least(low: FloatArray, high: FloatArray, p: float) -> float:
 
 def require_arcs(metric: Metric, concave: bool) -> None:
     """Raise for options that do not go with a circle."""
-    if metric != "euclidean":
+    if not isinstance(metric, str) or metric != "euclidean":
         raise InputError(
-            f"with period= the distance is the shorter arc; leave metric out, got metric={metric!r}"
+            "with period= the distance is the shorter arc; leave metric out, got"
+            f" metric={short(metric)}"
         )
     if concave:
         raise InputError("concave=True is for the line; it does not go with period=")

@@ -188,7 +188,8 @@ def wasserstein_distance(
     >>> wasserstein_distance(x, [x, x + [1, 0], x + [2, 0]])
     array([0., 1., 2.])
     """
-    normalize = as_flag("normalize", normalize)
+    normalize, concave = as_flag("normalize", normalize), as_flag("concave", concave)
+    progress = as_flag("progress", progress)
     if period is not None:
         require_arcs(metric, concave)
     if not isinstance(y, str):

@@ -10,6 +10,7 @@ from otdist.divergences import f_divergences, rows, shannon
 from otdist.divergences.histograms import log_of_base, validated
 from otdist.divergences.rows import Plain, Rows
 from otdist.errors import InputError
+from otdist.inputs.convert import as_array
 from otdist.typing import FloatArray, IntArray
 
 
@@ -43,7 +44,7 @@ def unit_of(name: str, base: float | None) -> float:
 
 def valid_rows(name: str, values: Any, normalize: bool, kind: int) -> Rows:
     """Return validated histograms (K, n), to be compared with many others."""
-    array = np.asarray(values)
+    array = as_array(name, values)
     if array.ndim != 2:
         raise InputError(
             f"{name} must have shape (K, n), a histogram in each row, got {array.shape}"

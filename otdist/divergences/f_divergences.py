@@ -203,7 +203,7 @@ def f_divergence(
 def _as_order(alpha: Any) -> float:
     order = _validate.as_number("alpha", alpha, "a number >= 0, or inf")
     if not order >= 0.0:
-        raise InputError(f"alpha must be a number >= 0, or inf, got {alpha!r}")
+        raise InputError(f"alpha must be a number >= 0, or inf, got {_validate.short(alpha)}")
     return order
 
 
@@ -320,7 +320,7 @@ def _ratio(pair: Pair) -> FloatArray:
 def _heights(f: Any, ratio: FloatArray) -> FloatArray:
     """Return f at the ratios, or raise if f is not a generator."""
     if not callable(f):
-        raise InputError(f"f must be a function of an array of ratios, got {f!r}")
+        raise InputError(f"f must be a function of an array of ratios, got {_validate.short(f)}")
     values = np.asarray(f(np.append(ratio.reshape(-1), 1.0)))
     if values.shape != (ratio.size + 1,) or values.dtype.kind not in "iuf":
         raise InputError(
@@ -347,5 +347,5 @@ def _as_recession(recession: Any, *, needed: bool) -> float:
     wanted = "the limit of f(t)/t, a number or inf, as some p > 0 where q = 0"
     slope = _validate.as_number("recession", recession, wanted)
     if not slope > -math.inf:
-        raise InputError(f"recession must be {wanted}, got {recession!r}")
+        raise InputError(f"recession must be {wanted}, got {_validate.short(recession)}")
     return slope

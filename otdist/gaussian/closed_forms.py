@@ -65,7 +65,7 @@ def kl_divergence(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) ->
     2.0
     """
     normal = _diagonalised(m1, C1, m2, C2)
-    return 0.5 * math.fsum([*normal.shift**2, *-_log_rest(normal)])
+    return math.fsum([*(0.5 * normal.shift**2), *(-0.5 * _log_rest(normal))])
 
 
 def renyi_divergence(
@@ -112,7 +112,7 @@ def renyi_divergence(
     """
     order = _validate.as_number("alpha", alpha, "a finite number >= 0")
     if not 0.0 <= order < math.inf:
-        raise InputError(f"alpha must be a finite number >= 0, got {alpha!r}")
+        raise InputError(f"alpha must be a finite number >= 0, got {_validate.short(alpha)}")
     if order == 1.0:
         return kl_divergence(m1, C1, m2, C2)
     normal = _diagonalised(m1, C1, m2, C2)
@@ -293,8 +293,10 @@ def wasserstein_distance(
     >>> gaussian.wasserstein_distance(0, 1, 3, 25, p=2)
     5.0
     """
-    if p not in (1, 2):
-        raise InputError(f"p must be 1 or 2, got {p!r}; other orders have no closed form")
+    if _validate.as_number("p", p, "1 or 2") not in (1, 2):
+        raise InputError(
+            f"p must be 1 or 2, got {_validate.short(p)}; other orders have no closed form"
+        )
     mean, C1, C2 = _as_pair(m1, C1, m2, C2)
     if p == 1 and len(mean) == 1:
         step = float(distances(np.zeros(1), C1, C2))
@@ -441,6 +443,8 @@ def _as_pair(
         if centre.ndim > 1 or centre.size == 0:
             raise InputError(f"m{which} must be a number or have shape (d,), got {centre.shape}")
         centre, matrix = as_normal(which, centre, covariance)
+        if matrix.ndim > 2:
+            raise InputError(f"C{which} must have two axes, got shape {matrix.shape}")
         means.append(centre)
         covariances.append(matrix)
     d1, d2 = (len(mean) for mean in means)

@@ -36,7 +36,7 @@ def require_metric(metric: Any, p: float) -> None:
     if isinstance(metric, str):
         known(metric)
     elif not callable(metric):
-        raise InputError(f"metric must be a name or a function, got {metric!r}")
+        raise InputError(f"metric must be a name or a function, got {_validate.short(metric)}")
     if metric == "sqeuclidean" and p != 1:
         raise InputError(
             f"metric='sqeuclidean' with p={p:g} would mean distances to the power"
@@ -115,8 +115,6 @@ def _on_the_line(x: FloatArray, metric: Metric, p: float) -> tuple[Metric, float
 
 def _points(x: FloatArray, y: FloatArray, metric: Metric, p: float, largest: float) -> Geometry:
     """Return the geometry of points whose costs are at most `largest`."""
-    if math.isnan(largest):
-        raise InputError(f"metric {metric!r} gave nan; it must return numbers")
     smallest, most = 1e-280, 1e300
     if metric == "euclidean" and 1 < p < 2:
         # Solvers take squares, which leave float64 first. For p = 1 they change the unit.

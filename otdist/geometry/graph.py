@@ -13,6 +13,7 @@ import numpy as np
 
 from otdist.errors import InfeasibleError, InputError
 from otdist.geometry.protocol import Edges, Facts, Geometry
+from otdist.inputs.convert import as_array
 from otdist.inputs.validate import as_float64, first_index
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
@@ -186,7 +187,7 @@ def as_graph(value: Any) -> Graph:
 
 def as_tree(parents: Any, lengths: Any) -> Graph:
     """Return the tree in which every node but one has a parent."""
-    above = np.asarray(parents)
+    above = as_array("parents", parents)
     if above.ndim != 1 or not len(above) or above.dtype.kind not in "iu":
         raise InputError(
             "parents must hold one integer for each node, the number of its parent and"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from otdist.errors import InputError
+from otdist.inputs.validate import short
 from otdist.typing import FloatArray
 
 _EPS = float(np.finfo(float).eps)
@@ -174,7 +175,7 @@ def true_metric(caller: str, metric: Any) -> NamedMetric:
     """Return the record of a metric with the triangle inequality, which duality needs."""
     if not isinstance(metric, str) or metric not in NAMED or not NAMED[metric].is_metric:
         fitting = names_of(record for record in NAMED.values() if record.is_metric)
-        raise InputError(f"metric of {caller} must be one of {fitting}; got {metric!r}")
+        raise InputError(f"metric of {caller} must be one of {fitting}; got {short(metric)}")
     return NAMED[metric]
 
 

@@ -27,6 +27,7 @@ from otdist.geometry.metrics import (
 )
 from otdist.geometry.protocol import Dense, Facts, Geometry
 from otdist.inputs.scale import FAR, from_unit, in_unit
+from otdist.inputs.validate import short
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray, Metric
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from otdist.compiled.costs import Costs
 
 _EPS = float(np.finfo(float).eps)
+# Types of a distance that a function may return.
+_REAL = (int, float, np.integer, np.floating)
 # Coordinates from which on a matrix is better than computing pairs anew, for any number of
 # pairs, and for so few that the matrix takes 32 MB.
 _MATRIX_FROM, _SMALL_MATRIX_FROM, _SMALL_MATRIX = 24, 6, 1 << 22
@@ -351,10 +354,23 @@ def largest_cost(x: FloatArray, y: FloatArray, metric: Metric, p: float) -> floa
     """Return a bound on all costs: the cost of the bounding box's diagonal."""
     if isinstance(metric, str):
         return diagonal_cost(*box(x, y), metric, p)
-    return max(
-        float(np.abs(cost_matrix(x[start:stop], y, metric, p)).max())
-        for start, stop in blocks.row_blocks(len(x), len(y))
-    )
+    most = max(_checked(metric, point, y, i) for i, point in enumerate(x))
+    return float(power(np.array([most]), p)[0])
+
+
+def _checked(metric: Metric, point: FloatArray, y: FloatArray, i: int) -> float:
+    """Return the largest distance from point i of x by a function, once all are distances."""
+    assert callable(metric)
+    most = 0.0
+    for j, other in enumerate(y):
+        distance: Any = metric(point, other)
+        if not isinstance(distance, _REAL) or not 0 <= distance < math.inf:
+            raise InputError(
+                f"metric gave {short(distance)} for x[{i}] and y[{j}]; it must return a"
+                " number >= 0, the distance of two points"
+            )
+        most = max(most, float(distance))
+    return most
 
 
 def may_repeat(points: FloatArray) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -25,6 +26,8 @@ _EPS = float(np.finfo(float).eps)
 _REAL = (int, float, np.integer, np.floating)
 # Its product with the logarithm of a weight must not overflow.
 _LARGEST_EPSILON = 1e300
+_MOST_JOBS = 1024
+_MOST_COUNT = 2**62
 
 
 def as_float64(name: str, value: Any) -> FloatArray:
@@ -339,7 +342,8 @@ def as_axis(name: str, axis: Any, ndim: int) -> int:
     is_integer = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
     if not (is_integer and -ndim <= axis < ndim):
         raise InputError(
-            f"axis must be an integer in [{-ndim}, {ndim}), as {name}.ndim is {ndim}, got {axis!r}"
+            f"axis must be an integer in [{-ndim}, {ndim}), as {name}.ndim is {ndim}, got"
+            f" {short(axis)}"
         )
     return int(axis) % ndim
 
@@ -401,23 +405,45 @@ def require_product(mass: float, largest: float) -> None:
 def as_number(name: str, value: Any, wanted: str) -> float:
     """Return a real number as a float, which may be NaN or inf."""
     if isinstance(value, bool) or not isinstance(value, _REAL):
-        raise InputError(f"{name} must be {wanted}, got {value!r}")
-    return float(value)
+        raise InputError(f"{name} must be {wanted}, got {short(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{name} must be {wanted}, got {short(value)}, beyond float64") from None
+
+
+def short(value: Any) -> str:
+    """Return a value in words for a message, cut where it is long."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and type {value.dtype.name}"
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 (integers of many digits, and whatever a type raises)
+        text = f"<{type(value).__name__}>"
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else f"{text[:60]}… ({type(value).__name__})"
 
 
 def as_flag(name: str, value: Any) -> bool:
     """Return True or False; nothing else counts as either."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
-    raise InputError(f"{name} must be True or False, got {value!r}")
+    raise InputError(f"{name} must be True or False, got {short(value)}")
+
+
+def as_choice(name: str, value: Any, known: Collection[str]) -> str:
+    """Return one of the known names."""
+    if isinstance(value, str) and value in known:
+        return value
+    raise InputError(f"{name} must be one of {', '.join(map(repr, known))}; got {short(value)}")
 
 
 def as_count(name: str, value: Any, least: int = 1) -> int:
-    """Return an integer that is at least `least`."""
+    """Return an integer that is at least `least`, and that many arrays could hold."""
     wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_whole or value < least:
-        raise InputError(f"{name} must be {wanted}, got {value!r}")
+    if not is_whole or not least <= value < _MOST_COUNT:
+        raise InputError(f"{name} must be {wanted}, got {short(value)}")
     return int(value)
 
 
@@ -425,7 +451,7 @@ def as_inside(name: str, value: Any, least: float, most: float, wanted: str) -> 
     """Return a number in the open interval (least, most)."""
     number = as_number(name, value, wanted)
     if not least < number < most:
-        raise InputError(f"{name} must be {wanted}, got {value!r}")
+        raise InputError(f"{name} must be {wanted}, got {short(value)}")
     return number
 
 
@@ -486,7 +512,7 @@ def as_epsilon(epsilon: Any, largest: float) -> float:
     value = as_number("epsilon", epsilon, "a positive number")
     if not 0 < value <= _LARGEST_EPSILON:
         raise InputError(
-            f"epsilon must be a positive number, at most {_LARGEST_EPSILON:g}, got {epsilon!r}"
+            f"epsilon must be a positive number, at most {_LARGEST_EPSILON:g}, got {short(epsilon)}"
         )
     # Advised numbers are a percent inside the limits, so that rounding keeps them there.
     floor = 1e-13 * largest
@@ -509,19 +535,21 @@ def as_tolerance(tol: Any) -> float:
     """Return a tolerance, a finite number >= 0."""
     value = as_number("tol", tol, "a number >= 0")
     if not 0 <= value < math.inf:
-        raise InputError(f"tol must be a number >= 0, got {tol!r}")
+        raise InputError(f"tol must be a number >= 0, got {short(tol)}")
     return value
 
 
 def as_jobs(n_jobs: Any) -> int:
     """Return a number of threads; -1 stands for the number of processors."""
-    if type(n_jobs) is int and n_jobs >= 1:
+    if type(n_jobs) is int and 1 <= n_jobs <= _MOST_JOBS:
         return n_jobs
     value = as_number("n_jobs", n_jobs, "a positive integer or -1")
     if value == -1:
         return os.cpu_count() or 1
-    if not (value >= 1 and value == int(value)):
-        raise InputError(f"n_jobs must be a positive integer or -1, got {n_jobs!r}")
+    if not (1 <= value <= _MOST_JOBS and value == int(value)):
+        raise InputError(
+            f"n_jobs must be a positive integer up to {_MOST_JOBS}, or -1, got {short(n_jobs)}"
+        )
     return int(value)
 
 
@@ -534,4 +562,6 @@ def as_generator(rng: Any, *, apart: bool = False) -> np.random.Generator:
         generator = np.random.default_rng(rng)
         return generator.spawn(1)[0] if apart else generator
     except (TypeError, ValueError) as error:
-        raise InputError(f"rng must be a numpy Generator, a seed, or None, got {rng!r}") from error
+        raise InputError(
+            f"rng must be a numpy Generator, a seed, or None, got {short(rng)}"
+        ) from error

@@ -168,9 +168,9 @@ class Problem:
         >>> solve(Problem.from_cost([[0, 1], [1, 0]], [0.5, 0.5], [0.25, 0.75])).value
         0.25
         """
-        if p not in (1, math.inf):
+        if _validate.as_number("p", p, "1 or inf") not in (1, math.inf):
             raise InputError(
-                f"p must be 1 or inf for a cost matrix, got {p!r}; for another order"
+                f"p must be 1 or inf for a cost matrix, got {_validate.short(p)}; for another order"
                 " pass the matrix distance**p"
             )
         matrix, largest, has_forbidden = _validate.as_cost(matched_cost(a, b, cost))
@@ -260,7 +260,7 @@ class Problem:
         """
         order = _validate.as_order(p)
         if price is None and mass is None:
-            raise InputError(EITHER.format(price, mass))
+            raise InputError(EITHER.format(_validate.short(price), _validate.short(mass)))
         x, y, a, b = matched(x, y, a, b)
         points = points_of(x, y, metric, order)
         geometry = point_geometry(*points, metric, order)

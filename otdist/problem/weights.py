@@ -14,7 +14,7 @@ from otdist.typing import ArrayLike, FloatArray
 
 EITHER = (
     "give either price, the cost of a unit of mass that is not moved, or mass, how much is"
-    " moved; got price={!r} and mass={!r}"
+    " moved; got price={} and mass={}"
 )
 
 
@@ -51,7 +51,7 @@ def weigh(
             first, second = balanced(geometry, first, second)
         return Weights(first, second, total)
     if price is not None and mass is not None:
-        raise InputError(EITHER.format(price, mass))
+        raise InputError(EITHER.format(_validate.short(price), _validate.short(mass)))
     if normalize:
         raise InputError(
             "price and mass are for weights as they are; leave out normalize=True, or divide"

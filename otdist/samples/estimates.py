@@ -300,9 +300,7 @@ def divergence_lower(
     >>> 0.6 < bound.lower < 0.6827  # the true value
     True
     """
-    if kind not in _KINDS:
-        known = ", ".join(repr(name) for name in _KINDS)
-        raise InputError(f"kind must be one of {known}, got {kind!r}")
+    _validate.as_choice("kind", kind, _KINDS)
     level = _validate.as_inside("confidence", confidence, 0, 1, "a number in (0, 1)")
     from_x, from_y = _discriminated(_divided(x, y, held_out, rng), classifier)
     risk = 0.5 * (1.0 - level)
@@ -375,11 +373,14 @@ def _discriminated(
     """Return the probabilities that held-out points come from x."""
     train_x, train_y, held_x, held_y = parts
     if classifier is not None and not callable(classifier):
-        raise InputError(f"classifier must be a function of x and y, got {classifier!r}")
+        raise InputError(
+            f"classifier must be a function of x and y, got {_validate.short(classifier)}"
+        )
     discriminator = (classifier or _logistic)(train_x, train_y)
     if not callable(discriminator):
         raise InputError(
-            f"classifier must return a function of points to probabilities, got {discriminator!r}"
+            "classifier must return a function of points to probabilities, got"
+            f" {_validate.short(discriminator)}"
         )
     every = np.concatenate([held_x, held_y])
     probabilities = _validate.as_vector("the classifier's result", discriminator(every), len(every))

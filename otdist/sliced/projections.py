@@ -238,9 +238,7 @@ def sliced_wasserstein_estimate(
 
 def _estimate(measures: _Measures, n: int, directions: Directions, rng: Seed) -> Estimate:
     """Average W_p ** p over n directions; the error of a single block is NaN."""
-    if directions not in DIRECTIONS:
-        known = ", ".join(map(repr, DIRECTIONS))
-        raise InputError(f"directions must be one of {known}, got {directions!r}")
+    _validate.as_choice("directions", directions, DIRECTIONS)
     generator = _validate.as_generator(rng)
     if measures.d == 1:
         return Estimate(from_unit(float(measures.along(np.ones((1, 1)))[0]), measures.k), 0.0)

@@ -25,6 +25,7 @@ from otdist.geometry.graph import Graph
 from otdist.geometry.grid_metric import Pixels
 from otdist.geometry.grid_separable import Grid
 from otdist.geometry.protocol import Geometry
+from otdist.inputs.validate import short
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Ended
 from otdist.typing import FloatArray, IntArray
@@ -221,15 +222,17 @@ SOLVERS: tuple[Solver, ...] = (
 
 def named(method: str) -> Solver:
     """Return the solver of a name; `InputError` if it is unknown."""
-    for solver in SOLVERS:
+    for solver in SOLVERS if isinstance(method, str) else ():
         if solver.name == method:
             return solver
     known = ", ".join(repr(name) for name in ("auto", *(solver.name for solver in SOLVERS)))
-    raise InputError(f"method {method!r} is unknown; known methods are {known}")
+    raise InputError(f"method {short(method)} is unknown; known methods are {known}")
 
 
-def permits(method: str, *names: str) -> bool:
+def permits(method: Any, *names: str) -> bool:
     """Return whether a choice of method leaves room for one of the named ways to solve."""
+    if not isinstance(method, str):
+        named(method)
     return method in ("auto", *names)
 
 
@@ -238,7 +241,7 @@ def choose(problem: Problem, method: str = "auto", **given: Any) -> Solver:
 
     `given` are options of `solve`; each that is not None must be known to the solver.
     """
-    if method == "auto":
+    if isinstance(method, str) and method == "auto":
         solver = next(each for each in SOLVERS if each.is_automatic and each.accepts(problem))
     else:
         solver = named(method)
