@@ -24,13 +24,14 @@ from otdist.certificate.kernels.points import METRIC_CODES
 from otdist.geometry.metrics import NAMED, NamedMetric, rounding_of
 from otdist.inputs.scale import EXACT, FAR, room
 from otdist.inputs.validate import as_float64, frozen, sum_tolerance
+from otdist.plans.plans import Arcs
 from otdist.problem.result import EXACT_TOL, Bracket, root
 from otdist.runtime import kernel_cache
 from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
 _LEAST = 16
-# Pairs from which on `solve` is faster, but for assignments.
+# Pairs from which on a problem begins with potentials of coarser ones.
 _MANY_PAIRS = 1 << 15
 # Points of a side up to which NumPy sorts, and arrays are kept.
 _SHORT = 1 << 12
@@ -256,7 +257,7 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     if cost.ndim != 2 or (a.shape, b.shape) != ((cost.shape[0],), (cost.shape[1],)):
         return None
     n, m = cost.shape
-    if not 0 < min(n, m) <= max(n, m) <= LARGEST or (n != m and n * m > _MANY_PAIRS):
+    if not 0 < min(n, m) <= max(n, m) <= LARGEST:
         return None
     held = _room_for(max(n, m), 0)
     is_ordinary, mass, n_a, n_b = weigh_two(frozen(a), frozen(b))
@@ -269,31 +270,56 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     if n_a + n_b < n + m:
         rows, columns = np.flatnonzero(a), np.flatnonzero(b)
         return least_cost(a[rows], b[columns], cost[np.ix_(rows, columns)])
-    cost, a, b = frozen(cost), frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
-    claims, work = held.claims, held.work
-    is_large = n * m > _MANY_PAIRS
-    small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, is_large, work, claims)
-    if claims.code[0] != 0:
+    cost = frozen(cost)
+    claim = _claim(cost, a, b, mass, largest, held)
+    if claim is None:
         return None
+    n_arcs, rows, columns, moved, f = claim
     # From the side of b, so that the rows of the matrix are the costs to each bin of a.
     bracket_histograms(
         cost,
-        b,
-        a,
+        frozen(b.reshape(1, m)),
+        frozen(a.reshape(1, n)),
         _FIRST,
         _FIRST,
         False,
         largest,
         0.0,
-        claims.n_arcs,
-        claims.column,
-        claims.row,
-        claims.mass,
-        work.potential[:n].reshape(1, n),
+        n_arcs,
+        columns,
+        rows,
+        moved,
+        f,
         held.sums,
         held.found,
     )
     return _value(held.found)
+
+
+def _claim(
+    cost: FloatArray, a: FloatArray, b: FloatArray, mass: float, largest: float, held: _Room
+) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray] | None:
+    """Solve a matrix; return its arcs, how many they are, and potentials of the rows."""
+    n, m = cost.shape
+    if n * m > _MANY_PAIRS:
+        # Imported here, since smaller problems take less time than this import.
+        from otdist.solvers.network_simplex.solver import solve_matrix
+
+        found = solve_matrix(cost, a, b, mass, largest)
+        if found is None:
+            return None
+        assert isinstance(found.plan, Arcs)
+        rows, columns, mass_moved = found.plan
+        shape = 1, rows.size
+        claimed = rows.reshape(shape), columns.reshape(shape), mass_moved.reshape(shape)
+        return np.full(1, rows.size), *claimed, found.f.reshape(1, n)
+    claims, work = held.claims, held.work
+    a, b = frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
+    small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, work, claims)
+    if claims.code[0] != 0:
+        return None
+    f = work.potential[:n].reshape(1, n)
+    return claims.n_arcs, claims.row, claims.column, claims.mass, f
 
 
 def _value(found: FloatArray) -> float | None:

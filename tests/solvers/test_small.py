@@ -275,7 +275,7 @@ def routes(problem, monkeypatch):
         return recorded
 
     with monkeypatch.context() as patch:
-        patch.setattr("otdist.solvers.network_simplex.solver.solve_square", lambda problem: None)
+        patch.setattr("otdist.solvers.network_simplex.solver.solve_square", lambda *_: None)
         for module, name in (
             (small, "coarse_start"),
             (search, "solve_at_once"),

@@ -232,15 +232,13 @@ def _solve(
     a: np.ndarray,
     b: np.ndarray,
     total: float,
-    assigns_only: bool,
     work: Work,
     claims: Claims,
     q: int,
 ) -> None:
     """Solve the problem of pair q; its atoms are those of `work.atom`.
 
-    Masses are positive and sum to `total`, costs are finite. With `assigns_only` problems that are
-    not solved as an assignment are left alone.
+    Masses are positive and sum to `total`, costs are finite.
     """
     n, m = cost.shape
     whole, potential = work.whole[: n + m], work.potential[: n + m + 1]
@@ -249,9 +247,6 @@ def _solve(
     if n == m and _are_ones(whole) and _assigned(cost, a[0], work, claims, q):
         for j in range(m):
             g[of_columns[j]] = potential[n + j]
-        return
-    if assigns_only:
-        claims.code[q] = MORE
         return
     n_arcs, scale = _first_plan(cost, whole, work.floats, work.atom[2], work.arcs)
     tree, search = search_in(work.room, n + m + 1, BLOCK_ROWS, potential)
@@ -282,15 +277,13 @@ def solve_histograms(
     first: np.ndarray,
     second: np.ndarray,
     cancels: bool,
-    assigns_only: bool,
     work: Work,
     claims: Claims,
 ) -> None:
     """Solve pairs of histograms, rows `first` of a (K, n) and `second` of b (L, m).
 
     With `cancels`, for a cost that is a metric, mass that both have in a bin stays
-    there. Pairs of more sources or sinks than there is room for are left alone; with
-    `assigns_only` all but assignments of as many rows to columns are.
+    there. Pairs of more sources or sinks than there is room for are left alone.
     """
     source, sink = work.atom[0], work.atom[1]
     for q in range(first.size):
@@ -320,10 +313,15 @@ def solve_histograms(
         matrix = work.matrix[: n * m].reshape(n, m)
         for i in range(n):
             row, out = cost[source[i]], matrix[i]
-            for j in range(m):
-                out[j] = row[sink[j]]
+            # All sinks in their order are read as vectors.
+            if m == row.size:
+                for j in range(m):
+                    out[j] = row[j]
+            else:
+                for j in range(m):
+                    out[j] = row[sink[j]]
         masses = work.mass[0, :n], work.mass[1, :m]
-        _solve(matrix, *masses, total, assigns_only, work, claims, q)
+        _solve(matrix, *masses, total, work, claims, q)
 
 
 @kernel
@@ -368,4 +366,4 @@ def solve_clouds(
             for i in range(n):
                 out = matrix[i, start:stop]
                 point_slacks(x[:, i], y, start, kind, p, nothing[start:stop], out)
-        _solve(matrix, a, b, total, False, work, claims, q)
+        _solve(matrix, a, b, total, work, claims, q)

@@ -11,7 +11,6 @@ from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, northwest
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
 from otdist.solvers.network_simplex.kernels import simplex as kernel
 from otdist.solvers.network_simplex.kernels import small_problem as small
@@ -85,16 +84,23 @@ class Search(NamedTuple):
     scale: float  # of the costs that matter; of the first tolerance
 
 
-def solve_at_once(problem: Problem, max_pivots: int, *, needs_groups: bool) -> Candidate | None:
-    """Solve a small problem in one call.
+def solve_at_once(
+    cost: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    mass: float,
+    largest: float,
+    max_pivots: int,
+    *,
+    has_forbidden: bool = False,
+    needs_groups: bool = False,
+) -> Candidate | None:
+    """Solve a small problem in one call, of costs up to `largest` and positive weights.
 
     None where the call met a limit, forbidden arcs or costs of too many orders of magnitude,
     or where groups are needed and atoms form none. `optimise` handles these cases.
     """
-    geometry, a, b, mass = problem.geometry, problem.a, problem.b, problem.mass
-    n, m = geometry.shape
-    cost, scale = geometry.dense(), geometry.largest or 1.0
-    has_forbidden = geometry.facts.has_forbidden
+    (n, m), scale = cost.shape, largest or 1.0
     start, room = np.zeros(n + m), _room_for(n, m)
     margin, growth = 2.0, 8.0
     if min(n, m) >= _FEWEST:

@@ -71,17 +71,37 @@ def run(problem: Problem, options: Options) -> Candidate:
     is_medium = not is_points and n * m <= _MEDIUM
     at_once = not needs_groups or (is_medium and options.deadline == np.inf)
     is_plain = options.warm_start is None and options.report is None
-    if is_plain and not is_points and options.max_iter == NO_LIMIT:
-        found = solve_square(problem)
+    has_forbidden = geometry.facts.has_forbidden
+    if is_plain and not (is_points or has_forbidden) and options.max_iter == NO_LIMIT:
+        found = solve_square(geometry.dense(), problem.a, problem.b)
         if found is not None:
             return found
     if at_once and is_plain:
-        found = simplex.solve_at_once(problem, options.max_iter, needs_groups=needs_groups)
+        found = simplex.solve_at_once(
+            geometry.dense(),
+            problem.a,
+            problem.b,
+            problem.mass,
+            geometry.largest,
+            options.max_iter,
+            has_forbidden=has_forbidden,
+            needs_groups=needs_groups,
+        )
         if found is not None:
             return found
     if is_points and n * m > _SMALL:
         return _without_common(problem, options)
     return _in_parts(problem, options)
+
+
+def solve_matrix(
+    cost: FloatArray, a: FloatArray, b: FloatArray, mass: float, largest: float
+) -> Candidate | None:
+    """Solve a small matrix without forbidden arcs, as `run` does; None for other ways of `run`."""
+    found = solve_square(cost, a, b)
+    if found is not None:
+        return found
+    return simplex.solve_at_once(cost, a, b, mass, largest, NO_LIMIT)
 
 
 def _solved_narrow(problem: Problem, options: Options) -> Candidate | None:
