@@ -27,7 +27,7 @@ _EXACT = 1e-9
 _ROUNDING = 8 * float(np.finfo(float).eps)
 # Atoms of the smaller side from which on coarser problems save time.
 _FEWEST = 150
-# Atoms of a group of a coarser problem, at least.
+# Atoms of a group of the finest coarser problem, at most.
 _GROUP = 4
 # Columns that serve as coordinates of the rows of a small matrix.
 _N_LANDMARKS = 6
@@ -104,7 +104,7 @@ def solve_at_once(
     start, room = np.zeros(n + m), _room_for(n, m)
     margin, growth = 2.0, 8.0
     if min(n, m) >= _FEWEST:
-        if not has_forbidden and _coarse_start(cost, a, b, mass, scale, room, start[n:]):
+        if not has_forbidden and coarse_start(cost, a, b, mass, scale, start[n:], room):
             margin = 0.1
         elif needs_groups:
             return None
@@ -168,18 +168,19 @@ def solve_from(
     return Candidate(plan, potential[:n], potential[n : n + m], n_pivots)
 
 
-def _coarse_start(
+def coarse_start(
     cost: FloatArray,
     a: FloatArray,
     b: FloatArray,
     mass: float,
     scale: float,
-    room: small.Room,
     g: FloatArray,
+    room: small.Room | None = None,
 ) -> bool:
     """Write potentials from coarser problems; return False where atoms form no groups."""
     n, m = cost.shape
-    depth = int(np.log2(min(n, m) / _GROUP))
+    room = _room_for(n, m) if room is None else room
+    depth = math.ceil(math.log2(min(n, m) / _GROUP))
     most = 1 << depth
     scratch = small.Scratch(
         x=np.empty((2, _N_LANDMARKS, n)),
@@ -190,7 +191,17 @@ def _coarse_start(
         matrix=np.empty((most, most)),
     )
     has_groups: bool = small.coarse_start(
-        cost, a, b, mass, scale, depth, BLOCK_ROWS, BUDGET, room, scratch, g
+        read_only(cost),
+        read_only(a),
+        read_only(b),
+        mass,
+        scale,
+        depth,
+        BLOCK_ROWS,
+        BUDGET,
+        room,
+        scratch,
+        g,
     )
     return has_groups
 
@@ -220,7 +231,12 @@ def begin(arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatA
 
 
 def hides_digits(search: Search) -> bool:
-    """Whether rounding of large potentials may cost the value digits."""
+    """Whether rounding of large potentials may cost the value digits.
+
+    Not where the last pricing proved it, as it does for whole costs however large potentials are.
+    """
+    if _relative_gap(search) <= _BLUR:
+        return False
     size = float(np.abs(search.basis.potential).max())
     value = value_of(search.basis, search.masses)
     mass = float(search.masses.a.sum()) * search.masses.unit
