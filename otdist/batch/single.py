@@ -303,7 +303,7 @@ def _claim(
     n, m = cost.shape
     if n * m > _MANY_PAIRS:
         # Imported here, since smaller problems take less time than this import.
-        from otdist.solvers.network_simplex.solver import solve_matrix
+        from otdist.solvers.network_simplex.search import solve_matrix
 
         found = solve_matrix(cost, a, b, mass, largest)
         if found is None:

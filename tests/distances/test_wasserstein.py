@@ -15,7 +15,7 @@ import otdist
 from otdist import InputError, Problem, emd, solve, wasserstein_distance
 from otdist.batch import single
 from otdist.batch.pairs import LARGEST
-from otdist.solvers.network_simplex import solver
+from otdist.solvers.network_simplex import search
 from otdist.solvers.network_simplex.assignment import solve_square
 
 PACKAGE = str(Path(otdist.__file__).parent)
@@ -113,7 +113,7 @@ def test_assignments_are_tried_once(kind, monkeypatch, refused):
         tried.append(arguments)
         return solve_square(*arguments)
 
-    monkeypatch.setattr(solver, "solve_square", spy)
+    monkeypatch.setattr(search, "solve_square", spy)
     x, y, *_ = clouds(n, n, seed=6)
     cost = np.linalg.norm(x[:, None] - y - 3, axis=2)
     if kind == "random":

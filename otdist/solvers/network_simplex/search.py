@@ -12,9 +12,10 @@ from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, northwest
 from otdist.plans.plans import Arcs
 from otdist.problem.result import Candidate, Ended
+from otdist.solvers.network_simplex.assignment import solve_square
 from otdist.solvers.network_simplex.kernels import simplex as kernel
 from otdist.solvers.network_simplex.kernels import small_problem as small
-from otdist.solvers.registry import Options
+from otdist.solvers.registry import NO_LIMIT, Options
 from otdist.typing import FloatArray, IntArray
 
 # Rows priced at a time; 8 to 50 take about as long on all families, 20 is best.
@@ -82,6 +83,14 @@ class Search(NamedTuple):
     start: FloatArray  # (n + m,) potentials that the artificial arcs begin from
     largest: float
     scale: float  # of the costs that matter; of the first tolerance
+
+
+def solve_matrix(
+    cost: FloatArray, a: FloatArray, b: FloatArray, mass: float, largest: float
+) -> Candidate | None:
+    """Solve a small matrix without forbidden arcs; None in the cases of `solve_at_once`."""
+    found = solve_square(cost, a, b)
+    return solve_at_once(cost, a, b, mass, largest, NO_LIMIT) if found is None else found
 
 
 def solve_at_once(
@@ -177,8 +186,10 @@ def coarse_start(
     g: FloatArray,
     room: small.Room | None = None,
 ) -> bool:
-    """Write potentials from coarser problems; return False where atoms form no groups."""
+    """Write potentials from coarser problems; return False where few atoms, or no groups, are."""
     n, m = cost.shape
+    if min(n, m) <= _GROUP:
+        return False
     room = _room_for(n, m) if room is None else room
     depth = math.ceil(math.log2(min(n, m) / _GROUP))
     most = 1 << depth

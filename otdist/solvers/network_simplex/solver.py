@@ -97,16 +97,6 @@ def run(problem: Problem, options: Options) -> Candidate:
     return _in_parts(problem, options)
 
 
-def solve_matrix(
-    cost: FloatArray, a: FloatArray, b: FloatArray, mass: float, largest: float
-) -> Candidate | None:
-    """Solve a small matrix without forbidden arcs, as `run` does; None for other ways of `run`."""
-    found = solve_square(cost, a, b)
-    if found is not None:
-        return found
-    return simplex.solve_at_once(cost, a, b, mass, largest, NO_LIMIT)
-
-
 def _solved_narrow(problem: Problem, options: Options) -> Candidate | None:
     """Solve a problem of few rows or few columns."""
     from otdist.compiled.costs import read_only
