@@ -260,17 +260,18 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     if not 0 < min(n, m) <= max(n, m) <= LARGEST:
         return None
     held = _room_for(max(n, m), 0)
-    is_ordinary, mass, n_a, n_b = weigh_two(frozen(a), frozen(b))
+    a, b, cost = frozen(a.reshape(1, n)), frozen(b.reshape(1, m)), frozen(cost)
+    is_ordinary, mass, n_a, n_b = weigh_two(a[0], b[0])
     if not is_ordinary:
         return None
-    largest = float(max(cost.max(), -cost.min()))
+    # argmax and argmin avoid the wrappers of max and min, which take most of the time.
+    largest = max(cost.item(cost.argmax()), -cost.item(cost.argmin()))
     # NaN passes no comparison.
     if not 2.0**-900 < mass * largest < 2.0**900:
         return None
     if n_a + n_b < n + m:
         rows, columns = np.flatnonzero(a), np.flatnonzero(b)
-        return least_cost(a[rows], b[columns], cost[np.ix_(rows, columns)])
-    cost = frozen(cost)
+        return least_cost(a[0, rows], b[0, columns], cost[np.ix_(rows, columns)])
     claim = _claim(cost, a, b, mass, largest, held)
     if claim is None:
         return None
@@ -278,8 +279,8 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
     # From the side of b, so that the rows of the matrix are the costs to each bin of a.
     bracket_histograms(
         cost,
-        frozen(b.reshape(1, m)),
-        frozen(a.reshape(1, n)),
+        b,
+        a,
         _FIRST,
         _FIRST,
         False,
@@ -299,13 +300,16 @@ def least_cost(a: Any, b: Any, cost: Any) -> float | None:
 def _claim(
     cost: FloatArray, a: FloatArray, b: FloatArray, mass: float, largest: float, held: _Room
 ) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray] | None:
-    """Solve a matrix; return its arcs, how many they are, and potentials of the rows."""
+    """Solve a matrix, for weights (1, n) and (1, m), all read-only.
+
+    Returns the number of arcs, the arcs, and potentials of the rows.
+    """
     n, m = cost.shape
     if n * m > _MANY_PAIRS:
         # Imported here, since smaller problems take less time than this import.
         from otdist.solvers.network_simplex.search import solve_matrix
 
-        found = solve_matrix(cost, a, b, mass, largest)
+        found = solve_matrix(cost, a[0], b[0], mass, largest)
         if found is None:
             return None
         assert isinstance(found.plan, Arcs)
@@ -314,7 +318,6 @@ def _claim(
         claimed = rows.reshape(shape), columns.reshape(shape), mass_moved.reshape(shape)
         return np.full(1, rows.size), *claimed, found.f.reshape(1, n)
     claims, work = held.claims, held.work
-    a, b = frozen(a.reshape(1, n)), frozen(b.reshape(1, m))
     small_problems.solve_histograms(cost, a, b, _FIRST, _FIRST, False, work, claims)
     if claims.code[0] != 0:
         return None

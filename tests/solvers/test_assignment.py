@@ -78,6 +78,15 @@ def test_many_long_paths_are_given_up():
     assert solve(Problem.from_cost(cost)).certificate.proves(1e-9)
 
 
+@pytest.mark.skipif(JIT_OFF, reason="too slow without compilation")
+@pytest.mark.parametrize("largest", [2, 10, 100, 4000])
+def test_short_paths_of_many_rows_are_not_given_up(largest):
+    cost = np.random.default_rng(largest).integers(0, largest, (400, 400)).astype(float)
+    room = room_for(400)
+    assert assign(cost, room) >= 0
+    assert_optimal(cost, room, cost[linear_sum_assignment(cost)].sum())
+
+
 def test_other_problems_are_left_alone():
     cost = np.arange(9.0).reshape(3, 3)
     ones = np.ones(3)

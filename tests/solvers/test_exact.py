@@ -12,6 +12,7 @@ from otdist.certificate import checkers
 from otdist.certificate.checkers import checker_of
 from otdist.certificate.kernels import points as certificate
 from otdist.solvers import coarsen as start
+from otdist.solvers.network_simplex import solver
 
 METRICS = [
     ("euclidean", 1),
@@ -132,6 +133,24 @@ def test_a_large_tolerance_stops_early_with_a_bracket_that_holds():
     assert 0 < early.certificate.relative_gap <= 0.5
     assert early.lower <= exact.value * (1 + 1e-12)
     assert early.upper >= exact.value * (1 - 1e-12)
+
+
+def test_costs_that_pricing_proves_are_searched_once(monkeypatch):
+    """Potentials are far larger than the value, but whole costs are added with little rounding."""
+    for size in (knobs.SIMPLEX_SMALL, knobs.SIMPLEX_MEDIUM, knobs.SIMPLEX_NARROW):
+        monkeypatch.setattr(size, 0)
+    searched = []
+    monkeypatch.setattr(solver, "_searched_near", lambda *arguments: searched.append(arguments))
+    rng, n = np.random.default_rng(11), 20
+    # A small part of the mass must go from one block to the other.
+    cost = rng.integers(1, 9, (n, n)).astype(float)
+    cost[:10, 10:] = cost[10:, :10] = 10.0**6
+    a = np.full(n, 1000.0)
+    b = a + rng.integers(-9, 9, n)
+    b[0] += a[:10].sum() + 1 - b[:10].sum()
+    b[-1] += a.sum() - b.sum()
+    assert solve(Problem.from_cost(cost, a, b)).certificate.proves(1e-9)
+    assert not searched
 
 
 def test_limits_return_a_bracket_without_success(monkeypatch):
