@@ -48,7 +48,7 @@ _POINTS_WIDTH = 0.6  # part of these widths
 # Pairs of a coarse problem up to which all its arcs are candidates.
 _ALL_ARCS = 1 << 17
 # Entries of a matrix up to which its coarser problems are solved in one call.
-_AT_ONCE = 1 << 22
+_AT_ONCE = 1 << 23
 # Violated arcs that a row may add in one round.
 _MORE = 32
 
