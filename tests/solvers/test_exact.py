@@ -153,6 +153,16 @@ def test_costs_that_pricing_proves_are_searched_once(monkeypatch):
     assert not searched
 
 
+@pytest.mark.parametrize("least", [0.0, -2.0])
+def test_a_plan_of_the_cheapest_arcs_is_proved_by_potentials_of_zero(least):
+    rng, n = np.random.default_rng(12), 30
+    cost = rng.integers(0, 3, (n, n)) * 1.7 + least
+    a, b = rng.dirichlet(np.ones(n), 2)
+    result = solve(Problem.from_cost(cost, a, b))
+    assert result.value == pytest.approx(least, rel=1e-15)
+    assert result.upper - result.lower <= 1e-13 * abs(least)
+
+
 def test_limits_return_a_bracket_without_success(monkeypatch):
 
     monkeypatch.setattr(knobs.SEARCH_BUDGET, 1)
