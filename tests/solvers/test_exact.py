@@ -244,6 +244,19 @@ def test_the_compiled_check_of_points_agrees_with_numpy(metric, p):
     assert np.abs(compiled - expected).max() <= 1e-14
 
 
+def test_the_compiled_check_of_a_matrix_agrees_with_numpy(monkeypatch):
+    rng = np.random.default_rng(13)
+    cost, f = rng.random((70, 60)), rng.normal(size=70)
+    cost[rng.random(cost.shape) < 0.2] = np.inf
+    cost[:, 7] = np.inf
+    f[5] = -np.inf
+    checker = checker_of(Problem.from_cost(cost).geometry)
+    compiled = checker.column_minimum(f[::-1][::-1], 1)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_PAIRS, 1 << 62)
+    np.testing.assert_array_equal(compiled, checker.column_minimum(f, 1))
+    np.testing.assert_array_equal(compiled, (cost - f[:, None]).min(axis=0))
+
+
 def test_shifted_points_cost_the_same():
     x, y, a, b = clouds(16)
     near = solve(Problem(x, y, a, b, normalize=True)).value
