@@ -79,7 +79,7 @@ def as_claimed(monkeypatch):
 @pytest.fixture(params=["all arcs", "coarse", "columns"])
 def engine(request, monkeypatch):
     """Price all arcs, from coarse starts or not, or run the engine for large problems."""
-    monkeypatch.setattr("otdist.solvers.network_simplex.solver.solve_square", lambda problem: None)
+    monkeypatch.setattr("otdist.solvers.network_simplex.solver.solve_square", lambda *_: None)
     if request.param != "columns":
         monkeypatch.setattr(knobs.SIMPLEX_SMALL, 2**62)
         if request.param == "coarse":

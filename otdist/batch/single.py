@@ -22,13 +22,14 @@ from otdist.certificate.kernels.points import METRIC_CODES
 from otdist.geometry.metrics import NAMED, rounding_of
 from otdist.inputs.scale import EXACT, FAR, room
 from otdist.inputs.validate import as_float64, frozen, look_like_images, sum_tolerance
+from otdist.plans.plans import Arcs
 from otdist.problem.result import EXACT_TOL, Bracket, root
 from otdist.runtime import kernel_cache
 from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
 _LEAST = 16
-# Pairs from which on `solve` is faster, but for assignments.
+# Pairs from which on a problem begins with potentials of coarser ones.
 _MANY_PAIRS = 1 << 15
 # Points of a side up to which NumPy sorts, and arrays are kept.
 _SHORT = 1 << 12
@@ -212,20 +213,36 @@ def least_cost(a: Any, b: Any, cost: Any, normalize: bool = False) -> float | No
     a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)
     if a is None or b is None:
         return None
-    if not 0 < min(n, m) <= max(n, m) <= LARGEST or (n != m and n * m > _MANY_PAIRS):
+    if not 0 < min(n, m) <= max(n, m) <= LARGEST:
         return None
-    code, *found = at_once.cost_of_matrix(
-        _plain(a),
-        _plain(b),
-        frozen(cost),
-        _FAR_COSTS,
-        n * m > _MANY_PAIRS,
-        *_scratch_for(max(n, m), 0),
-    )
+    is_large = n * m > _MANY_PAIRS
+    given = _plain(a), _plain(b), frozen(cost)
+    code, *found = at_once.cost_of_matrix(*given, _FAR_COSTS, is_large, *_scratch_for(max(n, m), 0))
     if code == at_once.SPARSE:
         rows, columns = np.flatnonzero(a), np.flatnonzero(b)
         return least_cost(a[rows], b[columns], cost[np.ix_(rows, columns)])
+    if is_large and code == at_once.UNSOLVED:
+        return _of_larger(*given, *found[:2])
     return _proved(*found) if code == at_once.BRACKET else None
+
+
+def _of_larger(
+    a: FloatArray, b: FloatArray, cost: FloatArray, mass: float, largest: float
+) -> float | None:
+    """Return the least cost for a matrix that is solved in several calls."""
+    from otdist.certificate.kernels.brackets import dense_bounds
+    from otdist.solvers.network_simplex.search import solve_matrix
+
+    a, b = frozen(a), frozen(b)
+    found = solve_matrix(cost, a, b, mass, largest)
+    if found is None:
+        return None
+    assert isinstance(found.plan, Arcs)
+    work = np.empty(2 * (len(a) + len(b)) + len(found.plan.mass))
+    lower, upper, value, _, is_coupling, _ = dense_bounds(
+        cost, a, b, found.f, found.g, *found.plan, largest, np.empty(len(b)), work
+    )
+    return _proved(lower, upper, value, is_coupling)
 
 
 def _proved(lower: float, upper: float, value: float, is_coupling: float) -> float | None:

@@ -151,7 +151,6 @@ def solve_pairs(
         first,
         second,
         family.is_metric,
-        False,
         work,
         claims,
     )

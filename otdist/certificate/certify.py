@@ -521,13 +521,18 @@ def better_lower_bound(
         is_rounded = not dual.rounding < 0.25 * (value - dual.value)
         if is_rounded:
             checker = checker.careful()
+            # First potentials of 0, which prove all where the cheapest arcs suffice.
+            given = checker.feasible(problem, np.zeros(len(f)), None, n_jobs, is_flow=False)
+            found.append(_dual_value(problem, checker, *given))
+            if found[-1].value >= value:
+                return found[-1]._replace(violation=dual.violation)
         if g is not None:
             pair = checker.feasible_from_g(problem, f, g, n_jobs)
             found.append(_dual_value(problem, checker, *pair))
         if is_rounded:
             # Potentials of both sides that share the value are the smallest, and round least.
             shift = (float(problem.a @ f) - 0.5 * value) / problem.mass
-            for each in (f, f - shift, np.zeros(len(f))):
+            for each in (f, f - shift):
                 if np.isfinite(each).all():
                     given = checker.feasible(problem, each, None, n_jobs, is_flow=False)
                     found.append(_dual_value(problem, checker, *given))

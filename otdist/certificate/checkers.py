@@ -378,6 +378,16 @@ class MatrixChecker(PairwiseChecker[Dense]):
         with np.errstate(all="ignore"):  # for where compilation is off
             return _dense_bounds()(cost, problem.a, problem.b, f, g, *arcs, largest, best, work)
 
+    def column_minimum(self, f: FloatArray, n_jobs: int) -> FloatArray:
+        """Return the c-transform of f, compiled for many pairs."""
+        if not self._has_many_pairs():
+            return super().column_minimum(f, n_jobs)
+        from otdist.certificate.kernels.brackets import matrix_minimum
+
+        best = np.empty(self.geometry.shape[1])
+        matrix_minimum(self.geometry.cost, _plain(f), best)
+        return best
+
     def add_up(self, start: int, block: FloatArray, columns: FloatArray, sums: FloatArray) -> bool:
         """Add up rows of a plan, compiled for many pairs."""
         if not self._has_many_pairs():

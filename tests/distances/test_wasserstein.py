@@ -6,6 +6,7 @@ import math
 import sys
 from pathlib import Path
 
+import knobs
 import numpy as np
 import pytest
 from conftest import JIT_OFF
@@ -14,6 +15,8 @@ import otdist
 from otdist import InputError, Problem, emd, solve, wasserstein_distance
 from otdist.batch import single
 from otdist.batch.pairs import LARGEST
+from otdist.solvers.network_simplex import search
+from otdist.solvers.network_simplex.assignment import solve_square
 
 PACKAGE = str(Path(otdist.__file__).parent)
 METRICS = ["euclidean", "cityblock", "chebyshev", "sqeuclidean"]
@@ -77,24 +80,48 @@ def test_the_largest_small_problem_is_proved(refused):
     assert value == pytest.approx(wanted, rel=1e-9)
     with pytest.raises(AssertionError, match="solve was called"):
         wasserstein_distance(np.vstack([x, x[:1]]), y)
-    n, m = 256, single._MANY_PAIRS // 256
-    cost = np.random.default_rng(4).random((n, m + 1))
-    a, b = np.full(n, 1 / n), np.full(m, 1 / m)
-    wanted = solve(Problem.from_cost(cost[:, :m], a, b)).value
-    assert emd(a, b, cost[:, :m]) == pytest.approx(wanted, rel=1e-9)
-    with pytest.raises(AssertionError, match="solve was called"):
-        emd(a, np.full(m + 1, 1 / (m + 1)), cost)
 
 
 @pytest.mark.skipif(JIT_OFF, reason="too many atoms for plain Python")
-def test_larger_assignments_are_small_problems_too(refused):
+@pytest.mark.parametrize("kind", ["plane", "random"])
+@pytest.mark.parametrize("m", [LARGEST // 2, LARGEST])
+def test_larger_matrices_are_small_problems_too(refused, kind, m):
     rng = np.random.default_rng(5)
-    cost, uniform = rng.random((LARGEST, LARGEST)), np.full(LARGEST, 1 / LARGEST)
-    wanted = solve(Problem.from_cost(cost)).value
-    assert emd(uniform, uniform, cost) == pytest.approx(wanted, rel=1e-12)
-    weights = rng.dirichlet(np.ones(LARGEST))
+    x, y, *_ = clouds(LARGEST, m, seed=3)
+    cost = np.linalg.norm(x[:, None] - y, axis=2) if kind == "plane" else rng.random((LARGEST, m))
+    assert cost.size > single._MANY_PAIRS
+    uniform, even = np.full(LARGEST, 1 / LARGEST), np.full(m, 1 / m)
+    for a in (uniform, rng.dirichlet(np.ones(LARGEST))):
+        wanted = solve(Problem.from_cost(cost, a, even)).value
+        assert emd(a, even, cost) == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too many atoms for plain Python")
+def test_matrices_of_more_bins_are_left_to_solve(refused):
+    cost = np.random.default_rng(4).random((LARGEST + 1, 2))
     with pytest.raises(AssertionError, match="solve was called"):
-        emd(weights, uniform, cost)
+        emd(np.full(LARGEST + 1, 1 / (LARGEST + 1)), [0.5, 0.5], cost)
+
+
+@pytest.mark.parametrize("kind", ["plane", "random"])
+def test_assignments_are_tried_once(kind, monkeypatch, refused):
+    n = 24 if JIT_OFF else 200
+    monkeypatch.setattr(knobs.SINGLE_MANY_PAIRS, n * n - 1)
+    tried = []
+
+    def spy(*arguments):
+        tried.append(arguments)
+        return solve_square(*arguments)
+
+    monkeypatch.setattr(search, "solve_square", spy)
+    x, y, *_ = clouds(n, n, seed=6)
+    cost = np.linalg.norm(x[:, None] - y - 3, axis=2)
+    if kind == "random":
+        cost = np.random.default_rng(7).random((n, n))
+    uniform = np.full(n, 1 / n)
+    wanted = solve(Problem.from_cost(cost), method="highs").value
+    assert emd(uniform, uniform, cost) == pytest.approx(wanted, rel=1e-9)
+    assert len(tried) == 1
 
 
 # ---------------------------------------------------------------------- the other path

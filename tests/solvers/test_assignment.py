@@ -9,7 +9,7 @@ import pytest
 from conftest import JIT_OFF
 from scipy.optimize import linear_sum_assignment
 
-from otdist import Problem, emd, solve
+from otdist import InfeasibleError, Problem, emd, solve
 from otdist.batch import single
 from otdist.solvers.network_simplex.assignment import room_for, solve_square
 from otdist.solvers.network_simplex.kernels.assignment import assign
@@ -73,17 +73,30 @@ def test_many_long_paths_are_given_up():
     x, y = rng.normal(size=(400, 2)), rng.normal(size=(400, 2)) + 3
     cost = np.linalg.norm(x[:, None] - y, axis=2)
     assert assign(cost, room_for(400)) == -1
-    assert solve_square(Problem.from_cost(cost)) is None
+    uniform = np.full(400, 1 / 400)
+    assert solve_square(cost, uniform, uniform) is None
     assert solve(Problem.from_cost(cost)).certificate.proves(1e-9)
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too slow without compilation")
+@pytest.mark.parametrize("largest", [2, 10, 100, 4000])
+def test_short_paths_of_many_rows_are_not_given_up(largest):
+    cost = np.random.default_rng(largest).integers(0, largest, (400, 400)).astype(float)
+    room = room_for(400)
+    assert assign(cost, room) >= 0
+    assert_optimal(cost, room, cost[linear_sum_assignment(cost)].sum())
 
 
 def test_other_problems_are_left_alone():
     cost = np.arange(9.0).reshape(3, 3)
-    assert solve_square(Problem.from_cost(cost)) is not None
-    assert solve_square(Problem.from_cost(cost[:2])) is None
-    assert solve_square(Problem.from_cost(cost, [1, 1, 2], [1, 2, 1])) is None
-    cost[1, 1] = np.inf
-    assert solve_square(Problem.from_cost(cost)) is None
+    ones = np.ones(3)
+    assert solve_square(cost, ones, ones) is not None
+    assert solve_square(cost[:2], ones[:2], ones) is None
+    assert solve_square(cost, np.array([1.0, 1, 2]), np.array([1.0, 2, 1])) is None
+    # Where an arc is forbidden, rows of one column leave the others without a plan.
+    cost[:2, 1:] = np.inf
+    with pytest.raises(InfeasibleError):
+        solve(Problem.from_cost(cost))
 
 
 @pytest.mark.parametrize("n", [1, 5, N])

@@ -12,6 +12,7 @@ from otdist.certificate import checkers
 from otdist.certificate.checkers import checker_of
 from otdist.certificate.kernels import points as certificate
 from otdist.solvers import coarsen as start
+from otdist.solvers.network_simplex import solver
 
 METRICS = [
     ("euclidean", 1),
@@ -134,6 +135,34 @@ def test_a_large_tolerance_stops_early_with_a_bracket_that_holds():
     assert early.upper >= exact.value * (1 - 1e-12)
 
 
+def test_costs_that_pricing_proves_are_searched_once(monkeypatch):
+    """Potentials are far larger than the value, but whole costs are added with little rounding."""
+    for size in (knobs.SIMPLEX_SMALL, knobs.SIMPLEX_MEDIUM, knobs.SIMPLEX_NARROW):
+        monkeypatch.setattr(size, 0)
+    searched = []
+    monkeypatch.setattr(solver, "_searched_near", lambda *arguments: searched.append(arguments))
+    rng, n = np.random.default_rng(11), 20
+    # A small part of the mass must go from one block to the other.
+    cost = rng.integers(1, 9, (n, n)).astype(float)
+    cost[:10, 10:] = cost[10:, :10] = 10.0**6
+    a = np.full(n, 1000.0)
+    b = a + rng.integers(-9, 9, n)
+    b[0] += a[:10].sum() + 1 - b[:10].sum()
+    b[-1] += a.sum() - b.sum()
+    assert solve(Problem.from_cost(cost, a, b)).certificate.proves(1e-9)
+    assert not searched
+
+
+@pytest.mark.parametrize("least", [0.0, -2.0])
+def test_a_plan_of_the_cheapest_arcs_is_proved_by_potentials_of_zero(least):
+    rng, n = np.random.default_rng(12), 30
+    cost = rng.integers(0, 3, (n, n)) * 1.7 + least
+    a, b = rng.dirichlet(np.ones(n), 2)
+    result = solve(Problem.from_cost(cost, a, b))
+    assert result.value == pytest.approx(least, rel=1e-15)
+    assert result.upper - result.lower <= 1e-13 * abs(least)
+
+
 def test_limits_return_a_bracket_without_success(monkeypatch):
 
     monkeypatch.setattr(knobs.SEARCH_BUDGET, 1)
@@ -213,6 +242,19 @@ def test_the_compiled_check_of_points_agrees_with_numpy(metric, p):
     compiled = checker_of(problem.geometry).column_minimum(f, 2)
     expected = problem.geometry.column_minimum(f)
     assert np.abs(compiled - expected).max() <= 1e-14
+
+
+def test_the_compiled_check_of_a_matrix_agrees_with_numpy(monkeypatch):
+    rng = np.random.default_rng(13)
+    cost, f = rng.random((70, 60)), rng.normal(size=70)
+    cost[rng.random(cost.shape) < 0.2] = np.inf
+    cost[:, 7] = np.inf
+    f[5] = -np.inf
+    checker = checker_of(Problem.from_cost(cost).geometry)
+    compiled = checker.column_minimum(f[::-1][::-1], 1)
+    monkeypatch.setattr(knobs.CHECKERS_COMPILED_PAIRS, 1 << 62)
+    np.testing.assert_array_equal(compiled, checker.column_minimum(f, 1))
+    np.testing.assert_array_equal(compiled, (cost - f[:, None]).min(axis=0))
 
 
 def test_shifted_points_cost_the_same():

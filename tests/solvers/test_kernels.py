@@ -45,7 +45,7 @@ def trees_of(problem, monkeypatch, **options):
         return recorded
 
     with monkeypatch.context() as patch:
-        patch.setattr("otdist.solvers.network_simplex.solver.solve_square", lambda problem: None)
+        patch.setattr("otdist.solvers.network_simplex.solver.solve_square", lambda *_: None)
         patch.setattr(search, "solve_at_once", lambda *_, **__: None)
         patch.setattr(kernel, "run", recording(kernel.run))
         patch.setattr(kernel, "run_on_lists", recording(kernel.run_on_lists))

@@ -109,7 +109,7 @@ def cost_of_clouds(
     number_atoms(work, n, m)
     matrix = work.matrix[: n * m].reshape(n, m)
     fill_costs(u, v, norm, p, work.floats[2], matrix)
-    solve_matrix(matrix, of_u, of_v, False, work, claims, 0)
+    solve_matrix(matrix, of_u, of_v, work, claims, 0)
     if claims.code[0] != 0:
         return UNSOLVED, unit, 0.0, 0.0, 0.0, 0.0
     arcs = claims.n_arcs[0]
@@ -139,7 +139,7 @@ def cost_of_matrix(
     b: np.ndarray,
     cost: np.ndarray,
     far: int,
-    assigns_only: bool,
+    is_large: bool,
     ids: np.ndarray,
     integers: np.ndarray,
     floats: np.ndarray,
@@ -147,8 +147,8 @@ def cost_of_matrix(
 ) -> tuple[int, float, float, float, float]:
     """Bracket the cost of weights a (n,) and b (m,), as `cost_of_clouds` does for points.
 
-    Costs times masses from ``2 ** -far`` to ``2 ** far`` are ordinary. With `assigns_only` all but
-    assignments of as many rows to columns are left unsolved.
+    Costs times masses from ``2 ** -far`` to ``2 ** far`` are ordinary. A large matrix is checked
+    only: its mass and its largest absolute cost are returned in place of bounds.
     """
     n, m = cost.shape
     room = room_in(Scratch(ids, integers, floats), n, m, 0)[0]
@@ -159,6 +159,8 @@ def cost_of_matrix(
         return UNUSUAL, 0.0, 0.0, 0.0, 0.0
     if n_a + n_b < n + m:
         return SPARSE, 0.0, 0.0, 0.0, 0.0
+    if is_large:
+        return UNSOLVED, mass, largest, 0.0, 0.0
     matrix = work.matrix[: n * m].reshape(n, m)
     for i in range(n):
         room.weights[i] = a[i]
@@ -168,7 +170,7 @@ def cost_of_matrix(
         room.weights[n + j] = b[j]
     of_a, of_b = fixed[:n], fixed[n : n + m]
     number_atoms(work, n, m)
-    solve_matrix(matrix, of_a, of_b, assigns_only, work, claims, 0)
+    solve_matrix(matrix, of_a, of_b, work, claims, 0)
     if claims.code[0] != 0:
         return UNSOLVED, 0.0, 0.0, 0.0, 0.0
     arcs = claims.n_arcs[0]

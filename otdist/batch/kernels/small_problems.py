@@ -341,15 +341,13 @@ def solve_matrix(
     cost: np.ndarray,
     a: np.ndarray,
     b: np.ndarray,
-    assigns_only: bool,
     work: Work,
     claims: Claims,
     q: int,
 ) -> None:
     """Solve the problem of pair q; its atoms are those of `work.atom`.
 
-    Masses are positive and have one sum, costs are finite. With `assigns_only` problems that are
-    not solved as an assignment are left alone.
+    Masses are positive and have one sum, costs are finite.
     """
     (n, m), total = cost.shape, 0.0
     for i in range(n):
@@ -360,9 +358,6 @@ def solve_matrix(
     if n == m and _are_ones(whole) and _assigned(cost, a[0], work, claims, q):
         for j in range(m):
             g[of_columns[j]] = potential[n + j]
-        return
-    if assigns_only:
-        claims.code[q] = MORE
         return
     n_arcs, scale = _first_plan(cost, whole, work.floats, work.atom[2], work.arcs)
     tree, search = search_in(work.room, n + m + 1, BLOCK_ROWS, potential)
@@ -393,15 +388,13 @@ def solve_histograms(
     first: np.ndarray,
     second: np.ndarray,
     cancels: bool,
-    assigns_only: bool,
     work: Work,
     claims: Claims,
 ) -> None:
     """Solve pairs of histograms, rows `first` of a (K, n) and `second` of b (L, m).
 
     With `cancels`, for a cost that is a metric, mass that both have in a bin stays
-    there. Pairs of more sources or sinks than there is room for are left alone; with
-    `assigns_only` all but assignments of as many rows to columns are.
+    there. Pairs of more sources or sinks than there is room for are left alone.
     """
     source, sink = work.atom[0], work.atom[1]
     for q in range(first.size):
@@ -429,10 +422,15 @@ def solve_histograms(
         matrix = work.matrix[: n * m].reshape(n, m)
         for i in range(n):
             row, out = cost[source[i]], matrix[i]
-            for j in range(m):
-                out[j] = row[sink[j]]
+            # All sinks in their order are read as vectors.
+            if m == row.size:
+                for j in range(m):
+                    out[j] = row[j]
+            else:
+                for j in range(m):
+                    out[j] = row[sink[j]]
         masses = work.mass[0, :n], work.mass[1, :m]
-        solve_matrix(matrix, *masses, assigns_only, work, claims, q)
+        solve_matrix(matrix, *masses, work, claims, q)
 
 
 @kernel
@@ -465,4 +463,4 @@ def solve_clouds(
         fill_costs(x.reshape(d, n), y.reshape(d, m), kind, p, work.floats[2], matrix)
         a, b = weights[begin:end], weights[other_begin:other_end]
         number_atoms(work, n, m)
-        solve_matrix(matrix, a, b, False, work, claims, q)
+        solve_matrix(matrix, a, b, work, claims, q)

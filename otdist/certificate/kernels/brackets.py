@@ -468,6 +468,15 @@ def triangle_excess(cost: np.ndarray, start: int, stop: int, best: np.ndarray) -
     return excess
 
 
+@kernel
+def matrix_minimum(cost: np.ndarray, f: np.ndarray, best: np.ndarray) -> None:
+    """Write the c-transform of f, ``min_i cost[i, j] - f[i]``, of a matrix."""
+    for j in range(best.size):
+        best[j] = np.inf
+    for i in range(f.size):
+        lower_all(cost[i], f[i], best)
+
+
 @reordering_kernel
 def matrix_sums(plan: np.ndarray, costs: np.ndarray, columns: np.ndarray, sums: np.ndarray) -> int:
     """Add rows of a plan to `columns`; write their masses, costs and absolute costs to `sums`.

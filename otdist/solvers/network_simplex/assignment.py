@@ -6,9 +6,9 @@ import numpy as np
 
 from otdist.compiled.costs import read_only
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate
 from otdist.solvers.network_simplex.kernels import assignment as kernel
+from otdist.typing import FloatArray
 
 # Pairs up to which giving up takes little time.
 _MOST_PAIRS = 1 << 24
@@ -20,18 +20,18 @@ def room_for(n: int) -> kernel.Room:
     return kernel.Room(*integers, *floats)
 
 
-def solve_square(problem: Problem) -> Candidate | None:
-    """Solve a problem of equal weights on a matrix; None where that takes long, or is another."""
-    n, m = problem.shape
-    if n != m or n * m > _MOST_PAIRS or problem.geometry.facts.has_forbidden:
+def solve_square(cost: FloatArray, a: FloatArray, b: FloatArray) -> Candidate | None:
+    """Solve a problem of equal weights, without forbidden arcs; None where that takes long.
+
+    Also None where weights differ, or rows are more or fewer than columns.
+    """
+    n, m = cost.shape
+    if n != m or n * m > _MOST_PAIRS or np.ptp(a) > 0 or np.ptp(b) > 0:
         return None
-    if np.ptp(problem.a) > 0 or np.ptp(problem.b) > 0:
-        return None
-    cost, room = problem.geometry.dense(), room_for(n)
+    room = room_for(n)
     n_read = kernel.assign(read_only(cost), room)
     if n_read < 0:
         return None
     rows = np.arange(n)
     f = cost[rows, room.column] - room.price[room.column]
-    plan = Arcs(rows, room.column, problem.a.copy())
-    return Candidate(plan, f, room.price, int(n_read))
+    return Candidate(Arcs(rows, room.column, a.copy()), f, room.price, int(n_read))

@@ -30,6 +30,7 @@ from otdist.solvers.network_simplex.search import (
     BUDGET,
     Search,
     begin,
+    coarse_start,
     finite,
     optimise,
     search_all,
@@ -46,6 +47,8 @@ _ROW_WIDTH, _COLUMN_WIDTH = 40, 20
 _POINTS_WIDTH = 0.6  # part of these widths
 # Pairs of a coarse problem up to which all its arcs are candidates.
 _ALL_ARCS = 1 << 17
+# Entries of a matrix up to which its coarser problems are solved in one call.
+_AT_ONCE = 1 << 23
 # Violated arcs that a row may add in one round.
 _MORE = 32
 
@@ -118,9 +121,15 @@ def search_candidates(
 
 def potentials(geometry: Geometry, a: FloatArray, b: FloatArray, options: Options) -> FloatArray:
     """Return potentials g (m,) to start from, extended from coarser problems."""
-    m = geometry.shape[1]
-    levels = hierarchy(geometry, a, b)
+    n, m = geometry.shape
     costs = geometry.costs()
+    if costs.kind == MATRIX and n * m <= _AT_ONCE and not geometry.facts.has_forbidden:
+        g = np.zeros(m)
+        mass, scale = float(a.sum()), geometry.largest or 1.0
+        if coarse_start(geometry.dense(), a, b, mass, scale, g):
+            g -= g.mean()
+        return g
+    levels = hierarchy(geometry, a, b)
     finer = [level.columns for level in levels[1:]] + [np.arange(m)]
     g = np.zeros(len(levels[0].columns)) if levels else np.zeros(m)
     for k, level in enumerate(levels):

@@ -11,11 +11,11 @@ from otdist.compiled.costs import read_only
 from otdist.geometry.protocol import Geometry
 from otdist.plans.integer_masses import IntegerMasses, northwest
 from otdist.plans.plans import Arcs
-from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
+from otdist.solvers.network_simplex.assignment import solve_square
 from otdist.solvers.network_simplex.kernels import simplex as kernel
 from otdist.solvers.network_simplex.kernels import small_problem as small
-from otdist.solvers.registry import Options
+from otdist.solvers.registry import NO_LIMIT, Options
 from otdist.typing import FloatArray, IntArray
 
 # Rows priced at a time; 8 to 50 take about as long on all families, 20 is best.
@@ -28,7 +28,7 @@ _EXACT = 1e-9
 _ROUNDING = 8 * float(np.finfo(float).eps)
 # Atoms of the smaller side from which on coarser problems save time.
 _FEWEST = 150
-# Atoms of a group of a coarser problem, at least.
+# Atoms of a group of the finest coarser problem, at most.
 _GROUP = 4
 # Columns that serve as coordinates of the rows of a small matrix.
 _N_LANDMARKS = 6
@@ -85,20 +85,35 @@ class Search(NamedTuple):
     scale: float  # of the costs that matter; of the first tolerance
 
 
-def solve_at_once(problem: Problem, max_pivots: int, *, needs_groups: bool) -> Candidate | None:
-    """Solve a small problem in one call.
+def solve_matrix(
+    cost: FloatArray, a: FloatArray, b: FloatArray, mass: float, largest: float
+) -> Candidate | None:
+    """Solve a small matrix without forbidden arcs; None in the cases of `solve_at_once`."""
+    found = solve_square(cost, a, b)
+    return solve_at_once(cost, a, b, mass, largest, NO_LIMIT) if found is None else found
+
+
+def solve_at_once(
+    cost: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    mass: float,
+    largest: float,
+    max_pivots: int,
+    *,
+    has_forbidden: bool = False,
+    needs_groups: bool = False,
+) -> Candidate | None:
+    """Solve a small problem in one call, of costs up to `largest` and positive weights.
 
     None where the call met a limit, forbidden arcs or costs of too many orders of magnitude,
     or where groups are needed and atoms form none. `optimise` handles these cases.
     """
-    geometry, a, b, mass = problem.geometry, problem.a, problem.b, problem.mass
-    n, m = geometry.shape
-    cost, scale = geometry.dense(), geometry.largest or 1.0
-    has_forbidden = geometry.facts.has_forbidden
+    (n, m), scale = cost.shape, largest or 1.0
     start, room = np.zeros(n + m), _room_for(n, m)
     margin, growth = 2.0, 8.0
     if min(n, m) >= _FEWEST:
-        if not has_forbidden and _coarse_start(cost, a, b, mass, scale, room, start[n:]):
+        if not has_forbidden and coarse_start(cost, a, b, mass, scale, start[n:], room):
             margin = 0.1
         elif needs_groups:
             return None
@@ -162,18 +177,21 @@ def solve_from(
     return Candidate(plan, potential[:n], potential[n : n + m], n_pivots)
 
 
-def _coarse_start(
+def coarse_start(
     cost: FloatArray,
     a: FloatArray,
     b: FloatArray,
     mass: float,
     scale: float,
-    room: small.Room,
     g: FloatArray,
+    room: small.Room | None = None,
 ) -> bool:
-    """Write potentials from coarser problems; return False where atoms form no groups."""
+    """Write potentials from coarser problems; return False where few atoms, or no groups, are."""
     n, m = cost.shape
-    depth = int(np.log2(min(n, m) / _GROUP))
+    if min(n, m) <= _GROUP:
+        return False
+    room = _room_for(n, m) if room is None else room
+    depth = math.ceil(math.log2(min(n, m) / _GROUP))
     most = 1 << depth
     scratch = small.Scratch(
         x=np.empty((2, _N_LANDMARKS, n)),
@@ -184,7 +202,17 @@ def _coarse_start(
         matrix=np.empty((most, most)),
     )
     has_groups: bool = small.coarse_start(
-        cost, a, b, mass, scale, depth, BLOCK_ROWS, BUDGET, room, scratch, g
+        read_only(cost),
+        read_only(a),
+        read_only(b),
+        mass,
+        scale,
+        depth,
+        BLOCK_ROWS,
+        BUDGET,
+        room,
+        scratch,
+        g,
     )
     return has_groups
 
@@ -214,7 +242,12 @@ def begin(arcs: ArcSet, geometry: Geometry, masses: IntegerMasses, start: FloatA
 
 
 def hides_digits(search: Search) -> bool:
-    """Whether rounding of large potentials may cost the value digits."""
+    """Whether rounding of large potentials may cost the value digits.
+
+    Not where the last pricing proved it, as it does for whole costs however large potentials are.
+    """
+    if _relative_gap(search) <= _BLUR:
+        return False
     size = float(np.abs(search.basis.potential).max())
     value = value_of(search.basis, search.masses)
     mass = float(search.masses.a.sum()) * search.masses.unit

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Entries of a matrix up to which all arcs are priced.
 _SMALL = 1 << 18
 # Entries up to which all arcs are priced if rows and columns form groups.
-_MEDIUM = 3 << 18
+_MEDIUM = 1 << 20
 # The smaller side is narrow below `_NARROW` atoms, the larger one long from `_LONG` on. Of a narrow
 # matrix with forbidden arcs, or that is not long, all arcs are priced.
 _NARROW, _LONG = 64, 2048
@@ -71,14 +71,27 @@ def run(problem: Problem, options: Options) -> Candidate:
     is_medium = not is_points and n * m <= _MEDIUM
     at_once = not needs_groups or (is_medium and options.deadline == np.inf)
     is_plain = options.warm_start is None and options.report is None
-    if is_plain and not is_points and options.max_iter == NO_LIMIT:
-        found = solve_square(problem)
+    has_forbidden = geometry.facts.has_forbidden
+    if is_plain and not (is_points or has_forbidden) and options.max_iter == NO_LIMIT:
+        found = solve_square(geometry.dense(), problem.a, problem.b)
         if found is not None:
             return found
     if at_once and is_plain:
-        found = simplex.solve_at_once(problem, options.max_iter, needs_groups=needs_groups)
+        found = simplex.solve_at_once(
+            geometry.dense(),
+            problem.a,
+            problem.b,
+            problem.mass,
+            geometry.largest,
+            options.max_iter,
+            has_forbidden=has_forbidden,
+            needs_groups=needs_groups,
+        )
         if found is not None:
             return found
+        if needs_groups and not has_forbidden:
+            # Without groups there are no coarser problems to begin with.
+            return _in_parts(problem, options, (np.zeros(m), 2.0 * (geometry.largest or 1.0)))
     if is_points and n * m > _SMALL:
         return _without_common(problem, options)
     return _in_parts(problem, options)
@@ -222,8 +235,13 @@ def _in_order(problem: Problem, options: Options, begun: Start | None = None) ->
     return found._replace(plan=plan, f=f, g=g)
 
 
-def _in_parts(problem: Problem, options: Options, begun: Start | None = None) -> Candidate:
-    """Solve by column generation, or on all arcs if there are few."""
+def _in_parts(
+    problem: Problem, options: Options, begun: tuple[FloatArray, float] | None = None
+) -> Candidate:
+    """Solve by column generation, or on all arcs if there are few.
+
+    `begun` has potentials g to begin with, and the margin of artificial arcs above them.
+    """
     geometry = problem.geometry
     masses = quantise(problem.a, problem.b)
     g, margin = begun or (None, 2.0 * (geometry.largest or 1.0))

@@ -3,8 +3,9 @@
 The algorithm is that of Jonker and Volgenant, *A shortest augmenting path algorithm for dense and
 sparse linear assignment problems*, Computing 38, 1987: prices of columns from their least costs,
 two rounds in which rows bid for columns, and for each row that is left a shortest path, by
-Dijkstra's algorithm. The simplex method is faster where many rows are left, as between clouds that
-lie apart in the plane: the search gives up there.
+Dijkstra's algorithm. The simplex method is faster where paths become long, as between clouds that
+lie apart in the plane: the search gives up there. Of equal costs, as small integers have many, many
+rows are left, but their paths are short.
 """
 
 from typing import NamedTuple
@@ -20,9 +21,7 @@ kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
 # Rows that all paths may read, as a multiple of n, judged by those so far, a few at least.
-_MOST_READ, _FEWEST_PATHS = 32, 8
-# From so many rows on paths are long, and worth finding for a small part of the rows only.
-_LONG, _SMALL_PART = 200, 0.2
+_MOST_READ, _FEWEST_PATHS = 50, 8
 _BIDS = 1  # that may follow each other, as a multiple of n
 
 
@@ -186,10 +185,9 @@ def assign(cost: np.ndarray, room: Room) -> int:
             n_left += 1
     for _ in range(2):
         n_left = _bid(cost, room, n_left)
-    if n > _LONG and n_left > _SMALL_PART * n:
-        return -1
-    for k in range(n_left):
-        n_read += _augment(cost, room, room.left[k])
-        if k >= _FEWEST_PATHS and n_read * n_left > _MOST_READ * n * (k + 1):
+    for k in range(1, n_left + 1):
+        n_read += _augment(cost, room, room.left[k - 1])
+        # Paths become longer as columns are taken, except where each reads no row but its own.
+        if k >= _FEWEST_PATHS and (n_read - k) * n_left**2 > _MOST_READ * n * k**2:
             return -1
     return n_read

@@ -84,20 +84,22 @@ def _group_minima(slacks: np.ndarray, minima: np.ndarray) -> None:
 
 
 @finite_inner
-def _strip_minima(strip: np.ndarray, f: np.ndarray, minima: np.ndarray) -> None:
+def _strip_minima(
+    matrix: np.ndarray, first: int, last: int, f: np.ndarray, minima: np.ndarray
+) -> None:
     """Write the least slack of each group for some columns of a matrix; minima is (G, columns).
 
     A matrix is read by rows: its columns one by one would take three times as long.
     """
-    minima[:] = np.inf
-    group = 0
-    for i in range(f.size):
-        part, out, f_i = strip[i], minima[group], f[i]
+    n_groups = minima.shape[0]
+    for group in range(n_groups):
+        part, out, f_i = matrix[group][first:last], minima[group], f[group]
         for k in range(part.size):
-            out[k] = smaller(part[k] - f_i, out[k])
-        group += 1
-        if group == minima.shape[0]:
-            group = 0
+            out[k] = part[k] - f_i
+        for i in range(group + n_groups, f.size, n_groups):
+            part, f_i = matrix[i][first:last], f[i]
+            for k in range(part.size):
+                out[k] = smaller(part[k] - f_i, out[k])
 
 
 @inner
@@ -207,8 +209,7 @@ def nearest(
             column = (line - start) % _STRIP
             if column == 0:
                 last = min(line + _STRIP, stop)
-                matrix = costs.matrix[:, line:last]
-                _strip_minima(matrix, potential, strip[:, : last - line])
+                _strip_minima(costs.matrix, line, last, potential, strip)
             for k in range(n_groups):
                 minima[k] = strip[k, column]
         smallest = minimum(minima)

@@ -37,7 +37,7 @@ inlined = njit(**_FLAGS, inline="always")
 
 _COARSEST = 16  # groups of the coarsest problem, about
 _SPREAD = 0.3
-_LOOSE = 0.05  # tolerance of coarse problems, beside the costs between groups
+_LOOSE = 1e-3  # tolerance of coarse problems, beside the costs between groups
 
 
 class Room(NamedTuple):
