@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # Weighted rows up to this length are sorted by NumPy, which has vector instructions for them.
 _LONG = 1 << 12
+# Numbers that lie closer are not sorted by integers, whose scale may overflow.
+_LEAST_RANGE = 2.0**-900
 # Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
 _EPS = float(np.finfo(float).eps)
@@ -332,7 +334,7 @@ class Rows(NamedTuple):
 def _in_order(points: FloatArray) -> tuple[IntArray, FloatArray]:
     """Return the order of each row, and the rows in it."""
     if points.shape[1] >= _LONG:
-        return _by_radix(points)
+        return _by_keys(points)
     order = np.argsort(points, axis=1)
     return order, _take_rows(points, order)
 
@@ -345,17 +347,19 @@ def _take_rows(values: FloatArray, order: IntArray) -> FloatArray:
     return out
 
 
-def _by_radix(points: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Sort long rows, one after the other."""
-    from otdist.batch.kernels.line import radix_sort
+def _by_keys(points: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Sort long rows by integers, for which NumPy has vector instructions."""
+    from otdist.batch.kernels.line import read_keys, write_keys
 
-    n = points.shape[1]
     order, ordered = np.empty(points.shape, np.int64), np.empty(points.shape)
-    keys, spare = np.empty((2, n), np.int64)
-    counts = np.empty((3, 2048), np.int64)
+    keys = np.empty(points.shape[1], np.int64)
     for k, row in enumerate(points):
-        with np.errstate(over="ignore"):  # for where compilation is off
-            is_done = radix_sort(row, keys, spare, counts, order[k], ordered[k])
+        low, high = float(row.min()), float(row.max())
+        is_done = _LEAST_RANGE < high - low < math.inf and len(row) < 1 << 30
+        if is_done:
+            write_keys(row, low, high, keys)
+            keys.sort()
+            is_done = read_keys(keys, row, order[k], ordered[k])
         if not is_done:
             order[k] = np.argsort(row, kind="stable")
             ordered[k] = row[order[k]]
@@ -511,7 +515,7 @@ def _claims(measures: Measures, cost: tuple[float, float], buffers: _Buffers) ->
         if period == 0:
             from otdist.batch.kernels.line import couple
 
-            couple(*measures, p, buffers.levels, *claims)
+            couple(*measures[2:], buffers.levels, *claims[:4])
         else:
             from otdist.solvers.circle.kernels.cut import couple_around
 

@@ -32,8 +32,10 @@ from otdist.typing import FloatArray, IntArray
 _LEAST = 16
 # Pairs from which on `solve` is faster, but for assignments.
 _MANY_PAIRS = 1 << 15
-# Points of a side up to which NumPy sorts, and arrays are kept.
+# Points of a side up to which NumPy sorts.
 _SHORT = 1 << 12
+# Points of a line whose arrays are kept, 4 MB: new ones would take as long as the rest.
+_KEPT = 1 << 16
 _EPS = float(np.finfo(float).eps)
 # Writable as other weights are: kernels are compiled anew for read-only arrays.
 _UNIFORM = np.empty(0)
@@ -196,14 +198,14 @@ def _in_order(side: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArr
 def _line_room_for(n: int, m: int) -> tuple[Any, IntArray, FloatArray]:
     """Return arrays for one pair on the line, kept where they are short."""
     held = getattr(_own, "line", None)
-    if held is None or held[0].size < 2 * (n + m) or held[2].size < 6 * (n + m) + 7:
+    if held is None or held[0].size < 2 * (n + m):
         size = max(64, n + m)
         held = (
             np.empty(2 * size, np.int32),
-            np.empty(3 * size + 5, np.int64),
-            np.empty(6 * size + 7),
+            np.empty(2 * size + 5, np.int64),
+            np.empty(4 * size + 7),
         )
-        if size <= 2 * _SHORT:
+        if size <= _KEPT:
             _own.line = held
     return held
 

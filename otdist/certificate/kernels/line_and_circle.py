@@ -29,8 +29,11 @@ _BLOCK = 64
 _BLOCK_ROUNDING = 80 * _U
 # Twice the errors of marginals are charged, and a little more for the rounding of their sums.
 _SPARE = 2.0 + 2.0**-30
-# Errors of marginals that may add more than this part of the cost are looked at again.
-_DEAR = 1e-11
+# Sums of weights this close have the ratio 1 and a small number.
+_NEAR = 2.0**-40
+_HALF_BITS = 2.0**27 + 1.0
+# Errors of products of smaller numbers may underflow.
+_LEAST_SPLIT = 2.0**-900
 # Powers that are too small for float64 are off by less than this.
 _LEAST = 2.0**-1050
 
@@ -249,8 +252,9 @@ def _bound(
     start, stop = min(x[0], y[0]), max(x[n - 1], y[y.size - 1])
     if period > 0.0 and not -0.5 * period <= start <= stop <= 0.5 * period:
         return
-    if not _add_up(pair, sums):
+    if _n_invalid(pair) > 0:
         return
+    value, n_tiny = _add_up(pair, sums)
     off = sums[0]
     left_a, total, bad_a = _error(pair.a, 1.0, off[:n], sums[1, :n])
     left_b, _, bad_b = _error(pair.b, pair.factor, off[n:], sums[1, n:])
@@ -264,71 +268,148 @@ def _bound(
             # Mass may go anywhere.
             out[1], out[2], out[3] = longest, longest, 0.0
         return
-    balance = _balance_of(pair)
-    left = left_a + left_b + (x.size + y.size) * 2.0**-100 * total
-    left += (abs(balance.apart) + balance.noise) * total
-    if period == 0.0 and p == 1.0:
-        lower = _between_functions(pair, balance)
+    spread = 1.0 + _BLOCK_ROUNDING + relative_error(p)
+    upper = value * spread
+    if period == 0.0:
+        order = _sorted_cost(pair, sums[0], sums[1])
+        n_tiny += order.n_tiny
+        charge = order.noise * longest**p
+        lower = order.cost * (2.0 - spread) - charge
+        upper = max(upper, order.cost * spread)
     else:
+        balance = _balance_of(pair)
+        left = left_a + left_b + (x.size + y.size) * 2.0**-100 * total
+        left += (abs(balance.apart) + balance.noise) * total
+        charge = _SPARE * left * longest**p
         lower = _dual_value(pair, balance, side, best[0], best[1], spare)
-    upper, lost, n_tiny = 0.0, 0.0, 0
-    for k in range(0, pair.mass.size, _BLOCK):
-        term, more = _paid(pair, k, min(k + _BLOCK, pair.mass.size))
-        upper, error = add_exactly(upper, term)
-        lost += error
-        n_tiny += more
-    value, relative = upper + lost, relative_error(p)
-    upper = value * (1.0 + _BLOCK_ROUNDING + relative)
+    upper += charge
     if n_tiny > 0:
         upper += _LEAST * total + UNDERFLOW
-    charge = _SPARE * left * longest**p
-    if charge > _DEAR * value and period == 0.0 and pair.factor == 1.0:
-        paid = _sorted_cost(pair, balance) * (1.0 + _BLOCK_ROUNDING + relative)
-        charge = min(charge, max(paid - upper, 0.0) + _noise(pair, total) * longest**p)
-    upper += charge
     # A distribution without mass, or numbers beyond float64, are for other code to refuse.
     if lower < np.inf and upper < np.inf:
         lower -= _LEAST * total + UNDERFLOW
         out[0], out[1], out[2] = max(lower, 0.0), upper, value
 
 
-@inner
-def _noise(pair: Pair, total: float) -> float:
-    """Return how far sums of all weights in two numbers may be off."""
-    size = pair.x.size + pair.y.size
-    return 16.0 * size * size * _U * _U * total
+class Order(NamedTuple):
+    """The cost of the coupling in order, and by how much of rounding it may be off."""
+
+    cost: float
+    noise: float  # mass that may go anywhere
+    n_tiny: int  # terms that may have underflowed
 
 
 @inner
-def _sorted_cost(pair: Pair, balance: Balance) -> float:
-    """Return the cost of the coupling in order, with exact marginals up to `_noise`.
+def _sorted_cost(pair: Pair, high: np.ndarray, low: np.ndarray) -> Order:
+    """Return the optimal cost on the line, that of the coupling in order.
 
-    Levels of both distribution functions are sums of two numbers.
+    Costs ``|x - y| ** p`` of sorted points are a Monge matrix for p >= 1, whose optimum that is.
+    Levels of both distribution functions are merged. `high` and `low` (n + m,) are scratch.
     """
-    a, b = pair.a, pair.b
-    i, j, total, lost = 0, 0, 0.0, 0.0
-    high_a, low_a, high_b, low_b = a[0], 0.0, b[0], 0.0
-    done, rest = 0.0, 0.0
-    while i < a.size and j < b.size:
-        more = low_b + high_b * balance.apart
-        apart = (high_a - high_b) + (low_a - more)
-        high, low = (high_a, low_a) if apart <= 0.0 else (high_b, more)
-        mass = max((high - done) + (low - rest), 0.0)
-        distance = abs(pair.x[i] - pair.y[j])
-        total, error = add_exactly(total, mass * _to_power(distance, pair.p))
+    x, y, n, m = pair.x, pair.y, pair.x.size, pair.y.size
+    unit, noise = _write_levels(pair, high, low)
+    high_a, low_a, high_b, low_b = high[:n], low[:n], high[n:], low[n:]
+    last, last_low = high_a[n - 1], low_a[n - 1]
+    # The last levels, of one sum, are passed by none.
+    high_a[n - 1] = high_b[m - 1] = np.inf
+    i, j, done, rest, total, lost, n_tiny = 0, 0, 0.0, 0.0, 0.0, 0.0, 0
+    is_last = n + m == 2
+    while True:
+        # Selected without branches, which half of the time would be predicted wrong.
+        apart = (high_a[i] - high_b[j]) + (low_a[i] - low_b[j])
+        level = high_a[i] if apart <= 0.0 else high_b[j]
+        level_low = low_a[i] if apart <= 0.0 else low_b[j]
+        if is_last:
+            level, level_low = last, last_low
+        mass, distance = max((level - done) + (level_low - rest), 0.0), abs(x[i] - y[j])
+        term = mass * _to_power(distance, pair.p) if mass > 0.0 else 0.0
+        n_tiny += (term < TINY) & (distance > 0.0) & (mass > 0.0)
+        total, error = add_exactly(total, term)
         lost += error
-        done, rest = high, low
-        if apart <= 0.0:
-            i += 1
-            if i < a.size:
-                high_a, error = add_exactly(high_a, a[i])
-                low_a += error
-        if apart >= 0.0:
-            j += 1
-            if j < b.size:
-                high_b, error = add_exactly(high_b, b[j])
-                low_b += error
-    return total + lost
+        if is_last:
+            return Order((total + lost) * unit, noise, n_tiny)
+        i += apart <= 0.0
+        j += apart >= 0.0
+        done, rest = level, level_low
+        is_last = i + j == n + m - 2
+
+
+@inner
+def _write_levels(pair: Pair, high: np.ndarray, low: np.ndarray) -> tuple[float, float]:
+    """Write levels of x, then of y with the sum of x, as sums of two numbers of some unit.
+
+    Returns the unit, and the mass that their rounding may lead elsewhere. Levels that are off by
+    at most e move the distributions by e times the length of the line, and the optimum by 2 p
+    times that, since costs have slopes up to p. Each mass is a difference of two levels, rounded.
+    """
+    a, b, n, m = pair.a, pair.b, pair.a.size, pair.b.size
+    common = math.gcd(n, m)
+    part_a, part_b = m // common, n // common
+    if n * part_a < 1 << 53 and _are_equal(a) and _are_equal(b):
+        for i in range(n):
+            high[i], low[i] = float((i + 1) * part_a), 0.0
+        for j in range(m):
+            high[n + j], low[n + j] = float((j + 1) * part_b), 0.0
+        return a[0] / part_a, 0.0
+    size_a = _add_levels(a, high[:n], low[:n])
+    size_b = _add_levels(b, high[n:], low[n:])
+    ratio, more = _ratio(high[n - 1], low[n - 1], high[n + m - 1], low[n + m - 1])
+    size = size_a + ratio * size_b + abs(more) * high[n + m - 1]
+    if ratio == 1.0:
+        for j in range(n, n + m):
+            low[j] += high[j] * more
+    else:
+        if not high[n - 1] > _LEAST_SPLIT:
+            return 1.0, np.inf
+        size += 2.0 * _U * high[n - 1]
+        for j in range(n, n + m):
+            level, error = _multiply_exactly(high[j], ratio)
+            low[j] = error + (low[j] * ratio + high[j] * more)
+            high[j] = level
+    return 1.0, (8.0 * pair.p + 8.0) * (n + m) * _U * size
+
+
+@inner
+def _are_equal(weights: np.ndarray) -> bool:
+    k = 1
+    while k < weights.size and weights[k] == weights[0]:
+        k += 1
+    return k >= weights.size
+
+
+@inner
+def _add_levels(weights: np.ndarray, high: np.ndarray, low: np.ndarray) -> float:
+    """Write running sums as sums of two numbers; return the absolute sum of what is in `low`."""
+    total = lost = size = 0.0
+    for k in range(weights.size):
+        total, error = add_exactly(total, weights[k])
+        lost += error
+        size += abs(error)
+        high[k], low[k] = total, lost
+    return size
+
+
+@inner
+def _ratio(high_a: float, low_a: float, high_b: float, low_b: float) -> tuple[float, float]:
+    """Return the ratio of two sums as a sum of two numbers, 1 and a small one where it can be."""
+    ratio = high_a / high_b
+    if abs(ratio - 1.0) < _NEAR:
+        ratio = 1.0
+    product, error = _multiply_exactly(high_b, ratio)
+    return ratio, (((high_a - product) - error) + (low_a - ratio * low_b)) / high_b
+
+
+@inner
+def _multiply_exactly(left: float, right: float) -> tuple[float, float]:
+    """Return the rounded product of two numbers and its rounding error (Dekker)."""
+    product = left * right
+    part = _HALF_BITS * left
+    high_left = part - (part - left)
+    part = _HALF_BITS * right
+    high_right = part - (part - right)
+    low_left, low_right = left - high_left, right - high_right
+    error = ((high_left * high_right - product) + high_left * low_right) + low_left * high_right
+    return product, error + low_left * low_right
 
 
 @inner
@@ -341,37 +422,6 @@ def _balance_of(pair: Pair) -> Balance:
         return Balance(0.0, abs(sum_a - scaled) / scaled + 4.0 * _U)
     apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
     return Balance(apart, (noise_a + noise_b) / sum_b)
-
-
-@inner
-def _between_functions(pair: Pair, balance: Balance) -> float:
-    """Return a lower bound of W1 on the line, the area between the distribution functions.
-
-    The potential with slope 1 where the one function is larger, and -1 elsewhere, proves it.
-    """
-    x, y, a, b = pair.x, pair.y, pair.a, pair.b
-    i, j, last = 0, 0, min(x[0], y[0])
-    start = last
-    apart, lost, noise, mass = 0.0, 0.0, 0.0, 0.0
-    area, lost_area = 0.0, 0.0
-    for _ in range(x.size + y.size):
-        from_x = j == y.size or (i < x.size and x[i] <= y[j])
-        position = x[i] if from_x else y[j]
-        if position > last:
-            area, error = add_exactly(area, abs(apart + lost) * (position - last))
-            lost_area += error
-        last = position
-        if from_x:
-            apart, error = add_exactly(apart, a[i])
-            mass += a[i]
-            i += 1
-        else:
-            apart, error = add_exactly(apart, -pair.factor * b[j])
-            j += 1
-        lost += error
-        noise += abs(error)
-    off = (abs(balance.apart) + balance.noise) * mass + (x.size + y.size) * _U * noise
-    return (area + lost_area) * (1.0 - 8.0 * _U) - off * (last - start)
 
 
 @inner
@@ -405,31 +455,54 @@ def _is_sorted(points: np.ndarray) -> bool:
 
 
 @inner
-def _add_up(pair: Pair, sums: np.ndarray) -> bool:
-    """Write the marginals of the arcs; return False if an index or a mass is invalid.
+def _add_up(pair: Pair, sums: np.ndarray) -> tuple[float, int]:
+    """Write the marginals of the arcs; return their cost, and terms that may have underflowed.
 
-    They are sums of two parts: of multiples of 2**-52 of the total, which add up exactly, and of
-    the rest of each mass. Plain sums of many equal masses would all round the same way.
+    Marginals are sums of two parts: of multiples of 2**-52 of the total, which add up exactly, and
+    of the rest of each mass. Plain sums of many equal masses would all round the same way.
     """
-    rows, columns, mass = pair.rows, pair.columns, pair.mass
-    n, m = pair.x.size, pair.y.size
-    for i in range(n + m):
+    rows, columns, mass, p, n = pair.rows, pair.columns, pair.mass, pair.p, pair.x.size
+    for i in range(sums.shape[1]):
         sums[0, i] = 0.0
         sums[1, i] = 0.0
-    total = 0.0
-    for k in range(mass.size):
-        total += mass[k]
-    shift = math.ldexp(1.5, math.frexp(total)[1]) if total < np.inf else 0.0
+    size = _size(mass)
+    shift = math.ldexp(1.5, math.frexp(size)[1]) if size < np.inf else 0.0
+    total, lost, n_tiny = 0.0, 0.0, 0
     for k in range(mass.size):
         i, j = rows[k], columns[k]
-        if not (0 <= i < n and 0 <= j < m and 0.0 <= mass[k] < np.inf):
-            return False
         high = (mass[k] + shift) - shift
         sums[0, i] += high
         sums[0, n + j] += high
         sums[1, i] += mass[k] - high
         sums[1, n + j] += mass[k] - high
-    return True
+        if p < np.inf:
+            distance = _distance(pair.x[i], pair.y[j], pair.period)
+            term = mass[k] * _to_power(distance, p)
+            total, error = add_exactly(total, term)
+            lost += error
+            n_tiny += (term < TINY) & (distance > 0.0) & (mass[k] > 0.0)
+    return total + lost, n_tiny
+
+
+@inner
+def _n_invalid(pair: Pair) -> int:
+    """Return how many arcs have an end that does not exist, or an invalid mass."""
+    n_bad = 0
+    for k in range(pair.mass.size):
+        i, j, mass = pair.rows[k], pair.columns[k], pair.mass[k]
+        # Without branches, for vectors.
+        is_arc = (i >= 0) & (i < pair.x.size) & (j >= 0) & (j < pair.y.size)
+        n_bad += not (is_arc & (mass >= 0.0) & (mass < np.inf))
+    return n_bad
+
+
+@reordering_inner
+def _size(weights: np.ndarray) -> float:
+    """Return the sum of weights, added in any order."""
+    total = 0.0
+    for k in range(weights.size):
+        total += weights[k]
+    return total
 
 
 @inner
@@ -437,15 +510,12 @@ def _error(
     weights: np.ndarray, factor: float, sums: np.ndarray, low: np.ndarray
 ) -> tuple[float, float, int]:
     """Return the absolute error of the sums, the total weight, and how many are not fitting."""
-    error, total, n_bad, mass = 0.0, 0.0, 0, 0.0
-    for i in range(weights.size):
-        mass += factor * weights[i]
+    error, n_bad, total = 0.0, 0, factor * _size(weights)
     for i in range(weights.size):
         weight = factor * weights[i]
         off = abs((sums[i] - weight) + low[i])
-        n_bad += off > COUPLING * weight + SPECK * mass
+        n_bad += off > COUPLING * weight + SPECK * total
         error += off
-        total += weight
     return error, total, n_bad
 
 
@@ -473,19 +543,6 @@ def _distance(x: float, y: float, period: float) -> float:
         return distance
     half = 0.5 * period
     return min(distance, (half - max(x, y)) + (min(x, y) + half))
-
-
-@reordering_inner
-def _paid(pair: Pair, start: int, stop: int) -> tuple[float, int]:
-    """Return the cost of a block of arcs, and how many terms may have underflowed."""
-    total, n_tiny = 0.0, 0
-    for k in range(start, stop):
-        x, y = pair.x[pair.rows[k]], pair.y[pair.columns[k]]
-        distance = _distance(x, y, pair.period)
-        term = pair.mass[k] * _to_power(distance, pair.p)
-        total += term
-        n_tiny += (term < TINY) & (distance > 0.0) & (pair.mass[k] > 0.0)
-    return total, n_tiny
 
 
 @reordering_inner
