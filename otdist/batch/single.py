@@ -176,6 +176,8 @@ def distance_on_line(
 
 def _tolerance(a: Any, b: Any) -> float:
     """Return by what part the sums of weights may differ, as the types they came in have it."""
+    if a is None and b is None:
+        return 0.0
     return max(
         0.0 if each is None else sum_tolerance(getattr(each, "dtype", _FLOAT)) for each in (a, b)
     )

@@ -231,6 +231,14 @@ def wasserstein_distance(
     return one(x, y, a, b)
 
 
+@functools.cache
+def _single() -> Any:
+    """Return the module of small problems, which loads compiled code."""
+    from otdist.batch import single
+
+    return single
+
+
 def _is_worth_loading(x: ArrayLike, y: ArrayLike) -> bool:
     """Whether compiled code is worth loading: not for the first short line of a process."""
     return np.size(x) + np.size(y) > _SHORT or next(_short_lines) > 0
@@ -278,21 +286,17 @@ def _at_once(
         is_line = permits(method, "line") and line_power(metric) == 1
         if not (is_line and ("numba" in sys.modules or _is_worth_loading(x, y))):
             return None
-        from otdist.batch.single import distance_on_line
-
-        return distance_on_line(x, y, a, b, p, normalize, n_jobs)
+        return _single().distance_on_line(x, y, a, b, p, normalize, n_jobs)
     of_y = _shape(y)
     if not permits(method) or max(shape[:1] + of_y[:1], default=0) > LARGEST:
         return None
-    from otdist.batch.single import distance_of_points, is_compiled
-
-    if not (_is_worth_compiling(shape, of_y, p) or is_compiled()):
+    if not (_is_worth_compiling(shape, of_y, p) or _single().is_compiled()):
         with contextlib.suppress(NotCertifiedError):
             value: float = wasserstein_distance(
                 x, y, a, b, p=p, metric=metric, method="highs", normalize=normalize
             )
             return value
-    return distance_of_points(x, y, a, b, metric, p, normalize)
+    return _single().distance_of_points(x, y, a, b, metric, p, normalize)
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
@@ -343,10 +347,8 @@ def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:
     >>> emd([[0.5, 0.5], [1, 0]], [[0.25, 0.75], [0, 1]], [[0, 1], [1, 0]])
     array([0.25, 1.  ])
     """
-    from otdist.batch.single import least_cost
-
     as_jobs(n_jobs)
-    value = least_cost(a, b, cost)
+    value = _single().least_cost(a, b, cost)
     if value is not None:
         return value
     n_axes = [len(_shape(each)) for each in (a, b, cost)]
