@@ -42,8 +42,6 @@ _LEAST_RANGE = 2.0**-900
 # Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
 _EPS = float(np.finfo(float).eps)
-# Binary exponents of costs below which a pair on a circle gets a unit of its own.
-_FEWEST_DIGITS = -500
 
 #: Returns the distance of one pair from its points, then its weights, or raises.
 One = Callable[..., float]
@@ -426,6 +424,8 @@ def _in_units(measures: Measures, p: float) -> tuple[Measures, IntArray]:
 
 def _without_tiny(measures: Measures, p: float, period: float) -> Measures:
     """Refuse pairs on so small a part of the circle that they need a unit of their own."""
+    from otdist.batch.kernels.circle import FEWEST_DIGITS
+
     x, y, _, _, (of_x, of_y, _, _), factor = measures
     size = _size((x[of_x, 0], x[of_x, -1]), (y[of_y, 0], y[of_y, -1]))
     # The same around the other way, from the middle of the turn on.
@@ -433,7 +433,7 @@ def _without_tiny(measures: Measures, p: float, period: float) -> Measures:
     above = np.minimum(above_x[of_x], above_y[of_y])
     below = np.maximum(below_x[of_x], below_y[of_y])
     size = np.minimum(size, (0.5 * period - above) + (below + 0.5 * period))
-    is_tiny = (size > 0) & (np.frexp(size)[1] * max(p, 2.0) < _FEWEST_DIGITS)
+    is_tiny = (size > 0) & (np.frexp(size)[1] * max(p, 2.0) < FEWEST_DIGITS)
     return measures._replace(factor=np.where(is_tiny, np.nan, factor))
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from otdist.batch.kernels import small_problems
+from otdist.batch.kernels.circle import circle_at_once, reduce_positions
 from otdist.batch.kernels.line import line_at_once
 from otdist.batch.line import Sorted, both
 from otdist.batch.pairs import LARGEST
@@ -26,6 +27,7 @@ from otdist.inputs.scale import EXACT, FAR, room
 from otdist.inputs.validate import as_float64, frozen, sum_tolerance
 from otdist.problem.result import EXACT_TOL, Bracket, root
 from otdist.runtime import kernel_cache
+from otdist.solvers.circle.kernels.cut import PARTS
 from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
@@ -34,7 +36,7 @@ _LEAST = 16
 _MANY_PAIRS = 1 << 15
 # Points of a side up to which NumPy sorts.
 _SHORT = 1 << 12
-# Points of a line whose arrays are kept, 4 MB: new ones would take as long as the rest.
+# Points of a line or circle whose arrays are kept, 4 and 9 MB: new ones take long.
 _KEPT = 1 << 16
 _EPS = float(np.finfo(float).eps)
 # Writable as other weights are: kernels are compiled anew for read-only arrays.
@@ -142,27 +144,38 @@ def is_compiled() -> bool:
 
 @_quiet
 def distance_on_line(
-    x: Any, y: Any, a: Any, b: Any, p: Any, normalize: bool, n_jobs: int
+    x: Any, y: Any, a: Any, b: Any, p: Any, normalize: bool, n_jobs: int, period: Any = None
 ) -> float | None:
-    """Return W_p of two distributions on the line, of any number of points, proved."""
+    """Return W_p of two distributions of any number of points on the line or circle, proved."""
     if type(p) not in (int, float) or not p >= 1:
         return None
     x, y = as_float64("x", x), as_float64("y", y)
     n, m = x.size, y.size
     if n == 0 or m == 0 or x.ndim > 2 or y.shape[1:] not in ((), (1,)):
         return None
+    is_line = period is None
+    if not is_line and not (
+        type(period) in (int, float) and 0 < period < math.inf > p and x.ndim == y.ndim == 1
+    ):
+        return None
     p, tolerance = float(p), _tolerance(a, b)
     a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)
     if a is None or b is None:
         return None
+    if not is_line:
+        x, y, period = x.copy(), y.copy(), float(period)
+        reduce_positions(x, period)
+        reduce_positions(y, period)
     if n_jobs == 1 or n + m <= _SHORT:
         (x, a), (y, b) = _in_order((x, a)), _in_order((y, b))
     else:
         (x, a), (y, b) = both(_in_order, ((x, a), (y, b)), n_jobs)
-    ends, integers, floats = _line_room_for(n, m)
-    is_ordinary, unit, heavy, *bounds, is_coupling, mass, largest = line_at_once(
-        x, y, a, b, p, -1 if p in EXACT else room(p), FAR, tolerance, ends, integers, floats
-    )
+    options = -1 if p in EXACT else room(p), FAR, tolerance, *_line_room_for(n, m, is_line)
+    if is_line:
+        found = line_at_once(x, y, a, b, p, *options)
+    else:
+        found = circle_at_once(x, y, a, b, p, period, *options)
+    is_ordinary, unit, heavy, *bounds, is_coupling, mass, largest = found
     if not is_ordinary:
         return None
     resolution = 2 * _EPS * largest * (1.0 if p == math.inf else mass ** (1 / p))
@@ -197,18 +210,20 @@ def _in_order(side: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArr
     return x.take(order), a.take(order)
 
 
-def _line_room_for(n: int, m: int) -> tuple[Any, IntArray, FloatArray]:
-    """Return arrays for one pair on the line, kept where they are short."""
-    held = getattr(_own, "line", None)
-    if held is None or held[0].size < 2 * (n + m):
-        size = max(64, n + m)
+def _line_room_for(n: int, m: int, is_line: bool) -> tuple[Any, IntArray, FloatArray]:
+    """Return arrays for one pair on the line or circle, kept where they are short."""
+    name, size = "line" if is_line else "circle", n + m
+    held = getattr(_own, name, None)
+    if held is None or held[0].size < 2 * size:
+        size = max(64, size)
+        n_integers, n_floats = (2 * size, 4 * size) if is_line else (5 * size, 11 * size + PARTS)
         held = (
             np.empty(2 * size, np.int32),
-            np.empty(2 * size + 5, np.int64),
-            np.empty(4 * size + 7),
+            np.empty(n_integers + 5, np.int64),
+            np.empty(n_floats + 7),
         )
         if size <= _KEPT:
-            _own.line = held
+            setattr(_own, name, held)
     return held
 
 

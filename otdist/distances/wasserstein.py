@@ -204,6 +204,11 @@ def wasserstein_distance(
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
     if axis is None and period is not None and permits(method, "circle"):
+        found: float | None = _single().distance_on_line(
+            x, y, a, b, p, normalize, as_jobs(n_jobs), period
+        )
+        if found is not None:
+            return found
         axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
     if axis is not None:
         require_line_options(metric, method, period)
@@ -286,7 +291,8 @@ def _at_once(
         is_line = permits(method, "line") and line_power(metric) == 1
         if not (is_line and ("numba" in sys.modules or _is_worth_loading(x, y))):
             return None
-        return _single().distance_on_line(x, y, a, b, p, normalize, n_jobs)
+        on_line: float | None = _single().distance_on_line(x, y, a, b, p, normalize, n_jobs)
+        return on_line
     of_y = _shape(y)
     if not permits(method) or max(shape[:1] + of_y[:1], default=0) > LARGEST:
         return None
@@ -296,7 +302,8 @@ def _at_once(
                 x, y, a, b, p=p, metric=metric, method="highs", normalize=normalize
             )
             return value
-    return _single().distance_of_points(x, y, a, b, metric, p, normalize)
+    of_points: float | None = _single().distance_of_points(x, y, a, b, metric, p, normalize)
+    return of_points
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:

@@ -232,6 +232,49 @@ def test_pairs_along_an_axis(p):
             assert found[i, j] == pytest.approx(solve(problem).distance, rel=1e-13)
 
 
+@pytest.mark.parametrize("p", ORDERS)
+@pytest.mark.parametrize("kind", ["plain", "weights", "list", "turns", "2**300", "2**-300"])
+def test_one_pair_at_once_is_that_along_an_axis(p, kind, monkeypatch):
+    """Without pairs, checks or units in Python; powers of arrays and of numbers differ by a digit."""
+    rng = np.random.default_rng(14)
+    scale = 2.0 ** int(kind[3:]) if kind.startswith("2") else 1.0
+    for n, m in ((1, 1), (4, 9), (60, 60)):
+        x, y = rng.random(n) * 9, rng.random(m)
+        a = b = None
+        if kind != "plain":
+            a, b = rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
+            a[: n // 4] = 0.0
+            a /= math.fsum(a)
+        options = {"p": p, "period": 3.0 * scale}
+        given = x * scale, y * scale, a, b
+        wanted = wasserstein_distance(*given, axis=0, **options)
+        if kind == "list":
+            given = [each.tolist() for each in given]
+        elif kind == "turns":
+            given = x, np.where(y < 0.5, y, y - 3.0), a, b
+            wanted = wasserstein_distance(*given, axis=0, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr("otdist.distances.wasserstein.distances_along", None)
+            patch.setattr("otdist.distances.wasserstein.solve", None)
+            right = pytest.approx(wanted, rel=4e-16, abs=0)
+            assert wasserstein_distance(*given, **options) == right
+            # It is no view of the caller's that was sorted.
+            assert wasserstein_distance(*given, n_jobs=2, **options) == right
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("at", [0.0, 0.5])
+def test_what_is_on_a_tiny_part_of_a_circle_is_in_a_unit_of_its_own(p, at):
+    x, y = np.array([0.0, 2.0**-400]), np.array([-(2.0**-401)])
+    if at:
+        # Digits that small are left at 0 only, so around the other way it is wide.
+        x, y = x + at, y - at
+    found = wasserstein_distance(x, y, p=p, period=1.0)
+    apart = [2.0**-401, 3 * 2.0**-401] if not at else [0.0, 0.0]
+    wanted = 2.0**-401 * np.mean((np.array(apart) * 2.0**401) ** p) ** (1 / p)
+    assert found == pytest.approx(wanted, rel=1e-14)
+
+
 @pytest.mark.parametrize("p", [1, 2])
 def test_a_large_pair(p, monkeypatch):
     n = 200 if JIT_OFF else 6000

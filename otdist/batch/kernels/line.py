@@ -131,20 +131,21 @@ def _units(size: float, mass: float, room: int, far: int) -> tuple[int, int]:
 @inner
 def _sums(
     a: np.ndarray, b: np.ndarray, tolerance: float, room: int, far: int
-) -> tuple[float, float]:
-    """Return the sum of a, and its ratio to that of b, 1 where they agree but for rounding.
+) -> tuple[float, float, bool]:
+    """Return the sum of a, its ratio to that of b, and whether all weights are positive.
 
-    The ratio is 0 where the weights are not valid, or not ordinary.
+    The ratio is 1 where the sums agree but for rounding, and 0 where the weights are not valid,
+    or not ordinary.
     """
     sum_a, n, is_valid = weigh(a)
     sum_b, m, is_valid_b = weigh(b)
     is_full = n == a.size and m == b.size
     apart = abs(sum_a - sum_b)
     if not (is_valid and is_valid_b and apart <= tolerance * max(sum_a, sum_b)):
-        return sum_a, 0.0
-    if room >= 0 and not (is_full and abs(math.frexp(sum_a)[1]) <= far):
-        return sum_a, 0.0
-    return sum_a, sum_a / sum_b if apart > ROUNDING * sum_a else 1.0
+        return sum_a, 0.0, is_full
+    if room >= 0 and abs(math.frexp(sum_a)[1]) > far:
+        return sum_a, 0.0, is_full
+    return sum_a, sum_a / sum_b if apart > ROUNDING * sum_a else 1.0, is_full
 
 
 class Scratch(NamedTuple):
@@ -160,10 +161,14 @@ class Scratch(NamedTuple):
     levels: Levels
     sums: np.ndarray  # (2, n + m)
     out: np.ndarray  # (1, 6)
+    integers: np.ndarray  # what is left of the long ones
+    floats: np.ndarray
 
 
 @inner
-def _scratch(n: int, m: int, ends: np.ndarray, integers: np.ndarray, floats: np.ndarray) -> Scratch:
+def scratch_of(
+    n: int, m: int, ends: np.ndarray, integers: np.ndarray, floats: np.ndarray
+) -> Scratch:
     """Cut arrays for one pair out of three long ones."""
     k = n + m
     counts, rest = integers[2 * k :], floats[4 * k :]
@@ -178,7 +183,60 @@ def _scratch(n: int, m: int, ends: np.ndarray, integers: np.ndarray, floats: np.
         Levels(integers[:n], integers[n:k], integers[k : k + n], integers[k + n : 2 * k]),
         floats[2 * k : 4 * k].reshape(2, k),
         rest[1:7].reshape(1, 6),
+        counts[5:],
+        rest[7:],
     )
+
+
+class Ready(NamedTuple):
+    """Weights of two measures, in their unit, and the units of length and of mass."""
+
+    is_ordinary: bool
+    is_full: bool  # whether all weights are positive
+    a: np.ndarray  # (n,)
+    b: np.ndarray  # (m,)
+    unit: int
+    heavy: int
+
+
+@inner
+def made_ready(
+    x: np.ndarray,
+    y: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    size: float,
+    room: int,
+    far: int,
+    tolerance: float,
+    one: Scratch,
+) -> Ready:
+    """Check weights, and bring points and weights to their units in place.
+
+    `size` is that of the largest lengths. The ratio of the sums is written to ``one.factor``.
+    """
+    first, second = one.masses
+    if a.size > 0:
+        first = a
+    else:
+        first[:] = 1.0 / x.size
+    if b.size > 0:
+        second = b
+    else:
+        second[:] = 1.0 / y.size
+    total, factor, is_full = 1.0, 1.0, True
+    if a.size > 0 or b.size > 0:
+        total, factor, is_full = _sums(first, second, tolerance, room, far)
+    unit, heavy = _units(size, total, room, far)
+    is_kept = factor > 0.0
+    if unit != 0:
+        is_kept = is_kept and keeps_in_unit(x, unit) and keeps_in_unit(y, unit)
+    if heavy != 0:
+        is_kept = is_kept and keeps_in_unit(first, heavy) and keeps_in_unit(second, heavy)
+    one.which[:] = 0
+    one.factor[0] = factor
+    one.out[:] = np.nan
+    return Ready(is_kept, is_full, first, second, unit, heavy)
 
 
 @kernel
@@ -197,12 +255,10 @@ def line_at_once(
 ) -> tuple[bool, int, int, float, float, float, float, float, float]:
     """Check, couple and certify two measures: sorted points with their weights, or none.
 
-    Both are brought to their units in place.
-
-    Returns whether the input is valid and ordinary, the exponents of the units of length and of
-    mass (see `_units`), to which all is brought, and what `line_bounds` writes. Sums of weights
-    may differ by the part `tolerance`. Other arrays are scratch, of at least 2 (n + m) int32,
-    2 (n + m) + 5 int64, and 4 (n + m) + 7 float64.
+    Both are brought to their units in place. Returns whether the input is valid and ordinary, the
+    exponents of the units of length and of mass (see `_units`), and what `line_bounds` writes.
+    Sums of weights may differ by the part `tolerance`. Other arrays are scratch, of at least
+    2 (n + m) int32, 2 (n + m) + 5 int64, and 4 (n + m) + 7 float64.
     """
     refused = False, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     n, m = x.size, y.size
@@ -211,36 +267,18 @@ def line_at_once(
     # NaN sorts behind all numbers.
     if not size < np.inf or (is_uniform and _look_like_histograms(x, y)):
         return refused
-    one = _scratch(n, m, ends, integers, floats)
-    first, second = one.masses
-    if a.size > 0:
-        first = a
-    else:
-        first[:] = 1.0 / n
-    if b.size > 0:
-        second = b
-    else:
-        second[:] = 1.0 / m
-    total, factor = 1.0, 1.0
-    if not is_uniform:
-        total, factor = _sums(first, second, tolerance, room, far)
-        if factor == 0.0:
-            return refused
-    unit, heavy = _units(size, total, room, far)
-    if unit != 0 and not (keeps_in_unit(x, unit) and keeps_in_unit(y, unit)):
+    one = scratch_of(n, m, ends, integers, floats)
+    ready = made_ready(x, y, a, b, size, room, far, tolerance, one)
+    # Points without mass, wherever they are, do not decide the unit.
+    if not (ready.is_ordinary and (ready.is_full or room < 0)):
         return refused
-    if heavy != 0 and not (keeps_in_unit(first, heavy) and keeps_in_unit(second, heavy)):
-        return refused
-    one.which[:] = 0
-    one.factor[0] = factor
-    one.out[:] = np.nan
-    pair = first.reshape(1, n), second.reshape(1, m), one.which, one.factor
+    pair = ready.a.reshape(1, n), ready.b.reshape(1, m), one.which, one.factor
     plan = one.rows, one.columns, one.mass, one.n_arcs
     couple(*pair, one.levels, *plan)
     # On the line no potential is read.
     nothing, no_place = one.out[:, :0], one.n_arcs[:0]
-    ends_of = x.reshape(1, n), y.reshape(1, m)
+    points = x.reshape(1, n), y.reshape(1, m)
     unread = nothing, one.sums, one.out[0, :0], nothing, no_place
-    line_bounds(*ends_of, *pair, p, 0.0, *plan, *unread, one.out)
+    line_bounds(*points, *pair, p, 0.0, *plan, *unread, one.out)
     out = one.out[0]
-    return True, unit, heavy, out[0], out[1], out[2], out[3], out[4], out[5]
+    return True, ready.unit, ready.heavy, out[0], out[1], out[2], out[3], out[4], out[5]
