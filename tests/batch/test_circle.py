@@ -235,7 +235,7 @@ def test_pairs_along_an_axis(p):
 @pytest.mark.parametrize("p", ORDERS)
 @pytest.mark.parametrize("kind", ["plain", "weights", "list", "turns", "2**300", "2**-300"])
 def test_one_pair_at_once_is_that_along_an_axis(p, kind, monkeypatch):
-    """Without pairs, checks or units in Python; powers of arrays and of numbers differ by a digit."""
+    """But for a digit, in which powers of arrays and of numbers differ."""
     rng = np.random.default_rng(14)
     scale = 2.0 ** int(kind[3:]) if kind.startswith("2") else 1.0
     for n, m in ((1, 1), (4, 9), (60, 60)):
