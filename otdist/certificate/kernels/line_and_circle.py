@@ -29,7 +29,7 @@ _BLOCK = 64
 _BLOCK_ROUNDING = 80 * _U
 # Twice the errors of marginals are charged, and a little more for the rounding of their sums.
 _SPARE = 2.0 + 2.0**-30
-# Sums of weights this close have the ratio 1 and a small number.
+# Sums of weights this close have the ratio 1 and a small number; ratios this close are one.
 _NEAR = 2.0**-40
 _HALF_BITS = 2.0**27 + 1.0
 # Errors of products of smaller numbers may underflow.
@@ -254,35 +254,32 @@ def _bound(
         return
     if _n_invalid(pair) > 0:
         return
-    value, n_tiny = _add_up(pair, sums)
-    off = sums[0]
-    left_a, total, bad_a = _error(pair.a, 1.0, off[:n], sums[1, :n])
-    left_b, _, bad_b = _error(pair.b, pair.factor, off[n:], sums[1, n:])
-    longest = stop - start
-    if period > 0.0:
-        longest = _longest_arc(x, y, longest, period)
-    out[3], out[4], out[5] = bad_a + bad_b == 0, total, max(abs(start), abs(stop))
-    if p == np.inf:
-        _bound_longest(pair, total, out)
-        if left_a + left_b > _SLACK * total:
-            # Mass may go anywhere.
-            out[1], out[2], out[3] = longest, longest, 0.0
-        return
-    spread = 1.0 + _BLOCK_ROUNDING + relative_error(p)
-    upper = value * spread
-    if period == 0.0:
-        order = _sorted_cost(pair, sums[0], sums[1])
-        n_tiny += order.n_tiny
-        charge = order.noise * longest**p
-        lower = order.cost * (2.0 - spread) - charge
-        upper = max(upper, order.cost * spread)
+    longest, out[5] = stop - start, max(abs(start), abs(stop))
+    if period == 0.0 and p < np.inf:
+        order = _in_order(pair, sums[0], sums[1])
+        charge = order.astray * longest**p
+        spread = 1.0 + _BLOCK_ROUNDING + relative_error(p)
+        lower, upper = order.cost * (2.0 - spread) - charge, order.cost * spread + charge
+        out[3], out[4], total = order.n_bad == 0, order.total, order.total
+        value, n_tiny = order.cost, order.n_tiny
     else:
+        value, n_tiny = _add_up(pair, sums)
+        left_a, total, bad_a = _error(pair.a, 1.0, sums[0, :n], sums[1, :n])
+        left_b, _, bad_b = _error(pair.b, pair.factor, sums[0, n:], sums[1, n:])
+        out[3], out[4] = bad_a + bad_b == 0, total
+        if p == np.inf:
+            _bound_longest(pair, total, out)
+            if left_a + left_b > _SLACK * total:
+                # Mass may go anywhere.
+                out[1], out[2], out[3] = longest, longest, 0.0
+            return
         balance = _balance_of(pair)
         left = left_a + left_b + (x.size + y.size) * 2.0**-100 * total
         left += (abs(balance.apart) + balance.noise) * total
-        charge = _SPARE * left * longest**p
+        longest = _longest_arc(x, y, longest, period)
         lower = _dual_value(pair, balance, side, best[0], best[1], spare)
-    upper += charge
+        upper = value * (1.0 + _BLOCK_ROUNDING + relative_error(p))
+        upper += _SPARE * left * longest**p
     if n_tiny > 0:
         upper += _LEAST * total + UNDERFLOW
     # A distribution without mass, or numbers beyond float64, are for other code to refuse.
@@ -292,55 +289,67 @@ def _bound(
 
 
 class Order(NamedTuple):
-    """The cost of the coupling in order, and by how much of rounding it may be off."""
+    """What arcs say of the coupling in order, which is optimal on the line."""
 
     cost: float
-    noise: float  # mass that may go anywhere
+    astray: float  # mass that may go elsewhere
+    total: float
+    n_bad: int  # arcs that are not those of this coupling
     n_tiny: int  # terms that may have underflowed
 
 
 @inner
-def _sorted_cost(pair: Pair, high: np.ndarray, low: np.ndarray) -> Order:
-    """Return the optimal cost on the line, that of the coupling in order.
+def _in_order(pair: Pair, high: np.ndarray, low: np.ndarray) -> Order:
+    """Compare arcs with the coupling in order, and return its cost.
 
-    Costs ``|x - y| ** p`` of sorted points are a Monge matrix for p >= 1, whose optimum that is.
-    Levels of both distribution functions are merged. `high` and `low` (n + m,) are scratch.
+    That coupling is optimal, since costs ``|x - y| ** p`` of sorted points are a Monge matrix for
+    p >= 1. At a level t it couples the first x and the first y whose levels reach t. An arc
+    stands for the levels from where the last one ended up to the first at which its x or its y
+    ends. Levels below which an earlier x or y would be right, levels passed twice, and those
+    that no arc reaches, are mass that goes astray. `high` and `low` (n + m,) are scratch.
     """
-    x, y, n, m = pair.x, pair.y, pair.x.size, pair.y.size
-    unit, noise = _write_levels(pair, high, low)
-    high_a, low_a, high_b, low_b = high[:n], low[:n], high[n:], low[n:]
-    last, last_low = high_a[n - 1], low_a[n - 1]
-    # The last levels, of one sum, are passed by none.
-    high_a[n - 1] = high_b[m - 1] = np.inf
-    i, j, done, rest, total, lost, n_tiny = 0, 0, 0.0, 0.0, 0.0, 0.0, 0
-    is_last = n + m == 2
-    while True:
-        # Selected without branches, which half of the time would be predicted wrong.
-        apart = (high_a[i] - high_b[j]) + (low_a[i] - low_b[j])
-        level = high_a[i] if apart <= 0.0 else high_b[j]
-        level_low = low_a[i] if apart <= 0.0 else low_b[j]
-        if is_last:
-            level, level_low = last, last_low
-        mass, distance = max((level - done) + (level_low - rest), 0.0), abs(x[i] - y[j])
+    n, m = pair.x.size, pair.y.size
+    unit, ratio, noise = _write_levels(pair, high, low)
+    last, last_low = high[n - 1], low[n - 1]
+    # The last levels are of one sum, but for rounding.
+    high[n + m - 1], low[n + m - 1] = last, last_low
+    speck = SPECK * last + noise
+    done, rest, total, lost, astray = 0.0, 0.0, 0.0, 0.0, 0.0
+    n_bad, n_tiny = int(not abs(pair.factor - ratio) <= _NEAR * ratio), 0
+    for k in range(pair.mass.size):
+        i, j = pair.rows[k], n + pair.columns[k]
+        before = 0.0
+        if i > 0:
+            before = max(before, (high[i - 1] - done) + (low[i - 1] - rest))
+        if j > n:
+            before = max(before, (high[j - 1] - done) + (low[j - 1] - rest))
+        is_first = (high[i] - high[j]) + (low[i] - low[j]) <= 0.0
+        level = high[i] if is_first else high[j]
+        level_low = low[i] if is_first else low[j]
+        mass, distance = (level - done) + (level_low - rest), abs(pair.x[i] - pair.y[j - n])
+        back = max(-mass, 0.0)
+        off = abs(pair.mass[k] - mass * unit)
+        n_bad += (off > COUPLING * pair.mass[k] + speck * unit) | (max(before, back) > speck)
         term = mass * _to_power(distance, pair.p) if mass > 0.0 else 0.0
         n_tiny += (term < TINY) & (distance > 0.0) & (mass > 0.0)
         total, error = add_exactly(total, term)
         lost += error
-        if is_last:
-            return Order((total + lost) * unit, noise, n_tiny)
-        i += apart <= 0.0
-        j += apart >= 0.0
+        astray += before + back
         done, rest = level, level_low
-        is_last = i + j == n + m - 2
+    left = abs((last - done) + (last_low - rest))
+    n_bad += left > speck
+    astray = (astray + left) * (1.0 + 2.0**-20) + (pair.p + 1.0) * noise
+    return Order((total + lost) * unit, astray * unit, last * unit, n_bad, n_tiny)
 
 
 @inner
-def _write_levels(pair: Pair, high: np.ndarray, low: np.ndarray) -> tuple[float, float]:
+def _write_levels(pair: Pair, high: np.ndarray, low: np.ndarray) -> tuple[float, float, float]:
     """Write levels of x, then of y with the sum of x, as sums of two numbers of some unit.
 
-    Returns the unit, and the mass that their rounding may lead elsewhere. Levels that are off by
-    at most e move the distributions by e times the length of the line, and the optimum by 2 p
-    times that, since costs have slopes up to p. Each mass is a difference of two levels, rounded.
+    Returns the unit, the ratio of the sums, and mass: p + 1 times that, rounding leads astray.
+    Levels that are off by at most e move the distributions by e times the length of the line, and
+    the optimum by 2 p times that, since costs have slopes up to p. The differences of two levels
+    are rounded too, for each arc.
     """
     a, b, n, m = pair.a, pair.b, pair.a.size, pair.b.size
     common = math.gcd(n, m)
@@ -350,7 +359,7 @@ def _write_levels(pair: Pair, high: np.ndarray, low: np.ndarray) -> tuple[float,
             high[i], low[i] = float((i + 1) * part_a), 0.0
         for j in range(m):
             high[n + j], low[n + j] = float((j + 1) * part_b), 0.0
-        return a[0] / part_a, 0.0
+        return a[0] / part_a, a[0] * part_b / (b[0] * part_a), 0.0
     size_a = _add_levels(a, high[:n], low[:n])
     size_b = _add_levels(b, high[n:], low[n:])
     ratio, more = _ratio(high[n - 1], low[n - 1], high[n + m - 1], low[n + m - 1])
@@ -360,13 +369,13 @@ def _write_levels(pair: Pair, high: np.ndarray, low: np.ndarray) -> tuple[float,
             low[j] += high[j] * more
     else:
         if not high[n - 1] > _LEAST_SPLIT:
-            return 1.0, np.inf
+            return 1.0, ratio, np.inf
         size += 2.0 * _U * high[n - 1]
         for j in range(n, n + m):
             level, error = _multiply_exactly(high[j], ratio)
             low[j] = error + (low[j] * ratio + high[j] * more)
             high[j] = level
-    return 1.0, (8.0 * pair.p + 8.0) * (n + m) * _U * size
+    return 1.0, ratio, 12.0 * (n + m) * _U * size
 
 
 @inner
