@@ -203,22 +203,17 @@ def wasserstein_distance(
         result = solve(problem, method=way, n_jobs=n_jobs, progress=progress)
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
+    if axis is None and isinstance(metric, str) and not (concave or progress):
+        value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs, period)
+        if value is not None:
+            return value
     if axis is None and period is not None and permits(method, "circle"):
-        found: float | None = _single().distance_on_line(
-            x, y, a, b, p, normalize, as_jobs(n_jobs), period
-        )
-        if found is not None:
-            return found
         axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
     if axis is not None:
         require_line_options(metric, method, period)
         options = LineOptions(p, n_jobs, normalize, concave, period)
         return distances_along(x, y, a, b, axis, options, one)
     if period is None:
-        if isinstance(metric, str) and not (concave or progress):
-            value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs)
-            if value is not None:
-                return value
         n_axes = [len(_shape(each)) for each in (x, y, a, b)]
         if min(n_axes[:2]) >= 2 and (max(n_axes[:2]) > 2 or max(n_axes[2:]) > 1):
             again = functools.partial(
@@ -234,14 +229,6 @@ def wasserstein_distance(
             weights = Stacked("a", a, 1), Stacked("b", b, 1)
             return distances_of_stack(again, *clouds, *weights, n_jobs=n_jobs)
     return one(x, y, a, b)
-
-
-@functools.cache
-def _single() -> Any:
-    """Return the module of small problems, which loads compiled code."""
-    from otdist.batch import single
-
-    return single
 
 
 def _is_worth_loading(x: ArrayLike, y: ArrayLike) -> bool:
@@ -260,8 +247,19 @@ def _is_worth_compiling(of_x: tuple[int, ...], of_y: tuple[int, ...], p: Any) ->
     return not (is_small and is_ordinary) or next(_small_clouds) > 0
 
 
+@functools.cache
+def _single() -> Any:
+    """Return the module of single small problems, which loads numba."""
+    from otdist.batch import single
+
+    return single
+
+
 def _shape(value: Any) -> tuple[int, ...]:
     """Return the shape of an array; lists that are no array have the shape ()."""
+    if isinstance(value, np.ndarray):
+        shape: tuple[int, ...] = value.shape
+        return shape
     try:
         return np.shape(value)
     except ValueError:
@@ -284,9 +282,15 @@ def _at_once(
     normalize: bool,
     method: str,
     n_jobs: int,
+    period: float | None,
 ) -> float | None:
     """Return the distance in a few compiled calls; None where the long way has to be taken."""
     n_jobs, shape = as_jobs(n_jobs), _shape(x)
+    if period is not None:
+        if not permits(method, "circle"):
+            return None
+        around: float | None = _single().distance_on_line(x, y, a, b, p, normalize, n_jobs, period)
+        return around
     if len(shape) == 1 or shape[1:] == (1,):
         is_line = permits(method, "line") and line_power(metric) == 1
         if not (is_line and ("numba" in sys.modules or _is_worth_loading(x, y))):
@@ -296,14 +300,15 @@ def _at_once(
     of_y = _shape(y)
     if not permits(method) or max(shape[:1] + of_y[:1], default=0) > LARGEST:
         return None
-    if not (_is_worth_compiling(shape, of_y, p) or _single().is_compiled()):
+    single = _single()
+    if not (_is_worth_compiling(shape, of_y, p) or single.is_compiled()):
         with contextlib.suppress(NotCertifiedError):
             value: float = wasserstein_distance(
                 x, y, a, b, p=p, metric=metric, method="highs", normalize=normalize
             )
             return value
-    of_points: float | None = _single().distance_of_points(x, y, a, b, metric, p, normalize)
-    return of_points
+    found: float | None = single.distance_of_points(x, y, a, b, metric, p, normalize)
+    return found
 
 
 def emd(a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, n_jobs: int = 1) -> Any:

@@ -58,8 +58,8 @@ def as_float64(name: str, value: Any) -> FloatArray:
 
 def frozen(array: FloatArray) -> FloatArray:
     """Return a read-only C-contiguous view, or a copy if the layout is another."""
-    result = np.ascontiguousarray(array).view()
-    result.flags.writeable = False
+    result = (array if array.flags.c_contiguous else np.ascontiguousarray(array)).view()
+    result.setflags(write=False)
     return result
 
 

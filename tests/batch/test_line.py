@@ -26,6 +26,7 @@ from otdist import (
     wasserstein_distance,
 )
 from otdist.batch import line as along
+from otdist.batch import single
 from otdist.batch.kernels import line as kernel
 from otdist.certificate.many import LineBounds, Measures
 from otdist.plans.plans import Arcs
@@ -336,6 +337,34 @@ def test_a_sort_by_keys_gives_up_where_keys_say_nothing():
     assert np.array_equal(order[0], np.argsort(values, kind="stable"))
 
 
+def test_numbers_that_only_begin_sorted_are_sorted(monkeypatch):
+    monkeypatch.setattr(knobs.SINGLE_SHORT, 100)
+    rng = np.random.default_rng(23)
+    x = np.concatenate([np.linspace(0, 1, 80), rng.random(70)])
+    y, a, b = rng.random(150), *rng.dirichlet(np.ones(150), 2)
+    wanted = solve(Problem(x, y, a, b)).value
+    assert wasserstein_distance(x, y, a, b) == pytest.approx(wanted, rel=1e-13)
+
+
+def test_arrays_of_the_caller_are_left_alone(monkeypatch):
+    """Sorted ones are not copied by sorting, and units are changed in place."""
+    monkeypatch.setattr(knobs.SINGLE_SHORT, 100)
+    rng = np.random.default_rng(24)
+    x, a = np.sort(rng.random(150)) * 2.0**300, rng.dirichlet(np.ones(150)) * 2.0**300
+    given = x, x + 2.0**290, a, a
+    kept = [each.copy() for each in given]
+    wasserstein_distance(*given, p=2)
+    wasserstein_distance(*given, p=2, period=2.0**299)
+    for before, after in zip(kept, given, strict=True):
+        assert np.array_equal(before, after)
+
+
+def test_far_points_without_mass_do_not_decide_the_unit(monkeypatch):
+    x, y, a = np.array([0.0, 3.0, 1e30]), np.array([1.0, 5.0, 6.0]), np.array([0.5, 0.5, 0.0])
+    assert single.distance_on_line(x, y, a, a, 3, False, 1) is None
+    assert wasserstein_distance(x, y, a, a, p=3) == wasserstein_distance(x[:2], y[:2], p=3)
+
+
 @pytest.mark.parametrize("values", [[-1e308, 1e308, 0.0], [2e-320, 0.0, 1e-320]])
 def test_numbers_whose_range_has_no_keys_are_sorted_too(values):
     order, ordered = along._by_keys(np.array([values]))
@@ -492,27 +521,44 @@ def test_another_coupling_than_that_in_order_is_not_proved(p):
 def test_arcs_in_any_order_and_number_bound_the_optimum(p):
     """Arcs left out, twice, in another order, or between other points; the bounds hold."""
     rng = np.random.default_rng(22)
-    for _ in range(60):
-        n, m = rng.integers(1, 7, 2)
-        measures, claims = one_pair(rng, n + 1, m, p)
-        value = oracles.exact_on_line(*(each[0] for each in measures[:4]), p)
+    for _ in range(100 if JIT_OFF else 400):
+        n, m = (int(size) for size in rng.integers(1, 5, 2))
+        x, y = np.sort(rng.normal(size=n)), np.sort(rng.normal(size=m))
+        # Eighths, so that other arcs may have the same masses.
+        a, b = rng.multinomial(8, np.ones(n) / n) / 8, rng.multinomial(8, np.ones(m) / m) / 8
+        rows = [each[None] for each in (x, y, a, b)]
+        measures = Measures(*rows, np.zeros((4, 1), np.int64), np.ones(1))
+        claims = along._claims(measures, (p, 0.0), along._Buffers.of(n, m, 1))
         k = int(claims.n_arcs[0])
-        order = rng.permutation(k) if rng.random() < 0.5 else np.sort(rng.integers(0, k, k))
+        order = np.arange(k)
+        kind = rng.integers(4)
+        if kind == 0:
+            order = rng.permutation(k)
+        elif kind == 1:
+            order = np.sort(rng.integers(0, k, k))
         for each in (claims.rows, claims.columns, claims.mass):
             each[0, :k] = each[0, order]
-        claims.n_arcs[0] = rng.integers(1, k + 1)
-        if rng.random() < 0.3:
-            claims.rows[0, rng.integers(0, k)] = rng.integers(0, n + 1)
-        is_kept = claims.n_arcs[0] == k and (order == np.arange(k)).all()
+        if kind == 2:
+            claims.n_arcs[0] = rng.integers(1, k + 1)
+        elif kind == 3:
+            claims.rows[0, rng.integers(0, k)] = rng.integers(0, n)
         found = bounds_of(measures, claims, p)
+        value = oracles.exact_on_line(x, y, a, b, p)
         assert Fraction(found.lower[0]) <= value <= Fraction(found.upper[0])
-        assert is_kept or not found.is_coupling[0] or found.proves(1e-12)[0]
+        used = slice(0, claims.n_arcs[0])
+        sums = np.zeros(n), np.zeros(m)
+        np.add.at(sums[0], claims.rows[0, used], claims.mass[0, used])
+        np.add.at(sums[1], claims.columns[0, used], claims.mass[0, used])
+        if found.is_coupling[0]:
+            assert (sums[0] == a).all()
+            assert (sums[1] == b).all()
+            assert found.proves(1e-12)[0]
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.5])
-@pytest.mark.parametrize("kind", ["uniform", "rounding", "ratio", "tiny"])
+@pytest.mark.parametrize("kind", ["uniform", "rounding", "ratio", "tiny", "near"])
 def test_bounds_on_a_line_hold_in_exact_arithmetic_and_are_narrow(p, kind):
-    """Weights with sums that differ by rounding, or by a factor, and some of 1e-18."""
+    """Weights whose sums differ by rounding or a factor, some of 1e-18, and points that stay."""
     rng = np.random.default_rng(21)
     for n, m in ((1, 1), (1, 4), (7, 3), (12, 12)):
         x, y = np.sort(rng.normal(size=n)), np.sort(rng.normal(size=m) + 0.1)
@@ -525,7 +571,10 @@ def test_bounds_on_a_line_hold_in_exact_arithmetic_and_are_narrow(p, kind):
             a[0] = b[-1] = 1e-18
             b *= math.fsum(a) / math.fsum(b)
         factor = 1.0
-        if kind == "ratio":
+        if kind == "near" and n == m:
+            # The cost is some 1e-4 ** p, and a digit of the mass moves over lengths of 1.
+            y, b = np.sort(x + 1e-4 * rng.random(n)), a.copy()
+        if kind in ("ratio", "near"):
             b *= 1 + 1e-10
             factor = math.fsum(a) / math.fsum(b)
         pair = (x, y, a, b)

@@ -1,8 +1,9 @@
 """Certificates of couplings on line and circle: many pairs, or a large one.
 
-Weak duality, as in `certificate.certify`: the cost of a coupling is an upper bound, any
-potential and its c-transform give a lower one. For p = inf the bounds are the longest arc and
-Strassen's theorem.
+On the line the coupling in order is optimal, and arcs are compared with it. On a circle it is
+weak duality, as in `certificate.certify`: the cost of a coupling is an upper bound, any potential
+and its c-transform give a lower one. For p = inf the bounds are the longest arc and Strassen's
+theorem.
 """
 
 import math
@@ -210,8 +211,8 @@ def line_bounds(
     Pair k has points ``x[which[0, k]]`` and ``y[which[1, k]]``, both sorted, with weights
     ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``, scaled to the same sum. A positive
     period stands for a circle, with positions within half of it of 0. The claim is ``n_arcs[k]``
-    arcs and the potential ``f[k]``, which is not read on the line for p = 1, where the best one
-    is known. ``out[k]`` receives lower and upper bound, cost of the arcs, 1 for a coupling, mass,
+    arcs and, on a circle, the potential ``f[k]``; on the line neither it nor `side`, `best` and
+    `spare` are read. ``out[k]`` receives lower and upper bound, the cost, 1 for a coupling, mass,
     and the largest coordinate. Nothing is written where points are not sorted, or arcs, masses or
     potentials are invalid. `sums` (2, n + m), `side` (n,), `best` (2, m) and `spare` (m,) int64
     are scratch.
@@ -308,11 +309,9 @@ def _in_order(pair: Pair, high: np.ndarray, low: np.ndarray) -> Order:
     ends. Levels below which an earlier x or y would be right, levels passed twice, and those
     that no arc reaches, are mass that goes astray. `high` and `low` (n + m,) are scratch.
     """
-    n, m = pair.x.size, pair.y.size
+    n = pair.x.size
     unit, ratio, noise = _write_levels(pair, high, low)
     last, last_low = high[n - 1], low[n - 1]
-    # The last levels are of one sum, but for rounding.
-    high[n + m - 1], low[n + m - 1] = last, last_low
     speck = SPECK * last + noise
     done, rest, total, lost, astray = 0.0, 0.0, 0.0, 0.0, 0.0
     n_bad, n_tiny = int(not abs(pair.factor - ratio) <= _NEAR * ratio), 0
