@@ -203,6 +203,10 @@ def wasserstein_distance(
         result = solve(problem, method=way, n_jobs=n_jobs, progress=progress)
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
+    if axis is None and isinstance(metric, str) and not (concave or progress):
+        value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs, period)
+        if value is not None:
+            return value
     if axis is None and period is not None and permits(method, "circle"):
         axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
     if axis is not None:
@@ -210,10 +214,6 @@ def wasserstein_distance(
         options = LineOptions(p, n_jobs, normalize, concave, period)
         return distances_along(x, y, a, b, axis, options, one)
     if period is None:
-        if isinstance(metric, str) and not (concave or progress):
-            value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs)
-            if value is not None:
-                return value
         n_axes = [len(_shape(each)) for each in (x, y, a, b)]
         if min(n_axes[:2]) >= 2 and (max(n_axes[:2]) > 2 or max(n_axes[2:]) > 1):
             again = functools.partial(
@@ -282,9 +282,15 @@ def _at_once(
     normalize: bool,
     method: str,
     n_jobs: int,
+    period: float | None,
 ) -> float | None:
     """Return the distance in a few compiled calls; None where the long way has to be taken."""
     n_jobs, shape = as_jobs(n_jobs), _shape(x)
+    if period is not None:
+        if not permits(method, "circle"):
+            return None
+        around: float | None = _single().distance_on_line(x, y, a, b, p, normalize, n_jobs, period)
+        return around
     if len(shape) == 1 or shape[1:] == (1,):
         is_line = permits(method, "line") and line_power(metric) == 1
         if not (is_line and ("numba" in sys.modules or _is_worth_loading(x, y))):

@@ -21,6 +21,8 @@ _MASS_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-9}
 # Entries of a block of a matrix: 1 MB, the second-level cache.
 _BLOCK_ENTRIES = 1 << 17
 _EPS = float(np.finfo(float).eps)
+# Compared in half the time of its type.
+_FLOAT64 = np.dtype(np.float64)
 _REAL = (int, float, np.integer, np.floating)
 # Its product with the logarithm of a weight must not overflow.
 _LARGEST_EPSILON = 1e300
@@ -28,7 +30,7 @@ _LARGEST_EPSILON = 1e300
 
 def as_float64(name: str, value: Any) -> FloatArray:
     """Return a float64 array that holds the given numbers exactly."""
-    if type(value) is np.ndarray and value.dtype == np.float64:
+    if type(value) is np.ndarray and value.dtype == _FLOAT64:
         return value
     if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
         raise InputError(
