@@ -14,7 +14,6 @@ from importlib.util import find_spec
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.divergences import ratio
 from otdist import emd, pairwise, wasserstein_distance
 
 Call = Callable[[], object]
@@ -47,6 +46,48 @@ def line(n: int) -> Iterator[Case]:
         "W2, weights",
         lambda: wasserstein_distance(x, y, a, b, p=2),
         lambda: pot.wasserstein_1d(x, y, a, b, p=2),
+    )
+    yield (
+        "W2, emd2_1d",
+        lambda: wasserstein_distance(x, y, p=2),
+        lambda: pot.emd2_1d(x, y) ** 0.5,
+    )
+    yield (
+        "W2, weights, emd2_1d",
+        lambda: wasserstein_distance(x, y, a, b, p=2),
+        lambda: pot.emd2_1d(x, y, a, b) ** 0.5,
+    )
+
+
+def circle(n: int) -> Iterator[Case]:
+    """Yield distances on a circle, beside POT, which halves a range down to 1e-6 for p = 2."""
+    pot, rng = peers.load_pot(), np.random.default_rng([7, n])
+    x, y = rng.random((2, n))
+    a, b = rng.dirichlet(np.ones(n), 2)
+    for p in (1, 2):
+        for name, of in (("", ()), (", weights", (a, b))):
+            yield (
+                f"W{p}{name}",
+                lambda p=p, of=of: wasserstein_distance(x, y, *of, p=p, period=1.0),
+                lambda p=p, of=of: pot.wasserstein_circle(x, y, *of, p=p),
+            )
+
+
+def histograms(n: int) -> Iterator[Case]:
+    """Yield distances of weights of the same bins, beside SciPy for p = 1 and POT for p = 2."""
+    from scipy.stats import wasserstein_distance as scipy_w1
+
+    pot, bins = peers.load_pot(), np.arange(float(n))
+    a, b = np.random.default_rng([8, n]).dirichlet(np.ones(n), 2)
+    yield (
+        "W1",
+        lambda: wasserstein_distance(bins, bins, a, b),
+        lambda: scipy_w1(bins, bins, a, b),
+    )
+    yield (
+        "W2",
+        lambda: wasserstein_distance(bins, bins, a, b, p=2),
+        lambda: pot.emd2_1d(bins, bins, a, b) ** 0.5,
     )
 
 
@@ -161,12 +202,25 @@ def many(n: int) -> Iterator[Case]:
 #: What is compared, and at which sizes.
 CASES: dict[str, tuple[Callable[[int], Iterator[Case]], tuple[int, ...]]] = {
     "line": (line, (*SHORT, LONG)),
+    "circle": (circle, SHORT),
+    "histograms": (histograms, SHORT),
     "clouds": (clouds, CLOUDS),
     "matrices": (matrices, (*MATRICES, *LARGE)),
     "squares": (squares, SQUARES),
     "stacks": (stacks, (64,)),
     "many": (many, (20, 50, 200)),
 }
+
+
+def ratio(ours: Call, peer: Call) -> float:
+    """Return how many times longer the peer takes: medians of 7, in turns.
+
+    Short calls are repeated until a timing takes a millisecond.
+    """
+    peers.medians([ours, peer], 3)
+    seconds, _ = peers.medians([ours, peer], 3)
+    seconds, others = peers.medians([ours, peer], 7, max(1, int(1e-3 / seconds)))
+    return others / seconds
 
 
 class Everyday:

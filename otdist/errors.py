@@ -46,6 +46,18 @@ class FailedPairsWarning(InputWarning):
         return str(self.args[0])
 
 
+def short(value: Any) -> str:
+    """Return a value in words for a message, cut where it is long."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"an array of shape {tuple(value.shape)} and type {value.dtype}"
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 (integers of many digits, and whatever a type raises)
+        text = f"<{type(value).__name__}>"
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else f"{text[:60]}… ({type(value).__name__})"
+
+
 def warn_of_failures(failures: list[Any], n_pairs: int) -> None:
     """Warn of the pairs without an answer, among so many."""
     named = "; ".join(

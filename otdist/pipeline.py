@@ -12,7 +12,7 @@ import numpy as np
 from otdist.certificate.certify import certified
 from otdist.certificate.partial import outer_potential
 from otdist.certificate.units import from_unit, in_costs, potential_in_unit
-from otdist.errors import InfeasibleError, InputError
+from otdist.errors import InfeasibleError, InputError, short
 from otdist.geometry.points import may_repeat
 from otdist.inputs.validate import (
     as_count,
@@ -22,7 +22,6 @@ from otdist.inputs.validate import (
     as_jobs,
     as_number,
     as_tolerance,
-    short,
 )
 from otdist.plans.plans import Arcs, EmbeddedPlan, EntropicPlan, Flow
 from otdist.problem.copies import merged

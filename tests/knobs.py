@@ -6,6 +6,7 @@ changes.
 
 CHECKPOINT_TILE = "otdist.batch.checkpoint._TILE"
 LINE_LONG = "otdist.batch.line._LONG"
+SINGLE_SHORT = "otdist.batch.single._SHORT"
 PACK_MOST_BINS = "otdist.batch.pack._MOST_BINS"
 SINGLE_MANY_PAIRS = "otdist.batch.single._MANY_PAIRS"
 CHECKERS_COMPILED_PAIRS = "otdist.certificate.checkers._COMPILED_PAIRS"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from otdist.certificate.many import Claims, LineBounds, Measures
-from otdist.errors import InputError, NotCertifiedError, warn_of_failures
+from otdist.errors import InputError, NotCertifiedError, short, warn_of_failures
 from otdist.geometry.build import require_metric
 from otdist.geometry.circle import reduced
 from otdist.geometry.metrics import line_power
@@ -24,7 +24,6 @@ from otdist.inputs.validate import (
     as_jobs,
     as_order,
     as_period,
-    short,
     sum_tolerance,
     warn_if_histograms,
 )
@@ -38,11 +37,11 @@ if TYPE_CHECKING:
 
 # Weighted rows up to this length are sorted by NumPy, which has vector instructions for them.
 _LONG = 1 << 12
+# Numbers that lie closer are not sorted by integers, whose scale may overflow.
+_LEAST_RANGE = 2.0**-900
 # Arcs of one compiled call, 1 MB: they stay in the second-level cache.
 _CHUNK = 1 << 16
 _EPS = float(np.finfo(float).eps)
-# Binary exponents of costs below which a pair on a circle gets a unit of its own.
-_FEWEST_DIGITS = -500
 
 #: Returns the distance of one pair from its points, then its weights, or raises.
 One = Callable[..., float]
@@ -333,7 +332,7 @@ class Rows(NamedTuple):
 def _in_order(points: FloatArray) -> tuple[IntArray, FloatArray]:
     """Return the order of each row, and the rows in it."""
     if points.shape[1] >= _LONG:
-        return _by_radix(points)
+        return _by_keys(points)
     order = np.argsort(points, axis=1)
     return order, _take_rows(points, order)
 
@@ -346,17 +345,19 @@ def _take_rows(values: FloatArray, order: IntArray) -> FloatArray:
     return out
 
 
-def _by_radix(points: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Sort long rows, one after the other."""
-    from otdist.batch.kernels.line import radix_sort
+def _by_keys(points: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Sort long rows by integers, for which NumPy has vector instructions."""
+    from otdist.batch.kernels.line import read_keys, write_keys
 
-    n = points.shape[1]
     order, ordered = np.empty(points.shape, np.int64), np.empty(points.shape)
-    keys, spare = np.empty((2, n), np.int64)
-    counts = np.empty((3, 2048), np.int64)
+    keys = np.empty(points.shape[1], np.int64)
     for k, row in enumerate(points):
-        with np.errstate(over="ignore"):  # for where compilation is off
-            is_done = radix_sort(row, keys, spare, counts, order[k], ordered[k])
+        low, high = float(row.min()), float(row.max())
+        is_done = _LEAST_RANGE < high - low < math.inf and len(row) < 1 << 30
+        if is_done:
+            write_keys(row, low, high, keys)
+            keys.sort()
+            is_done = read_keys(keys, row, order[k], ordered[k])
         if not is_done:
             order[k] = np.argsort(row, kind="stable")
             ordered[k] = row[order[k]]
@@ -423,6 +424,8 @@ def _in_units(measures: Measures, p: float) -> tuple[Measures, IntArray]:
 
 def _without_tiny(measures: Measures, p: float, period: float) -> Measures:
     """Refuse pairs on so small a part of the circle that they need a unit of their own."""
+    from otdist.batch.kernels.circle import FEWEST_DIGITS
+
     x, y, _, _, (of_x, of_y, _, _), factor = measures
     size = _size((x[of_x, 0], x[of_x, -1]), (y[of_y, 0], y[of_y, -1]))
     # The same around the other way, from the middle of the turn on.
@@ -430,7 +433,7 @@ def _without_tiny(measures: Measures, p: float, period: float) -> Measures:
     above = np.minimum(above_x[of_x], above_y[of_y])
     below = np.maximum(below_x[of_x], below_y[of_y])
     size = np.minimum(size, (0.5 * period - above) + (below + 0.5 * period))
-    is_tiny = (size > 0) & (np.frexp(size)[1] * max(p, 2.0) < _FEWEST_DIGITS)
+    is_tiny = (size > 0) & (np.frexp(size)[1] * max(p, 2.0) < FEWEST_DIGITS)
     return measures._replace(factor=np.where(is_tiny, np.nan, factor))
 
 
@@ -512,7 +515,7 @@ def _claims(measures: Measures, cost: tuple[float, float], buffers: _Buffers) ->
         if period == 0:
             from otdist.batch.kernels.line import couple
 
-            couple(*measures, p, buffers.levels, *claims)
+            couple(*measures[2:], buffers.levels, *claims[:4])
         else:
             from otdist.solvers.circle.kernels.cut import couple_around
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from otdist.batch.kernels import at_once
+from otdist.batch.kernels.circle import circle_at_once, reduce_positions
 from otdist.batch.kernels.line import line_at_once
 from otdist.batch.line import Sorted, both
 from otdist.batch.pairs import LARGEST
@@ -25,16 +26,19 @@ from otdist.inputs.validate import as_float64, frozen, look_like_images, sum_tol
 from otdist.plans.plans import Arcs
 from otdist.problem.result import EXACT_TOL, Bracket, root
 from otdist.runtime import kernel_cache
+from otdist.solvers.circle.kernels.cut import PARTS
 from otdist.typing import FloatArray, IntArray
 
 # Rooms for problems of fewer atoms are made for this many.
 _LEAST = 16
 # Pairs from which on a problem begins with potentials of coarser ones.
 _MANY_PAIRS = 1 << 15
-# Points of a side up to which NumPy sorts, and arrays are kept.
+# Points of a side up to which NumPy sorts.
 _SHORT = 1 << 12
 # Orders that are floats.
 _MOST_ORDER = 1e300
+# Points of a line or circle whose arrays are kept, 4 and 9 MB: new ones take long.
+_KEPT = 1 << 16
 _EPS = float(np.finfo(float).eps)
 # Writable as other weights are: kernels are compiled anew for read-only arrays.
 _UNIFORM = np.empty(0)
@@ -117,27 +121,38 @@ def is_compiled() -> bool:
 
 @_quiet
 def distance_on_line(
-    x: Any, y: Any, a: Any, b: Any, p: Any, normalize: bool, n_jobs: int
+    x: Any, y: Any, a: Any, b: Any, p: Any, normalize: bool, n_jobs: int, period: Any = None
 ) -> float | None:
-    """Return W_p of two distributions on the line, of any number of points, proved."""
+    """Return W_p of two distributions of any number of points on the line or circle, proved."""
     if type(p) not in (int, float) or not (1 <= p < _MOST_ORDER or p == math.inf):
         return None
     x, y = as_float64("x", x), as_float64("y", y)
     n, m = x.size, y.size
     if n == 0 or m == 0 or x.ndim > 2 or y.shape[1:] not in ((), (1,)):
         return None
+    is_line = period is None
+    if not is_line and not (
+        type(period) in (int, float) and 0 < period < math.inf > p and x.ndim == y.ndim == 1
+    ):
+        return None
     p, tolerance = float(p), _tolerance(a, b)
     a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)
     if a is None or b is None:
         return None
+    if not is_line:
+        x, y, period = x.copy(), y.copy(), float(period)
+        reduce_positions(x, period)
+        reduce_positions(y, period)
     if n_jobs == 1 or n + m <= _SHORT:
         (x, a), (y, b) = _in_order((x, a)), _in_order((y, b))
     else:
         (x, a), (y, b) = both(_in_order, ((x, a), (y, b)), n_jobs)
-    ends, integers, floats = _line_room_for(n, m)
-    is_ordinary, unit, heavy, *bounds, is_coupling, mass, largest = line_at_once(
-        x, y, a, b, p, -1 if p in EXACT else room(p), FAR, tolerance, ends, integers, floats
-    )
+    options = -1 if p in EXACT else room(p), FAR, tolerance, *_line_room_for(n, m, is_line)
+    if is_line:
+        found = line_at_once(x, y, a, b, p, *options)
+    else:
+        found = circle_at_once(x, y, a, b, p, period, *options)
+    is_ordinary, unit, heavy, *bounds, is_coupling, mass, largest = found
     if not is_ordinary:
         return None
     resolution = 2 * _EPS * largest * (1.0 if p == math.inf else mass ** (1 / p))
@@ -151,6 +166,8 @@ def distance_on_line(
 
 def _tolerance(a: Any, b: Any) -> float:
     """Return by what part the sums of weights may differ, as the types they came in have it."""
+    if a is None and b is None:
+        return 0.0
     return max(
         0.0 if each is None else sum_tolerance(getattr(each, "dtype", _FLOAT)) for each in (a, b)
     )
@@ -160,6 +177,8 @@ def _in_order(side: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArr
     """Return points (n,) in ascending order, a copy, and their weights."""
     x, a = side
     if x.size > _SHORT:
+        if _is_sorted(x.ravel()):  # as bins of histograms are
+            return x.flatten(), a.copy()
         found = Sorted.of(x.reshape(1, -1), a[None] if a.size else None, False)
         return found.points[0], found.masses[0] if a.size else a
     if a.size == 0:
@@ -170,18 +189,25 @@ def _in_order(side: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArr
     return x.take(order), a.take(order)
 
 
-def _line_room_for(n: int, m: int) -> tuple[Any, IntArray, FloatArray]:
-    """Return arrays for one pair on the line, kept where they are short."""
-    held = getattr(_own, "line", None)
-    if held is None or held[0].size < 2 * (n + m) or held[2].size < 6 * (n + m) + 7:
-        size = max(64, n + m)
+def _is_sorted(x: FloatArray) -> bool:
+    """Return whether numbers ascend; most others are seen by the first ones."""
+    return all(bool((part[:-1] <= part[1:]).all()) for part in (x[:_LEAST], x))
+
+
+def _line_room_for(n: int, m: int, is_line: bool) -> tuple[Any, IntArray, FloatArray]:
+    """Return arrays for one pair on the line or circle, kept where they are short."""
+    name, size = "line" if is_line else "circle", n + m
+    held = getattr(_own, name, None)
+    if held is None or held[0].size < 2 * size:
+        size = max(64, size)
+        n_integers, n_floats = (2 * size, 4 * size) if is_line else (5 * size, 11 * size + PARTS)
         held = (
             np.empty(2 * size, np.int32),
-            np.empty(3 * size + 5, np.int64),
-            np.empty(6 * size + 7),
+            np.empty(n_integers + 5, np.int64),
+            np.empty(n_floats + 7),
         )
-        if size <= 2 * _SHORT:
-            _own.line = held
+        if size <= _KEPT:
+            setattr(_own, name, held)
     return held
 
 

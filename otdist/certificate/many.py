@@ -46,7 +46,7 @@ class Claims(NamedTuple):
     columns: NDArray[np.int32]  # (pairs, n + m)
     mass: FloatArray  # (pairs, n + m)
     n_arcs: IntArray  # (pairs,): the number of arcs in use
-    f: FloatArray  # (pairs, n)
+    f: FloatArray  # (pairs, n), read on a circle only
 
     def first(self, n_pairs: int) -> Claims:
         """Return the claims of the first pairs."""

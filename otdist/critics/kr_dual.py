@@ -13,7 +13,7 @@ from otdist.critics.concentration import deviation, spread_of_points, w1_by_band
 from otdist.critics.fit import EUCLIDEAN, FAMILIES, Candidate, choose, split
 from otdist.critics.functions import Funnel, InUnit, Potential, distances
 from otdist.critics.sample import Sample
-from otdist.errors import InputError, NotCertifiedError
+from otdist.errors import InputError, NotCertifiedError, short
 from otdist.geometry.metrics import true_metric
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
@@ -483,12 +483,7 @@ def w1_interval(
             "w1_interval needs independent points, got independent=False; thin a time"
             " series until its points are independent, and pass one point per group"
         )
-    _validate.as_choice("critic", critic, ("auto", *FAMILIES, *_EXACT))
-    if critic in ("mcshane", "whitney"):
-        raise InputError(
-            f"critic={critic!r} holds no points out, and gives no lower bound for the"
-            " distributions; use critic='auto'"
-        )
+    _require_held_out(critic)
     x, y, _, _ = matched(x, y)
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
     problem = Problem(points_x, points_y, metric=metric)
@@ -527,6 +522,16 @@ def w1_interval(
     )
 
 
+def _require_held_out(critic: str) -> None:
+    """Raise for a critic that is no family fitted to a part of the points."""
+    _validate.as_choice("critic", critic, ("auto", *FAMILIES, *_EXACT))
+    if critic in ("mcshane", "whitney"):
+        raise InputError(
+            f"critic={critic!r} holds no points out, and gives no lower bound for the"
+            " distributions; use critic='auto'"
+        )
+
+
 def _support(
     x: FloatArray,
     y: FloatArray,
@@ -559,7 +564,7 @@ def _support(
 def _of_box(points: FloatArray, box: tuple[ArrayLike, ArrayLike], metric: str) -> tuple[float, str]:
     """Return the diameter of a box, and the assumption in words."""
     if not isinstance(box, tuple | list) or len(box) != 2:
-        raise InputError(f"box must be a pair (low, high) of corners, got {_validate.short(box)}")
+        raise InputError(f"box must be a pair (low, high) of corners, got {short(box)}")
     d = points.shape[1]
     corners = []
     for name, value in zip(("box[0]", "box[1]"), box, strict=True):

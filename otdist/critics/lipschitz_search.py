@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from otdist.errors import InputError
+from otdist.errors import InputError, short
 from otdist.geometry.metrics import true_metric
 from otdist.geometry.points import Points
 from otdist.inputs import validate as _validate
@@ -70,7 +70,7 @@ def lipschitz_lower(
     if not callable(function):
         raise InputError(
             "function must be a function of points (n, d) that returns n numbers, got"
-            f" {_validate.short(function)}"
+            f" {short(function)}"
         )
     true_metric("lipschitz_lower", metric)
     generator = _validate.as_generator(rng, apart=True)

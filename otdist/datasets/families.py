@@ -11,8 +11,8 @@ import numpy as np
 
 from otdist import gaussian
 from otdist.divergences.shannon import js_divergence, kl_divergence, total_variation
-from otdist.errors import InputError
-from otdist.inputs.validate import as_count, as_generator, as_number, short
+from otdist.errors import InputError, short
+from otdist.inputs.validate import as_count, as_generator, as_number
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
 from otdist.typing import FloatArray, Sampler, Seed

@@ -19,9 +19,9 @@ from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.distances.wasserstein import wasserstein_distance
 from otdist.divergences.by_name import NAMED, between, unit_of, valid_rows
 from otdist.divergences.rows import Rows
-from otdist.errors import InputError, warn_of_failures
+from otdist.errors import InputError, short, warn_of_failures
 from otdist.geometry.build import require_metric
-from otdist.inputs.validate import as_flag, as_jobs, as_order, short
+from otdist.inputs.validate import as_flag, as_jobs, as_order
 from otdist.runtime.progress import progress_bar
 from otdist.typing import ArrayLike, FloatArray, Metric
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from otdist.batch.line import Side, fill, pairs_of
-from otdist.errors import InputError
+from otdist.errors import InputError, short
 from otdist.geometry.circle import reduced
 from otdist.inputs.scale import exponent, from_unit, in_unit
-from otdist.inputs.validate import as_masses, as_order, as_period, as_positions, short
+from otdist.inputs.validate import as_masses, as_order, as_period, as_positions
 from otdist.problem.result import root
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, Metric

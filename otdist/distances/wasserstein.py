@@ -189,51 +189,52 @@ def wasserstein_distance(
     array([0., 1., 2.])
     """
     normalize, concave = as_flag("normalize", normalize), as_flag("concave", concave)
-    progress = as_flag("progress", progress)
+    progress, _ = as_flag("progress", progress), as_jobs(n_jobs)
     if period is not None:
         require_arcs(metric, concave)
-    if not isinstance(y, str):
-        x, y, a, b = matched(x, y, a, b)
-    else:
-        as_jobs(n_jobs)
+    if isinstance(y, str):
         return distances_to_uniform(x, y, a, b, axis, p, period, normalize, method)
+    x, y, a, b = matched(x, y, a, b)
 
     def one(x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> float:
         problem, k = unit_problem(
             x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave, period=period
         )
-        as_jobs(n_jobs)
         # A small part of a circle is a line.
         way = "line" if problem.is_line and permits(method, "circle") else method
         result = solve(problem, method=way, n_jobs=n_jobs, progress=progress)
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
+    if axis is None and isinstance(metric, str) and not (concave or progress):
+        value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs, period)
+        if value is not None:
+            return value
     if axis is None and period is not None and permits(method, "circle"):
         axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
     if axis is not None:
         require_line_options(metric, method, period)
         options = LineOptions(p, n_jobs, normalize, concave, period)
         return distances_along(x, y, a, b, axis, options, one)
-    if period is None:
-        if isinstance(metric, str) and not (concave or progress):
-            value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs)
-            if value is not None:
-                return value
-        n_axes = [len(_shape(each)) for each in (x, y, a, b)]
-        if min(n_axes[:2]) >= 2 and (max(n_axes[:2]) > 2 or max(n_axes[2:]) > 1):
-            again = functools.partial(
-                wasserstein_distance,
-                p=p,
-                metric=metric,
-                method=method,
-                normalize=normalize,
-                concave=concave,
-                progress=progress,
-            )
-            clouds = Stacked("x", x, 2), Stacked("y", y, 2)
-            weights = Stacked("a", a, 1), Stacked("b", b, 1)
-            return distances_of_stack(again, *clouds, *weights, n_jobs=n_jobs)
+    if period is None and _are_stacks(x, y, a, b):
+        again = functools.partial(
+            wasserstein_distance,
+            p=p,
+            metric=metric,
+            method=method,
+            normalize=normalize,
+            concave=concave,
+            progress=progress,
+        )
+        clouds = Stacked("x", x, 2), Stacked("y", y, 2)
+        weights = Stacked("a", a, 1), Stacked("b", b, 1)
+        return distances_of_stack(again, *clouds, *weights, n_jobs=n_jobs)
     return one(x, y, a, b)
+
+
+def _are_stacks(x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> bool:
+    """Whether there are several clouds (…, n, d), or weights (…, n) for them."""
+    n_axes = [len(_shape(each)) for each in (x, y, a, b)]
+    return min(n_axes[:2]) >= 2 and (max(n_axes[:2]) > 2 or max(n_axes[2:]) > 1)
 
 
 def _is_worth_loading(x: ArrayLike, y: ArrayLike) -> bool:
@@ -287,9 +288,15 @@ def _at_once(
     normalize: bool,
     method: str,
     n_jobs: int,
+    period: float | None,
 ) -> float | None:
     """Return the distance in a few compiled calls; None where the long way has to be taken."""
     n_jobs, shape = as_jobs(n_jobs), _shape(x)
+    if period is not None:
+        if not permits(method, "circle"):
+            return None
+        around: float | None = _single().distance_on_line(x, y, a, b, p, normalize, n_jobs, period)
+        return around
     if len(shape) == 1 or shape[1:] == (1,):
         is_line = permits(method, "line") and line_power(metric) == 1
         if not (is_line and ("numba" in sys.modules or _is_worth_loading(x, y))):

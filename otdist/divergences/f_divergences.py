@@ -22,7 +22,7 @@ from otdist.divergences.double_double import (
 from otdist.divergences.histograms import SHIFT, Pair, as_pair, log_of_base
 from otdist.divergences.rows import CHI2, by_lanes
 from otdist.divergences.shannon import kl_divergence
-from otdist.errors import InputError
+from otdist.errors import InputError, short
 from otdist.inputs import validate as _validate
 from otdist.typing import FloatArray, IntArray
 
@@ -203,7 +203,7 @@ def f_divergence(
 def _as_order(alpha: Any) -> float:
     order = _validate.as_number("alpha", alpha, "a number >= 0, or inf")
     if not order >= 0.0:
-        raise InputError(f"alpha must be a number >= 0, or inf, got {_validate.short(alpha)}")
+        raise InputError(f"alpha must be a number >= 0, or inf, got {short(alpha)}")
     return order
 
 
@@ -320,7 +320,7 @@ def _ratio(pair: Pair) -> FloatArray:
 def _heights(f: Any, ratio: FloatArray) -> FloatArray:
     """Return f at the ratios, or raise if f is not a generator."""
     if not callable(f):
-        raise InputError(f"f must be a function of an array of ratios, got {_validate.short(f)}")
+        raise InputError(f"f must be a function of an array of ratios, got {short(f)}")
     values = np.asarray(f(np.append(ratio.reshape(-1), 1.0)))
     if values.shape != (ratio.size + 1,) or values.dtype.kind not in "iuf":
         raise InputError(
@@ -347,5 +347,5 @@ def _as_recession(recession: Any, *, needed: bool) -> float:
     wanted = "the limit of f(t)/t, a number or inf, as some p > 0 where q = 0"
     slope = _validate.as_number("recession", recession, wanted)
     if not slope > -math.inf:
-        raise InputError(f"recession must be {wanted}, got {_validate.short(recession)}")
+        raise InputError(f"recession must be {wanted}, got {short(recession)}")
     return slope

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from otdist.errors import InputError, NotCertifiedError
+from otdist.errors import InputError, NotCertifiedError, short
 from otdist.gaussian.bures import as_normal, difference, distances, require_in_range
 from otdist.inputs import validate as _validate
 from otdist.typing import ArrayLike, FloatArray
@@ -112,7 +112,7 @@ def renyi_divergence(
     """
     order = _validate.as_number("alpha", alpha, "a finite number >= 0")
     if not 0.0 <= order < math.inf:
-        raise InputError(f"alpha must be a finite number >= 0, got {_validate.short(alpha)}")
+        raise InputError(f"alpha must be a finite number >= 0, got {short(alpha)}")
     if order == 1.0:
         return kl_divergence(m1, C1, m2, C2)
     normal = _diagonalised(m1, C1, m2, C2)
@@ -294,9 +294,7 @@ def wasserstein_distance(
     5.0
     """
     if _validate.as_number("p", p, "1 or 2") not in (1, 2):
-        raise InputError(
-            f"p must be 1 or 2, got {_validate.short(p)}; other orders have no closed form"
-        )
+        raise InputError(f"p must be 1 or 2, got {short(p)}; other orders have no closed form")
     mean, C1, C2 = _as_pair(m1, C1, m2, C2)
     if p == 1 and len(mean) == 1:
         step = float(distances(np.zeros(1), C1, C2))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from otdist.errors import InputError
+from otdist.errors import InputError, short
 from otdist.geometry.circle import Circle, reduced
 from otdist.geometry.grid_metric import Pixels, pixels_of
 from otdist.geometry.grid_separable import Grid
@@ -36,7 +36,7 @@ def require_metric(metric: Any, p: float) -> None:
     if isinstance(metric, str):
         known(metric)
     elif not callable(metric):
-        raise InputError(f"metric must be a name or a function, got {_validate.short(metric)}")
+        raise InputError(f"metric must be a name or a function, got {short(metric)}")
     if metric == "sqeuclidean" and p != 1:
         raise InputError(
             f"metric='sqeuclidean' with p={p:g} would mean distances to the power"

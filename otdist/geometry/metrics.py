@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from otdist.errors import InputError
-from otdist.inputs.validate import short
+from otdist.errors import InputError, short
 from otdist.typing import FloatArray
 
 _EPS = float(np.finfo(float).eps)

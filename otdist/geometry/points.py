@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from otdist.errors import InputError
+from otdist.errors import InputError, short
 from otdist.geometry.metrics import (
     NAMED,
     NamedMetric,
@@ -27,7 +27,6 @@ from otdist.geometry.metrics import (
 )
 from otdist.geometry.protocol import Dense, Facts, Geometry
 from otdist.inputs.scale import FAR, from_unit, in_unit
-from otdist.inputs.validate import short
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray, Metric
 

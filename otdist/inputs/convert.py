@@ -42,7 +42,7 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         ) from None
     except Exception as error:  # noqa: BLE001 (whatever a foreign type raises)
         raise InputError(
-            f"{name} must be an array of numbers; a {type(value).__name__} is none:"
+            f"{name} must be an array of numbers; got a {type(value).__name__}:"
             f" {type(error).__name__}: {error}"
         ) from None
     if array.dtype.kind == "O":

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.errors import InputError, warn
+from otdist.errors import InputError, short, warn
 from otdist.inputs.convert import as_array
 from otdist.typing import FloatArray
 
@@ -23,6 +23,8 @@ _MASS_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-9}
 # Entries of a block of a matrix: 1 MB, the second-level cache.
 _BLOCK_ENTRIES = 1 << 17
 _EPS = float(np.finfo(float).eps)
+# Compared in half the time of its type.
+_FLOAT64 = np.dtype(np.float64)
 _REAL = (int, float, np.integer, np.floating)
 # Its product with the logarithm of a weight must not overflow.
 _LARGEST_EPSILON = 1e300
@@ -32,7 +34,7 @@ _MOST_COUNT = 2**62
 
 def as_float64(name: str, value: Any) -> FloatArray:
     """Return a float64 array that holds the given numbers exactly."""
-    if type(value) is np.ndarray and value.dtype == np.float64:
+    if type(value) is np.ndarray and value.dtype == _FLOAT64:
         return value
     array = as_array(name, value)
     if array.dtype.kind in "iu" and (large := (array > 2**53) | (array < -(2**53))).any():
@@ -410,18 +412,6 @@ def as_number(name: str, value: Any, wanted: str) -> float:
         return float(value)
     except OverflowError:
         raise InputError(f"{name} must be {wanted}, got {short(value)}, beyond float64") from None
-
-
-def short(value: Any) -> str:
-    """Return a value in words for a message, cut where it is long."""
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and type {value.dtype.name}"
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 (integers of many digits, and whatever a type raises)
-        text = f"<{type(value).__name__}>"
-    text = " ".join(text.split())
-    return text if len(text) <= 80 else f"{text[:60]}… ({type(value).__name__})"
 
 
 def as_flag(name: str, value: Any) -> bool:

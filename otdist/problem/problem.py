@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from otdist.errors import InputError
+from otdist.errors import InputError, short
 from otdist.geometry.build import (
     circle_geometry,
     grid_geometry,
@@ -170,7 +170,7 @@ class Problem:
         """
         if _validate.as_number("p", p, "1 or inf") not in (1, math.inf):
             raise InputError(
-                f"p must be 1 or inf for a cost matrix, got {_validate.short(p)}; for another order"
+                f"p must be 1 or inf for a cost matrix, got {short(p)}; for another order"
                 " pass the matrix distance**p"
             )
         matrix, largest, has_forbidden = _validate.as_cost(matched_cost(a, b, cost))
@@ -260,7 +260,7 @@ class Problem:
         """
         order = _validate.as_order(p)
         if price is None and mass is None:
-            raise InputError(EITHER.format(_validate.short(price), _validate.short(mass)))
+            raise InputError(EITHER.format(short(price), short(mass)))
         x, y, a, b = matched(x, y, a, b)
         points = points_of(x, y, metric, order)
         geometry = point_geometry(*points, metric, order)

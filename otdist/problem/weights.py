@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from otdist.errors import InputError
+from otdist.errors import InputError, short
 from otdist.geometry.parts import balanced
 from otdist.geometry.protocol import Geometry
 from otdist.inputs import validate as _validate
@@ -51,7 +51,7 @@ def weigh(
             first, second = balanced(geometry, first, second)
         return Weights(first, second, total)
     if price is not None and mass is not None:
-        raise InputError(EITHER.format(_validate.short(price), _validate.short(mass)))
+        raise InputError(EITHER.format(short(price), short(mass)))
     if normalize:
         raise InputError(
             "price and mass are for weights as they are; leave out normalize=True, or divide"

@@ -15,7 +15,7 @@ from otdist.divergences.shannon import (
     kl_divergence,
     total_variation,
 )
-from otdist.errors import InputError
+from otdist.errors import InputError, short
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
 from otdist.inputs.labels import matched
@@ -373,14 +373,12 @@ def _discriminated(
     """Return the probabilities that held-out points come from x."""
     train_x, train_y, held_x, held_y = parts
     if classifier is not None and not callable(classifier):
-        raise InputError(
-            f"classifier must be a function of x and y, got {_validate.short(classifier)}"
-        )
+        raise InputError(f"classifier must be a function of x and y, got {short(classifier)}")
     discriminator = (classifier or _logistic)(train_x, train_y)
     if not callable(discriminator):
         raise InputError(
             "classifier must return a function of points to probabilities, got"
-            f" {_validate.short(discriminator)}"
+            f" {short(discriminator)}"
         )
     every = np.concatenate([held_x, held_y])
     probabilities = _validate.as_vector("the classifier's result", discriminator(every), len(every))

@@ -19,13 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from otdist.errors import InputError
+from otdist.errors import InputError, short
 from otdist.geometry.circle import Circle
 from otdist.geometry.graph import Graph
 from otdist.geometry.grid_metric import Pixels
 from otdist.geometry.grid_separable import Grid
 from otdist.geometry.protocol import Geometry
-from otdist.inputs.validate import short
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Ended
 from otdist.typing import FloatArray, IntArray

@@ -17,6 +17,7 @@ from strategies import weights
 
 from otdist import InputError, Problem, Status, certify, solve, wasserstein_distance
 from otdist.batch import line as along
+from otdist.batch import single
 from otdist.certificate.checkers import checker_of
 from otdist.certificate.many import LineBounds
 from otdist.geometry.circle import Circle, reduced
@@ -230,6 +231,48 @@ def test_pairs_along_an_axis(p):
             pair = x[i, 0], y[j], a[i, 0], b
             problem = Problem.on_circle(*pair, p=p, period=3.0, normalize=True)
             assert found[i, j] == pytest.approx(solve(problem).distance, rel=1e-13)
+
+
+@pytest.mark.parametrize("p", ORDERS)
+@pytest.mark.parametrize("kind", ["plain", "weights", "list", "turns", "2**300", "2**-300"])
+def test_one_pair_at_once_is_that_along_an_axis(p, kind, monkeypatch):
+    """But for a digit, in which powers of arrays and of numbers differ."""
+    rng = np.random.default_rng(14)
+    scale = 2.0 ** int(kind[3:]) if kind.startswith("2") else 1.0
+    for n, m in ((1, 1), (4, 9), (60, 60)):
+        x, y = rng.random(n) * 9, rng.random(m)
+        a = b = None
+        if kind != "plain":
+            a, b = rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
+            a[: n // 4] = 0.0
+            a /= math.fsum(a)
+        options = {"p": p, "period": 3.0 * scale}
+        given = x * scale, y * scale, a, b
+        wanted = wasserstein_distance(*given, axis=0, **options)
+        if kind == "list":
+            given = [each.tolist() for each in given]
+        elif kind == "turns":
+            given = x, np.where(y < 0.5, y, y - 3.0), a, b
+            wanted = wasserstein_distance(*given, axis=0, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr("otdist.distances.wasserstein.distances_along", None)
+            patch.setattr("otdist.distances.wasserstein.solve", None)
+            right = pytest.approx(wanted, rel=4e-16, abs=0)
+            assert wasserstein_distance(*given, **options) == right
+            # It is no view of the caller's that was sorted.
+            assert wasserstein_distance(*given, n_jobs=2, **options) == right
+
+
+def test_what_is_on_a_tiny_part_of_a_circle_is_in_a_unit_of_its_own():
+    x, y = np.array([0.0, 2.0**-400]), np.array([-(2.0**-401)])
+    for p in (2, 3):
+        assert single.distance_on_line(x, y, None, None, p, False, 1, 1.0) is None
+        right = 2.0**-401 * ((1 + 3**p) / 2) ** (1 / p)
+        assert wasserstein_distance(x, y, p=p, period=1.0) == pytest.approx(right, rel=1e-14)
+    # The same across the cut, where numbers are no closer than 2**-54.
+    x, y = np.array([0.5 - 2.0**-54]), np.array([0.5 + 2.0**-53])
+    assert single.distance_on_line(x, y, None, None, 20, False, 1, 1.0) is None
+    assert wasserstein_distance(x, y, p=20, period=1.0) == pytest.approx(1.5 * 2.0**-53, rel=1e-14)
 
 
 @pytest.mark.parametrize("p", [1, 2])

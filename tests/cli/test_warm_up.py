@@ -25,7 +25,7 @@ NOT_CALLED = {
     "least_leaving_of_all": "only where no near column is left, a degenerate bottleneck",
     "_add_exponentials": "called by log_sums",
     "_log_sum": "called by log_sums_at",
-    "_put_right": "called by radix_sort",
+    "_put_right": "called by read_keys",
     "_select": "called by kd_order",
     "_smallest_sums": "called by smallest_sums",
     "renumber": "called by run_on_lists",

@@ -1,8 +1,9 @@
 """Certificates of couplings on line and circle: many pairs, or a large one.
 
-Weak duality, as in `certificate.certify`: the cost of a coupling is an upper bound, any
-potential and its c-transform give a lower one. For p = inf the bounds are the longest arc and
-Strassen's theorem.
+On the line the coupling in order is optimal, and arcs are compared with it. On a circle it is
+weak duality, as in `certificate.certify`: the cost of a coupling is an upper bound, any potential
+and its c-transform give a lower one. For p = inf the bounds are the longest arc and Strassen's
+theorem.
 """
 
 import math
@@ -29,8 +30,11 @@ _BLOCK = 64
 _BLOCK_ROUNDING = 80 * _U
 # Twice the errors of marginals are charged, and a little more for the rounding of their sums.
 _SPARE = 2.0 + 2.0**-30
-# Errors of marginals that may add more than this part of the cost are looked at again.
-_DEAR = 1e-11
+# Sums of weights this close have the ratio 1 and a small number; ratios this close are one.
+_NEAR = 2.0**-40
+_HALF_BITS = 2.0**27 + 1.0
+# Errors of products of smaller numbers may underflow.
+_LEAST_SPLIT = 2.0**-900
 # Powers that are too small for float64 are off by less than this.
 _LEAST = 2.0**-1050
 
@@ -207,8 +211,8 @@ def line_bounds(
     Pair k has points ``x[which[0, k]]`` and ``y[which[1, k]]``, both sorted, with weights
     ``a[which[2, k]]`` and ``factor[k] * b[which[3, k]]``, scaled to the same sum. A positive
     period stands for a circle, with positions within half of it of 0. The claim is ``n_arcs[k]``
-    arcs and the potential ``f[k]``, which is not read on the line for p = 1, where the best one
-    is known. ``out[k]`` receives lower and upper bound, cost of the arcs, 1 for a coupling, mass,
+    arcs and, on a circle, the potential ``f[k]``; on the line neither it nor `side`, `best` and
+    `spare` are read. ``out[k]`` receives lower and upper bound, the cost, 1 for a coupling, mass,
     and the largest coordinate. Nothing is written where points are not sorted, or arcs, masses or
     potentials are invalid. `sums` (2, n + m), `side` (n,), `best` (2, m) and `spare` (m,) int64
     are scratch.
@@ -249,86 +253,171 @@ def _bound(
     start, stop = min(x[0], y[0]), max(x[n - 1], y[y.size - 1])
     if period > 0.0 and not -0.5 * period <= start <= stop <= 0.5 * period:
         return
-    if not _add_up(pair, sums):
+    if _n_invalid(pair) > 0:
         return
-    off = sums[0]
-    left_a, total, bad_a = _error(pair.a, 1.0, off[:n], sums[1, :n])
-    left_b, _, bad_b = _error(pair.b, pair.factor, off[n:], sums[1, n:])
-    longest = stop - start
-    if period > 0.0:
-        longest = _longest_arc(x, y, longest, period)
-    out[3], out[4], out[5] = bad_a + bad_b == 0, total, max(abs(start), abs(stop))
-    if p == np.inf:
-        _bound_longest(pair, total, out)
-        if left_a + left_b > _SLACK * total:
-            # Mass may go anywhere.
-            out[1], out[2], out[3] = longest, longest, 0.0
-        return
-    balance = _balance_of(pair)
-    left = left_a + left_b + (x.size + y.size) * 2.0**-100 * total
-    left += (abs(balance.apart) + balance.noise) * total
-    if period == 0.0 and p == 1.0:
-        lower = _between_functions(pair, balance)
+    longest, out[5] = stop - start, max(abs(start), abs(stop))
+    if period == 0.0 and p < np.inf:
+        order = _in_order(pair, sums[0], sums[1])
+        charge = order.astray * longest**p
+        spread = 1.0 + _BLOCK_ROUNDING + relative_error(p)
+        lower, upper = order.cost * (2.0 - spread) - charge, order.cost * spread + charge
+        out[3], out[4], total = order.n_bad == 0, order.total, order.total
+        value, n_tiny = order.cost, order.n_tiny
     else:
+        value, n_tiny = _add_up(pair, sums)
+        left_a, total, bad_a = _error(pair.a, 1.0, sums[0, :n], sums[1, :n])
+        left_b, _, bad_b = _error(pair.b, pair.factor, sums[0, n:], sums[1, n:])
+        out[3], out[4] = bad_a + bad_b == 0, total
+        if p == np.inf:
+            _bound_longest(pair, total, out)
+            if left_a + left_b > _SLACK * total:
+                # Mass may go anywhere.
+                out[1], out[2], out[3] = longest, longest, 0.0
+            return
+        balance = _balance_of(pair)
+        left = left_a + left_b + (x.size + y.size) * 2.0**-100 * total
+        left += (abs(balance.apart) + balance.noise) * total
+        longest = _longest_arc(x, y, longest, period)
         lower = _dual_value(pair, balance, side, best[0], best[1], spare)
-    upper, lost, n_tiny = 0.0, 0.0, 0
-    for k in range(0, pair.mass.size, _BLOCK):
-        term, more = _paid(pair, k, min(k + _BLOCK, pair.mass.size))
-        upper, error = add_exactly(upper, term)
-        lost += error
-        n_tiny += more
-    value, relative = upper + lost, relative_error(p)
-    upper = value * (1.0 + _BLOCK_ROUNDING + relative)
+        upper = value * (1.0 + _BLOCK_ROUNDING + relative_error(p))
+        upper += _SPARE * left * longest**p
     if n_tiny > 0:
         upper += _LEAST * total + UNDERFLOW
-    charge = _SPARE * left * longest**p
-    if charge > _DEAR * value and period == 0.0 and pair.factor == 1.0:
-        paid = _sorted_cost(pair, balance) * (1.0 + _BLOCK_ROUNDING + relative)
-        charge = min(charge, max(paid - upper, 0.0) + _noise(pair, total) * longest**p)
-    upper += charge
     # A distribution without mass, or numbers beyond float64, are for other code to refuse.
     if lower < np.inf and upper < np.inf:
         lower -= _LEAST * total + UNDERFLOW
         out[0], out[1], out[2] = max(lower, 0.0), upper, value
 
 
-@inner
-def _noise(pair: Pair, total: float) -> float:
-    """Return how far sums of all weights in two numbers may be off."""
-    size = pair.x.size + pair.y.size
-    return 16.0 * size * size * _U * _U * total
+class Order(NamedTuple):
+    """What arcs say of the coupling in order, which is optimal on the line."""
+
+    cost: float
+    astray: float  # mass that may go elsewhere
+    total: float
+    n_bad: int  # arcs that are not those of this coupling
+    n_tiny: int  # terms that may have underflowed
 
 
 @inner
-def _sorted_cost(pair: Pair, balance: Balance) -> float:
-    """Return the cost of the coupling in order, with exact marginals up to `_noise`.
+def _in_order(pair: Pair, high: np.ndarray, low: np.ndarray) -> Order:
+    """Compare arcs with the coupling in order, and return its cost.
 
-    Levels of both distribution functions are sums of two numbers.
+    That coupling is optimal, since costs ``|x - y| ** p`` of sorted points are a Monge matrix for
+    p >= 1. At a level t it couples the first x and the first y whose levels reach t. An arc
+    stands for the levels from where the last one ended up to the first at which its x or its y
+    ends. Levels below which an earlier x or y would be right, levels passed twice, and those
+    that no arc reaches, are mass that goes astray. `high` and `low` (n + m,) are scratch.
     """
-    a, b = pair.a, pair.b
-    i, j, total, lost = 0, 0, 0.0, 0.0
-    high_a, low_a, high_b, low_b = a[0], 0.0, b[0], 0.0
-    done, rest = 0.0, 0.0
-    while i < a.size and j < b.size:
-        more = low_b + high_b * balance.apart
-        apart = (high_a - high_b) + (low_a - more)
-        high, low = (high_a, low_a) if apart <= 0.0 else (high_b, more)
-        mass = max((high - done) + (low - rest), 0.0)
-        distance = abs(pair.x[i] - pair.y[j])
-        total, error = add_exactly(total, mass * _to_power(distance, pair.p))
+    n = pair.x.size
+    unit, ratio, noise = _write_levels(pair, high, low)
+    last, last_low = high[n - 1], low[n - 1]
+    speck = SPECK * last + noise
+    done, rest, total, lost, astray = 0.0, 0.0, 0.0, 0.0, 0.0
+    n_bad, n_tiny = int(not abs(pair.factor - ratio) <= _NEAR * ratio), 0
+    for k in range(pair.mass.size):
+        i, j = pair.rows[k], n + pair.columns[k]
+        before = 0.0
+        if i > 0:
+            before = max(before, (high[i - 1] - done) + (low[i - 1] - rest))
+        if j > n:
+            before = max(before, (high[j - 1] - done) + (low[j - 1] - rest))
+        is_first = (high[i] - high[j]) + (low[i] - low[j]) <= 0.0
+        level = high[i] if is_first else high[j]
+        level_low = low[i] if is_first else low[j]
+        mass, distance = (level - done) + (level_low - rest), abs(pair.x[i] - pair.y[j - n])
+        back = max(-mass, 0.0)
+        off = abs(pair.mass[k] - mass * unit)
+        n_bad += (off > COUPLING * pair.mass[k] + speck * unit) | (max(before, back) > speck)
+        term = mass * _to_power(distance, pair.p) if mass > 0.0 else 0.0
+        n_tiny += (term < TINY) & (distance > 0.0) & (mass > 0.0)
+        total, error = add_exactly(total, term)
         lost += error
-        done, rest = high, low
-        if apart <= 0.0:
-            i += 1
-            if i < a.size:
-                high_a, error = add_exactly(high_a, a[i])
-                low_a += error
-        if apart >= 0.0:
-            j += 1
-            if j < b.size:
-                high_b, error = add_exactly(high_b, b[j])
-                low_b += error
-    return total + lost
+        astray += before + back
+        done, rest = level, level_low
+    left = abs((last - done) + (last_low - rest))
+    n_bad += left > speck
+    astray = (astray + left) * (1.0 + 2.0**-20) + (pair.p + 1.0) * noise
+    return Order((total + lost) * unit, astray * unit, last * unit, n_bad, n_tiny)
+
+
+@inner
+def _write_levels(pair: Pair, high: np.ndarray, low: np.ndarray) -> tuple[float, float, float]:
+    """Write levels of x, then of y with the sum of x, as sums of two numbers of some unit.
+
+    Returns the unit, the ratio of the sums, and mass: p + 1 times that, rounding leads astray.
+    Levels that are off by at most e move the distributions by e times the length of the line, and
+    the optimum by 2 p times that, since costs have slopes up to p. The differences of two levels
+    are rounded too, for each arc.
+    """
+    a, b, n, m = pair.a, pair.b, pair.a.size, pair.b.size
+    common = math.gcd(n, m)
+    part_a, part_b = m // common, n // common
+    if n * part_a < 1 << 53 and _are_equal(a) and _are_equal(b):
+        for i in range(n):
+            high[i], low[i] = float((i + 1) * part_a), 0.0
+        for j in range(m):
+            high[n + j], low[n + j] = float((j + 1) * part_b), 0.0
+        return a[0] / part_a, a[0] * part_b / (b[0] * part_a), 0.0
+    size_a = _add_levels(a, high[:n], low[:n])
+    size_b = _add_levels(b, high[n:], low[n:])
+    ratio, more = _ratio(high[n - 1], low[n - 1], high[n + m - 1], low[n + m - 1])
+    size = size_a + ratio * size_b + abs(more) * high[n + m - 1]
+    if ratio == 1.0:
+        for j in range(n, n + m):
+            low[j] += high[j] * more
+    else:
+        if not high[n - 1] > _LEAST_SPLIT:
+            return 1.0, ratio, np.inf
+        size += 2.0 * _U * high[n - 1]
+        for j in range(n, n + m):
+            level, error = _multiply_exactly(high[j], ratio)
+            low[j] = error + (low[j] * ratio + high[j] * more)
+            high[j] = level
+    return 1.0, ratio, 12.0 * (n + m) * _U * size
+
+
+@inner
+def _are_equal(weights: np.ndarray) -> bool:
+    k = 1
+    while k < weights.size and weights[k] == weights[0]:
+        k += 1
+    return k >= weights.size
+
+
+@inner
+def _add_levels(weights: np.ndarray, high: np.ndarray, low: np.ndarray) -> float:
+    """Write running sums as sums of two numbers; return the absolute sum of what is in `low`."""
+    total = lost = size = 0.0
+    for k in range(weights.size):
+        total, error = add_exactly(total, weights[k])
+        lost += error
+        size += abs(error)
+        high[k], low[k] = total, lost
+    return size
+
+
+@inner
+def _ratio(high_a: float, low_a: float, high_b: float, low_b: float) -> tuple[float, float]:
+    """Return the ratio of two sums as a sum of two numbers, 1 and a small one where it can be."""
+    ratio = high_a / high_b
+    if abs(ratio - 1.0) < _NEAR:
+        ratio = 1.0
+    product, error = _multiply_exactly(high_b, ratio)
+    return ratio, (((high_a - product) - error) + (low_a - ratio * low_b)) / high_b
+
+
+@inner
+def _multiply_exactly(left: float, right: float) -> tuple[float, float]:
+    """Return the rounded product of two numbers and its rounding error (Dekker)."""
+    product = left * right
+    part = _HALF_BITS * left
+    high_left = part - (part - left)
+    part = _HALF_BITS * right
+    high_right = part - (part - right)
+    low_left, low_right = left - high_left, right - high_right
+    error = ((high_left * high_right - product) + high_left * low_right) + low_left * high_right
+    return product, error + low_left * low_right
 
 
 @inner
@@ -341,37 +430,6 @@ def _balance_of(pair: Pair) -> Balance:
         return Balance(0.0, abs(sum_a - scaled) / scaled + 4.0 * _U)
     apart = ((sum_a - sum_b) + (lost_a - lost_b)) / sum_b
     return Balance(apart, (noise_a + noise_b) / sum_b)
-
-
-@inner
-def _between_functions(pair: Pair, balance: Balance) -> float:
-    """Return a lower bound of W1 on the line, the area between the distribution functions.
-
-    The potential with slope 1 where the one function is larger, and -1 elsewhere, proves it.
-    """
-    x, y, a, b = pair.x, pair.y, pair.a, pair.b
-    i, j, last = 0, 0, min(x[0], y[0])
-    start = last
-    apart, lost, noise, mass = 0.0, 0.0, 0.0, 0.0
-    area, lost_area = 0.0, 0.0
-    for _ in range(x.size + y.size):
-        from_x = j == y.size or (i < x.size and x[i] <= y[j])
-        position = x[i] if from_x else y[j]
-        if position > last:
-            area, error = add_exactly(area, abs(apart + lost) * (position - last))
-            lost_area += error
-        last = position
-        if from_x:
-            apart, error = add_exactly(apart, a[i])
-            mass += a[i]
-            i += 1
-        else:
-            apart, error = add_exactly(apart, -pair.factor * b[j])
-            j += 1
-        lost += error
-        noise += abs(error)
-    off = (abs(balance.apart) + balance.noise) * mass + (x.size + y.size) * _U * noise
-    return (area + lost_area) * (1.0 - 8.0 * _U) - off * (last - start)
 
 
 @inner
@@ -405,31 +463,54 @@ def _is_sorted(points: np.ndarray) -> bool:
 
 
 @inner
-def _add_up(pair: Pair, sums: np.ndarray) -> bool:
-    """Write the marginals of the arcs; return False if an index or a mass is invalid.
+def _add_up(pair: Pair, sums: np.ndarray) -> tuple[float, int]:
+    """Write the marginals of the arcs; return their cost, and terms that may have underflowed.
 
-    They are sums of two parts: of multiples of 2**-52 of the total, which add up exactly, and of
-    the rest of each mass. Plain sums of many equal masses would all round the same way.
+    Marginals are sums of two parts: of multiples of 2**-52 of the total, which add up exactly, and
+    of the rest of each mass. Plain sums of many equal masses would all round the same way.
     """
-    rows, columns, mass = pair.rows, pair.columns, pair.mass
-    n, m = pair.x.size, pair.y.size
-    for i in range(n + m):
+    rows, columns, mass, p, n = pair.rows, pair.columns, pair.mass, pair.p, pair.x.size
+    for i in range(sums.shape[1]):
         sums[0, i] = 0.0
         sums[1, i] = 0.0
-    total = 0.0
-    for k in range(mass.size):
-        total += mass[k]
-    shift = math.ldexp(1.5, math.frexp(total)[1]) if total < np.inf else 0.0
+    size = _size(mass)
+    shift = math.ldexp(1.5, math.frexp(size)[1]) if size < np.inf else 0.0
+    total, lost, n_tiny = 0.0, 0.0, 0
     for k in range(mass.size):
         i, j = rows[k], columns[k]
-        if not (0 <= i < n and 0 <= j < m and 0.0 <= mass[k] < np.inf):
-            return False
         high = (mass[k] + shift) - shift
         sums[0, i] += high
         sums[0, n + j] += high
         sums[1, i] += mass[k] - high
         sums[1, n + j] += mass[k] - high
-    return True
+        if p < np.inf:
+            distance = _distance(pair.x[i], pair.y[j], pair.period)
+            term = mass[k] * _to_power(distance, p)
+            total, error = add_exactly(total, term)
+            lost += error
+            n_tiny += (term < TINY) & (distance > 0.0) & (mass[k] > 0.0)
+    return total + lost, n_tiny
+
+
+@inner
+def _n_invalid(pair: Pair) -> int:
+    """Return how many arcs have an end that does not exist, or an invalid mass."""
+    n_bad = 0
+    for k in range(pair.mass.size):
+        i, j, mass = pair.rows[k], pair.columns[k], pair.mass[k]
+        # Without branches, for vectors.
+        is_arc = (i >= 0) & (i < pair.x.size) & (j >= 0) & (j < pair.y.size)
+        n_bad += not (is_arc & (mass >= 0.0) & (mass < np.inf))
+    return n_bad
+
+
+@reordering_inner
+def _size(weights: np.ndarray) -> float:
+    """Return the sum of weights, added in any order."""
+    total = 0.0
+    for k in range(weights.size):
+        total += weights[k]
+    return total
 
 
 @inner
@@ -437,15 +518,12 @@ def _error(
     weights: np.ndarray, factor: float, sums: np.ndarray, low: np.ndarray
 ) -> tuple[float, float, int]:
     """Return the absolute error of the sums, the total weight, and how many are not fitting."""
-    error, total, n_bad, mass = 0.0, 0.0, 0, 0.0
-    for i in range(weights.size):
-        mass += factor * weights[i]
+    error, n_bad, total = 0.0, 0, factor * _size(weights)
     for i in range(weights.size):
         weight = factor * weights[i]
         off = abs((sums[i] - weight) + low[i])
-        n_bad += off > COUPLING * weight + SPECK * mass
+        n_bad += off > COUPLING * weight + SPECK * total
         error += off
-        total += weight
     return error, total, n_bad
 
 
@@ -473,19 +551,6 @@ def _distance(x: float, y: float, period: float) -> float:
         return distance
     half = 0.5 * period
     return min(distance, (half - max(x, y)) + (min(x, y) + half))
-
-
-@reordering_inner
-def _paid(pair: Pair, start: int, stop: int) -> tuple[float, int]:
-    """Return the cost of a block of arcs, and how many terms may have underflowed."""
-    total, n_tiny = 0.0, 0
-    for k in range(start, stop):
-        x, y = pair.x[pair.rows[k]], pair.y[pair.columns[k]]
-        distance = _distance(x, y, pair.period)
-        term = pair.mass[k] * _to_power(distance, pair.p)
-        total += term
-        n_tiny += (term < TINY) & (distance > 0.0) & (pair.mass[k] > 0.0)
-    return total, n_tiny
 
 
 @reordering_inner

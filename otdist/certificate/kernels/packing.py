@@ -25,11 +25,13 @@ ROUNDING = 4 * 2.0**-52
 def weigh(weights: np.ndarray) -> tuple[float, int, bool]:
     """Return the sum of weights, how many are positive, and whether all is valid."""
     total, lost, count, n_bad = 0.0, 0.0, 0, 0
+    # A loop of its own, which has vector instructions.
     for i in range(weights.size):
-        n_bad += not (0.0 <= weights[i] < np.inf)
+        n_bad += not ((weights[i] >= 0.0) & (weights[i] < np.inf))
+        count += weights[i] > 0.0
+    for i in range(weights.size):
         total, error = add_exactly(total, weights[i])
         lost += error
-        count += weights[i] > 0.0
     return total + lost, count, n_bad == 0 and 0.0 < total < np.inf
 
 

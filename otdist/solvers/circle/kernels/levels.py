@@ -47,12 +47,7 @@ def write_levels(a: np.ndarray, b: np.ndarray, factor: float, levels: Levels) ->
         total += a[i]
     if not (0.0 < total < np.inf and 0.0 < factor < np.inf):
         return 0.0, True
-    n_other = 0
-    for i in range(n):
-        n_other += a[i] != a[0]
-    for j in range(m):
-        n_other += b[j] != b[0]
-    if n_other == 0:
+    if _are_equal(a) and _are_equal(b):
         common = math.gcd(n, m)
         for i in range(n):
             levels.a[i], levels.low_a[i] = (i + 1) * (m // common), 0
@@ -73,6 +68,14 @@ def write_levels(a: np.ndarray, b: np.ndarray, factor: float, levels: Levels) ->
         low_bits |= _add_up(levels.b, levels.low_b)
         low_bits |= _end_alike(b, levels)
     return math.ldexp(1.0, -shift), low_bits == 0
+
+
+@inner
+def _are_equal(mass: np.ndarray) -> bool:
+    i = 1
+    while i < mass.size and mass[i] == mass[0]:
+        i += 1
+    return i >= mass.size
 
 
 @inner
