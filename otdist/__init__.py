@@ -112,11 +112,28 @@ _FUNCTIONS = {
 }
 
 
+#: Names in other libraries, and what does that here.
+_MEANT = {
+    "barycenter": "there are no barycenters; otdist.sliced and otdist.pairwise compare measures",
+    "emd2": "otdist.emd returns the cost, and solve(Problem.from_cost(cost, a, b)).plan the plan",
+    "sinkhorn": "write solve(problem, method='sinkhorn', epsilon=...)",
+    "sinkhorn2": "write solve(problem, method='sinkhorn', epsilon=...).value",
+    "dist": "write scipy.spatial.distance.cdist(x, y)",
+    "wasserstein_1d": "otdist.wasserstein_distance takes points on the line",
+    "sliced_wasserstein": "write otdist.sliced_wasserstein_distance",
+    "energy_distance": "it is in scipy.stats",
+    "jensenshannon": "write otdist.js_distance",
+    "entropy": "write otdist.kl_divergence",
+}
+
+
 def __getattr__(name: str) -> _typing.Any:
     if name in _FUNCTIONS:
         return getattr(_importlib.import_module(_FUNCTIONS[name]), name)
     if name not in _SUBMODULES:
-        raise AttributeError(f"module 'otdist' has no attribute {name!r}")
+        meant = _MEANT.get(name)
+        hint = "" if meant is None else f"; {meant}"
+        raise AttributeError(f"module 'otdist' has no attribute {name!r}{hint}")
     try:
         return _importlib.import_module(f"otdist.{name}")
     except ImportError as error:

@@ -14,6 +14,7 @@ from otdist.certificate.partial import outer_potential
 from otdist.certificate.units import from_unit, in_costs, potential_in_unit
 from otdist.errors import InfeasibleError, InputError, short
 from otdist.geometry.points import may_repeat
+from otdist.inputs.calls import answers
 from otdist.inputs.validate import (
     as_count,
     as_epsilon,
@@ -103,6 +104,7 @@ _VERDICTS: dict[tuple[Status, Kind], tuple[str, tuple[str, ...]]] = {
 }
 
 
+@answers
 def solve(
     problem: Problem,
     *,
@@ -231,6 +233,7 @@ def solve(
     return _result(problem, solver, kind, claim, certificate, status, wanted)
 
 
+@answers
 def certify(
     problem: Problem,
     plan: Any,

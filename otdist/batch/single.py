@@ -131,9 +131,7 @@ def distance_on_line(
     if n == 0 or m == 0 or x.ndim > 2 or y.shape[1:] not in ((), (1,)):
         return None
     is_line = period is None
-    if not is_line and not (
-        type(period) in (int, float) and 0 < period < math.inf > p and x.ndim == y.ndim == 1
-    ):
+    if not is_line and not (x.ndim == y.ndim == 1 and p < math.inf and _is_length(period)):
         return None
     p, tolerance = float(p), _tolerance(a, b)
     a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)
@@ -162,6 +160,10 @@ def distance_on_line(
     # Only p = 1 and 2, with exact roots, and inf, where masses do not count, have a unit of mass.
     exponent = unit + (0 if p == math.inf else heavy // int(p))
     return root(bracket.value, p, exponent) if bracket.proves(EXACT_TOL) else None
+
+
+def _is_length(period: Any) -> bool:
+    return type(period) in (int, float) and 0 < period < _MOST_ORDER
 
 
 def _tolerance(a: Any, b: Any) -> float:
@@ -232,8 +234,10 @@ def _weights(name: str, a: Any, n: int, normalize: bool) -> FloatArray | None:
 @_quiet
 def least_cost(a: Any, b: Any, cost: Any, normalize: bool = False) -> float | None:
     """Return the least cost of coupling weights a (n,) and b (m,), for a small matrix, proved."""
+    if hasattr(cost, "tocoo") or a is None or b is None:
+        return None
     cost = as_float64("cost", cost)
-    if cost.ndim != 2 or a is None or b is None:
+    if cost.ndim != 2:
         return None
     n, m = cost.shape
     a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)

@@ -20,6 +20,7 @@ from otdist.divergences.shannon import (
 from otdist.errors import InputError
 from otdist.geometry.metrics import known
 from otdist.inputs import validate as _validate
+from otdist.inputs.calls import answers
 from otdist.inputs.labels import matched
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
@@ -98,6 +99,7 @@ class Comparison:
         )
 
 
+@answers
 def compare(
     x: ArrayLike,
     y: ArrayLike,

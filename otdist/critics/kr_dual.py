@@ -17,6 +17,7 @@ from otdist.errors import InputError, NotCertifiedError, short
 from otdist.geometry.metrics import true_metric
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
+from otdist.inputs.calls import answers
 from otdist.inputs.labels import matched
 from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import outcome_for, solve
@@ -116,6 +117,7 @@ class Critic:
         return _validate.as_points_in("points", points, self.dimension)
 
 
+@answers
 def kr_dual(
     x: ArrayLike | Sampler,
     y: ArrayLike | Sampler,
@@ -380,6 +382,7 @@ class Interval:
         )
 
 
+@answers
 def w1_interval(
     x: ArrayLike,
     y: ArrayLike,
@@ -584,6 +587,7 @@ def _of_box(points: FloatArray, box: tuple[ArrayLike, ArrayLike], metric: str) -
     return span, f"both distributions are in the box from {low} to {high}, of diameter {span:.6g}"
 
 
+@answers
 def c_transform(
     x: ArrayLike,
     y: ArrayLike,

@@ -8,6 +8,7 @@ from otdist.errors import InputError, short
 from otdist.geometry.metrics import true_metric
 from otdist.geometry.points import Points
 from otdist.inputs import validate as _validate
+from otdist.inputs.calls import answers
 from otdist.typing import ArrayLike, FloatArray, Function, Seed
 
 _N_PAIRS = 256  # moved together
@@ -16,6 +17,7 @@ _SHRINK = 0.8  # factor of the step size after every round
 _EPS = float(np.finfo(float).eps)
 
 
+@answers
 def lipschitz_lower(
     function: Function,
     points: ArrayLike,

@@ -21,6 +21,7 @@ from otdist.divergences.by_name import NAMED, between, unit_of, valid_rows
 from otdist.divergences.rows import Rows
 from otdist.errors import InputError, short, warn_of_failures
 from otdist.geometry.build import require_metric
+from otdist.inputs.calls import answers
 from otdist.inputs.validate import as_flag, as_jobs, as_order
 from otdist.runtime.progress import progress_bar
 from otdist.typing import ArrayLike, FloatArray, Metric
@@ -39,6 +40,7 @@ _MOST_CALLS = 64
 _USUAL: dict[str, Any] = {"metric": "euclidean", "p": 1, "normalize": False}
 
 
+@answers
 def pairwise(
     measures: Sequence[Measure] | ArrayLike,
     other: Sequence[Measure] | ArrayLike | None = None,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist.errors import InputError, NotCertifiedError
+from otdist.inputs.calls import answers
 from otdist.inputs.labels import matched
 from otdist.inputs.validate import (
     as_epsilon,
@@ -79,6 +80,7 @@ class _Term(NamedTuple):
     slopes: _Slopes | None
 
 
+@answers
 def sinkhorn_divergence(
     x: ArrayLike,
     y: ArrayLike,
@@ -184,6 +186,7 @@ def sinkhorn_divergence(
     return _divergence(x, y, a, b, options)[0]
 
 
+@answers
 def sinkhorn_divergence_gradients(
     x: ArrayLike,
     y: ArrayLike,

@@ -21,6 +21,7 @@ from otdist.batch.stack import Stacked, distances_of_stack
 from otdist.distances.uniform_on_circle import distances_to_uniform, require_arcs
 from otdist.errors import NotCertifiedError
 from otdist.geometry.metrics import line_power
+from otdist.inputs.calls import answers
 from otdist.inputs.labels import matched, matched_cost
 from otdist.inputs.validate import as_flag, as_jobs
 from otdist.pipeline import outcome_for, solve
@@ -75,6 +76,7 @@ def wasserstein_distance(
 ) -> float | FloatArray: ...
 
 
+@answers
 def wasserstein_distance(
     x: ArrayLike,
     y: ArrayLike | Literal["uniform"],
@@ -317,6 +319,7 @@ def _at_once(
     return found
 
 
+@answers
 def emd(
     a: ArrayLike, b: ArrayLike, cost: ArrayLike, *, normalize: bool = False, n_jobs: int = 1
 ) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from otdist.errors import warn
 from otdist.inputs import validate as _validate
+from otdist.inputs.calls import answers
 from otdist.inputs.labels import matched
 from otdist.typing import ArrayLike, FloatArray, IntArray
 
@@ -40,6 +41,7 @@ class Aligned:
         return int(np.count_nonzero((self.p > 0.0) & (self.q > 0.0)))
 
 
+@answers
 def align(
     x: ArrayLike,
     y: ArrayLike,

@@ -24,6 +24,7 @@ from otdist.divergences.rows import CHI2, by_lanes
 from otdist.divergences.shannon import kl_divergence
 from otdist.errors import InputError, short
 from otdist.inputs import validate as _validate
+from otdist.inputs.calls import answers
 from otdist.typing import FloatArray, IntArray
 
 # (exp(x) - 1 - x) / x**2 = sum of x**k / (k + 2)!, to the last place for |x| <= 1.
@@ -32,6 +33,7 @@ _STEEP = 12.0  # exponents above need twice the digits
 _ENDLESS = 1e300  # larger orders give the limit for an infinite order
 
 
+@answers
 def chi2_divergence(
     p: ArrayLike, q: ArrayLike, *, axis: int = -1, normalize: bool = False
 ) -> float | FloatArray:
@@ -75,6 +77,7 @@ def _sum_of(terms: FloatArray, exponents: IntArray) -> FloatArray:
     return np.asarray(np.ldexp(total, top))
 
 
+@answers
 def renyi_divergence(
     p: ArrayLike,
     q: ArrayLike,
@@ -125,6 +128,7 @@ def renyi_divergence(
     return by_lanes(plain, p, q, axis, normalize) / unit
 
 
+@answers
 def f_divergence(
     p: ArrayLike,
     q: ArrayLike,

@@ -31,12 +31,14 @@ from otdist.divergences.histograms import (
     log_of_base,
 )
 from otdist.divergences.rows import HELLINGER, JS, JS_DISTANCE, KL, TOTAL_VARIATION, by_lanes
+from otdist.inputs.calls import answers
 from otdist.typing import FloatArray
 
 _LOG_2 = math.log(2.0)
 _JS_SERIES = [1.0 / ((2 * k + 1) * (2 * k + 2)) for k in range(10, 0, -1)]
 
 
+@answers
 def kl_divergence(
     p: ArrayLike,
     q: ArrayLike,
@@ -101,6 +103,7 @@ def kl_divergence(
     return by_lanes(plain_kl, p, q, axis, normalize, KL) / unit
 
 
+@answers
 def js_divergence(
     p: ArrayLike,
     q: ArrayLike,
@@ -131,6 +134,7 @@ def js_divergence(
     return by_lanes(plain_js, p, q, axis, normalize, JS) / unit
 
 
+@answers
 def js_distance(
     p: ArrayLike,
     q: ArrayLike,
@@ -156,6 +160,7 @@ def js_distance(
     return by_lanes(plain_js_distance, p, q, axis, normalize, JS_DISTANCE) / unit
 
 
+@answers
 def total_variation(
     p: ArrayLike, q: ArrayLike, *, axis: int = -1, normalize: bool = False
 ) -> float | FloatArray:
@@ -174,6 +179,7 @@ def total_variation(
     return by_lanes(plain_total_variation, p, q, axis, normalize, TOTAL_VARIATION)
 
 
+@answers
 def hellinger_distance(
     p: ArrayLike, q: ArrayLike, *, axis: int = -1, normalize: bool = False
 ) -> float | FloatArray:

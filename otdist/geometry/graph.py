@@ -6,6 +6,7 @@ Graphs are read from sparse matrices or lists of parents, or an error names the 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
@@ -156,11 +157,43 @@ class Graph(Geometry):
         return found[ends] - top
 
 
+def matrix_of(graph: Any, weight: str) -> tuple[Any, list[Any]]:
+    """Return a graph of networkx as a sparse matrix of lengths, and its nodes in order.
+
+    Edges without the attribute have length 1, as in networkx; of several between two nodes the
+    shortest counts.
+    """
+    from scipy.sparse import csr_array
+
+    nodes = list(graph.nodes)
+    place = {node: k for k, node in enumerate(nodes)}
+    lengths: dict[tuple[int, int], Any] = {}
+    for start, end, attributes in graph.edges(data=True):
+        length, pair = attributes.get(weight, 1.0), (place[start], place[end])
+        for key in (pair,) if graph.is_directed() else (pair, pair[::-1]):
+            lengths[key] = min(length, lengths.get(key, length))
+    ends = np.array(list(lengths), np.int64).reshape(-1, 2).T
+    data = as_float64(f"the attribute {weight!r} of the edges", list(lengths.values()) or [0.0])
+    data = data[: len(lengths)]
+    return csr_array((data, (ends[0], ends[1])), shape=(len(nodes), len(nodes))), nodes
+
+
+def on_nodes(name: str, values: Any, nodes: list[Any]) -> Any:
+    """Return weights of nodes as an array, if they are given by node."""
+    if not isinstance(values, Mapping):
+        return values
+    known = set(nodes)
+    for node in values:
+        if node not in known:
+            raise InputError(f"{name} has a weight for {node!r}, which is no node of the graph")
+    return np.array([values.get(node, 0.0) for node in nodes])
+
+
 def as_graph(value: Any) -> Graph:
     """Return the graph of a sparse matrix of edge lengths, each edge both ways."""
     if not hasattr(value, "tocsr"):
         raise InputError(
-            "graph must be a scipy.sparse matrix of edge lengths, got"
+            "graph must be a graph of networkx or a scipy.sparse matrix of edge lengths, got"
             f" {type(value).__name__}; write scipy.sparse.csr_array(matrix), where what is"
             " not stored is no edge"
         )

@@ -236,6 +236,16 @@ def as_sides(A: Any) -> tuple[int, ...]:
     return sides
 
 
+def refuse_colours(name: str, sides: tuple[int, ...]) -> None:
+    """Raise for an image with colours, whose channels are no axis of space."""
+    if len(sides) == 3 and sides[2] in (3, 4) and min(sides[:2]) >= 8:
+        raise InputError(
+            f"{name} has shape {sides}: its last axis looks like the channels of colours. Pass grey"
+            f" values, such as {name}.mean(axis=2), or a channel, {name}[:, :, 0]; for a volume"
+            " pass spacing with a number for each of the three axes"
+        )
+
+
 def as_spacing(value: Any, n_axes: int) -> FloatArray:
     """Return the distance of neighbouring pixels along each axis."""
     array = as_float64("spacing", value)
@@ -285,8 +295,9 @@ def as_weights(
     """Return weights >= 0 of the given shape, flattened."""
     array = as_float64(name, value)
     if array.shape != shape:
+        by_name = "" if array.ndim else "; other arguments, such as p, are passed by name"
         raise InputError(
-            f"{name} must have shape {shape}, one weight for each {of}, got {array.shape}"
+            f"{name} must have shape {shape}, one weight for each {of}, got {array.shape}{by_name}"
         )
     total = _sum(array)
     is_size = 0 < total < math.inf or (may_be_zero and total == 0)
@@ -355,7 +366,7 @@ def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
 
     A C-contiguous float64 matrix is not copied. ``inf`` marks a forbidden arc.
     """
-    cost = as_float64("cost", value)
+    cost = _stored(value) if hasattr(value, "tocoo") else as_float64("cost", value)
     if cost.ndim != 2 or cost.size == 0:
         raise InputError(f"cost must have shape (n, m) with n, m >= 1, got {cost.shape}")
     cost = frozen(cost)
@@ -380,6 +391,17 @@ def as_cost(value: Any) -> tuple[FloatArray, float, bool]:
             " divide all costs by a constant, and mark forbidden arcs with inf"
         )
     return cost, largest, has_forbidden
+
+
+def _stored(cost: Any) -> FloatArray:
+    """Return a sparse matrix of costs, in which only what is stored is allowed."""
+    arcs = cost.tocoo()
+    if len(arcs.shape) != 2:
+        raise InputError(f"cost must have shape (n, m) with n, m >= 1, got {tuple(arcs.shape)}")
+    arcs.sum_duplicates()
+    dense = np.full(arcs.shape, np.inf)
+    dense[arcs.coords] = as_float64("cost", arcs.data)
+    return dense
 
 
 def _extremes(matrix: FloatArray) -> tuple[float, float]:

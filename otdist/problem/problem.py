@@ -18,7 +18,7 @@ from otdist.geometry.build import (
     unit_geometry_of,
     unordered,
 )
-from otdist.geometry.graph import Graph, as_graph, as_tree
+from otdist.geometry.graph import Graph, as_graph, as_tree, matrix_of, on_nodes
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
 from otdist.inputs.labels import matched, matched_cost
@@ -137,9 +137,10 @@ class Problem:
 
         Parameters
         ----------
-        cost : array_like (n, m)
+        cost : array_like (n, m), or sparse matrix
             Cost of moving a unit of mass from i to j, in cost units; ``inf``
-            forbids the arc, negative costs are allowed. A float64 C-contiguous
+            forbids the arc, negative costs are allowed. Of a sparse matrix all arcs that are
+            not stored are forbidden. A float64 C-contiguous
             matrix is used as it is, without a copy: leave it alone meanwhile.
         a, b : array_like (n,), (m,), optional
             Weights; uniform probabilities by default. If forbidden arcs divide the atoms
@@ -338,6 +339,8 @@ class Problem:
         order = _validate.as_order(p)
         require_metric(metric, order)
         sides = _validate.as_sides(A)
+        if np.ndim(spacing) == 0:
+            _validate.refuse_colours("A", sides)
         steps = _validate.as_spacing(spacing, len(sides))
         with np.errstate(over="ignore"):
             axes = [step * np.arange(side) for step, side in zip(steps, sides, strict=True)]
@@ -419,6 +422,7 @@ class Problem:
         a: ArrayLike | None = None,
         b: ArrayLike | None = None,
         *,
+        weight: str = "weight",
         price: float | None = None,
         mass: float | None = None,
         normalize: bool = False,
@@ -429,13 +433,17 @@ class Problem:
 
         Parameters
         ----------
-        graph : scipy.sparse matrix or array (n, n)
+        graph : scipy.sparse matrix or array (n, n), or graph of networkx
             Length of each edge, finite and >= 0, stored in both directions: the matrix
             is symmetric. A stored 0 is an edge of length 0; an entry that is not stored is
             no edge. Entries on the diagonal are ignored; entries stored twice add up, as
             they do in SciPy.
         a, b, price, mass, normalize
-            See `from_cost`.
+            See `from_cost`. For a graph of networkx, a and b may be dictionaries by node; else
+            they are in the order of ``graph.nodes``.
+        weight : str, default "weight"
+            The attribute of the edges of a graph of networkx that is their length; edges
+            without it have length 1, as in networkx.
 
         Returns
         -------
@@ -476,6 +484,9 @@ class Problem:
         >>> result.coupling.matrix().toarray()[0]
         array([0. , 0.5, 0. , 0.5])
         """
+        if hasattr(graph, "nodes") and hasattr(graph, "is_directed"):
+            graph, nodes = matrix_of(graph, weight)
+            a, b = on_nodes("a", a, nodes), on_nodes("b", b, nodes)
         return cls._on_nodes(as_graph(graph), a, b, normalize, price, mass)
 
     @classmethod

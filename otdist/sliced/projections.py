@@ -12,6 +12,7 @@ from otdist.distances.wasserstein import wasserstein_distance
 from otdist.errors import FailedPairsWarning, InputError, NotCertifiedError
 from otdist.geometry.points import box
 from otdist.inputs import validate as _validate
+from otdist.inputs.calls import answers
 from otdist.inputs.labels import matched
 from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import solve
@@ -112,6 +113,7 @@ class _Measures(NamedTuple):
         return wasserstein_distance(x, y, self.a, self.b, p=self.p, axis=axis, n_jobs=n_jobs)
 
 
+@answers
 def sliced_wasserstein_distance(
     x: ArrayLike,
     y: ArrayLike,
@@ -188,6 +190,7 @@ def sliced_wasserstein_distance(
     return _estimate(measures, n, directions, rng).value
 
 
+@answers
 def sliced_wasserstein_estimate(
     x: ArrayLike,
     y: ArrayLike,
@@ -300,6 +303,7 @@ def _error_of_mean(values: FloatArray, sizes: list[int]) -> float:
     return math.sqrt(n / (n - 1) * float(((weights * off) ** 2).sum())) if n > 1 else math.nan
 
 
+@answers
 def max_sliced_wasserstein_distance(
     x: ArrayLike,
     y: ArrayLike,
