@@ -135,7 +135,7 @@ class _SameMass:
             masses, mass = masses / mass, 1.0
         first = self.mass = self.mass or mass
         self.tolerance = max(self.tolerance, exact)
-        _validate.require_same_mass(name, mass, self._first_name, first, self.tolerance, True)
+        _validate.require_same_mass(name, mass, self._first_name, first, self.tolerance)
         apart = abs(mass - first) > 4 * _EPS * first
         return masses * (first / mass) if apart else masses
 

@@ -17,7 +17,7 @@ from otdist.divergences.shannon import (
     kl_divergence,
     total_variation,
 )
-from otdist.errors import InputError
+from otdist.errors import InputError, warn
 from otdist.geometry.metrics import known
 from otdist.inputs import validate as _validate
 from otdist.inputs.calls import answers
@@ -25,9 +25,12 @@ from otdist.inputs.labels import matched
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import Result, root
+from otdist.samples.estimates import knn_divergence
 from otdist.solvers.registry import Kind, named
 from otdist.typing import ArrayLike, FloatArray, Metric, Seed
 
+# Points from which on two clouds count as samples of distributions.
+_FEWEST_SAMPLES = 20
 # The bracket of the Sinkhorn row holds at any number of iterations.
 _SINKHORN_LIMIT = 1000
 
@@ -140,7 +143,9 @@ def compare(
         Printed, it is a table; ``.rows`` has the numbers. The rows are ``W_p``,
         ``cost`` (its p-th power times mass), ``Sinkhorn``, ``KR dual`` (W1 by its
         optimal critic), ``KL(P|Q)``, ``KL(Q|P)``, ``JS``, ``TV`` and ``Hellinger``.
-        Divergences normalise the measures, and match only atoms that are exactly equal.
+        Divergences normalise the measures, and match only atoms that are exactly equal. Of
+        samples that share no atom but occupy common space, ``KL(P|Q) est.`` and
+        ``KL(Q|P) est.`` are estimates; see `otdist.samples.knn_divergence`.
 
     Raises
     ------
@@ -171,6 +176,8 @@ def compare(
     # With weights, align does not warn of disjoint supports, which the table explains.
     aligned = align(points_x, points_y, problem.a / problem.mass, problem.b / problem.mass)
     rows += _divergence_rows(aligned.p, aligned.q)
+    if a is None and b is None and aligned.n_common == 0 and _overlap(points_x, points_y):
+        rows += _estimated_rows(points_x, points_y)
     if noise is not None:
         rows.append(_noise_row(points_x, points_y, problem, noise))
     if diameter is not None:
@@ -232,6 +239,32 @@ def _divergence_rows(p: FloatArray, q: FloatArray) -> list[Row]:
     return [Row(name, float(value), math.nan, math.nan, text) for name, value, text in values]
 
 
+def _overlap(x: FloatArray, y: FloatArray) -> bool:
+    """Whether two samples, not small, occupy common space."""
+    low, high = np.maximum(x.min(axis=0), y.min(axis=0)), np.minimum(x.max(axis=0), y.max(axis=0))
+    return min(len(x), len(y)) >= _FEWEST_SAMPLES and bool((low < high).all())
+
+
+def _estimated_rows(x: FloatArray, y: FloatArray) -> list[Row]:
+    """Estimates of the divergences of the distributions that two samples are from."""
+    warn(
+        "x and y are samples that share no atom, and KL = inf and JS = log 2 are those of the"
+        " samples; the rows of estimates are of the distributions they are from"
+    )
+    rows: list[Row] = []
+    for name, (first, second) in (("P|Q", (x, y)), ("Q|P", (y, x))):
+        try:
+            found = knn_divergence(first, second)
+        except InputError:  # equal points
+            return rows
+        meaning = (
+            f"estimate ± {found.standard_error:.2g} of the KL of the distributions, by nearest"
+            " neighbours; nothing is proved"
+        )
+        rows.append(Row(f"KL({name}) est.", found.value, math.nan, math.nan, meaning))
+    return rows
+
+
 def _noise_row(x: FloatArray, y: FloatArray, problem: Problem, noise: float) -> Row:
     """Return the upper bound of W1 from noise on the normalised measures."""
     half_width = _validate.as_inside("noise", noise, 0, math.inf, "a positive length")
@@ -261,7 +294,7 @@ def _interval_row(interval: Interval) -> Row:
 
 def _bracket(row: Row) -> str:
     if np.isnan(row.lower):
-        return "exact"
+        return "estimated" if row.name.endswith("est.") else "exact"
     return f"[{row.lower:.12g}, {row.upper:.12g}]"
 
 

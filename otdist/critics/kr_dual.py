@@ -213,6 +213,7 @@ def kr_dual(
             f"critic={critic!r} needs arrays of points, got a sampler; draw points from it"
             " first, or use critic='auto'"
         )
+    x, y, a, b = matched(x, y, a, b)
     points_x = _draw("x", x, n_samples, generator)
     points_y = _draw("y", y, n_samples, generator)
     _validate.require_same_space(points_x, points_y)
@@ -306,7 +307,7 @@ def _draw(name: str, source: ArrayLike | Sampler, n: int, rng: np.random.Generat
     """Return the given points, or n points drawn from a sampler."""
     if not callable(source):
         return _validate.as_points(name, source)
-    n = _validate.as_count("n_samples", n)
+    n = _validate.as_size("n_samples", n)
     points = _validate.as_points(f"{name}(n, rng)", source(n, rng))
     if len(points) != n:
         raise InputError(

@@ -12,7 +12,7 @@ import numpy as np
 from otdist import gaussian
 from otdist.divergences.shannon import js_divergence, kl_divergence, total_variation
 from otdist.errors import InputError, short
-from otdist.inputs.validate import as_count, as_generator, as_number
+from otdist.inputs.validate import as_generator, as_number, as_size
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
 from otdist.typing import FloatArray, Sampler, Seed
@@ -76,7 +76,7 @@ class Pair:
         >>> x.shape, y.shape
         ((5, 2), (5, 2))
         """
-        as_count("n", n)
+        as_size("n", n)
         generator = as_generator(rng, apart=True)
         return self.first(n, generator), self.second(n, generator)
 
@@ -134,9 +134,9 @@ def ray_pair(
     >>> x.shape, 0 < pair.w1_error < 0.01
     ((100, 2), True)
     """
-    as_count("d", d)
-    as_count("n_funnels", n_funnels)
-    as_count("n_samples", n_samples, 2)
+    as_size("d", d)
+    as_size("n_funnels", n_funnels)
+    as_size("n_samples", n_samples, 2)
     _require("power", power, lambda given: given >= 1, "at least 1")
     _require("half_width", half_width, lambda given: given > 0, "positive")
     # A child generator, so that sampling with the same seed does not repeat the centres.
@@ -183,7 +183,7 @@ def ball_funnel(d: int, power: float = 8.0, radius: float = 1.0) -> Pair:
     >>> round(datasets.ball_funnel(16).w1, 4)
     0.2745
     """
-    as_count("d", d)
+    as_size("d", d)
     _require("power", power, lambda given: given >= 1, "at least 1")
     _require("radius", radius, lambda given: given > 0, "positive")
 
@@ -225,7 +225,7 @@ def concentric_spheres(d: int, inner: float = 1.0, outer: float = 2.0) -> Pair:
     >>> datasets.concentric_spheres(3).w1
     1.0
     """
-    as_count("d", d)
+    as_size("d", d)
     _require("inner", inner, lambda given: given > 0, "positive")
     _require("outer", outer, lambda given: given >= inner, "at least inner")
 
@@ -267,7 +267,7 @@ def translation(d: int, length: float = 1.0) -> Pair:
     >>> datasets.translation(2, 2.0).kl
     2.0
     """
-    as_count("d", d)
+    as_size("d", d)
     _require("length", length, lambda given: given >= 0, "at least 0")
     shift = np.zeros(d)
     shift[0] = length
@@ -309,8 +309,8 @@ def ring_of_modes(n_modes: int = 8, n_kept: int = 1, radius: float = 2.0) -> Pai
     >>> round(datasets.ring_of_modes().w1, 10)
     2.5136697461
     """
-    as_count("n_modes", n_modes)
-    as_count("n_kept", n_kept)
+    as_size("n_modes", n_modes)
+    as_size("n_kept", n_kept)
     _require("n_kept", n_kept, lambda given: given <= n_modes, f"at most n_modes={n_modes}")
     _require("radius", radius, lambda given: given > 0, "positive")
     angle = 2 * math.pi * np.arange(n_modes) / n_modes

@@ -46,21 +46,24 @@ def matched_bins(p: Any, q: Any) -> Any:
     """Return histograms q, their bins and rows in the order of those of p."""
     if {type(p), type(q)} <= _PLAIN or np.ndim(p) != np.ndim(q):
         return q
-    q = _turned(q, p, "q")
+    named = found = _turned(q, p, "q")
     for axis in range(np.ndim(p)):
         if np.shape(p)[axis] > 1 < np.shape(q)[axis]:
-            q = _in_order(q, axis, "q", p, axis, "p")
-    return q
+            places = _places(named, axis, "q", p, axis, "p")
+            found = found if places is None else np.take(np.asarray(found), places, axis=axis)
+    return found
 
 
 def matched_cost(a: Any, b: Any, cost: Any) -> Any:
     """Return a matrix of costs, rows in the order of the bins of a, columns in that of b."""
     if {type(a), type(b), type(cost)} <= _PLAIN or np.ndim(cost) != 2:
         return cost
+    found = cost
     for axis, (side, name) in enumerate(((a, "a"), (b, "b"))):
         if np.ndim(side) == 1:
-            cost = _in_order(cost, axis, "cost", side, 0, name)
-    return cost
+            places = _places(cost, axis, "cost", side, 0, name)
+            found = found if places is None else np.take(np.asarray(found), places, axis=axis)
+    return found
 
 
 def _labels(value: Any, axis: int) -> Any:
@@ -80,9 +83,17 @@ def _labels(value: Any, axis: int) -> Any:
 
 def _in_order(value: Any, axis: int, name: str, of: Any, of_axis: int, of_name: str) -> Any:
     """Return a value whose labels along an axis are in the order of those of another."""
+    places = _places(value, axis, name, of, of_axis, of_name)
+    return value if places is None else np.take(np.asarray(value), places, axis=axis)
+
+
+def _places(
+    value: Any, axis: int, name: str, of: Any, of_axis: int, of_name: str
+) -> list[int] | None:
+    """Return where the labels of another are along an axis; None to leave it as it is."""
     wanted, own = _labels(of, of_axis), _labels(value, axis)
     if wanted is None or own is None or _are_equal(wanted, own):
-        return value
+        return None
     wanted, own = list(wanted), list(own)
     places = {label: k for k, label in enumerate(own)}
     kind = ("rows", "columns")[min(axis, 1)]
@@ -99,7 +110,7 @@ def _in_order(value: Any, axis: int, name: str, of: Any, of_axis: int, of_name: 
             f"{name} has {what}, and does not match the {kind} of {of_name}; name the {kind}"
             f" alike, or pass {name}.to_numpy() to match them by position"
         )
-    return np.take(np.asarray(value), [places[label] for label in wanted], axis=axis)
+    return [places[label] for label in wanted]
 
 
 def _are_equal(labels: Any, others: Any) -> bool:

@@ -29,7 +29,8 @@ _REAL = (int, float, np.integer, np.floating)
 # Its product with the logarithm of a weight must not overflow.
 _LARGEST_EPSILON = 1e300
 _MOST_JOBS = 1024
-_MOST_COUNT = 2**62
+# Entries that an array may have.
+_MOST_ENTRIES = 2**40
 
 
 def as_float64(name: str, value: Any) -> FloatArray:
@@ -169,15 +170,14 @@ def as_masses(
     b: Any,
     shape: tuple[Any, Any],
     of: tuple[str, str],
-    normalize: bool | None,
+    normalize: bool,
     names: tuple[str, str] = ("a", "b"),
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return weights (n,) and (m,) >= 0 of equal positive sum, and this sum.
 
     ``None`` stands for equal weights of sum 1. Weights are copied. They are rescaled only if
-    their sums differ by rounding, or if `normalize`, which is None for a function without
-    this option. `shape` is (n, m), or holds the sides of two images; `of` names the atoms in
-    messages.
+    their sums differ by rounding, or if `normalize`. `shape` is (n, m), or holds the sides of two
+    images; `of` names the atoms in messages.
     """
     first, second = _both_weights(a, b, shape, of, names)
     return _balanced(first, second, names, normalize)
@@ -274,16 +274,15 @@ class Weights(NamedTuple):
 
 
 def _balanced(
-    first: Weights, second: Weights, names: tuple[str, str], normalize: bool | None
+    first: Weights, second: Weights, names: tuple[str, str], normalize: bool
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return weights of equal sum, and this sum."""
     (a, sum_a, tolerance_a), (b, sum_b, tolerance_b) = first, second
-    if normalize is not None and as_flag("normalize", normalize):
+    if as_flag("normalize", normalize):
         a, b = a / sum_a, b / sum_b
         return a, b, _sum(a)
     tolerance = max(tolerance_a, tolerance_b)
-    has_option = normalize is not None
-    require_same_mass(names[0], sum_a, names[1], sum_b, tolerance, has_option)
+    require_same_mass(names[0], sum_a, names[1], sum_b, tolerance)
     if abs(sum_a - sum_b) > 4 * _EPS * sum_a:
         b = b * (sum_a / sum_b)
     return a, b, sum_a
@@ -308,18 +307,14 @@ def as_weights(
 
 
 def require_same_mass(
-    name: str, mass: float, other_name: str, other: float, tolerance: float, has_option: bool
+    name: str, mass: float, other_name: str, other: float, tolerance: float
 ) -> None:
-    """Raise if two sums of weights differ by more than rounding.
-
-    `has_option` says whether the function called has the option `normalize`.
-    """
+    """Raise if two sums of weights differ by more than rounding."""
     if abs(mass - other) > tolerance * max(mass, other):
-        option = "pass normalize=True, or " if has_option else ""
         raise InputError(
             f"the masses differ: {name} sums to {mass:.17g} and {other_name} to"
-            f" {other:.17g}; {option}divide each side's weights by their sum, to compare them"
-            " as probabilities"
+            f" {other:.17g}; pass normalize=True, or divide each side's weights by their sum, to"
+            " compare them as probabilities"
         )
 
 
@@ -451,12 +446,20 @@ def as_choice(name: str, value: Any, known: Collection[str]) -> str:
 
 
 def as_count(name: str, value: Any, least: int = 1) -> int:
-    """Return an integer that is at least `least`, and that many arrays could hold."""
+    """Return an integer that is at least `least`."""
     wanted = "a positive integer" if least == 1 else f"an integer of at least {least}"
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_whole or not least <= value < _MOST_COUNT:
+    if not is_whole or value < least:
         raise InputError(f"{name} must be {wanted}, got {short(value)}")
     return int(value)
+
+
+def as_size(name: str, value: Any, least: int = 1) -> int:
+    """Return a number of things that arrays hold."""
+    size = as_count(name, value, least)
+    if size > _MOST_ENTRIES:
+        raise InputError(f"{name} is {short(size)}, more than any memory holds")
+    return size
 
 
 def as_inside(name: str, value: Any, least: float, most: float, wanted: str) -> float:

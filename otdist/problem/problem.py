@@ -111,7 +111,7 @@ class Problem:
         *,
         metric: Metric = "euclidean",
         p: float = 1,
-        normalize: bool | None = False,
+        normalize: bool = False,
         concave: bool = False,
     ) -> None:
         order = _validate.as_order(p, concave)
@@ -131,7 +131,7 @@ class Problem:
         p: float = 1,
         price: float | None = None,
         mass: float | None = None,
-        normalize: bool | None = False,
+        normalize: bool = False,
     ) -> Self:
         """Make a problem from a cost matrix.
 
@@ -679,7 +679,7 @@ def unit_problem(
     *,
     metric: Metric = "euclidean",
     p: float = 1,
-    normalize: bool | None = False,
+    normalize: bool = False,
     concave: bool = False,
     period: float | None = None,
 ) -> tuple[Problem, int]:

@@ -32,7 +32,7 @@ def weigh(
     a: ArrayLike | None,
     b: ArrayLike | None,
     of: tuple[str, str],
-    normalize: bool | None,
+    normalize: bool,
     price: float | None,
     mass: float | None,
     *,

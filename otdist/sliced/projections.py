@@ -186,7 +186,7 @@ def sliced_wasserstein_distance(
     1.732050808
     """
     measures = _measures(x, y, a, b, p, normalize, n_jobs)
-    n = _validate.as_count("n_projections", n_projections)
+    n = _validate.as_size("n_projections", n_projections)
     return _estimate(measures, n, directions, rng).value
 
 
@@ -235,7 +235,7 @@ def sliced_wasserstein_estimate(
     True
     """
     measures = _measures(x, y, a, b, p, normalize, n_jobs)
-    n = _validate.as_count("n_projections", n_projections, 2)
+    n = _validate.as_size("n_projections", n_projections, 2)
     return _estimate(measures, n, directions, rng)
 
 
@@ -369,7 +369,7 @@ def max_sliced_wasserstein_distance(
     (5.0, array([0.6, 0.8]), 5.0)
     """
     measures = _measures(x, y, a, b, p, normalize, n_jobs)
-    n_starts = _validate.as_count("n_starts", n_starts)
+    n_starts = _validate.as_size("n_starts", n_starts)
     generator = _validate.as_generator(rng)
     if measures.d == 1:
         value = from_unit(float(measures.along(np.ones((1, 1)))[0]), measures.k)

@@ -98,8 +98,8 @@ def test_bad_points(x, y, message):
                 " metric='euclidean', p=2 for W_2"
             ),
         ),
-        ({"metric": lambda u, v: NAN}, "gave nan; it must return numbers"),
-        ({"metric": lambda u, v: INF}, "outside what float64 holds well"),
+        ({"metric": lambda u, v: NAN}, "metric gave nan for x[0] and y[0]"),
+        ({"metric": lambda u, v: INF}, "metric gave inf for x[0] and y[0]"),
     ],
 )
 def test_bad_metrics_and_orders(options, message):
