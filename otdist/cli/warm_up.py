@@ -36,7 +36,7 @@ def _many_pairs(od: Any, rng: np.random.Generator) -> None:
 
 
 def _matrices(od: Any, rng: np.random.Generator) -> None:
-    for n, m in ((60, 60), (300, 300), (700, 700), (1100, 1100), (5, 3000)):
+    for n, m in ((60, 60), (300, 300), (700, 700), (1100, 1100), (2900, 2900), (5, 3000)):
         cost = np.abs(rng.random((n, 1)) - rng.random(m)) + 0.01 * rng.random((n, m))
         od.emd(rng.dirichlet(np.ones(n)), np.full(m, 1 / m), cost)
     od.emd(np.full(1100, 1 / 1100), np.full(1100, 1 / 1100), rng.random((1100, 1100)))

@@ -213,9 +213,9 @@ def line_bounds(
     period stands for a circle, with positions within half of it of 0. The claim is ``n_arcs[k]``
     arcs and, on a circle, the potential ``f[k]``; on the line neither it nor `side`, `best` and
     `spare` are read. ``out[k]`` receives lower and upper bound, the cost, 1 for a coupling, mass,
-    and the largest coordinate. Nothing is written where points are not sorted, or arcs, masses or
-    potentials are invalid. `sums` (2, n + m), `side` (n,), `best` (2, m) and `spare` (m,) int64
-    are scratch.
+    and the largest coordinate of an atom with mass. Nothing is written where points are not
+    sorted, or arcs, masses or potentials are invalid. `sums` (2, n + m), `side` (n,), `best`
+    (2, m) and `spare` (m,) int64 are scratch.
     """
     for k in range(n_arcs.size):
         if not 0 < n_arcs[k] <= rows.shape[1]:
@@ -255,7 +255,7 @@ def _bound(
         return
     if _n_invalid(pair) > 0:
         return
-    longest, out[5] = stop - start, max(abs(start), abs(stop))
+    longest, out[5] = stop - start, max(_largest(x, pair.a), _largest(y, pair.b))
     if period == 0.0 and p < np.inf:
         order = _in_order(pair, sums[0], sums[1])
         charge = order.astray * longest**p
@@ -287,6 +287,17 @@ def _bound(
     if lower < np.inf and upper < np.inf:
         lower -= _LEAST * total + UNDERFLOW
         out[0], out[1], out[2] = max(lower, 0.0), upper, value
+
+
+@inner
+def _largest(points: np.ndarray, weights: np.ndarray) -> float:
+    """Return the largest absolute value of sorted points that have mass."""
+    first, last = 0, points.size - 1
+    while first < last and weights[first] == 0.0:
+        first += 1
+    while first < last and weights[last] == 0.0:
+        last -= 1
+    return max(abs(points[first]), abs(points[last]))
 
 
 class Order(NamedTuple):
