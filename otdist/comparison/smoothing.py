@@ -19,6 +19,8 @@ from otdist.typing import FloatArray
 
 # Largest number of atoms of both measures together: they make up to 2000 by 2000 cells.
 _MOST_ATOMS = 1000
+# Areas of cells are numbers below this.
+_FARTHEST = 1e150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,8 @@ def smoothed(
             f"noise needs at most {_MOST_ATOMS} points in x and y together, got {len(x)} and"
             f" {len(y)}; pass a subsample"
         )
+    if not np.abs(np.concatenate([x, y])).max() + half_width < _FARTHEST:
+        raise InputError(f"noise and points must stay below {_FARTHEST:.0e}; divide all by a scale")
     sizes, inside = [], []
     for k in range(d):
         ends = [z[:, k] + s for z in (x, y) for s in (-half_width, half_width)]

@@ -127,7 +127,8 @@ def distances(mean: FloatArray, C1: FloatArray, C2: FloatArray) -> FloatArray:
     # Scaling by powers of 4 prevents overflow of squares, and is exact.
     half = _exponents(np.maximum(C1.max(axis=(1, 2)), C2.max(axis=(1, 2)))) // 2
     scale = -2 * half[:, None, None]
-    spread = np.ldexp(_between(np.ldexp(C1, scale), np.ldexp(C2, scale)), half)
+    with np.errstate(over="ignore"):  # of what is not chosen in the end
+        spread = np.ldexp(_between(np.ldexp(C1, scale), np.ldexp(C2, scale)), half)
     spread = np.broadcast_to(spread.reshape(shared), axes)
     unit = _exponents(np.abs(mean).max(axis=1))
     length = np.linalg.norm(np.ldexp(mean, -unit[:, None]), axis=1)

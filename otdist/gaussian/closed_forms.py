@@ -19,6 +19,8 @@ from otdist.inputs import validate as _validate
 from otdist.typing import ArrayLike, FloatArray
 
 _NEAR = 0.5  # |x| up to which log1p(x) - x is summed as a series
+# Variances whose inverses are numbers.
+_SMALLEST = 2.0**-1024
 _FAR = 500  # binary exponents between covariances from which they are scaled apart
 _MOST_LOG = 690.0  # largest logarithm of a quotient of variances on the line
 _ATANH_SERIES = [1.0 / (2 * k + 3) for k in range(17, -1, -1)]  # for |t| <= 1/3
@@ -453,6 +455,11 @@ def _as_pair(
 
 def _require_density(name: str, covariance: FloatArray) -> None:
     values = np.linalg.eigvalsh(covariance)
+    if 0 < values[-1] < _SMALLEST:
+        raise InputError(
+            f"{name} has the largest eigenvalue {values[-1]:.3g}, whose inverse leaves float64;"
+            " multiply the covariances by a constant, and the means by its root"
+        )
     if not values[0] > len(values) * np.finfo(float).eps * values[-1]:
         raise InputError(
             f"{name} must be positive definite, got the smallest eigenvalue"

@@ -157,7 +157,7 @@ class Graph(Geometry):
         return found[ends] - top
 
 
-def matrix_of(graph: Any, weight: str) -> tuple[Any, list[Any]]:
+def _matrix_of(graph: Any, weight: str) -> tuple[Any, list[Any]]:
     """Return a graph of networkx as a sparse matrix of lengths, and its nodes in order.
 
     Edges without the attribute have length 1, as in networkx; of several between two nodes the
@@ -178,7 +178,7 @@ def matrix_of(graph: Any, weight: str) -> tuple[Any, list[Any]]:
     return csr_array((data, (ends[0], ends[1])), shape=(len(nodes), len(nodes))), nodes
 
 
-def on_nodes(name: str, values: Any, nodes: list[Any]) -> Any:
+def _on_nodes(name: str, values: Any, nodes: list[Any]) -> Any:
     """Return weights of nodes as an array, if they are given by node."""
     if not isinstance(values, Mapping):
         return values
@@ -189,7 +189,15 @@ def on_nodes(name: str, values: Any, nodes: list[Any]) -> Any:
     return np.array([values.get(node, 0.0) for node in nodes])
 
 
-def as_graph(value: Any) -> Graph:
+def as_graph(value: Any, a: Any, b: Any, weight: str) -> tuple[Graph, Any, Any]:
+    """Return a graph of networkx, or of a sparse matrix of lengths, and weights by node."""
+    if hasattr(value, "nodes") and hasattr(value, "is_directed"):
+        value, nodes = _matrix_of(value, weight)
+        a, b = _on_nodes("a", a, nodes), _on_nodes("b", b, nodes)
+    return _of_matrix(value), a, b
+
+
+def _of_matrix(value: Any) -> Graph:
     """Return the graph of a sparse matrix of edge lengths, each edge both ways."""
     if not hasattr(value, "tocsr"):
         raise InputError(

@@ -66,7 +66,7 @@ def _refuse_others(name: str, value: Any) -> None:
     if isinstance(value, Iterator):
         raise InputError(f"{name} is read only once, as a generator; pass list({name})")
     if isinstance(value, str | bytes):
-        raise InputError(f"{name} is text, {value[:40]!r}; pass an array of numbers")
+        raise InputError(f"{name} must hold real numbers, got the text {value[:40]!r}")
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise InputError(f"{name} is a sparse array; pass {name}.toarray()")
     if hasattr(value, "rvs"):

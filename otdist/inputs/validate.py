@@ -236,6 +236,15 @@ def as_sides(A: Any) -> tuple[int, ...]:
     return sides
 
 
+def as_grid(A: Any, spacing: Any) -> tuple[tuple[int, ...], FloatArray]:
+    """Return the sides of an image, and the distance of pixels along each."""
+    sides = as_sides(A)
+    steps = as_spacing(spacing, len(sides))
+    if np.ndim(spacing) == 0:
+        refuse_colours("A", sides)
+    return sides, steps
+
+
 def refuse_colours(name: str, sides: tuple[int, ...]) -> None:
     """Raise for an image with colours, whose channels are no axis of space."""
     if len(sides) == 3 and sides[2] in (3, 4) and min(sides[:2]) >= 8:

@@ -18,7 +18,7 @@ from otdist.geometry.build import (
     unit_geometry_of,
     unordered,
 )
-from otdist.geometry.graph import Graph, as_graph, as_tree, matrix_of, on_nodes
+from otdist.geometry.graph import Graph, as_graph, as_tree
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
 from otdist.inputs.labels import matched, matched_cost
@@ -138,9 +138,8 @@ class Problem:
         Parameters
         ----------
         cost : array_like (n, m), or sparse matrix
-            Cost of moving a unit of mass from i to j, in cost units; ``inf``
-            forbids the arc, negative costs are allowed. Of a sparse matrix all arcs that are
-            not stored are forbidden. A float64 C-contiguous
+            Cost of moving a unit of mass from i to j, in cost units; ``inf``, or an entry
+            that a sparse matrix does not store, forbids the arc. A float64 C-contiguous
             matrix is used as it is, without a copy: leave it alone meanwhile.
         a, b : array_like (n,), (m,), optional
             Weights; uniform probabilities by default. If forbidden arcs divide the atoms
@@ -338,10 +337,7 @@ class Problem:
         """
         order = _validate.as_order(p)
         require_metric(metric, order)
-        sides = _validate.as_sides(A)
-        if np.ndim(spacing) == 0:
-            _validate.refuse_colours("A", sides)
-        steps = _validate.as_spacing(spacing, len(sides))
+        sides, steps = _validate.as_grid(A, spacing)
         with np.errstate(over="ignore"):
             axes = [step * np.arange(side) for step, side in zip(steps, sides, strict=True)]
         geometry = grid_geometry(axes, metric, order)
@@ -439,11 +435,9 @@ class Problem:
             no edge. Entries on the diagonal are ignored; entries stored twice add up, as
             they do in SciPy.
         a, b, price, mass, normalize
-            See `from_cost`. For a graph of networkx, a and b may be dictionaries by node; else
-            they are in the order of ``graph.nodes``.
+            See `from_cost`. For a graph of networkx a and b may be dictionaries by node.
         weight : str, default "weight"
-            The attribute of the edges of a graph of networkx that is their length; edges
-            without it have length 1, as in networkx.
+            The attribute of edges of networkx that is their length; without it 1.
 
         Returns
         -------
@@ -484,10 +478,8 @@ class Problem:
         >>> result.coupling.matrix().toarray()[0]
         array([0. , 0.5, 0. , 0.5])
         """
-        if hasattr(graph, "nodes") and hasattr(graph, "is_directed"):
-            graph, nodes = matrix_of(graph, weight)
-            a, b = on_nodes("a", a, nodes), on_nodes("b", b, nodes)
-        return cls._on_nodes(as_graph(graph), a, b, normalize, price, mass)
+        nodes, a, b = as_graph(graph, a, b, weight)
+        return cls._on_nodes(nodes, a, b, normalize, price, mass)
 
     @classmethod
     def on_tree(

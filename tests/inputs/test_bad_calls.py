@@ -92,7 +92,7 @@ def _calls():
         Call(samples.divergence_lower, {"x": MANY, "y": MANY + 1, "rng": 0}),
         Call(datasets.parallel_lines, {"distance": 1.0}),
     ]
-    more = {"renyi_divergence": {"alpha": 0.5}}
+    more = {"renyi_divergence": {"alpha": 0.5}, "wasserstein_distance": {"p": 2}}
     calls += [
         Call(getattr(gaussian, name), {**normal, **more.get(name, {})}) for name in gaussian.__all__
     ]
