@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import runpy
 import subprocess
@@ -414,3 +415,30 @@ def test_without_torch_the_error_says_what_to_install():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith('pip install "otdist[torch]"')
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [wasserstein_loss, functools.partial(sinkhorn_divergence_loss, epsilon=0.5, tol=1e-10)],
+    ids=["exact", "sinkhorn"],
+)
+def test_gradients_go_through_the_sums_of_weights(loss):
+    x, y = torch.tensor([0.0, 1, 5]).double(), torch.tensor([2.0, 3.5]).double()
+    b = torch.tensor([1.0, 3.0]).double()
+
+    def value(a):
+        return loss(x, y, a, b, normalize=True)
+
+    a = torch.tensor([1.0, 1.5, 2.0]).double().requires_grad_()
+    wanted = loss(x, y, a.detach() / a.detach().sum(), b / b.sum())
+    value(a).backward()
+    assert value(a).item() == pytest.approx(wanted.item(), rel=1e-9)
+    for k in range(3):
+        step = torch.zeros(3).double()
+        step[k] = 1e-4
+        change = (value(a.detach() + step) - value(a.detach() - step)).item() / 2e-4
+        assert a.grad[k].item() == pytest.approx(change, abs=1e-6)
+    with pytest.raises(InputError, match="pass normalize=True"):
+        loss(x, y, a.detach(), b)
+    with pytest.raises(InputError, match="normalize must be True or False"):
+        loss(x, y, a, b, normalize="no")
