@@ -240,9 +240,13 @@ def _divergence_rows(p: FloatArray, q: FloatArray) -> list[Row]:
 
 
 def _overlap(x: FloatArray, y: FloatArray) -> bool:
-    """Whether two samples, not small, occupy common space."""
+    """Whether two samples, not small, occupy common space, with no equal points."""
     low, high = np.maximum(x.min(axis=0), y.min(axis=0)), np.minimum(x.max(axis=0), y.max(axis=0))
-    return min(len(x), len(y)) >= _FEWEST_SAMPLES and bool((low < high).all())
+    if min(len(x), len(y)) < _FEWEST_SAMPLES or not (low < high).all():
+        return False
+    with np.errstate(over="ignore"):
+        rounded = np.concatenate([x, y]).astype(np.float32)
+    return len(np.unique(rounded, axis=0)) == len(rounded)
 
 
 def _estimated_rows(x: FloatArray, y: FloatArray) -> list[Row]:

@@ -26,8 +26,15 @@ def matched(x: Any, y: Any, a: Any = None, b: Any = None) -> tuple[Any, Any, Any
     if not {type(x), type(y), type(a), type(b)} <= _PLAIN:
         a, b = _in_order(a, 0, "a", x, 0, "x"), _in_order(b, 0, "b", y, 0, "y")
         y = matched_columns(x, y, ("x", "y"))
-    found = without_dates({"x": x, "y": y})
-    return found["x"], found["y"], a, b
+    if not (_is_number(x) and _is_number(y)):
+        found = without_dates({"x": x, "y": y})
+        x, y = found["x"], found["y"]
+    return x, y, a, b
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is an array of numbers."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
 
 
 def matched_columns(x: Any, y: Any, names: tuple[str, str]) -> Any:

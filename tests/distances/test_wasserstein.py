@@ -211,7 +211,7 @@ def files_passed(call):
 
 
 @pytest.mark.skipif(JIT_OFF, reason="without compilation kernels are functions, too")
-@pytest.mark.parametrize("n, most", [(50, 12), (3000, 23)])
+@pytest.mark.parametrize("n, most", [(50, 12), (3000, 25)])
 def test_a_distance_in_the_plane_passes_few_files(n, most):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(n, 2)), rng.normal(size=(n, 2)) + 1
