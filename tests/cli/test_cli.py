@@ -210,8 +210,9 @@ def test_masses_are_not_normalised_unless_asked(run, tmp_path):
     Path("a.csv").write_text("x,weight\n0,1\n1,3\n")
     Path("b.csv").write_text("x,weight\n0,2\n1,3\n")
     message = ("a sums to 4", "b to 5", "add --normalize", "a.csv", "b.csv")
-    fails(run("compare", "a.csv", "b.csv"), *message)
-    code, out, _ = run("compare", "a.csv", "b.csv", "--normalize", "--json")
+    files = ("compare", "a.csv", "b.csv", "--weights", "weight")
+    fails(run(*files), *message)
+    code, out, _ = run(*files, "--normalize", "--json")
     assert code == 0
     value = json.loads(out)["rows"]["W_1"]["value"]
     assert value == pytest.approx(abs(3 / 4 - 3 / 5), rel=1e-12)
