@@ -113,8 +113,12 @@ def _members(source: Source, options: Options) -> dict[str, NDArray[Any]]:
         for member in members:
             if not member.filename.endswith(".npy"):
                 raise ValueError(f"its member {member.filename!r} is no array")
-            name = member.filename.removesuffix(".npy")
-            arrays[name] = _array(source.name, archive.read(member))
+            # NumPy packs in no other way, and the others can unpack to more than is asked for.
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"its member {member.filename!r} is packed in an unknown way")
+            with archive.open(member) as file:
+                data = file.read(member.file_size)
+            arrays[member.filename.removesuffix(".npy")] = _array(source.name, data)
     return arrays
 
 

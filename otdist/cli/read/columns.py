@@ -185,7 +185,7 @@ def _column(name: str, names: Sequence[str] | None, width: int, field: str, opti
 
 
 def listed(names: Sequence[str]) -> str:
-    """Join names, of which a long list keeps the first and the last."""
+    """Join names, and of a long list the first ones and the last."""
     shown = [each if len(each) <= 40 else each[:39] + "…" for each in names]
     if len(shown) > _MOST_NAMES:
         shown = [*shown[: _MOST_NAMES - 2], "…", shown[-1]]

@@ -35,20 +35,16 @@ class _Text:
     """The rows of a file of text, which can be read more than once."""
 
     def __init__(self, source: Source, options: Options) -> None:
-        self.name, self.options = source.name, options
-        self._text = _decoded(source)
+        self.name, self.options, self._data = source.name, options, source.data
+        if self._data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(f"{self.name} is text in UTF-16, not UTF-8; save it as UTF-8")
         self._delimiter = self._of_option(source.kind)
 
     def rows(self) -> Iterator[_Row]:
         """Yield the rows without comments; of blank lines those between two others."""
         blank = 0
         seen = False
-        for line, content in enumerate(io.StringIO(self._text, newline=None), 1):
-            if len(content) > _LONGEST:
-                raise InputError(
-                    f"{self.name}, line {line} has {len(content)} characters, more than"
-                    f" {_LONGEST}; write one point or one row of pixels on each line"
-                )
+        for line, content in enumerate(self._lines(), 1):
             if "\0" in content:
                 raise InputError(
                     f"{self.name}, line {line} holds a NUL byte; save the file as text in UTF-8"
@@ -61,6 +57,25 @@ class _Text:
                 yield _Row(blank, [])
             blank, seen = 0, True
             yield _Row(line, self._fields(line, content))
+
+    def _lines(self) -> Iterator[str]:
+        stream = io.TextIOWrapper(io.BytesIO(self._data), encoding="utf-8-sig", newline=None)
+        for line in itertools.count(1):
+            try:
+                content = stream.readline(_LONGEST + 1)
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{self.name} is not a text file (byte {_first_fault(self._data, error)} is"
+                    " not UTF-8); save it as UTF-8, or rename it with the extension of its format"
+                ) from None
+            if len(content) > _LONGEST:
+                raise InputError(
+                    f"{self.name}, line {line} has more than {_LONGEST} characters; write one"
+                    " point or one row of pixels on each line"
+                )
+            if not content:
+                return
+            yield content
 
     def number(self, line: int, field: str) -> float:
         """Convert a field that must be a finite number."""
@@ -82,8 +97,9 @@ class _Text:
                 " such lines, or leave the column out with --columns"
             )
         if _is_number(field) and "_" not in field and self.options.decimal == ".":
+            shown = field if len(field) <= 80 else short(field)
             return InputError(
-                f"{self.name}, line {line}: {short(field)} is not finite; drop or replace such lines"
+                f"{self.name}, line {line}: {shown} is not finite; drop or replace such lines"
             )
         comma = self.options.decimal == ","
         return InputError(
@@ -127,7 +143,7 @@ class _Text:
 
     def _first(self) -> str:
         """Return the first line that is not blank."""
-        for content in io.StringIO(self._text[: 2 * _LONGEST], newline=None):
+        for content in self._lines():
             if content.partition("#")[0].strip():
                 return content.partition("#")[0]
         return ""
@@ -231,8 +247,10 @@ def _is_of_fractions(text: _Text) -> bool:
     first = next(rows, None)
     if first is None:
         return False
-    return not any(
-        _INTEGER.fullmatch(field) for fields in itertools.chain([first], rows) for field in fields
+    return all(
+        _like_number(field) and not _INTEGER.fullmatch(field)
+        for fields in itertools.chain([first], rows)
+        for field in fields
     )
 
 
@@ -245,16 +263,13 @@ def _require_no_gap(text: _Text, row: _Row, width: int) -> None:
         )
 
 
-def _decoded(source: Source) -> str:
-    if source.data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{source.name} is text in UTF-16, not UTF-8; save it as UTF-8")
+def _first_fault(data: bytes, error: UnicodeDecodeError) -> int:
+    """Return the place of the first byte that is not UTF-8; `error` is about a part."""
     try:
-        return source.data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{source.name} is not a text file (byte {error.start} is not UTF-8); save it as UTF-8,"
-            " or rename it with the extension of its format"
-        ) from None
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError as whole:
+        return whole.start
+    return error.start
 
 
 def _like_number(field: str) -> bool:
