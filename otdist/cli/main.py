@@ -42,11 +42,19 @@ _TRANSLATIONS = (
     (r"pass normalize=True", "add --normalize"),
     (r"normalize=True", "--normalize"),
     (r"\b(metric|method)='(\w+)'", r"--\1 \2"),
-    (r"\b(p|epsilon)=([\w.+-]*\w)", r"--\1 \2"),
+    (r"\b(p|epsilon|diameter|noise|period)=([\w.+-]*\w)", r"--\1 \2"),
+    (r"\b(diameter|noise|period)=", r"--\1"),
     (r"(--metric \w+), (--p)", r"\1 \2"),
     (r", or pass a function of two points", ""),
+    (r"for points on the line pass concave=True; elsewhere ", ""),
+    (r"leave a and b out", "omit --weights"),
+    (r"\bn_jobs must", "--jobs must"),
+    (r"\brng must be a numpy Generator, a seed, or None", "--seed must be an integer >= 0"),
+    (r"a problem made by Problem.on_circle, without price or mass", "--period"),
+    (r"distance cannot be called like this: ", ""),
     (r"pass the matrix distance", "in Python, pass the matrix distance"),
     (r" for histograms on common bins write .*", " for N weights on N bins add --grid 1xN"),
+    (r" for images write .*", " for images add --grid RxC, and --normalize"),
 )
 # Messages about one of the measures, to which the names of the files are added.
 _SIDES = re.compile(r"\b[xy]\b|\b[ab](\[| sums| must| is zero)")
@@ -121,7 +129,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         if arguments.thetas is None:
             rows = separation.demo_separations(arguments.points)
         else:
-            rows = separation.demo_separations(arguments.points, thetas=arguments.thetas)
+            rows = separation.demo_separations(arguments.points, thetas=sorted(arguments.thetas))
     print(f"{'θ':>5} {'W1':>9}  {'certified bracket':<26} {'gap':>8}", end="")
     print(f" {'JS':>8} {'KL(0|θ)':>8} {'KL(θ|0)':>8} {'TV':>4}")
     for row in rows:
@@ -129,8 +137,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         gap = row.upper - row.lower
         print(f"{row.theta:5.2f} {row.w1:9.6f}  {bracket:<26} {gap:8.1e}", end="")
         print(f" {row.js:8.6f} {row.kl:8.3g} {row.kl_reversed:8.3g} {row.tv:4.2g}")
-    js = max(row.js for row in rows)
-    print("\n" + _DEMO_TEXT.format(n=arguments.points, js=js))
+    print("\n" + _DEMO_TEXT.format(n=arguments.points, js=math.log(2)))
     if plotting:
         plot_demo(rows).savefig(arguments.out)
         print(f"Figure: {arguments.out}")
@@ -376,7 +383,7 @@ def _many_measures(files: list[str], arguments: argparse.Namespace) -> dict[str,
     first = measures[0]
     if first.shape is not None and all(measure.shape == first.shape for measure in measures):
         rows = np.array([measure.weights for measure in measures])
-        return {"measures": rows, "support": first.points}
+        return {"measures": rows, "support": _points(first, arguments)}
     points = [_points(measure, arguments) for measure in measures]
     pairs = [
         each if measure.weights is None else (each, measure.weights)
