@@ -114,7 +114,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, NotCertifiedError) as error:
         return _fail(_translated(str(error)))
     except OSError as error:
-        return _fail(f"cannot write or read {error.filename}: {error.strerror}")
+        return _fail(f"cannot write or read {error.filename or 'a file'}: {error.strerror}")
+    except MemoryError:
+        return _fail("there is not enough memory; pass fewer points or pool pixels")
     return code
 
 
@@ -193,7 +195,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     _write_figures(arguments, compared, (first, second), names)
     if not compared.exact.success:
         outcome = outcome_for(compared.exact, frozenset({"method"}))
-        print(f"otdist: {_translated(outcome)}", file=sys.stderr)
+        _tell(_translated(outcome))
         return 1
     return 0
 
@@ -225,7 +227,7 @@ def _write_figures(
     for path, figure in figures.items():
         figure.savefig(path)
         if not arguments.quiet:
-            print(f"otdist: figure: {path}", file=sys.stderr)
+            _tell(f"figure: {path}")
 
 
 def _measures(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
@@ -292,7 +294,7 @@ def _print_table(compared: Comparison, measures: Sequence[Measure], names: tuple
     exact, problem = compared.exact, compared.exact.problem
     weights = problem.a, problem.b
     for side, name, measure, weight in zip("PQ", names, measures, weights, strict=True):
-        print(f"{side}: {name}, {len(weight)} atoms, mass {math.fsum(weight):.9g}")
+        print(f"{side}: {_printable(name)}, {len(weight)} atoms, mass {math.fsum(weight):.9g}")
         print(_folded(f"   {measure}"))
     solved = f"exact rows by {exact.method}: {exact.status}"
     print(_folded(f"metric {problem.metric}, p = {problem.p:g}; {solved}"))
@@ -300,7 +302,7 @@ def _print_table(compared: Comparison, measures: Sequence[Measure], names: tuple
 
 
 def _folded(text: str) -> str:
-    return textwrap.fill(text, 80, subsequent_indent="   ", break_on_hyphens=False)
+    return textwrap.fill(_printable(text), 80, subsequent_indent="   ", break_on_hyphens=False)
 
 
 def _pairwise(arguments: argparse.Namespace) -> int:
@@ -345,15 +347,15 @@ def _pairwise(arguments: argparse.Namespace) -> int:
         )
     _print_matrix(matrix, arguments)
     for i, j, reason in failures[:_MOST_FAILURES]:
-        print(f"otdist: no answer: {files[i]}, {files[j]}: {reason}", file=sys.stderr)
+        _tell(f"no answer: {files[i]}, {files[j]}: {reason}")
     if len(failures) > _MOST_FAILURES:
-        print(f"otdist: and {len(failures) - _MOST_FAILURES} more", file=sys.stderr)
+        _tell(f"and {len(failures) - _MOST_FAILURES} more")
     return 1 if failures else 0
 
 
 def _write_csv(path: str, files: list[str], matrix: FloatArray) -> None:
     """Write a matrix with the names of the files above and beside it."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(["", *files])
         writer.writerows([name, *row] for name, row in zip(files, matrix.tolist(), strict=True))
@@ -471,7 +473,7 @@ def _installed(module: str) -> bool:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"otdist: warning: {_translated(str(message))}", file=sys.stderr)
+    _tell(f"warning: {_translated(str(message))}")
 
 
 def _hide_warning(*_: Any, **__: Any) -> None:
@@ -479,12 +481,21 @@ def _hide_warning(*_: Any, **__: Any) -> None:
 
 
 def _note(sentence: str) -> None:
-    print(f"otdist: note: {sentence}", file=sys.stderr)
+    _tell(f"note: {sentence}")
 
 
 def _fail(sentence: str, code: int = _FAILED) -> int:
-    print(f"otdist: {sentence}", file=sys.stderr)
+    _tell(sentence)
     return code
+
+
+def _tell(sentence: str) -> None:
+    """Print a sentence on one line; names of files and columns may hold any character."""
+    print(f"otdist: {_printable(sentence)}", file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _translated(sentence: str) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import otdist
+from otdist.cli.main import main
 
 if sys.platform != "linux":
     pytest.skip("limits, pipes and devices are those of Linux", allow_module_level=True)
@@ -383,6 +384,21 @@ def test_what_is_no_file(tmp_path, monkeypatch):
         said = judged(tmp_path, [*names, "missing.csv", "a" * 300 + ".csv"])
     assert "device" in said["zero.csv"]
     assert "nothing is written" in said["pipe.csv"]
+
+
+@pytest.mark.parametrize(
+    "name", ["new\nline.csv", "colour\x1b[31m.csv", "\udcff.csv", "\u202e.csv"]
+)
+def test_names_of_files_cannot_draw_on_the_terminal(tmp_path, monkeypatch, capfd, name):
+    monkeypatch.chdir(tmp_path)
+    for text, code in (("1,a\n", 2), ("\x1b[2J,y\n1,2\n3,4\n", 0)):
+        (tmp_path / name).write_text(text)
+        assert main(["compare", name, name]) == code
+        out, err = capfd.readouterr()
+        shown = out + err.replace("\\udcff", "")
+        assert all(each.isprintable() or each in "\n�" for each in shown)
+        assert (out + err).count("otdist:") == (code == 2)
+    assert main(["pairwise", name, name, "-o", "m.csv", "--quiet"]) == 0
 
 
 def test_standard_input_without_end(tmp_path):

@@ -73,6 +73,18 @@ def test_messages_of_the_program_name_options_that_exist():
     assert count > 60
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/command-line.md"])
+def test_pages_name_options_that_exist(page):
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    every = set().union(*map(options_of, program._COMMANDS))
+    alone = {name for code in re.findall(r"`(--[^`]*)`", text) for name in OPTION.findall(code)}
+    assert alone <= every
+    calls = re.findall(r"otdist (compare|pairwise|demo) ([^`\n#]*)", text)
+    assert calls
+    for command, rest in calls:
+        assert set(OPTION.findall(rest)) <= options_of(command), (command, rest)
+
+
 def test_the_check_finds_planted_options():
     assert foreign("add --nowhere", ["compare"]) == {"--nowhere"}
     assert foreign("add --signed", ["compare"]) == set()

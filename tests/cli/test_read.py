@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otdist import InputError
 from otdist.cli.read import matched, read_measure, read_signed
@@ -233,6 +235,35 @@ def test_one_column_with_decimal_commas(tmp_path):
     path = write(tmp_path, "a.csv", "1.000,5\n")
     refuses(path, "line 1", "'1.000,5'", "comma", decimal=",")
     refuses(path, "line 1", "'1.000,5'", "--decimal", delimiter="tab")
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    rows=st.integers(1, 4).flatmap(
+        lambda d: st.lists(st.lists(NUMBERS, min_size=d, max_size=d), min_size=1, max_size=6)
+    ),
+    mark=st.sampled_from(["", ",", ";", "\t", " ", "|"]),
+    decimal=st.sampled_from(".,"),
+    header=st.booleans(),
+    ends=st.sampled_from(["\n", "\r\n", "\r"]),
+    is_quoted=st.booleans(),
+)
+def test_what_is_written_is_read(tmp_path_factory, rows, mark, decimal, header, ends, is_quoted):
+    guessed = mark == ""
+    mark = ";" if guessed or mark == decimal else mark
+    names = [[f"name {k}" if mark != " " else f"name{k}" for k in range(len(rows[0]))]] * header
+    texts = [[repr(each).replace(".", decimal) for each in row] for row in rows]
+    lines = [mark.join(f'"{each}"' if is_quoted else each for each in row) for row in names + texts]
+    path = tmp_path_factory.mktemp("text") / "a.txt"
+    path.write_bytes(ends.join([*lines, ""]).encode())
+    delimiter = (
+        None if guessed and len(rows[0]) > 1 else {" ": "blank", "\t": "tab"}.get(mark, mark)
+    )
+    measure = read_measure(path, decimal=decimal, delimiter=delimiter)
+    assert measure.points.tolist() == rows
+    assert measure.is_named == header
 
 
 def test_bad_delimiters(tmp_path):

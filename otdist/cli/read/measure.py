@@ -193,6 +193,8 @@ def _atoms(path: str | Path, options: Options, *, signed: bool) -> tuple[str, At
                 f"{name}: with --grid all numbers are weights, with {option} those of one column"
                 " are; pass one of the two"
             )
+    if kind not in TEXT:
+        _tell_of_text(name, options)
     if kind in IMAGES:
         return name, on_grid(name, read_image(source, options), shape, signed=False)
     if kind == ".npz":
@@ -208,3 +210,11 @@ def _atoms(path: str | Path, options: Options, *, signed: bool) -> tuple[str, At
     if shape is None:
         return name, checked(name, columns_of(name, table, None, options))
     return name, on_grid(name, table, shape, signed=signed)
+
+
+def _tell_of_text(name: str, options: Options) -> None:
+    """Tell which options change nothing in a file that is no text."""
+    plain = Options()
+    for option in ("delimiter", "decimal", "header"):
+        if getattr(options, option) != getattr(plain, option):
+            options.note(f"{name} is no text: --{option} changes nothing in it")

@@ -145,6 +145,8 @@ def _extension(path: str) -> tuple[str, bool]:
 def _opened(path: str, name: str) -> Any:
     """Open a file, and refuse devices and pipes into which nobody writes."""
     if path == STDIN:
+        if sys.stdin is None:
+            raise InputError(f"{name} is closed; pass a file")
         if stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode) and not sys.stdin.isatty():
             raise _device(name)
         return open(sys.stdin.fileno(), "rb", closefd=False)
