@@ -38,7 +38,7 @@ for words in json.loads(sys.stdin.read()):
     out, err = io.StringIO(), io.StringIO()
     start = time.perf_counter()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(["compare", *words, "--time-limit", "20"])
+        code = main(["compare", *words, "--time-limit", "20", "--quiet"])
     seconds = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps([words[0], code, out.getvalue(), err.getvalue(), seconds, memory]))
@@ -226,6 +226,7 @@ TEXTS = {
     "cells.csv": b"1,2\n,\n",
     "nan.csv": b"nan,1\n",
     "huge.csv": b"1,1e400\n",
+    "digits.csv": b"1" * 5000 + b",1\n.5,nan\n",
     "minus.csv": "1,2\n−3,4\n".encode(),
     "markup.csv": b"<!doctype html><html><body><p>1,2</p></body></html>",
     "object.csv": b'{"x": [1, 2], "y": [3, 4]}',

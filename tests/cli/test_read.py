@@ -172,10 +172,11 @@ def test_a_line_of_integers_above_fractions_is_a_header(tmp_path, text):
 @pytest.mark.parametrize(
     "text",
     [
-        "0,1\n2,3\n4,5.5\n",  # integers below
+        "2,1\n2,3\n4,5.5\n",  # integers below
+        "2,1\n0.5,3\n1.5,5\n",
         "1,1\n0.5,2.5\n",  # names differ
         "0.0,1.0\n0.5,2.5\n",
-        "0,1\n",  # nothing below
+        "3,1\n",  # nothing below
         "1\n0.5\n",  # a single number names a column only as 0
     ],
 )
@@ -183,6 +184,19 @@ def test_other_first_lines_of_numbers_are_points(tmp_path, text):
     points, notes = read_with_notes(write(tmp_path, "a.csv", text))
     assert len(points) == text.count("\n")
     assert notes == []
+
+
+def test_a_first_line_that_counts_is_told_or_refused(tmp_path):
+    for text in ("0,1\n5,7\n3,9\n", "0,1\n"):
+        points, notes = read_with_notes(write(tmp_path, "a.csv", text))
+        assert len(points) == text.count("\n")
+        (note,) = notes
+        assert "line 1, '0,1', is read as a point" in note
+        assert "--header yes" in note
+    path = write(tmp_path, "a.csv", "0,1\n0.5,3\n1.5,5\n")
+    refuses(path, "line 1, '0,1',", "--header yes or --header no")
+    assert len(read_measure(path, header="no").points) == 3
+    assert len(read_measure(path, header="yes").points) == 2
 
 
 def test_a_column_as_pandas_writes_it(tmp_path):
@@ -408,6 +422,16 @@ def test_grid_is_row_major_and_keeps_empty_pixels(tmp_path, text):
     np.testing.assert_array_equal(measure.points, pixels)
     np.testing.assert_array_equal(measure.weights, [1, 2, 3, 4, 5, 0])
     assert measure.shape == (2, 3)
+
+
+def test_a_header_above_a_grid_is_told(tmp_path):
+    notes = []
+    path = write(tmp_path, "a.csv", "left,right\n1,2\n")
+    assert read_measure(path, grid="1x2", note=notes.append).weights.tolist() == [1, 2]
+    assert "line 1, 'left,right', is taken as a header" in notes[0]
+    path = write(tmp_path, "b.csv", "0,1\n1,2\n")
+    refuses(path, "4 numbers", "--header yes", grid="1x2")
+    assert read_measure(path, grid="1x2", header="yes").weights.tolist() == [1, 2]
 
 
 def test_grid_of_an_array(tmp_path):

@@ -110,11 +110,8 @@ class _Text:
         )
 
     def _separators(self) -> str:
-        if self._delimiter is None:
-            return "commas or blanks" if self.options.delimiter is None else "blanks"
-        if self._delimiter == "," and self.options.delimiter is None:
-            return "commas or blanks"
-        return {",": "commas", "\t": "tabs"}.get(self._delimiter or "", repr(self._delimiter))
+        names = {None: "blanks", ",": "commas", ";": "semicolons", "\t": "tabs"}
+        return names.get(self._delimiter, repr(self._delimiter))
 
     def _of_option(self, kind: str) -> str | None:
         """Return the character between columns; None for blanks."""
@@ -124,7 +121,8 @@ class _Text:
         if self.options.header not in ("auto", "yes", "no"):
             raise InputError(f"--header must be auto, yes or no, got {self.options.header!r}")
         if option is None:
-            return "\t" if kind == ".tsv" and "\t" in self._first() else self._guessed()
+            marks = "\t,;" if kind == ".tsv" else ",;\t"
+            return self._guessed(marks.replace(self.options.decimal, ""))
         if option not in _SPACES and (len(option) != 1 or option.isalnum() or option in '.+-"#'):
             raise InputError(
                 f"--delimiter must be one character such as ';', or tab, or blank, got {option!r}"
@@ -136,17 +134,11 @@ class _Text:
             )
         return found
 
-    def _guessed(self) -> str | None:
-        first = self._first().strip(" ")
-        marks = ";\t" if self.options.decimal == "," else ",;\t"
-        return next((mark for mark in marks if mark in first.strip()), None)
-
-    def _first(self) -> str:
-        """Return the first line that is not blank."""
-        for content in self._lines():
-            if content.partition("#")[0].strip():
-                return content.partition("#")[0]
-        return ""
+    def _guessed(self, marks: str) -> str | None:
+        """Return the first of these marks in the first line that has fields."""
+        contents = (content.partition("#")[0].strip() for content in self._lines())
+        first = next(filter(None, contents), "")
+        return next((mark for mark in marks if mark in first), None)
 
     def _fields(self, line: int, content: str) -> list[str]:
         content = content.strip("\r\n")
@@ -195,9 +187,12 @@ def read_flat(source: Source, options: Options) -> Table:
     text = _Text(source, options)
     rows = text.rows()
     first = _first_row(text, rows)
-    header = options.header == "yes" or not any(map(_like_number, first.fields))
+    is_header = options.header == "yes"
+    if options.header == "auto" and not any(map(_like_number, first.fields)):
+        options.note(f"{_shown(text, first)} is taken as a header, and left out")
+        is_header = True
     numbers, lines = array("d"), array("q")
-    for row in rows if header and options.header != "no" else itertools.chain([first], rows):
+    for row in rows if is_header else itertools.chain([first], rows):
         numbers.extend([text.number(row.line, field) for field in row.fields])
         lines.extend([row.line] * len(row.fields))
     if not lines:
@@ -217,41 +212,48 @@ def _empty(text: _Text) -> InputError:
 
 
 def _is_header(text: _Text, first: _Row) -> bool:
-    """Decide whether the first line has names; those that are numbers are told."""
-    option = text.options.header
-    if option != "auto":
-        return option == "yes"
-    if not any(map(_like_number, first.fields)):
+    """Decide whether the first line has names; where they are integers, that is told."""
+    if text.options.header != "auto":
+        return text.options.header == "yes"
+    fields = first.fields
+    if not any(map(_like_number, fields)):
         return True
-    if not _are_numbered(first.fields) or not _is_of_fractions(text):
+    is_counted = fields == [str(k) for k in range(len(fields))]
+    is_distinct = len(fields) > 1 and len(set(fields)) == len(fields)
+    if not is_counted and not (is_distinct and all(map(_INTEGER.fullmatch, fields))):
         return False
-    shown = short(",".join(first.fields))
-    text.options.note(
-        f"{text.name}: line {first.line}, {shown}, is taken as the header: the columns below hold"
-        " fractions (if it is a point, add --header no)"
-    )
-    return True
+    fractions, line = _columns_of_fractions(text), _shown(text, first)
+    if len(fractions) == len(fields):
+        text.options.note(
+            f"{line} is taken as the header: the columns below hold fractions (if it is a"
+            " point, add --header no)"
+        )
+        return True
+    if is_counted and fractions:
+        raise InputError(f"{line} may be a header or a point; add --header yes or --header no")
+    if is_counted and len(fields) > 1:
+        text.options.note(f"{line} is read as a point; if it is a header, add --header yes")
+    return False
 
 
-def _are_numbered(fields: list[str]) -> bool:
-    """Whether fields are 0, 1, 2, …, or several integers that all differ, as names may be."""
-    if not all(map(_INTEGER.fullmatch, fields)):
-        return False
-    distinct = len(fields) > 1 and len(set(map(int, fields))) == len(fields)
-    return distinct or fields == ["0"]
+def _shown(text: _Text, row: _Row) -> str:
+    return f"{text.name}: line {row.line}, {short(','.join(row.fields))},"
 
 
-def _is_of_fractions(text: _Text) -> bool:
-    """Whether no field below the first line is written as an integer."""
-    rows = (row.fields for row in itertools.islice(text.rows(), 1, None) if row.fields)
-    first = next(rows, None)
-    if first is None:
-        return False
-    return all(
-        _like_number(field) and not _INTEGER.fullmatch(field)
-        for fields in itertools.chain([first], rows)
-        for field in fields
-    )
+def _columns_of_fractions(text: _Text) -> set[int]:
+    """Return the columns in which no field below the first line is written as an integer."""
+    found: set[int] | None = None
+    for _, fields in itertools.islice(text.rows(), 1, None):
+        if fields:  # the line is not blank
+            here = {k for k, field in enumerate(fields) if _is_fraction(field)}
+            found = here if found is None else found & here
+            if not found:
+                break
+    return found or set()
+
+
+def _is_fraction(field: str) -> bool:
+    return _like_number(field) and not _INTEGER.fullmatch(field)
 
 
 def _require_no_gap(text: _Text, row: _Row, width: int) -> None:
