@@ -1,9 +1,13 @@
 """Files: what is read, and what is said about a file that cannot be."""
 
 import gzip
+import os
 import pickle
 import sys
+import threading
+import time
 
+import knobs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -338,6 +342,50 @@ def test_sizes_are_limited_before_anything_is_unpacked(tmp_path):
     Image.fromarray(np.ones((50, 50), dtype=np.uint8)).save(tmp_path / "a.png")
     refuses(tmp_path / "a.png", "--max-bytes 10000", max_bytes=9999)
     assert read_measure(tmp_path / "a.png", max_bytes=10000).shape == (50, 50)
+
+
+def test_standard_input(tmp_path, monkeypatch):
+    write(tmp_path, "a.csv", "1,2\n")
+    with (tmp_path / "a.csv").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        np.testing.assert_array_equal(read_measure("-", format="csv").points, [[1, 2]])
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InputError, match="standard input is closed"):
+        read_measure("-", format="csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_pipes_and_devices(tmp_path, monkeypatch):
+    path = tmp_path / "pipe.csv"
+    os.mkfifo(path)
+    monkeypatch.setattr(knobs.CLI_PATIENCE, 0.1)
+    refuses(path, "a pipe into which nothing is written")
+    monkeypatch.setattr(knobs.CLI_PATIENCE, 10.0)
+    for opened_first in (False, True):
+        writer = threading.Thread(target=slow_writer, args=(path, opened_first))
+        writer.start()
+        np.testing.assert_array_equal(read_measure(path).points, [[1, 2], [3, 4]])
+        writer.join()
+    (tmp_path / "null.csv").symlink_to(os.devnull)
+    refuses(tmp_path / "null.csv", "is a device, not a file")
+    with open(os.devnull) as null:
+        monkeypatch.setattr(sys, "stdin", null)
+        with pytest.raises(InputError, match="standard input is a device"):
+            read_measure("-", format="csv")
+
+
+def slow_writer(path, opened_first):
+    time.sleep(0 if opened_first else 0.2)
+    with path.open("w") as file:
+        time.sleep(0.2)
+        file.write("1,2\n3,4\n")
+
+
+def test_options_of_text_are_told_for_other_files(tmp_path):
+    np.save(tmp_path / "a.npy", [1.0])
+    notes = []
+    read_measure(tmp_path / "a.npy", delimiter=";", header="no", note=notes.append)
+    assert ["--delimiter changes nothing" in notes[0], "--header" in notes[1]] == [True, True]
 
 
 # --- columns of two files -----------------------------------------------------------
