@@ -356,8 +356,8 @@ def test_the_table_fits_80_columns(run, options):
         text = "\n".join(f"{x!r},{y!r}" for x, y in (1e5 * rng.random((40, 2))).tolist())
         header = ",".join(f'"{each}"' for each in names)
         Path(f"{name}.csv").write_text(f"{header}\n{text}\n")
-    code, out, err = run("compare", "a.csv", "b.csv", *options)
-    assert (code, err) == (0, "")
+    code, out, _ = run("compare", "a.csv", "b.csv", *options)
+    assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert "coordinates: a column with a long name, 0" in " ".join(out.split())
 
