@@ -423,6 +423,8 @@ def test_parquet(tmp_path):
     zeros = tmp_path / "zeros.parquet"
     pd.DataFrame({"x": np.zeros(10000)}).to_parquet(zeros)
     refuses(zeros, "--max-bytes 80000", max_bytes=79999)
+    pd.DataFrame({"x": [1, 2], "y": [2**60 + 1, 3]}).to_parquet(zeros)
+    assert read_measure(zeros).points.tolist() == [[1, 2**60 + 1], [2, 3]]
     table[["x"]].set_index(pd.Index(["u", "v"])).to_parquet(path)  # with the index as a column
     refuses(path, "no name", "--columns")
     np.testing.assert_array_equal(read_measure(path, columns="x").points, [[1.5], [2.5]])

@@ -54,7 +54,7 @@ def read_npz(source: Source, options: Options) -> Atoms:
 
 
 def read_parquet(source: Source, options: Options) -> Atoms:
-    """Read the columns of a table; missing numbers are NaN, which is refused later."""
+    """Read the columns of a table that are chosen."""
     try:
         from pyarrow import parquet
     except ImportError:
@@ -66,24 +66,23 @@ def read_parquet(source: Source, options: Options) -> Atoms:
         raise InputError(f"{name}: --grid reads text, .npy and images, not .parquet")
     with damaged(name, ".parquet", "write it with DataFrame.to_parquet"):
         file = parquet.ParquetFile(io.BytesIO(source.data))
-        groups = range(file.metadata.num_row_groups)
-        size = sum(file.metadata.row_group(k).total_byte_size for k in groups)
-        require_size(name, max(size, 8 * file.metadata.num_rows), options)
-        names = file.schema_arrow.names
+        names, kinds = file.schema_arrow.names, file.schema_arrow.types
         chosen = choose(name, names, len(names), options)
-        columns = [file.schema_arrow.names[k] for k in chosen.all]
-        table = file.read(columns=columns, use_threads=False)
-        for column in columns:
-            kind = table.schema.field(column).type
-            if table.num_rows and not np.issubdtype(_dtype(kind), np.number):
+        columns = [names[k] for k in chosen.all]
+        for k in chosen.all:
+            if not np.issubdtype(_dtype(kinds[k]), np.number):
                 raise InputError(
-                    f"{name}: the column {column!r} holds {kind}, not numbers; choose others"
-                    " with --columns"
+                    f"{name}: the column {names[k]!r} holds {kinds[k]}, not numbers; choose"
+                    " others with --columns"
                 )
-        arrays = [table.column(column).to_numpy() for column in columns]
-    if not table.num_rows:
-        raise InputError(f"{name} has no rows; a measure needs at least one point")
-    numbers = np.column_stack([each.astype(np.float64) for each in arrays])
+        if not file.metadata.num_rows:
+            raise InputError(f"{name} has no rows; a measure needs at least one point")
+        groups = range(file.metadata.num_row_groups)
+        packed = sum(file.metadata.row_group(k).total_byte_size for k in groups)
+        # Equal numbers in a row are stored once.
+        require_size(name, max(packed, 8 * len(columns) * file.metadata.num_rows), options)
+        table = file.read(columns=columns, use_threads=False)
+        numbers = np.column_stack([table.column(column).to_numpy() for column in columns])
     missing = np.argwhere(np.isnan(numbers))
     if len(missing):
         row, column = missing[0]
