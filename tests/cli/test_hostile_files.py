@@ -30,8 +30,8 @@ LONGEST = 5.0  # seconds a file
 LARGEST = 500  # MB of a process that reads a group of files
 
 #: Reads files in a process of its own, and prints a line about each.
-PROGRAM = """
-import contextlib, io, json, resource, sys, time
+PROGRAM = r"""
+import contextlib, io, json, re, sys, time
 from otdist.cli.main import main
 
 for words in json.loads(sys.stdin.read()):
@@ -40,7 +40,9 @@ for words in json.loads(sys.stdin.read()):
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(["compare", *words, "--time-limit", "20", "--quiet"])
     seconds = time.perf_counter() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # That of getrusage counts the process which started this one, too.
+    with open("/proc/self/status") as status:
+        memory = int(re.search(r"VmHWM:\s*(\d+) kB", status.read())[1])
     print(json.dumps([words[0], code, out.getvalue(), err.getvalue(), seconds, memory]))
 """
 
