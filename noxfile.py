@@ -127,7 +127,7 @@ def sdist(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the fast tests with the lowest versions of all dependencies."""
     wanted = [*PROJECT["project"]["dependencies"]]
-    for extra in ("plot", "image", "progress", "parallel", "test"):
+    for extra in ("plot", "image", "progress", "parallel", "parquet", "completion", "test"):
         wanted += PROJECT["project"]["optional-dependencies"][extra]
     lowest = [re.sub(r">=([\d.]+)", r"==\1.*", each) for each in wanted if "otdist" not in each]
     install(session, "-e", ".", *lowest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import csv
 import importlib.util
 import io
 import json
@@ -10,6 +10,7 @@ import math
 import os
 import re
 import sys
+import textwrap
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +18,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from otdist._version import __version__
+from otdist.cli.parser import make_parser
+from otdist.cli.progress import TimeLimitReached, elapsed, time_limit
 from otdist.errors import FailedPairsWarning, InputError, InputWarning, NotCertifiedError
 
 # Each command imports its own modules, so that the program starts fast.
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
+    from collections.abc import Callable, Sequence
 
     from otdist.batch.pairs import Failure
     from otdist.cli.read import Measure
     from otdist.comparison import Comparison
-    from otdist.typing import FloatArray
+    from otdist.typing import FloatArray, NDArray
 
 _FAILED = 2
+_TIMED_OUT = 124  # as the command timeout
 _INTERRUPTED = 130
 
 # Rewrites the remedies of Python messages for the command line.
@@ -37,11 +42,19 @@ _TRANSLATIONS = (
     (r"pass normalize=True", "add --normalize"),
     (r"normalize=True", "--normalize"),
     (r"\b(metric|method)='(\w+)'", r"--\1 \2"),
-    (r"\b(p|epsilon)=([\w.+-]*\w)", r"--\1 \2"),
+    (r"\b(p|epsilon|diameter|noise|period)=([\w.+-]*\w)", r"--\1 \2"),
+    (r"\b(diameter|noise|period)=", r"--\1"),
     (r"(--metric \w+), (--p)", r"\1 \2"),
     (r", or pass a function of two points", ""),
+    (r"for points on the line pass concave=True; elsewhere ", ""),
+    (r"leave a and b out", "omit --weights"),
+    (r"\bn_jobs must", "--jobs must"),
+    (r"\brng must be a numpy Generator, a seed, or None", "--seed must be an integer >= 0"),
+    (r"a problem made by Problem.on_circle, without price or mass", "--period"),
+    (r"distance cannot be called like this: ", ""),
     (r"pass the matrix distance", "in Python, pass the matrix distance"),
     (r" for histograms on common bins write .*", " for N weights on N bins add --grid 1xN"),
+    (r" for images write .*", " for images add --grid RxC, and --normalize"),
 )
 # Messages about one of the measures, to which the names of the files are added.
 _SIDES = re.compile(r"\b[xy]\b|\b[ab](\[| sums| must| is zero)")
@@ -69,130 +82,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 for success, 1 if a value is not proved or does not agree, 2 for invalid input,
-        130 after Ctrl-C.
+        124 at the time limit, 130 after Ctrl-C.
     """
+    parser = make_parser()
+    if "_ARGCOMPLETE" in os.environ and _installed("argcomplete"):
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser.parse_args(argv)
     except SystemExit as stop:  # argparse has printed its message
         return int(stop.code or 0)
+    quiet = getattr(arguments, "quiet", False)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show θ or ≤ gets a question mark instead of an error.
         sys.stdout.reconfigure(errors="replace")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", InputWarning)
-            warnings.showwarning = _show_warning
-            code: int = arguments.run(arguments)
+        with warnings.catch_warnings(), time_limit(getattr(arguments, "time_limit", None)):
+            warnings.simplefilter("ignore" if quiet else "always", InputWarning)
+            warnings.showwarning = _hide_warning if quiet else _show_warning
+            code = _COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has closed the pipe (`otdist demo | head`): exit without a message.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except TimeLimitReached:
+        return _fail(f"stopped after {arguments.time_limit:g} s, see --time-limit", _TIMED_OUT)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (InputError, NotCertifiedError) as error:
         return _fail(_translated(str(error)))
     except OSError as error:
-        return _fail(f"cannot write or read {error.filename}: {error.strerror}")
+        return _fail(f"cannot write or read {error.filename or 'a file'}: {error.strerror}")
+    except MemoryError:
+        return _fail("there is not enough memory; pass fewer points or pool pixels")
     return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="otdist",
-        description="Optimal-transport distances, each with a certificate.",
-    )
-    parser.add_argument("--version", action="version", version=f"otdist {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    demo = commands.add_parser("demo", help="parallel lines: W1 beside JS, KL and TV")
-    demo.set_defaults(run=_demo)
-    demo.add_argument(
-        "--out", default="otdist-demo.png", metavar="FILE", help="default: %(default)s"
-    )
-    demo.add_argument("--points", type=int, default=100, metavar="N", help="default: %(default)s")
-    demo.add_argument("--no-plot", action="store_true", help="write no figure")
-
-    check = commands.add_parser("verify", help="compare with POT on random problems")
-    check.set_defaults(run=_verify)
-    check.add_argument("--problems", type=int, default=200, help="default: %(default)s")
-    check.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    warmup = commands.add_parser("warmup", help="compile all kernels, for containers and CI")
-    warmup.set_defaults(run=_warmup)
-    warmup.add_argument(
-        "--jobs", type=int, default=2, metavar="N", help="processes; default: %(default)s"
-    )
-    _add_compare(commands)
-    _add_pairwise(commands)
-    return parser
-
-
-def _add_compare(commands: Any) -> None:
-    parser = commands.add_parser(
-        "compare",
-        help="all distances of two measures, as a table",
-        description="Compare two measures. A and B are .npy, .npz, text (.csv, .txt)"
-        " of points, one per line, or greyscale images.",
-    )
-    parser.set_defaults(run=_compare)
-    add = parser.add_argument
-    add("first", metavar="A", help="file of the first measure, P")
-    add("second", metavar="B", nargs="?", help="file of the second, Q; none with --signed")
-    _add_shared(add)
-    add("--epsilon", type=float, help="entropic weight of the Sinkhorn row")
-    add("--method", default="auto", help="method of the exact rows (default: auto)")
-    add("--pool", metavar="K", type=int, help="sum blocks of K x K pixels first")
-    add("--signed", action="store_true", help="A holds P minus Q; there is no B")
-    add("--json", action="store_true", help="print JSON instead of a table")
-    add("--plot", metavar="FILE", help="write a figure (needs matplotlib)")
-    add(
-        "--separation",
-        metavar="FILE",
-        help="write a figure of W1, JS, KL and the critic's slope while Q moves away",
-    )
-    add("--noise", type=float, metavar="H", help="add the upper bound of W1 from box noise")
-    add(
-        "--diameter",
-        type=float,
-        metavar="D",
-        help="known diameter of both supports: add an interval for W1 of the distributions",
-    )
-    add("--confidence", type=float, default=0.95, help="of this interval (default: 0.95)")
-    add("--seed", type=int, help="seed for the split into training and held-out points")
-
-
-def _add_pairwise(commands: Any) -> None:
-    parser = commands.add_parser(
-        "pairwise",
-        help="the matrix of distances between many measures",
-        description="Compute all distances between measures, one per file, and write"
-        " an .npz with the arrays matrix, names, metric, p, failed and reasons.",
-    )
-    parser.set_defaults(run=_pairwise)
-    add = parser.add_argument
-    add("files", metavar="FILE", nargs="+", help="measures, as for otdist compare")
-    add("-o", "--output", required=True, metavar="FILE.npz", help="output file")
-    _add_shared(add)
-    add("--jobs", type=int, default=1, metavar="N", help="threads, -1 for all (needs joblib)")
-    add(
-        "--resume",
-        metavar="FILE.npy",
-        help="keep the growing matrix in this file; a stopped run continues from it",
-    )
-    add("--quiet", action="store_true", help="show no progress bar")
-
-
-def _add_shared(add: Any) -> None:
-    """Add the options that compare and pairwise share."""
-    add("--p", type=float, default=1.0, help="order, 1 to inf (default: 1)")
-    add(
-        "--metric",
-        default="euclidean",
-        help="euclidean, cityblock, chebyshev or sqeuclidean (default: euclidean)",
-    )
-    add("--normalize", action="store_true", help="divide weights by their sums")
-    add("--weights", metavar="COLUMN", help="weight column, its name or number from 1")
-    add("--grid", metavar="RxC", help="the numbers are weights of R x C pixels, by rows")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -202,7 +127,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     plotting = not arguments.no_plot and _installed("matplotlib")
     if plotting:
         _require_writable(arguments.out)
-    rows = separation.demo_separations(arguments.points)
+    with elapsed("demo", shown=not arguments.quiet):
+        if arguments.thetas is None:
+            rows = separation.demo_separations(arguments.points)
+        else:
+            rows = separation.demo_separations(arguments.points, thetas=sorted(arguments.thetas))
     print(f"{'θ':>5} {'W1':>9}  {'certified bracket':<26} {'gap':>8}", end="")
     print(f" {'JS':>8} {'KL(0|θ)':>8} {'KL(θ|0)':>8} {'TV':>4}")
     for row in rows:
@@ -210,8 +139,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         gap = row.upper - row.lower
         print(f"{row.theta:5.2f} {row.w1:9.6f}  {bracket:<26} {gap:8.1e}", end="")
         print(f" {row.js:8.6f} {row.kl:8.3g} {row.kl_reversed:8.3g} {row.tv:4.2g}")
-    js = max(row.js for row in rows)
-    print("\n" + _DEMO_TEXT.format(n=arguments.points, js=js))
+    print("\n" + _DEMO_TEXT.format(n=arguments.points, js=math.log(2)))
     if plotting:
         plot_demo(rows).savefig(arguments.out)
         print(f"Figure: {arguments.out}")
@@ -226,37 +154,48 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     for path in filter(None, (arguments.plot, arguments.separation)):
         _require_writable(path)
-    first, second = _measures(arguments)
+        if arguments.period is not None:
+            raise InputError(f"figures are of points in space; omit {path}, or --period")
     names = _names(arguments)
+    with elapsed("reading", shown=not arguments.quiet):
+        first, second = _measures(arguments)
+    _tell_of_normalize(arguments, [first, second])
     try:
-        compared = table.compare(
-            first.points,
-            second.points,
-            first.weights,
-            second.weights,
-            p=arguments.p,
-            metric=arguments.metric,
-            epsilon=arguments.epsilon,
-            method=arguments.method,
-            normalize=arguments.normalize,
-            noise=arguments.noise,
-            diameter=arguments.diameter,
-            confidence=arguments.confidence,
-            rng=arguments.seed,
-        )
+        with elapsed("computing", shown=not arguments.quiet):
+            compared = table.compare(
+                _points(first, arguments),
+                _points(second, arguments),
+                first.weights,
+                second.weights,
+                p=arguments.p,
+                metric=arguments.metric,
+                period=arguments.period,
+                epsilon=arguments.epsilon,
+                method=arguments.method,
+                normalize=arguments.normalize,
+                noise=arguments.noise,
+                diameter=arguments.diameter,
+                confidence=arguments.confidence,
+                rng=arguments.seed,
+            )
     except InputError as error:
         text = str(error)
         if _SIDES.search(text):
             text += f" (x, a: {names[0]}; y, b: {names[1]})"
         raise InputError(text) from None
     if arguments.json:
-        print(json.dumps({"A": names[0], "B": names[1], **compared.to_dict()}, indent=2))
+        columns = {
+            side: {"coordinates": measure.coordinates, "weights": measure.weighting}
+            for side, measure in (("A", first), ("B", second))
+        }
+        shown = {"A": names[0], "B": names[1], "columns": columns, **compared.to_dict()}
+        print(json.dumps(shown, indent=2))
     else:
-        _print_table(compared, names)
+        _print_table(compared, (first, second), names)
     _write_figures(arguments, compared, (first, second), names)
     if not compared.exact.success:
         outcome = outcome_for(compared.exact, frozenset({"method"}))
-        print(f"otdist: {_translated(outcome)}", file=sys.stderr)
+        _tell(_translated(outcome))
         return 1
     return 0
 
@@ -287,7 +226,8 @@ def _write_figures(
         figures[arguments.separation] = plot.plot_separation(rows)
     for path, figure in figures.items():
         figure.savefig(path)
-        print(f"otdist: figure: {path}", file=sys.stderr)
+        if not arguments.quiet:
+            _tell(f"figure: {path}")
 
 
 def _measures(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
@@ -300,10 +240,10 @@ def _measures(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
     return pooled(first, arguments.pool, names[0]), pooled(second, arguments.pool, names[1])
 
 
-def _files(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
-    from otdist.cli.read import read_measure, read_signed
+def _files(arguments: argparse.Namespace) -> Sequence[Measure]:
+    from otdist.cli.read import matched, read_measure, read_signed
 
-    options = {"weights": arguments.weights, "grid": arguments.grid}
+    options = _options(arguments)
     if arguments.signed:
         if arguments.second is not None:
             raise InputError(
@@ -315,33 +255,63 @@ def _files(arguments: argparse.Namespace) -> tuple[Measure, Measure]:
         raise InputError(
             "B is missing; pass a second file, or --signed if A holds one measure minus the other"
         )
-    return (
-        read_measure(arguments.first, **options),
-        read_measure(arguments.second, **options),
-    )
+    files = arguments.first, arguments.second
+    _require_one_stdin(files)
+    return matched([read_measure(name, **options) for name in files], files)
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of files, and where notes about them go."""
+    names = ["columns", "weights", "grid", "delimiter", "decimal", "header", "format", "max_bytes"]
+    options: dict[str, Any] = {name: getattr(arguments, name) for name in names}
+    if not arguments.quiet:
+        options["note"] = _note
+    return options
+
+
+def _require_one_stdin(files: Sequence[str]) -> None:
+    if files.count("-") > 1:
+        raise InputError("standard input, -, holds one measure; pass it once")
+
+
+def _tell_of_normalize(arguments: argparse.Namespace, measures: Sequence[Measure]) -> None:
+    if arguments.quiet or not arguments.normalize:
+        return
+    if all(measure.weights is None for measure in measures):
+        _note("--normalize changes nothing: no file has weights; name their column: --weights")
 
 
 def _names(arguments: argparse.Namespace) -> tuple[str, str]:
     if arguments.signed:
         return f"{arguments.first} (positive)", f"{arguments.first} (negative)"
-    return arguments.first, arguments.second
+    first, second = (
+        "standard input" if each == "-" else each for each in (arguments.first, arguments.second)
+    )
+    return first, second
 
 
-def _print_table(compared: Comparison, names: tuple[str, str]) -> None:
+def _print_table(compared: Comparison, measures: Sequence[Measure], names: tuple[str, str]) -> None:
     exact, problem = compared.exact, compared.exact.problem
-    for side, name, weights in zip("PQ", names, (problem.a, problem.b), strict=True):
-        print(f"{side}: {name}, {len(weights)} atoms, mass {math.fsum(weights):.9g}")
-    print(f"metric {problem.metric}, p = {problem.p:g}; exact rows by", end=" ")
-    print(f"{exact.method}: {exact.status}\n\n{compared}")
+    weights = problem.a, problem.b
+    for side, name, measure, weight in zip("PQ", names, measures, weights, strict=True):
+        print(f"{side}: {_printable(name)}, {len(weight)} atoms, mass {math.fsum(weight):.9g}")
+        print(_folded(f"   {measure}"))
+    solved = f"exact rows by {exact.method}: {exact.status}"
+    print(_folded(f"metric {problem.metric}, p = {problem.p:g}; {solved}"))
+    print(f"\n{compared}")
+
+
+def _folded(text: str) -> str:
+    return textwrap.fill(_printable(text), 80, subsequent_indent="   ", break_on_hyphens=False)
 
 
 def _pairwise(arguments: argparse.Namespace) -> int:
     from otdist.distances.pairwise import pairwise
 
     files = arguments.files
-    if Path(arguments.output).suffix != ".npz":
+    if Path(arguments.output).suffix not in (".npz", ".csv"):
         raise InputError(
-            f"cannot write {arguments.output}: the name of the output must end in .npz"
+            f"cannot write {arguments.output}: the name of the output must end in .npz or .csv"
         )
     _require_folder(arguments.output)
     if len(files) < 2:
@@ -357,26 +327,38 @@ def _pairwise(arguments: argparse.Namespace) -> int:
                 n_jobs=arguments.jobs,
                 progress=not arguments.quiet and _installed("tqdm"),
                 out=arguments.resume,
+                **({} if arguments.period is None else {"period": arguments.period}),
             )
     except InputError as error:
         named = _INDEX.sub(lambda match: files[int(match[1])], str(error))
         raise InputError(named.replace("out=", "--resume ")) from None
     failures = _failures(caught)
-    np.savez(
-        arguments.output,
-        matrix=matrix,
-        names=np.array(files),
-        metric=arguments.metric,
-        p=arguments.p,
-        failed=np.array([[i, j] for i, j, _ in failures], dtype=int).reshape(-1, 2),
-        reasons=np.array([reason for *_, reason in failures], dtype=str),
-    )
+    if Path(arguments.output).suffix == ".csv":
+        _write_csv(arguments.output, files, matrix)
+    else:
+        np.savez(
+            arguments.output,
+            matrix=matrix,
+            names=np.array(files),
+            metric=arguments.metric if arguments.period is None else "arc",
+            p=arguments.p,
+            failed=np.array([[i, j] for i, j, _ in failures], dtype=int).reshape(-1, 2),
+            reasons=np.array([reason for *_, reason in failures], dtype=str),
+        )
     _print_matrix(matrix, arguments)
     for i, j, reason in failures[:_MOST_FAILURES]:
-        print(f"otdist: no answer: {files[i]}, {files[j]}: {reason}", file=sys.stderr)
+        _tell(f"no answer: {files[i]}, {files[j]}: {reason}")
     if len(failures) > _MOST_FAILURES:
-        print(f"otdist: and {len(failures) - _MOST_FAILURES} more", file=sys.stderr)
+        _tell(f"and {len(failures) - _MOST_FAILURES} more")
     return 1 if failures else 0
+
+
+def _write_csv(path: str, files: list[str], matrix: FloatArray) -> None:
+    """Write a matrix with the names of the files above and beside it."""
+    with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file)
+        writer.writerow(["", *files])
+        writer.writerows([name, *row] for name, row in zip(files, matrix.tolist(), strict=True))
 
 
 def _failures(caught: list[warnings.WarningMessage]) -> list[Failure]:
@@ -394,27 +376,44 @@ def _failures(caught: list[warnings.WarningMessage]) -> list[Failure]:
 
 def _many_measures(files: list[str], arguments: argparse.Namespace) -> dict[str, Any]:
     """Read all files: as histograms on one grid if all have the same shape."""
-    from otdist.cli.read import read_measure
+    from otdist.cli.read import matched, read_measure
 
-    options = {"weights": arguments.weights, "grid": arguments.grid}
-    measures = [read_measure(name, **options) for name in files]
+    _require_one_stdin(files)
+    options = _options(arguments)
+    measures = matched([read_measure(name, **options) for name in files], files)
+    _tell_of_normalize(arguments, measures)
     first = measures[0]
     if first.shape is not None and all(measure.shape == first.shape for measure in measures):
         rows = np.array([measure.weights for measure in measures])
-        return {"measures": rows, "support": first.points}
+        return {"measures": rows, "support": _points(first, arguments)}
+    points = [_points(measure, arguments) for measure in measures]
     pairs = [
-        measure.points if measure.weights is None else (measure.points, measure.weights)
-        for measure in measures
+        each if measure.weights is None else (each, measure.weights)
+        for each, measure in zip(points, measures, strict=True)
     ]
     return {"measures": pairs}
+
+
+def _points(measure: Measure, arguments: argparse.Namespace) -> NDArray[Any]:
+    """Return points (n, d), or positions (n,) on a circle."""
+    if arguments.period is None:
+        return measure.points
+    if measure.points.shape[1] != 1:
+        raise InputError(
+            f"--period is for one column of positions, got {measure.points.shape[1]} columns;"
+            " choose one with --columns"
+        )
+    return measure.points[:, 0]
 
 
 def _print_matrix(matrix: FloatArray, arguments: argparse.Namespace) -> None:
     values = matrix[np.triu_indices(len(matrix), 1)]
     values = values[np.isfinite(values)]
     span = f", from {values.min():.9g} to {values.max():.9g}" if len(values) else ""
+    period = arguments.period
+    metric = arguments.metric if period is None else f"arc, period {period:g}"
     print(
-        f"{len(matrix)} measures, {len(values)} distances (metric {arguments.metric},"
+        f"{len(matrix)} measures, {len(values)} distances (metric {metric},"
         f" p = {arguments.p:g}){span}: {arguments.output}"
     )
 
@@ -424,7 +423,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     if not _installed("ot"):
         return _fail("verify compares with POT, which is not installed: pip install POT")
-    report = verify.verify(arguments.problems, arguments.seed)
+    with elapsed("comparing", shown=not arguments.quiet):
+        report = verify.verify(arguments.problems, arguments.seed)
     print(f"{'family':<26} {'problems':>8} {'certified':>9} {'worst difference':>16}")
     for row in (*report.families, report.total):
         print(f"{row.name:<26} {row.n_problems:8d} {row.n_certified:9d} {row.worst:16.1e}")
@@ -473,12 +473,29 @@ def _installed(module: str) -> bool:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"otdist: warning: {_translated(str(message))}", file=sys.stderr)
+    _tell(f"warning: {_translated(str(message))}")
 
 
-def _fail(sentence: str) -> int:
-    print(f"otdist: {sentence}", file=sys.stderr)
-    return _FAILED
+def _hide_warning(*_: Any, **__: Any) -> None:
+    pass
+
+
+def _note(sentence: str) -> None:
+    _tell(f"note: {sentence}")
+
+
+def _fail(sentence: str, code: int = _FAILED) -> int:
+    _tell(sentence)
+    return code
+
+
+def _tell(sentence: str) -> None:
+    """Print a sentence on one line; names of files and columns may hold any character."""
+    print(f"otdist: {_printable(sentence)}", file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _translated(sentence: str) -> str:
@@ -486,3 +503,12 @@ def _translated(sentence: str) -> str:
     for pattern, replacement in _TRANSLATIONS:
         sentence = re.sub(pattern, replacement, sentence)
     return sentence
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "demo": _demo,
+    "compare": _compare,
+    "pairwise": _pairwise,
+    "verify": _verify,
+    "warmup": _warmup,
+}

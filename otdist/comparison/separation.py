@@ -94,8 +94,10 @@ def separations(
     return [_separation(float(t), points_x, points_y + t * along, a, b) for t in moves]
 
 
-def demo_separations(n: int = 100, n_theta: int = 21) -> list[Separation]:
-    """Compare the parallel lines (0, Z) and (theta, Z) for theta from -1 to 1.
+def demo_separations(
+    n: int = 100, n_theta: int = 21, *, thetas: ArrayLike | None = None
+) -> list[Separation]:
+    """Compare the parallel lines (0, Z) and (theta, Z) for theta from -1 to 1, or for `thetas`.
 
     Z runs over the midpoints of n equal parts of [0, 1]. An odd number of values of theta
     includes 0. Source: Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017, example 1.
@@ -105,8 +107,10 @@ def demo_separations(n: int = 100, n_theta: int = 21) -> list[Separation]:
     if n_theta < 2:
         raise InputError(f"n_theta must be >= 2, got {n_theta}")
     line = np.column_stack([np.zeros(n), (np.arange(n) + 0.5) / n])
-    # Integers divided once give theta = 0 and 0.1 k exactly.
-    return separations(line, line, offsets=np.arange(1 - n_theta, n_theta, 2) / (n_theta - 1))
+    if thetas is None:
+        # Integers divided once give theta = 0 and 0.1 k exactly.
+        thetas = np.arange(1 - n_theta, n_theta, 2) / (n_theta - 1)
+    return separations(line, line, offsets=thetas)
 
 
 def _separation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from otdist.comparison.smoothing import smoothed
 from otdist.critics.kr_dual import Interval, critic_of, w1_interval
+from otdist.distances.uniform_on_circle import require_arcs
 from otdist.divergences.align import align
 from otdist.divergences.shannon import (
     hellinger_distance,
@@ -33,6 +35,7 @@ from otdist.typing import ArrayLike, FloatArray, Metric, Seed
 _FEWEST_SAMPLES = 20
 # The bracket of the Sinkhorn row holds at any number of iterations.
 _SINKHORN_LIMIT = 1000
+_WIDTH = 80  # columns of the printed table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,13 +96,22 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        head = ("", "value", "certified bracket", "meaning")
-        lines = [(row.name, f"{row.value:.9g}", _bracket(row), row.meaning) for row in self.rows]
-        widths = [max(len(line[k]) for line in [head, *lines]) for k in range(3)]
-        return "\n".join(
-            f"{name:<{widths[0]}}  {value:>{widths[1]}}  {bracket:<{widths[2]}}  {text}"
-            for name, value, bracket, text in [head, *lines]
-        )
+        lines = [("", "value", "certified bracket")]
+        lines += [(row.name, f"{row.value:.9g}", _bracket(row)) for row in self.rows]
+        first, second = (max(len(line[k]) for line in lines) for k in range(2))
+        numbers = [
+            f"{name:<{first}}  {value:>{second}}  {bracket}" for name, value, bracket in lines
+        ]
+        meanings = [
+            textwrap.fill(
+                f"{row.name:<{first}}  {row.meaning}",
+                _WIDTH,
+                subsequent_indent=" " * (first + 2),
+                break_on_hyphens=False,
+            )
+            for row in self.rows
+        ]
+        return "\n".join([*numbers, "", *meanings])
 
 
 @answers
@@ -111,6 +123,7 @@ def compare(
     *,
     p: float = 1,
     metric: Metric = "euclidean",
+    period: float | None = None,
     epsilon: float | None = None,
     method: str = "auto",
     normalize: bool = False,
@@ -123,8 +136,8 @@ def compare(
 
     Parameters
     ----------
-    x, y, a, b, p, metric, normalize
-        See `wasserstein_distance`.
+    x, y, a, b, p, metric, period, normalize
+        See `wasserstein_distance`. With a period there is no row ``KR dual``.
     epsilon : float, optional
         Entropic weight of the Sinkhorn row, in cost units; see `solve`.
     method : str, default "auto"
@@ -161,7 +174,15 @@ def compare(
     """
     order = _validate.as_order(p)
     x, y, a, b = matched(x, y, a, b)
-    problem = Problem(x, y, a, b, metric=metric, p=order, normalize=normalize)
+    if diameter is not None and not (a is None and b is None):
+        raise InputError("diameter= needs samples without weights; leave a and b out")
+    if period is None:
+        problem = Problem(x, y, a, b, metric=metric, p=order, normalize=normalize)
+    else:
+        require_arcs(metric, concave=False)
+        if noise is not None or diameter is not None:
+            raise InputError("noise= and diameter= are for points in space; leave out period")
+        problem = Problem.on_circle(x, y, a, b, period=period, p=order, normalize=normalize)
     exact = solve(problem, method=method)
     rows = [
         _transport_row(_name(problem), exact, rooted=True),
@@ -172,27 +193,30 @@ def compare(
         entropic = solve(problem, method="sinkhorn", epsilon=epsilon, max_iter=_SINKHORN_LIMIT)
         rows.append(_transport_row("Sinkhorn", entropic, rooted=False))
     points_x, points_y = _validate.as_points("x", x), _validate.as_points("y", y)
-    rows += _dual_rows(exact, points_x, points_y, metric)
+    if period is None:
+        rows += _dual_rows(exact, points_x, points_y, metric)
+    else:
+        points_x, points_y = _around(problem, period)
     # With weights, align does not warn of disjoint supports, which the table explains.
     aligned = align(points_x, points_y, problem.a / problem.mass, problem.b / problem.mass)
     rows += _divergence_rows(aligned.p, aligned.q)
-    if a is None and b is None and aligned.n_common == 0 and _overlap(points_x, points_y):
+    is_sample = a is None and b is None and period is None
+    if is_sample and aligned.n_common == 0 and _overlap(points_x, points_y):
         rows += _estimated_rows(points_x, points_y)
     if noise is not None:
         rows.append(_noise_row(points_x, points_y, problem, noise))
     if diameter is not None:
-        if a is not None or b is not None:
-            raise InputError("diameter= needs samples without weights; leave a and b out")
-        interval = w1_interval(
-            points_x,
-            points_y,
-            confidence=confidence,
-            diameter=diameter,
-            metric=metric,
-            rng=rng,
-        )
+        options: dict[str, Any] = {"metric": metric, "rng": rng, "confidence": confidence}
+        interval = w1_interval(points_x, points_y, diameter=diameter, **options)
         rows.append(_interval_row(interval))
     return Comparison(tuple(rows), exact, entropic, aligned.overlap_p)
+
+
+def _around(problem: Problem, period: float) -> list[FloatArray]:
+    """Return the positions on a circle as points, in which each place has one coordinate."""
+    circle: Any = problem.geometry
+    sides = circle.x, circle.y
+    return [np.where(side == -period / 2, period / 2, side)[:, None] for side in sides]
 
 
 def _name(problem: Problem) -> str:

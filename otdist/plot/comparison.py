@@ -143,19 +143,28 @@ def _draw_images(
     problem = comparison.exact.problem
     images = problem.a.reshape(shape), problem.b.reshape(shape)
     high = max(float(image.max()) for image in images)
+    extent = _extent(points, shape)
     for k, image in enumerate(images):
-        grey = {"cmap": "gray", "vmin": 0, "vmax": high}
+        grey = {"cmap": "gray", "vmin": 0, "vmax": high, "extent": extent}
         _draw_image(figure.add_subplot(panels[:, k]), image, _short(names[k]), "mass", grey)
     difference = images[0] - images[1]
     limit = float(np.abs(difference).max()) or 1.0
     axes = figure.add_subplot(panels[:, 2])
-    colours = {"cmap": "RdBu", "vmin": -limit, "vmax": limit, "alpha": 0.8}
+    colours = {"cmap": "RdBu", "vmin": -limit, "vmax": limit, "alpha": 0.8, "extent": extent}
     label = "excess (blue) or deficit (red) of mass"
     _draw_image(axes, difference, "moved mass", label, colours)
     rows, columns = _sample(comparison, points, points)
     start, end = points[rows][:, ::-1], points[columns][:, ::-1]
     arrows: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004}
     axes.quiver(*start.T, *(end - start).T, color="#222222", alpha=0.8, **arrows)
+
+
+def _extent(points: FloatArray, shape: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the edges of an image whose pixels are at these points: left, right, bottom, top."""
+    (top, left), (bottom, right) = points[0], points[-1]
+    height, width = (bottom - top) / max(shape[0] - 1, 1), (right - left) / max(shape[1] - 1, 1)
+    height, width = height or width or 1.0, width or height or 1.0
+    return left - width / 2, right + width / 2, bottom + height / 2, top - height / 2
 
 
 def _draw_image(

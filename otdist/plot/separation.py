@@ -48,7 +48,7 @@ def plot_demo(rows: Sequence[Separation]) -> Figure:
     )
     figure = new_figure(10.0, 4.4)
     scene, axes = figure.subplots(1, 2, width_ratios=[1, 2.5])
-    _draw_lines(scene, float(theta.max()))
+    _draw_lines(scene, float(np.abs(theta).max()) or 1.0)
     top = 1.32 * max(1.0, float(w1.max()))
     axes.set_ylim(-0.05 * top, top)
     for values, colour, label in (

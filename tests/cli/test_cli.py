@@ -1,14 +1,17 @@
 """The command line: its output, its error messages and its exit codes."""
 
 import dataclasses
+import io
 import json
 import math
 import os
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
+import knobs
 import numpy as np
 import pytest
 from conftest import JIT_OFF
@@ -17,6 +20,8 @@ import otdist
 from otdist import InputWarning
 from otdist.cli import verify as _verify
 from otdist.cli.main import main
+from otdist.cli.progress import elapsed
+from otdist.cli.read import pooled, read_measure
 from otdist.comparison import separation as _separation
 from otdist.comparison import table as _compare
 from otdist.plot import plot_comparison
@@ -141,6 +146,15 @@ def test_demo_prints_a_row_for_each_theta_and_writes_a_figure(run, tmp_path):
     assert f"Figure: {figure.name}" in out
 
 
+def test_demo_of_other_thetas(run):
+    code, out, err = run("demo", "--points", 2, "--thetas", -2, 0.5, "--out", "a.png")
+    assert (code, err) == (0, "")
+    rows = [line.split()[:2] for line in out.splitlines()[1:3]]
+    assert rows == [["-2.00", "2.000000"], ["0.50", "0.500000"]]
+    assert run("demo", "--points", 2, "--thetas", 0, "--out", "a.png")[0] == 0
+    fails(run("demo", "--thetas", "nan", "--no-plot"), "offsets", "nan")
+
+
 def test_demo_without_figure(run, tmp_path):
     code, out, _ = run("demo", "--points", 2, "--no-plot")
     assert code == 0
@@ -210,8 +224,9 @@ def test_masses_are_not_normalised_unless_asked(run, tmp_path):
     Path("a.csv").write_text("x,weight\n0,1\n1,3\n")
     Path("b.csv").write_text("x,weight\n0,2\n1,3\n")
     message = ("a sums to 4", "b to 5", "add --normalize", "a.csv", "b.csv")
-    fails(run("compare", "a.csv", "b.csv"), *message)
-    code, out, _ = run("compare", "a.csv", "b.csv", "--normalize", "--json")
+    files = ("compare", "a.csv", "b.csv", "--weights", "weight")
+    fails(run(*files), *message)
+    code, out, _ = run(*files, "--normalize", "--json")
     assert code == 0
     value = json.loads(out)["rows"]["W_1"]["value"]
     assert value == pytest.approx(abs(3 / 4 - 3 / 5), rel=1e-12)
@@ -293,6 +308,142 @@ def test_a_value_without_proof_is_exit_code_2(run, clouds, monkeypatch):
     fails(run("compare", *clouds), "no proof: try --method highs")
 
 
+def write(**files):
+    for name, text in files.items():
+        Path(f"{name}.csv").write_text(text)
+
+
+def value(out, row="W_1"):
+    return json.loads(out)["rows"][row]["value"]
+
+
+def test_a_column_named_weight_is_a_coordinate(run):
+    write(men="height,weight\n1.7,60\n1.8,80\n", women="weight,height\n50,1.6\n61,1.7\n")
+    code, out, err = run("compare", "men.csv", "women.csv", "--json")
+    wanted = otdist.wasserstein_distance([[1.7, 60], [1.8, 80]], [[1.6, 50], [1.7, 61]])
+    assert code == 0
+    assert value(out) == pytest.approx(wanted, rel=1e-12)
+    assert json.loads(out)["columns"]["B"] == {"coordinates": ["height", "weight"], "weights": None}
+    assert err.count("--weights weight") == 2
+    _, out, err = run("compare", "men.csv", "women.csv", "--weights", "weight", "--normalize")
+    assert "n = 2, d = 1; coordinates: height; weights: weight\n" in out
+    assert err == ""
+
+
+def test_columns_in_another_order(run):
+    write(a="age,income\n30,1\n31,2\n", b="income,age\n1,30\n2,31\n", c="age,wage\n30,1\n")
+    code, out, _ = run("compare", "a.csv", "b.csv", "--json")
+    assert (code, value(out)) == (0, 0)
+    fails(run("compare", "a.csv", "c.csv"), "a.csv", "age, income", "age, wage", "--columns")
+    _, out, _ = run("compare", "a.csv", "c.csv", "--columns", "1,2", "--json")
+    assert value(out) == otdist.wasserstein_distance([[30, 1], [31, 2]], [[30, 1]])
+
+
+def test_values_and_counts(run):
+    write(a="value,count\n0,10\n1,30\n", b="value,count\n0,30\n1,10\n")
+    code, out, _ = run("compare", "a.csv", "b.csv", "--weights", "count", "--json")
+    assert (code, value(out, "cost")) == (0, 20)
+    _, _, err = run("compare", "a.csv", "b.csv", "--normalize")
+    assert err.count("--weights count") == 2
+    assert "--normalize changes nothing" in err
+
+
+@pytest.mark.parametrize("options", [(), ("--diameter", "1e6"), ("--noise", "1")])
+def test_the_table_fits_80_columns(run, options):
+    rng = np.random.default_rng(0)
+    names = [f"a column with a long name, {k}" for k in range(2)]
+    for name in "ab":
+        text = "\n".join(f"{x!r},{y!r}" for x, y in (1e5 * rng.random((40, 2))).tolist())
+        header = ",".join(f'"{each}"' for each in names)
+        Path(f"{name}.csv").write_text(f"{header}\n{text}\n")
+    code, out, _ = run("compare", "a.csv", "b.csv", *options)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "coordinates: a column with a long name, 0" in " ".join(out.split())
+
+
+def test_standard_input(run):
+    write(b="1,2\n3,4\n")
+    command = [sys.executable, "-m", "otdist", "compare", "-", "b.csv", "--format", "csv", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(otdist.__file__).parents[1])}
+    done = subprocess.run(
+        command, input="2,2\n3,4\n", capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["A"] == "standard input"
+    assert value(done.stdout) == 0.5
+
+
+def test_positions_on_a_circle(run):
+    write(a="angle,size\n10,1\n350,1\n", b="angle,size\n370,2\n170,1\n")
+    options = ("--period", 360, "--columns", "angle")
+    code, out, err = run("compare", "a.csv", "b.csv", *options, "--json")
+    assert (code, err) == (0, "")
+    wanted = otdist.wasserstein_distance([10, 350], [370, 170], period=360)
+    assert value(out) == pytest.approx(wanted, rel=1e-12) == 90
+    assert value(out, "TV") == 0.5  # 10 and 370 are one place
+    assert "KR dual" not in json.loads(out)["rows"]
+    fails(run("compare", "a.csv", "b.csv", "--period", 360), "one column", "--columns")
+
+
+def test_quiet(run, clouds):
+    write(a="x,weight\n0,1\n1,2\n")
+    words = ("compare", "a.csv", "a.csv", "--normalize", "--plot", "a.png")
+    assert run(*words)[2].count("\n") == 4
+    assert run(*words, "--quiet")[2] == ""
+    write(h="0.5\n0.5\n", g="0.25\n0.75\n")
+    assert run("compare", "h.csv", "g.csv", "--quiet")[2] == ""
+    fails(run("compare", "h.csv", "none.csv", "--quiet"), "none.csv")
+
+
+def test_the_time_limit(run, clouds, monkeypatch):
+    monkeypatch.setattr(_compare, "compare", lambda *_, **__: time.sleep(60))
+    start = time.monotonic()
+    code, out, err = run("compare", *clouds, "--time-limit", 0.2)
+    assert (code, out) == (124, "")
+    assert err == "otdist: stopped after 0.2 s, see --time-limit\n"
+    assert time.monotonic() - start < 10
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_long_steps_are_shown_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(knobs.CLI_DELAY, 0.05)
+    monkeypatch.setattr(knobs.CLI_STEP, 0.02)
+    for shown, stream in ((True, Terminal()), (True, io.StringIO()), (False, Terminal())):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with elapsed("computing", shown=shown):
+            time.sleep(0.3)
+        told = stream.getvalue()
+        if shown and stream.isatty():
+            assert told.startswith("\rotdist: computing: 0 s")
+            assert told.endswith("\r")
+        else:
+            assert told == ""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with elapsed("computing", shown=True):
+        pass
+    assert sys.stderr.getvalue() == ""
+
+
+def test_completion_in_a_shell(tmp_path):
+    pytest.importorskip("argcomplete")
+    line = "otdist compare --del"
+    environment = {
+        **os.environ,
+        "_ARGCOMPLETE": "1",
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "words"),
+    }
+    command = [sys.executable, "-m", "otdist"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert (tmp_path / "words").read_text().strip() == "--delimiter"
+
+
 # --- figures ----------------------------------------------------------------------
 
 
@@ -334,6 +485,26 @@ def test_figure_of_images(run):
     assert "<svg" in Path("c.svg").read_text()
     code, _, _ = run("compare", "a.png", "a.png", "--plot", "same.png", "--p", 2)
     assert code == 0
+
+
+def test_figure_of_pooled_images_has_one_system_of_coordinates(run):
+    image = np.zeros((8, 16))
+    image[0, 0] = 1
+    np.savetxt("a.txt", image)
+    np.savetxt("b.txt", image[::-1, ::-1])
+    options = {"grid": "8x16"}
+    first, second = (pooled(read_measure(f"{name}.txt", **options), 4, name) for name in "ab")
+    table = otdist.compare(first.points, second.points, first.weights, second.weights)
+    axes = plot_comparison(table, first.points, second.points, shape=first.shape).axes
+    shown = [each for each in axes if each.images]
+    assert len(shown) == 3
+    for each in shown:
+        assert tuple(each.images[0].get_extent()) == (-0.5, 15.5, 7.5, -0.5)
+    (arrows,) = shown[2].collections
+    np.testing.assert_allclose(arrows.get_offsets(), [[1.5, 1.5]])
+    np.testing.assert_allclose([arrows.U, arrows.V], [[12], [4]])
+    words = ("compare", "a.txt", "b.txt", "--grid", "8x16", "--pool", "4", "--plot", "c.png")
+    assert run(*words)[0] == 0
 
 
 def test_figure_without_matplotlib(run, clouds, monkeypatch):

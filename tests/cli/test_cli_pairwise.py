@@ -1,5 +1,7 @@
 """``otdist pairwise``: its output and its error messages."""
 
+from pathlib import Path
+
 import knobs
 import numpy as np
 import pytest
@@ -83,7 +85,7 @@ def test_errors_name_the_file(run, clouds):
     for words, parts in (
         ([*names, "d.npy", "-o", "m.npz"], ["d.npy has points of 3", "a.npy of 2"]),
         ([*names, "e.npy", "-o", "m.npz"], ["e.npy"]),
-        ([*names, "-o", "m.npy"], ["m.npy", ".npz"]),
+        ([*names, "-o", "m.npy"], ["m.npy", ".npz", ".csv"]),
         ([*names, "-o", "nowhere/m.npz"], ["folder"]),
         ([*names, "-o", "m.npz", "--metric", "far"], ["far", "unknown"]),
         ([names[0], "-o", "m.npz"], ["a.npy", "two or more"]),
@@ -120,3 +122,30 @@ def test_pairs_without_an_answer_are_told_and_written(run, clouds, monkeypatch):
         assert found["failed"].tolist() == [[0, 1], [0, 2], [1, 2]]
         assert found["reasons"][2] == "RuntimeError: stuck"
         assert np.isnan(found["matrix"][0, 1])
+
+
+def test_the_matrix_as_a_table(run, clouds):
+    pd = pytest.importorskip("pandas")
+    names, points = clouds
+    assert run(*names, "-o", "m.csv", "--quiet")[0] == 0
+    table = pd.read_csv("m.csv", index_col=0)
+    assert list(table.columns) == list(table.index) == names
+    assert (table.to_numpy() == pairwise(points)).all()
+
+
+def test_positions_on_a_circle(run):
+    for name, text in (("a", "10\n350\n"), ("b", "350\n10\n"), ("c", "170\n190\n")):
+        Path(f"{name}.csv").write_text(text)
+    code, out, _ = run("a.csv", "b.csv", "c.csv", "-o", "m.npz", "--period", 360)
+    assert code == 0
+    assert "metric arc, period 360, p = 1" in out
+    np.testing.assert_allclose(
+        np.load("m.npz")["matrix"], [[0, 0, 160], [0, 0, 160], [160, 160, 0]]
+    )
+
+
+def test_columns_are_matched_by_name(run):
+    Path("a.csv").write_text("age,income\n30,1\n")
+    Path("b.csv").write_text("income,age\n2,40\n")
+    assert run("a.csv", "b.csv", "-o", "m.npz", "--metric", "cityblock")[0] == 0
+    assert np.load("m.npz")["matrix"][0, 1] == 11
