@@ -332,11 +332,11 @@ def test_covariances_of_float32_samples_are_covariances(n, d):
 
 def test_samples_get_estimates_in_the_table():
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=2000), rng.normal(size=2000) + 1
+    x, y = rng.normal(size=300), rng.normal(size=300) + 1
     with pytest.warns(InputWarning, match="samples that share no atom"):
         table = otdist.compare(x, y)
     assert table["KL(P|Q)"].value == np.inf
-    assert table["KL(P|Q) est."].value == pytest.approx(0.5, abs=0.2)
+    assert table["KL(P|Q) est."].value == pytest.approx(0.5, abs=0.3)
     assert "estimated" in str(table)
     apart = otdist.compare(x, y + 20)  # no common space: no warning
     assert "KL(P|Q) est." not in [row.name for row in apart.rows]
