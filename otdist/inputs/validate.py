@@ -12,10 +12,9 @@ from collections.abc import Collection
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError, short, warn
-from otdist.inputs.convert import as_array
+from otdist.inputs.convert import as_array, first_index
 from otdist.typing import FloatArray
 
 # Relative tolerance of sums of weights, by the bytes of their floating-point type.
@@ -51,12 +50,6 @@ def frozen(array: FloatArray) -> FloatArray:
     result = (array if array.flags.c_contiguous else np.ascontiguousarray(array)).view()
     result.setflags(write=False)
     return result
-
-
-def first_index(bad: NDArray[np.bool_]) -> str:
-    """Return the index of the first True entry as ``[i]`` or ``[i, j]``."""
-    index = np.unravel_index(int(np.argmax(bad)), bad.shape)
-    return "[" + ", ".join(str(int(k)) for k in index) + "]"
 
 
 def require_finite(name: str, array: FloatArray) -> None:
