@@ -7,14 +7,12 @@ import json
 import math
 import os
 import pickle
-import runpy
 import signal
 import subprocess
 import sys
 import threading
 import time
 import warnings
-from pathlib import Path
 
 import knobs
 import numpy as np
@@ -797,19 +795,6 @@ def test_scikit_learn_takes_precomputed_matrices():
     dbscan = cluster.DBSCAN(eps=4, min_samples=2, metric="precomputed")
     found = dbscan.fit_predict(pairwise(measures))
     assert len({(int(a), int(b)) for a, b in zip(found, labels, strict=True)}) == 2
-
-
-def test_the_example_takes_digits(capsys, tmp_path):
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    example = Path(__file__).resolve().parents[2] / "examples" / "digits.py"
-    out = tmp_path / "digits.npy"
-    main = runpy.run_path(str(example))["main"]
-    main(["--images", "30" if JIT_OFF else "60", "--out", str(out)])
-    told = capsys.readouterr().out
-    assert "exact distances" in told
-    assert told.count("% right") == 2
-    assert "DBSCAN" in told
-    assert len(np.load(out)) == (435 if JIT_OFF else 1770)
 
 
 # ------------------------------------------------------------------ divergences by name
