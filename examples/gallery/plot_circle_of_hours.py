@@ -24,8 +24,8 @@ print("on the line:  ", wasserstein_distance([23.75], [0.25]))
 # --------------------
 #
 # Calls to a taxi company peak in the late evening. If everything happens s hours later, the
-# distance to the old times is s hours, up to the other side of the clock. On the line, each call
-# that passes midnight seems to jump back by a day.
+# distance to the old times is at most s hours, and at most 24 − s: mass goes the shorter way
+# round. On the line, each call that passes midnight seems to jump back by a day.
 
 rng = np.random.default_rng(0)
 calls = (22.5 + 1.5 * rng.normal(size=500)) % 24

@@ -34,7 +34,7 @@ print(f"largest slope found: {lipschitz_lower(critic, np.vstack([x, y]), rng=0):
 
 # %%
 # Left: level lines of the critic. Right: minus its gradient, the direction in which mass of P
-# moves towards Q. Its length is 1 nearly everywhere, so it does not fade with the distance.
+# moves towards Q. Its length is 1 at every place of the grid: it does not fade with the distance.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
 plot_critic(critic, x, y, ax=left)

@@ -3,8 +3,8 @@ What epsilon does
 =================
 
 How much does an entropic plan cost, compared with the optimal one? Sinkhorn's algorithm adds
-``epsilon`` times the relative entropy of the plan to the cost. A large ``epsilon`` is fast and
-blurs the plan; the certified bracket says by how much.
+``epsilon`` times the relative entropy of the plan to the cost. A large ``epsilon`` blurs the
+plan; the certified bracket says what that costs.
 """
 
 # %%
@@ -31,10 +31,10 @@ print(f"optimal cost {exact.value:.6f}, mean cost {mean_cost:.6f}")
 # Plans
 # -----
 #
-# With 30 % of the mean cost the plan is nearly a product of the two densities. As ``epsilon``
+# With the mean cost itself the plan is nearly a product of the two densities. As ``epsilon``
 # falls it concentrates on the optimal plan.
 
-parts = [0.3, 0.03, 0.003]
+parts = [1, 0.03, 0.003]
 plans = {}
 for part in parts:
     result = solve(problem, method="sinkhorn", epsilon=part * mean_cost)

@@ -55,7 +55,7 @@ def bracket(n_pixels):
         images.append(image)
         cost += np.linalg.norm(points - (low + (pixel + 0.5) * step), axis=1).mean()
     result = solve(Problem.on_grid(*images, spacing=step))
-    return result.lower - cost, result.value, result.upper + cost, images
+    return max(result.lower - cost, 0), result.value, result.upper + cost, images
 
 
 sizes = [8, 16, 32, 64, 128]

@@ -36,8 +36,8 @@ for name, (first, second, truth) in cases.items():
         print(f"  n = {n:6d}: [{interval.lower:.4f}, {interval.upper:.4f}]")
 
 # %%
-# The width falls like 1/√n.  W1 of the samples is inside each time. For equal distributions it is
-# above the truth, and the lower end is 0.
+# The width falls about like 1/√n. W1 of the samples is inside each time. For equal distributions
+# it is above the truth, and the lower end is 0.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
 for ax, (name, (_, _, truth)) in zip(axes, cases.items(), strict=True):

@@ -72,8 +72,8 @@ plt.show()
 # Which price?
 # ------------
 #
-# Between the noise and the distance of neighbouring stars there is a range of prices with one
-# answer.
+# Over a range of prices, above the noise and below the distances between strangers, the number of
+# pairs does not change.
 
 prices = np.geomspace(0.2, 60, 40)
 counts, rights = np.empty((2, len(prices)))
@@ -88,9 +88,9 @@ ax.axhline(n_seen, color="black", ls="--", label="stars seen twice")
 ax.set(xscale="log", xlabel="price (arcsec)", ylabel="count", ylim=(0, 45))
 ax.legend(frameon=False, loc="lower right")
 plt.show()
-print(
-    f"most right pairs: {rights.max():.0f} of {n_seen}, at a price of {prices[rights.argmax()]:.2f}"
-)
+same = prices[counts == 35]
+print(f"35 pairs at prices from {same.min():.2f} to {same.max():.2f}")
+print(f"right pairs: at most {rights.max():.0f} of {n_seen}")
 
 # %%
 # See :doc:`/guide/unequal-mass`.

@@ -46,7 +46,7 @@ def diagram(signal):
 rng = np.random.default_rng(3)
 t = np.linspace(0, 1, 120)
 clean = np.sin(9 * np.pi * t) * (0.4 + t) + 0.8 * np.cos(2 * np.pi * t)
-noisy = clean + rng.uniform(-0.12, 0.12, len(t))
+noisy = clean + rng.uniform(-0.25, 0.25, len(t))
 x, y = diagram(clean), diagram(noisy)
 print(f"{len(x)} pairs of the clean signal, {len(y)} of the noisy one")
 

@@ -19,11 +19,8 @@ from otdist import Problem, solve
 from otdist.plot import plot_plan
 
 rng = np.random.default_rng(4)
-n = 60
-angle = np.pi * rng.random(n)
-moon = np.column_stack([np.cos(angle), np.sin(angle)])
-x = moon + rng.normal(scale=0.08, size=(n, 2))
-y = [1, 0.5] - moon + rng.normal(scale=0.08, size=(n, 2))
+x = rng.random((70, 2)) * [2, 1]
+y = rng.random((70, 2)) * [2, 1] + [1, 0]
 
 orders = {"W₁": 1, "W₂": 2, "W∞": np.inf}
 results = {name: solve(Problem(x, y, p=p)) for name, p in orders.items()}
@@ -37,11 +34,13 @@ for name, result in results.items():
     )
 
 # %%
-# Each plan is the best by its own measure: W₁ has the smallest mean, W₂ the smallest root mean
-# square, and W∞ the smallest longest distance. In the W₁ plan no two arcs cross, as swapping the
-# ends of two crossing arcs would make both shorter together.
+# Each plan is the best by its own measure. The two clouds overlap in the middle. For W₁ only the
+# sum of the distances counts: mass of the middle moves little, and other mass moves far. For W₂ a
+# long way is dear, so that most points move by about the same distance. W∞ limits the longest
+# move, and any arc within that limit will do. In the W₁ plan no two arcs cross: with their ends
+# swapped, two crossing arcs would be shorter together.
 
-fig, axes = plt.subplots(1, 3, figsize=(12, 4.2), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(3, 1, figsize=(7, 9), layout="constrained")
 for ax, (name, result) in zip(axes, results.items(), strict=True):
     plot_plan(result.plan, x, y, ax=ax)
     ax.set_title(f"{name} = {result.distance:.4f}")
