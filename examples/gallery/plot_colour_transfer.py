@@ -2,15 +2,15 @@
 The colours of one photograph on another
 ========================================
 
-Can an image get the colours of another one and keep its own scene? The pixels of an image are
-points in the space of colours. The optimal plan between two such clouds says which colour each
-pixel gets.
+Can an image get the colours of another one and keep its own scene? The pixels of an
+image are points in the space of colours. The optimal plan between two such clouds says
+which colour each pixel gets.
 """
 
 # %%
-# Two images of 64 × 64 pixels are generated, so that nothing needs to be downloaded: a hilly
-# landscape by day, and one at dusk. A colour is a point with three coordinates, red, green and
-# blue.
+# Two images of 64 × 64 pixels are generated, so that nothing needs to be downloaded: a
+# hilly landscape by day, and one at dusk. A colour is a point with three coordinates,
+# red, green and blue.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,10 +34,22 @@ def landscape(zenith, horizon, sun, hill, water, phase, rng):
 rng = np.random.default_rng(0)
 colour = {
     "day": np.array(
-        [[0.35, 0.6, 0.9], [0.8, 0.9, 1], [1, 1, 0.9], [0.2, 0.5, 0.2], [0.2, 0.45, 0.6]]
+        [
+            [0.35, 0.6, 0.9],
+            [0.8, 0.9, 1],
+            [1, 1, 0.9],
+            [0.2, 0.5, 0.2],
+            [0.2, 0.45, 0.6],
+        ]
     ),
     "dusk": np.array(
-        [[0.25, 0.1, 0.4], [1, 0.5, 0.25], [1, 0.9, 0.5], [0.2, 0.08, 0.2], [0.55, 0.25, 0.35]]
+        [
+            [0.25, 0.1, 0.4],
+            [1, 0.5, 0.25],
+            [1, 0.9, 0.5],
+            [0.2, 0.08, 0.2],
+            [0.55, 0.25, 0.35],
+        ]
     ),
 }
 day = landscape(*colour["day"], phase=0, rng=rng)
@@ -45,11 +57,14 @@ dusk = landscape(*colour["dusk"], phase=2, rng=rng)
 x, y = day.reshape(-1, 3), dusk.reshape(-1, 3)
 
 # %%
-# Both clouds have 4096 points of equal weight, so there is an optimal plan that pairs each pixel
-# with one pixel. ``solve`` finds it, and proves it, without the matrix of 16.8 million costs.
+# Both clouds have 4096 points of equal weight, so there is an optimal plan that pairs
+# each pixel with one pixel. ``solve`` finds it, and proves it, without the matrix of
+# 16.8 million costs.
 
 result = solve(Problem(x, y, p=2))
-print(result.status, f"W2 = {result.distance:.4f}, relative gap {result.relative_gap:.1e}")
+print(
+    result.status, f"W2 = {result.distance:.4f}, relative gap {result.relative_gap:.1e}"
+)
 
 partner = np.empty(len(x), int)
 partner[result.plan.row] = result.plan.col
@@ -76,8 +91,8 @@ plt.show()
 # The clouds of colours
 # ---------------------
 #
-# Each pixel is drawn at its red and blue, in its own colour. Grey lines join 60 pixels to the
-# colours that they get.
+# Each pixel is drawn at its red and blue, in its own colour. Grey lines join 60 pixels
+# to the colours that they get.
 
 some = rng.choice(len(x), 60, replace=False)
 fig, ax = plt.subplots(figsize=(6, 5.4), layout="constrained")
@@ -90,11 +105,14 @@ ax.plot(
 )
 ax.scatter(x[:, 0], x[:, 2], c=x, s=14, marker="o", label="day")
 ax.scatter(y[:, 0], y[:, 2], c=y, s=14, marker="^", label="dusk")
-ax.set(xlabel="red (0 to 1)", ylabel="blue (0 to 1)", title="circles: day; triangles: dusk")
+ax.set(
+    xlabel="red (0 to 1)", ylabel="blue (0 to 1)", title="circles: day; triangles: dusk"
+)
 ax.set_aspect("equal")
 plt.show()
 
 # %%
-# Real photographs have millions of pixels: take a sample of a few thousand colours from each, and
-# give every other pixel the change of its nearest neighbour in the sample. Source: J. Rabin, S.
-# Ferradans and N. Papadakis, "Adaptive color transfer with relaxed optimal transport", ICIP 2014.
+# Real photographs have millions of pixels: take a sample of a few thousand colours from
+# each, and give every other pixel the change of its nearest neighbour in the sample.
+# Source: J. Rabin, S. Ferradans and N. Papadakis, "Adaptive color transfer with relaxed
+# optimal transport", ICIP 2014.

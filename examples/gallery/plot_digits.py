@@ -2,14 +2,14 @@
 Neighbours and clusters of digits
 =================================
 
-Which handwritten digits look alike? An image of 8 × 8 pixels is a distribution of ink over the
-pixels, and W1 is how far the ink must move. The matrix of exact distances goes to scikit-learn as
-``metric="precomputed"`` and to SciPy in its condensed format.
+Which handwritten digits look alike? An image of 8 × 8 pixels is a distribution of ink
+over the pixels, and W1 is how far the ink must move. The matrix of exact distances goes
+to scikit-learn as ``metric="precomputed"`` and to SciPy in its condensed format.
 """
 
 # %%
-# ``pairwise`` fills the matrix in compiled code. Every entry is proved. ``normalize=True`` gives
-# each image the same total, so that only the shape counts.
+# ``pairwise`` fills the matrix in compiled code. Every entry is proved.
+# ``normalize=True`` gives each image the same total, so that only the shape counts.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +30,8 @@ pixels = np.indices((8, 8)).reshape(2, -1).T
 weights = images.reshape(count, -1)
 
 condensed = pairwise(weights, support=pixels, normalize=True, condensed=True)
-print(f"{len(condensed)} distances, from {condensed.min():.3f} to {condensed.max():.3f} pixels")
+nearest, farthest = condensed.min(), condensed.max()
+print(f"{len(condensed)} distances, from {nearest:.3f} to {farthest:.3f} pixels")
 
 # %%
 # A tree of forty digits
@@ -39,11 +40,15 @@ print(f"{len(condensed)} distances, from {condensed.min():.3f} to {condensed.max
 # Average linkage joins the nearest groups first. The images are at the leaves.
 
 few = 30
-tree = linkage(squareform(squareform(condensed)[:few, :few]), "average", optimal_ordering=True)
+tree = linkage(
+    squareform(squareform(condensed)[:few, :few]), "average", optimal_ordering=True
+)
 fig, (above, below) = plt.subplots(
     2, 1, figsize=(10, 4), height_ratios=[11, 1], layout="constrained"
 )
-found = dendrogram(tree, ax=above, no_labels=True, color_threshold=0, above_threshold_color="C0")
+found = dendrogram(
+    tree, ax=above, no_labels=True, color_threshold=0, above_threshold_color="C0"
+)
 above.set_ylabel("W₁ (pixels)")
 above.spines[["top", "right", "bottom"]].set_visible(False)
 strip = np.zeros((8, 10 * few))
@@ -57,10 +62,10 @@ plt.show()
 # How many images need a label?
 # -----------------------------
 #
-# Some of the images have labels, and each of the others takes the label of its nearest neighbour.
-# The Euclidean distance of the pixels is the other candidate. The mean is over 30 random choices
-# of the labelled images. On these images, which are small and centred, the pixels do slightly
-# better at each number of labels.
+# Some of the images have labels, and each of the others takes the label of its nearest
+# neighbour. The Euclidean distance of the pixels is the other candidate. The mean is
+# over 30 random choices of the labelled images. On these images, which are small and
+# centred, the pixels do slightly better at each number of labels.
 
 matrices = {
     "W₁": squareform(condensed),
@@ -82,7 +87,9 @@ for name, scores in right.items():
     print(f"{name}: " + ", ".join(f"{score:.1f} %" for score in scores))
 
 fig, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
-for (name, scores), style, colour in zip(right.items(), ("o-", "s--"), ("C0", "C2"), strict=True):
+for (name, scores), style, colour in zip(
+    right.items(), ("o-", "s--"), ("C0", "C2"), strict=True
+):
     ax.plot(sizes, scores, style, color=colour, label=name)
 ax.set(xscale="log", xlabel="images with a label", ylabel="others recognised (%)")
 ax.set_xticks(sizes, sizes)
@@ -94,8 +101,8 @@ plt.show()
 # Clusters without labels
 # -----------------------
 #
-# Ten clusters by average linkage of all images. The adjusted Rand index is 1 if the clusters are
-# the digits, and about 0 if they are drawn at random.
+# Ten clusters by average linkage of all images. The adjusted Rand index is 1 if the
+# clusters are the digits, and about 0 if they are drawn at random.
 
 for name, matrix in matrices.items():
     clusters = fcluster(linkage(squareform(matrix), "average"), 10, "maxclust")

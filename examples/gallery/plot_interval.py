@@ -2,16 +2,17 @@
 Intervals that shrink with n
 ============================
 
-What do two samples say about W1 of the distributions behind them? W1 of the samples alone says
-little: it is positive even if the distributions are equal. ``w1_interval`` returns an interval
-that holds the true value with a probability of at least 95 %, for every sample size.
+What do two samples say about W1 of the distributions behind them? W1 of the samples
+alone says little: it is positive even if the distributions are equal. ``w1_interval``
+returns an interval that holds the true value with a probability of at least 95 %, for
+every sample size.
 """
 
 # %%
-# Samples on the line, in [0, 1]. The truth is known in both cases: Beta(2, 5) and Beta(5, 2) are
-# at a distance of 3/7, the difference of their means, and the distance of a distribution to
-# itself is 0. That all points lie in a box must be known beforehand; it is an assumption that no
-# sample can verify.
+# Samples on the line, in [0, 1]. The truth is known in both cases: Beta(2, 5) and
+# Beta(5, 2) are at a distance of 3/7, the difference of their means, and the distance
+# of a distribution to itself is 0. That all points lie in a box must be known
+# beforehand; it is an assumption that no sample can verify.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,8 +37,8 @@ for name, (first, second, truth) in cases.items():
         print(f"  n = {n:6d}: [{interval.lower:.4f}, {interval.upper:.4f}]")
 
 # %%
-# The width falls about like 1/√n. W1 of the samples is inside each time. For equal distributions
-# it is above the truth, and the lower end is 0.
+# The width falls about like 1/√n. W1 of the samples is inside each time. For equal
+# distributions it is above the truth, and the lower end is 0.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
 for ax, (name, (_, _, truth)) in zip(axes, cases.items(), strict=True):
@@ -54,7 +55,8 @@ plt.show()
 # How often does it hold?
 # -----------------------
 #
-# Of 500 repetitions with 200 points each, the interval should hold the truth in 475 at least.
+# Of 500 repetitions with 200 points each, the interval should hold the truth in 475 at
+# least.
 
 truth = 3 / 7
 hits = 0
@@ -65,6 +67,6 @@ print(f"{hits} of 500 intervals hold the truth")
 print(interval)
 
 # %%
-# In the plane and in space the interval is wider; see :doc:`/guide/samples`. The bands of both
-# distribution functions are those of P. Massart, "The tight constant in the
+# In the plane and in space the interval is wider; see :doc:`/guide/samples`. The bands
+# of both distribution functions are those of P. Massart, "The tight constant in the
 # Dvoretzky-Kiefer-Wolfowitz inequality", The Annals of Probability 18, 1990.

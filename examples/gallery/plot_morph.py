@@ -2,14 +2,14 @@
 An image that becomes another
 =============================
 
-What lies between two images? A cross-fade shows both at once. Along the optimal plan for W2 every
-bit of mass moves on a straight line instead, and the image changes its shape. The frames are
-equally spaced in the W2 distance.
+What lies between two images? A cross-fade shows both at once. Along the optimal plan
+for W2 every bit of mass moves on a straight line instead, and the image changes its
+shape. The frames are equally spaced in the W2 distance.
 """
 
 # %%
-# Two images of 48 × 48 pixels: a ring, and a cross in the opposite corner. ``Problem.on_grid``
-# takes one weight for each pixel, and distances are in pixels.
+# Two images of 48 × 48 pixels: a ring, and a cross in the opposite corner.
+# ``Problem.on_grid`` takes one weight for each pixel, and distances are in pixels.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,11 +29,15 @@ for image in (ring, cross):
     image /= image.sum()
 
 result = solve(Problem.on_grid(ring, cross, p=2))
-print(result.status, f"W2 = {result.distance:.3f} pixels, relative gap {result.relative_gap:.1e}")
+print(
+    result.status,
+    f"W2 = {result.distance:.3f} pixels, relative gap {result.relative_gap:.1e}",
+)
 
 # %%
-# The plan is a list of arcs. At time t the mass of an arc has gone the part t of its way, and is
-# counted in the pixel where it then is. A blur of one pixel hides the gaps between the arcs.
+# The plan is a list of arcs. At time t the mass of an arc has gone the part t of its
+# way, and is counted in the pixel where it then is. A blur of one pixel hides the gaps
+# between the arcs.
 
 pixels = np.stack([row.ravel(), column.ravel()], axis=1)
 plan = result.plan
@@ -68,16 +72,15 @@ plt.show()
 # Distances along the way
 # -----------------------
 #
-# Moved along an optimal plan, the mass at time t is t · W2 away from the start: the path is a
-# shortest one. The solver confirms it.
+# Moved along an optimal plan, the mass at time t is t · W2 away from the start: the
+# path is a shortest one. The solver confirms it.
 
 start = ring.ravel() > 0
 for t in times[1:]:
     moved = Problem(pixels[start], places(t), ring.ravel()[start], plan.data, p=2)
-    print(
-        f"t = {t:4g}: {solve(moved).distance:7.4f} pixels, {t:g} · W2 = {t * result.distance:7.4f}"
-    )
+    expected = t * result.distance
+    print(f"t = {t:4g}: {solve(moved).distance:7.4f} pixels, t · W2 = {expected:7.4f}")
 
 # %%
-# Source: R. J. McCann, "A convexity principle for interacting gases", Advances in Mathematics
-# 128, 1997. See also :doc:`/guide/moving-points`.
+# Source: R. J. McCann, "A convexity principle for interacting gases", Advances in
+# Mathematics 128, 1997. See also :doc:`/guide/moving-points`.

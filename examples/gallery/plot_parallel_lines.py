@@ -2,14 +2,16 @@
 Parallel lines
 ==============
 
-How far apart are two distributions that have no point in common? The example of the Wasserstein
-GAN paper answers it with two parallel lines. KL divergence, JS divergence and total variation
-cannot tell a near line from a far one; W1 is the distance between the lines.
+How far apart are two distributions that have no point in common? The example of the
+Wasserstein GAN paper answers it with two parallel lines. KL divergence, JS divergence
+and total variation cannot tell a near line from a far one; W1 is the distance between
+the lines.
 """
 
 # %%
-# P is uniform on a vertical line of length 1. Q is the same line at a distance θ. One hundred
-# points stand for each line. ``separations`` moves Q and compares the two at each offset.
+# P is uniform on a vertical line of length 1. Q is the same line at a distance θ. One
+# hundred points stand for each line. ``separations`` moves Q and compares the two at
+# each offset.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,13 +23,16 @@ z = (np.arange(100) + 0.5) / 100
 line = np.column_stack([np.zeros(100), z])
 rows = separations(line, line, offsets=np.linspace(-1, 1, 21))
 for row in rows[10::2]:
-    print(f"θ = {row.theta:.1f}:  W1 {row.w1:.3f}  JS {row.js:.4f}  KL {row.kl}  TV {row.tv:g}")
+    values = f"W1 {row.w1:.3f}  JS {row.js:.4f}  KL {row.kl}  TV {row.tv:g}"
+    print(f"θ = {row.theta:.1f}:  {values}")
 
 # %%
-# JS is log 2 = 0.6931 for every θ except 0. Its slope is 0 wherever it has one, so it cannot say
-# in which direction to move. W1 is \|θ\|: its slope leads to θ = 0.
+# JS is log 2 = 0.6931 for every θ except 0. Its slope is 0 wherever it has one, so it
+# cannot say in which direction to move. W1 is \|θ\|: its slope leads to θ = 0.
 
-fig, axes = plt.subplots(1, 2, figsize=(10, 4.6), width_ratios=[1, 2.5], layout="constrained")
+fig, axes = plt.subplots(
+    1, 2, figsize=(10, 4.6), width_ratios=[1, 2.5], layout="constrained"
+)
 plot_demo(rows, ax=axes)
 plt.show()
 
@@ -35,10 +40,10 @@ plt.show()
 # Where the supports overlap
 # --------------------------
 #
-# On a common support JS works. Here are two histograms with the shape of a triangle, 21 bins
-# wide, with a bin every 1/16. Q moves to the right by whole bins. While the triangles overlap, JS
-# and W1 both grow. From 21 bins on, an offset of 1.3125, they have no bin in common: JS stays at
-# log 2, and W1 goes on with slope 1.
+# On a common support JS works. Here are two histograms with the shape of a triangle, 21
+# bins wide, with a bin every 1/16. Q moves to the right by whole bins. While the
+# triangles overlap, JS and W1 both grow. From 21 bins on, an offset of 1.3125, they
+# have no bin in common: JS stays at log 2, and W1 goes on with slope 1.
 
 bins = np.arange(21) / 16
 triangle = 11.0 - np.abs(np.arange(21) - 10)
@@ -48,13 +53,14 @@ for row in rows[::5]:
     print(f"offset {row.theta:.4f}:  W1 {row.w1:.4f}  JS {row.js:.4f}  KL {row.kl:.4g}")
 
 # %%
-# The dashed line is the mean slope of the best critic on P. At a bin that P and Q share, mass
-# stays and the critic is flat; once nothing is shared, its slope is 1 everywhere on P.
+# The dashed line is the mean slope of the best critic on P. At a bin that P and Q
+# share, mass stays and the critic is flat; once nothing is shared, its slope is 1
+# everywhere on P.
 
 fig, axes = plt.subplots(2, 1, figsize=(7, 6), sharex=True, layout="constrained")
 plot_separation(rows, ax=axes)
 plt.show()
 
 # %%
-# Source: M. Arjovsky, S. Chintala and L. Bottou, "Wasserstein generative adversarial networks",
-# ICML 2017, example 1. See also :doc:`/guide/disjoint-supports`.
+# Source: M. Arjovsky, S. Chintala and L. Bottou, "Wasserstein generative adversarial
+# networks", ICML 2017, example 1. See also :doc:`/guide/disjoint-supports`.

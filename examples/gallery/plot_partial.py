@@ -2,13 +2,14 @@
 Partial matching
 ================
 
-What if some points have no partner? W1 must move all mass, outliers too. ``Problem.partial``
-leaves mass where it is, for a price: nothing moves at a cost above twice the price.
+What if some points have no partner? W1 must move all mass, outliers too.
+``Problem.partial`` leaves mass where it is, for a price: nothing moves at a cost above
+twice the price.
 """
 
 # %%
-# Forty stars are seen twice. The second image is noisy, misses six of them and has ten false
-# detections.
+# Forty stars are seen twice. The second image is noisy, misses six of them and has ten
+# false detections.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +22,12 @@ rng = np.random.default_rng(0)
 stars = 100 * rng.random((40, 2))
 n_seen = 34
 x = stars
-y = np.vstack([stars[:n_seen] + rng.normal(scale=1.0, size=(n_seen, 2)), 100 * rng.random((10, 2))])
+y = np.vstack(
+    [
+        stars[:n_seen] + rng.normal(scale=1.0, size=(n_seen, 2)),
+        100 * rng.random((10, 2)),
+    ]
+)
 a, b = np.ones(len(x)), np.ones(len(y))
 
 
@@ -33,11 +39,13 @@ def matched(price):
 
 
 # %%
-# The price decides how far a star may seem to have moved: twice the price. The right pairs are
-# known here, as star i is detection i.
+# The price decides how far a star may seem to have moved: twice the price. The right
+# pairs are known here, as star i is detection i.
 
 prices = [0.5, 2, 20]
-fig, axes = plt.subplots(1, 3, figsize=(12, 4.2), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(
+    1, 3, figsize=(12, 4.2), sharex=True, sharey=True, layout="constrained"
+)
 for ax, price in zip(axes, prices, strict=True):
     rows, columns, result = matched(price)
     n_right = np.sum((rows == columns) & (columns < n_seen))
@@ -48,7 +56,13 @@ for ax, price in zip(axes, prices, strict=True):
     left_x, left_y = result.unmatched
     for i, j in zip(rows, columns, strict=True):
         ax.plot(*zip(x[i], y[j], strict=True), color="#555555", lw=1.2)
-    ax.scatter(*x.T, s=36, c=np.where(left_x > 0.5, "none", "#0072B2"), ec="#0072B2", label="first")
+    ax.scatter(
+        *x.T,
+        s=36,
+        c=np.where(left_x > 0.5, "none", "#0072B2"),
+        ec="#0072B2",
+        label="first",
+    )
     ax.scatter(
         *y.T,
         s=30,
@@ -57,7 +71,9 @@ for ax, price in zip(axes, prices, strict=True):
         marker="^",
         label="second",
     )
-    ax.set(title=f"price {price}: {len(rows)} pairs", xlabel="x (arcsec)", aspect="equal")
+    ax.set(
+        title=f"price {price}: {len(rows)} pairs", xlabel="x (arcsec)", aspect="equal"
+    )
 axes[0].set_ylabel("y (arcsec)")
 fig.legend(
     *axes[0].get_legend_handles_labels(),
@@ -72,8 +88,8 @@ plt.show()
 # Which price?
 # ------------
 #
-# Over a range of prices, above the noise and below the distances between strangers, the number of
-# pairs does not change.
+# Over a range of prices, above the noise and below the distances between strangers, the
+# number of pairs does not change.
 
 prices = np.geomspace(0.2, 60, 40)
 counts, rights = np.empty((2, len(prices)))

@@ -2,13 +2,15 @@
 A permutation test with SciPy
 =============================
 
-Are two samples from one distribution? Take W1 of the samples, shuffle all points between them
-many times, and count how often the shuffled distance is as large. ``wasserstein_distance`` with
-``axis=`` is a vectorized statistic for ``scipy.stats.permutation_test``.
+Are two samples from one distribution? Take W1 of the samples, shuffle all points
+between them many times, and count how often the shuffled distance is as large.
+``wasserstein_distance`` with ``axis=`` is a vectorized statistic for
+``scipy.stats.permutation_test``.
 """
 
 # %%
-# Two samples of 60 waiting times, with the same mean. The first has one peak, the second has two.
+# Two samples of 60 waiting times, with the same mean. The first has one peak, the
+# second has two.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,9 +27,9 @@ y = np.concatenate([rng.normal(24, 2.5, n // 2), rng.normal(36, 2.5, n // 2)])
 print(f"means: {x.mean():.2f} and {y.mean():.2f} minutes")
 
 # %%
-# The statistic gets the shuffled samples as arrays of shape (resamples, n) and an ``axis``, and
-# returns one distance for each row. 9999 distances are computed in one call, and every one is
-# proved.
+# The statistic gets the shuffled samples as arrays of shape (resamples, n) and an
+# ``axis``, and returns one distance for each row. 9999 distances are computed in one
+# call, and every one is proved.
 
 
 def w1(x, y, axis):
@@ -43,15 +45,17 @@ def difference(x, y, axis):
 options = {"vectorized": True, "n_resamples": 9999, "alternative": "greater"}
 tests = {
     "W₁ (minutes)": stats.permutation_test((x, y), w1, rng=1, **options),
-    "difference of means (minutes)": stats.permutation_test((x, y), difference, rng=1, **options),
+    "difference of means (minutes)": stats.permutation_test(
+        (x, y), difference, rng=1, **options
+    ),
 }
 for name, test in tests.items():
     print(f"{name}: statistic {test.statistic:.3f}, p-value {test.pvalue:.4f}")
 print(f"Kolmogorov-Smirnov: p-value {stats.ks_2samp(x, y).pvalue:.4f}")
 
 # %%
-# W1 sees the change of shape, and the difference of the means does not. The p-value counts the
-# samples themselves as one of 10 000 arrangements.
+# W1 sees the change of shape, and the difference of the means does not. The p-value
+# counts the samples themselves as one of 10 000 arrangements.
 
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
 axes[0].ecdf(x, color="C0", label="first sample")
@@ -66,5 +70,5 @@ for ax, (name, test) in zip(axes[1:], tests.items(), strict=True):
 plt.show()
 
 # %%
-# The test is exact: its level holds for any distribution, if the points are exchangeable. See
-# :doc:`/guide/drift`.
+# The test is exact: its level holds for any distribution, if the points are
+# exchangeable. See :doc:`/guide/drift`.

@@ -2,18 +2,19 @@
 Persistence diagrams by one extra atom
 ======================================
 
-How can two sets of different size be matched, if each point may also be left unmatched at a price
-of its own? Distances of persistence diagrams ask for that: a point may go to the diagonal. One
-extra atom on each side turns it into a problem for ``Problem.from_cost``.
+How can two sets of different size be matched, if each point may also be left unmatched
+at a price of its own? Distances of persistence diagrams ask for that: a point may go to
+the diagonal. One extra atom on each side turns it into a problem for
+``Problem.from_cost``.
 """
 
 # %%
 # The valleys of a signal
 # -----------------------
 #
-# Raise the water level from below. A valley is born at its lowest point, and dies where its lake
-# meets that of a deeper valley. Each pair (birth, death) is a point of the diagram; shallow
-# valleys are near the diagonal.
+# Raise the water level from below. A valley is born at its lowest point, and dies where
+# its lake meets that of a deeper valley. Each pair (birth, death) is a point of the
+# diagram; shallow valleys are near the diagonal.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,13 +55,13 @@ print(f"{len(x)} pairs of the clean signal, {len(y)} of the noisy one")
 # One extra atom
 # --------------
 #
-# The extra atom of either side stands for the diagonal. A point (b, d) reaches it at a cost of (d
-# − b) / 2, and from diagonal to diagonal is free. The extra atom has room for all points of the
-# other side.
+# The extra atom of either side stands for the diagonal. A point (b, d) reaches it at a
+# cost of (d − b) / 2, and from diagonal to diagonal is free. The extra atom has room
+# for all points of the other side.
 
 
 def with_diagonal(x, y):
-    """Return costs and weights of two diagrams, with the diagonal as last atom of each."""
+    """Return costs and weights of two diagrams; the diagonal is the last atom."""
     cost = np.zeros((len(x) + 1, len(y) + 1))
     cost[:-1, :-1] = np.abs(x[:, None] - y).max(axis=2)
     cost[:-1, -1] = (x[:, 1] - x[:, 0]) / 2
@@ -76,9 +77,10 @@ print(f"bottleneck distance    {bottleneck.value:.4f}, gap {bottleneck.gap:.1e}"
 print(f"largest difference of the signals {np.abs(clean - noisy).max():.4f}")
 
 # %%
-# The bottleneck distance is at most the largest difference of the two signals: diagrams are
-# stable (Cohen-Steiner, Edelsbrunner and Harer, 2007). In the figure the deep valleys of the
-# noisy signal are matched with those of the clean one, and the shallow ones go to the diagonal.
+# The bottleneck distance is at most the largest difference of the two signals: diagrams
+# are stable (Cohen-Steiner, Edelsbrunner and Harer, 2007). In the figure the deep
+# valleys of the noisy signal are matched with those of the clean one, and the shallow
+# ones go to the diagonal.
 
 plan = first.plan
 points = np.vstack([x, [np.nan, np.nan]]), np.vstack([y, [np.nan, np.nan]])
@@ -103,5 +105,6 @@ right.legend(frameon=False, loc="lower right")
 plt.show()
 
 # %%
-# Source: D. Cohen-Steiner, H. Edelsbrunner and J. Harer, "Stability of persistence diagrams",
-# Discrete & Computational Geometry 37, 2007. See also :doc:`/coming-from/gudhi`.
+# Source: D. Cohen-Steiner, H. Edelsbrunner and J. Harer, "Stability of persistence
+# diagrams", Discrete & Computational Geometry 37, 2007. See also
+# :doc:`/coming-from/gudhi`.

@@ -2,9 +2,9 @@
 Two Gaussians
 =============
 
-How close does the distance of two samples come to the distance of the distributions behind them?
-For two normal distributions W2 has a closed form. This example compares it with the exact solver
-on samples of growing size.
+How close does the distance of two samples come to the distance of the distributions
+behind them? For two normal distributions W2 has a closed form. This example compares it
+with the exact solver on samples of growing size.
 """
 
 # %%
@@ -17,7 +17,13 @@ on samples of growing size.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from otdist import Problem, bures_wasserstein_distance, gaussian, solve, wasserstein_distance
+from otdist import (
+    Problem,
+    bures_wasserstein_distance,
+    gaussian,
+    solve,
+    wasserstein_distance,
+)
 from otdist.plot import plot_plan
 
 plt.style.use("seaborn-v0_8-colorblind")
@@ -36,8 +42,8 @@ print(f"Hellinger {gaussian.hellinger_distance(*both):.4f}, at most 1")
 # The solver
 # ----------
 #
-# W2 of two samples is exact for the samples. For the distributions it is an estimate: it is too
-# large on average, and the excess shrinks as n grows.
+# W2 of two samples is exact for the samples. For the distributions it is an estimate:
+# it is too large on average, and the excess shrinks as n grows.
 
 rng = np.random.default_rng(0)
 sizes = [25, 50, 100, 200, 400, 800, 1600]
@@ -51,8 +57,8 @@ for i, n in enumerate(sizes):
     print(f"n = {n:4d}: mean {values[i].mean():.4f}, truth {truth:.4f}")
 
 # %%
-# Left: two samples of 80 points and the optimal plan. Right: W2 of the samples, with the range of
-# 20 repetitions, and the closed form.
+# Left: two samples of 80 points and the optimal plan. Right: W2 of the samples, with
+# the range of 20 repetitions, and the closed form.
 
 x = rng.multivariate_normal(mean_p, covariance_p, 80)
 y = rng.multivariate_normal(mean_q, covariance_q, 80)
@@ -60,7 +66,9 @@ result = solve(Problem(x, y, p=2))
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 plot_plan(result.plan, x, y, ax=left)
-right.fill_between(sizes, values.min(axis=1), values.max(axis=1), alpha=0.25, label="range")
+right.fill_between(
+    sizes, values.min(axis=1), values.max(axis=1), alpha=0.25, label="range"
+)
 right.plot(sizes, values.mean(axis=1), "o-", label="mean of samples")
 right.axhline(truth, color="black", ls="--", label="closed form")
 right.set(xscale="log", xlabel="points in each sample, n", ylabel="W₂ (distance)")
@@ -71,4 +79,5 @@ right.legend(frameon=False)
 plt.show()
 
 # %%
-# An interval that holds W1 of the distributions is in :ref:`sphx_glr_gallery_plot_interval.py`.
+# An interval that holds W1 of the distributions is in
+# :ref:`sphx_glr_gallery_plot_interval.py`.

@@ -2,15 +2,16 @@
 Clipped, penalised, certified: three critics
 ============================================
 
-Is the number that a Wasserstein GAN reports the Wasserstein distance? The critic has to be
-1-Lipschitz. Clipping its weights and penalising its gradients aim at that; orthonormal layers
-guarantee it. Here W1 of the two distributions is 1, so that each value can be judged.
+Is the number that a Wasserstein GAN reports the Wasserstein distance? The critic has to
+be 1-Lipschitz. Clipping its weights and penalising its gradients aim at that;
+orthonormal layers guarantee it. Here W1 of the two distributions is 1, so that each
+value can be judged.
 """
 
 # %%
-# Two normal distributions in the plane at distance 1. The networks need PyTorch. Without it the
-# example shows ``kr_dual`` alone, whose critics are 1-Lipschitz by construction and need no
-# network.
+# Two normal distributions in the plane at distance 1. The networks need PyTorch.
+# Without it the example shows ``kr_dual`` alone, whose critics are 1-Lipschitz by
+# construction and need no network.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,9 +30,9 @@ pair = datasets.translation(2, 1.0)
 print(f"W1 of the distributions: {pair.w1}")
 
 # %%
-# The critics draw points from both distributions. The value is taken on other points than those
-# of the training. ``lipschitz`` is a constant that is proved from the weights. The trainings are
-# short.
+# The critics draw points from both distributions. The value is taken on other points
+# than those of the training. ``lipschitz`` is a constant that is proved from the
+# weights. The trainings are short.
 
 critics = {"kr_dual": kr_dual(pair.first, pair.second, n_samples=2000, rng=0)}
 if train_critic is not None:
@@ -50,11 +51,11 @@ for name, critic in critics.items():
     )
 
 # %%
-# A value is a lower bound of W1, up to the noise of the held-out points, if the proved constant
-# is at most 1. Weights clipped at 0.01 pass this test, with a function so flat that its value is
-# almost 0; clipped at 1 they do not pass. The gradient penalty keeps slopes near 1 where it
-# samples them, and proves no constant near 1: its value is an estimate. Orthonormal layers and
-# ``kr_dual`` pass the test and come near 1.
+# A value is a lower bound of W1, up to the noise of the held-out points, if the proved
+# constant is at most 1. Weights clipped at 0.01 pass this test, with a function so flat
+# that its value is almost 0; clipped at 1 they do not pass. The gradient penalty keeps
+# slopes near 1 where it samples them, and proves no constant near 1: its value is an
+# estimate. Orthonormal layers and ``kr_dual`` pass the test and come near 1.
 
 names = list(critics)
 position = np.arange(len(names))
@@ -88,7 +89,7 @@ right.set(xscale="log", xlabel="proved Lipschitz constant")
 plt.show()
 
 # %%
-# Sources: M. Arjovsky, S. Chintala and L. Bottou, "Wasserstein generative adversarial networks",
-# ICML 2017; I. Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017; C. Anil,
-# J. Lucas and R. Grosse, "Sorting out Lipschitz function approximation", ICML 2019. See also
-# :doc:`/guide/pytorch`.
+# Sources: M. Arjovsky, S. Chintala and L. Bottou, "Wasserstein generative adversarial
+# networks", ICML 2017; I. Gulrajani et al., "Improved training of Wasserstein GANs",
+# NeurIPS 2017; C. Anil, J. Lucas and R. Grosse, "Sorting out Lipschitz function
+# approximation", ICML 2019. See also :doc:`/guide/pytorch`.
