@@ -29,10 +29,10 @@ for name, result in results.items():
     length = np.linalg.norm(x[plan.row] - y[plan.col], axis=1)
     root = np.sqrt(plan.data @ length**2)
     print(f"{name}: {result.status}, distance {result.distance:.4f}")
+    mean, longest = plan.data @ length, length.max()
     print(
-        f"  moved distances: mean {plan.data @ length:.4f}, root mean square {root:.4f},"
+        f"  moved: mean {mean:.4f}, root mean square {root:.4f}, longest {longest:.4f}"
     )
-    print(f"  longest {length.max():.4f}")
 
 # %%
 # Each plan is the best by its own measure. The two clouds overlap in the middle. For W₁
