@@ -75,6 +75,7 @@ for k, part in enumerate(parts):
     bracket = f"[{result.lower:.6f}, {result.upper:.6f}]"
     print(f"ε = {part:7.3f} of the mean cost: optimum in {bracket}")
 
+# sphinx_gallery_thumbnail_number = 2
 fig, ax = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
 ax.fill_between(parts, lower, value, color="#e6e6e6", label="certified bracket")
 ax.plot(parts, value, "o-", color="C0", label="value: cost of the plan")

@@ -102,4 +102,4 @@ plt.show()
 
 # %%
 # ``wasserstein_distance(x, y)`` also solves such clouds exactly, in memory proportional
-# to the points; that takes minutes. See :doc:`/guide/large`.
+# to the points; at this size that can take minutes. See :doc:`/guide/large`.

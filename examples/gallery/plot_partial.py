@@ -97,6 +97,7 @@ for k, price in enumerate(prices):
     rows, columns, _ = matched(price)
     counts[k] = len(rows)
     rights[k] = np.sum((rows == columns) & (columns < n_seen))
+# sphinx_gallery_thumbnail_number = 2
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 ax.plot(prices, counts, "o-", color="C2", label="pairs")
 ax.plot(prices, rights, "s-", color="C0", label="right pairs")
