@@ -8,6 +8,7 @@ How far is a quarter to midnight from a quarter past? Half an hour, though the n
 """
 
 # %%
+# Two positions, fifteen minutes before and after midnight.
 
 import matplotlib.pyplot as plt
 import numpy as np

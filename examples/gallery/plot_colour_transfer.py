@@ -72,11 +72,11 @@ print("each colour is used once:", np.array_equal(np.sort(partner), np.arange(le
 
 
 # %%
-# Half of the way is an image too: the mean of each colour and its partner.
+# Half way there is an image too: the mean of each colour and its partner.
 
 images = {
     "day": day,
-    "half of the way": (0.5 * x + 0.5 * y[partner]).reshape(day.shape),
+    "half way": (0.5 * x + 0.5 * y[partner]).reshape(day.shape),
     "day, colours of dusk": y[partner].reshape(day.shape),
     "dusk": dusk,
 }

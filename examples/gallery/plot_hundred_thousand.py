@@ -3,8 +3,8 @@ A hundred thousand points
 =========================
 
 What can be said about W1 of two clouds of 100 000 points in seconds? The matrix of all
-distances would have ten thousand million entries. Pixels give a bracket that is proved,
-and it narrows as they become smaller.
+distances would have 10¹⁰ entries. Pixels give a bracket that is proved, and it narrows
+as they become smaller.
 """
 
 # %%

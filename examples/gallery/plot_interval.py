@@ -55,8 +55,8 @@ plt.show()
 # How often does it hold?
 # -----------------------
 #
-# Of 500 repetitions with 200 points each, the interval should hold the truth in 475 at
-# least.
+# The interval has to hold the truth in about 475 of 500 repetitions, or more. Its
+# bounds are safe: it holds in more of them. Printed, an interval shows its assumptions.
 
 truth = 3 / 7
 hits = 0

@@ -8,7 +8,7 @@ twice the price.
 """
 
 # %%
-# Forty stars are seen twice. The second image is noisy, misses six of them and has ten
+# A first image shows forty stars. A second one is noisy, misses six of them and has ten
 # false detections.
 
 import matplotlib.pyplot as plt
@@ -39,8 +39,8 @@ def matched(price):
 
 
 # %%
-# The price decides how far a star may seem to have moved: twice the price. The right
-# pairs are known here, as star i is detection i.
+# The price decides how far a star may seem to have moved: at most twice the price. The
+# right pairs are known here, as star i is detection i.
 
 prices = [0.5, 2, 20]
 fig, axes = plt.subplots(
@@ -88,8 +88,8 @@ plt.show()
 # Which price?
 # ------------
 #
-# Over a range of prices, above the noise and below the distances between strangers, the
-# number of pairs does not change.
+# Over a range of prices, above the noise and below the distances of unrelated points,
+# the number of pairs does not change.
 
 prices = np.geomspace(0.2, 60, 40)
 counts, rights = np.empty((2, len(prices)))

@@ -9,8 +9,8 @@ between them many times, and count how often the shuffled distance is as large.
 """
 
 # %%
-# Two samples of 60 waiting times, with the same mean. The first has one peak, the
-# second has two.
+# Two samples of 60 waiting times, from distributions with one mean, 30 minutes. The
+# first distribution has one peak, the second has two.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,7 +24,7 @@ rng = np.random.default_rng(0)
 n = 60
 x = rng.normal(30, 4, n)
 y = np.concatenate([rng.normal(24, 2.5, n // 2), rng.normal(36, 2.5, n // 2)])
-print(f"means: {x.mean():.2f} and {y.mean():.2f} minutes")
+print(f"means of the samples: {x.mean():.2f} and {y.mean():.2f} minutes")
 
 # %%
 # The statistic gets the shuffled samples as arrays of shape (resamples, n) and an
@@ -33,7 +33,7 @@ print(f"means: {x.mean():.2f} and {y.mean():.2f} minutes")
 
 
 def w1(x, y, axis):
-    """Return W1 of the samples along an axis."""
+    """Return W1 of the samples along an axis, as an array."""
     return np.asarray(wasserstein_distance(x, y, axis=axis))
 
 

@@ -83,6 +83,8 @@ print(f"largest difference of the signals {np.abs(clean - noisy).max():.4f}")
 # ones go to the diagonal.
 
 plan = first.plan
+matched = (plan.row < len(x)) & (plan.col < len(y))
+print(f"{matched.sum()} pairs are matched, {(~matched).sum() - 1} go to the diagonal")
 points = np.vstack([x, [np.nan, np.nan]]), np.vstack([y, [np.nan, np.nan]])
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
 left.plot(t, noisy, color="C2", label="noisy")

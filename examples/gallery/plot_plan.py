@@ -29,10 +29,11 @@ for name, result in results.items():
     length = np.linalg.norm(x[plan.row] - y[plan.col], axis=1)
     root = np.sqrt(plan.data @ length**2)
     print(f"{name}: {result.status}, distance {result.distance:.4f}")
-    mean, longest = plan.data @ length, length.max()
+    mean, longest, n_short = plan.data @ length, length.max(), (length < 0.5).sum()
     print(
-        f"  moved: mean {mean:.4f}, root mean square {root:.4f}, longest {longest:.4f}"
+        f"  moved: mean {mean:.4f}, root mean square {root:.4f}, longest {longest:.4f},"
     )
+    print(f"  {n_short} of {len(length)} arcs are shorter than 0.5")
 
 # %%
 # Each plan is the best by its own measure. The two clouds overlap in the middle. For W₁

@@ -9,7 +9,7 @@ distance the largest value.
 
 # %%
 # Two clouds with the same mean. One is long and narrow, the other consists of two
-# groups. One call computes W2 along 180 directions.
+# groups. One call computes W2 along 181 directions.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -70,3 +70,6 @@ right.set_yticks([0.5, 1, 1.5])
 right.set_rlabel_position(22)
 right.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.1, 0.5))
 plt.show()
+
+# %%
+# See :doc:`/guide/approximate`.
