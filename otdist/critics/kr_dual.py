@@ -23,6 +23,7 @@ from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Certificate, Result
+from otdist.runtime.show import brief
 from otdist.typing import ArrayLike, FloatArray, Metric, Sampler, Seed
 
 _EXACT = ("mcshane", "whitney")
@@ -100,6 +101,9 @@ class Critic:
         centre it is 0.
         """
         return self.potential.gradient(self._points(points))
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def __str__(self) -> str:
         n, m = self.n_held_out
@@ -367,6 +371,9 @@ class Interval:
     proof: tuple[str, str]
     critic: Critic | None
     plug_in: float
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def __str__(self) -> str:
         head = (
