@@ -40,10 +40,10 @@ from otdist.certificate.rounding import (
     total,
 )
 from otdist.errors import InputError
+from otdist.inputs.convert import first_index
 from otdist.inputs.validate import (
     as_float64,
     as_values,
-    first_index,
     require_finite,
 )
 from otdist.plans.plans import Arcs, Flow, GridPlan

@@ -26,6 +26,7 @@ from otdist.divergences.double_double import (
 )
 from otdist.errors import InputError
 from otdist.inputs import validate as _validate
+from otdist.inputs.convert import first_index
 from otdist.inputs.labels import matched_bins
 from otdist.typing import FloatArray, IntArray
 
@@ -196,7 +197,7 @@ def _as_float(name: str, values: ArrayLike) -> tuple[FloatArray, float]:
         raise InputError(f"{name} must not be empty, got shape {array.shape}")
     _validate.require_finite(name, array)
     if (negative := array < 0.0).any():
-        where = _validate.first_index(negative)
+        where = first_index(negative)
         raise InputError(f"{name}{where} must be nonnegative, got {array[negative][0]}")
     return array, _validate.sum_tolerance(np.asarray(values).dtype)
 

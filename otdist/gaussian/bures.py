@@ -8,6 +8,7 @@ import numpy as np
 
 from otdist.errors import InputError
 from otdist.inputs import validate as _validate
+from otdist.inputs.convert import first_index
 from otdist.typing import ArrayLike, FloatArray
 
 # Largest norm of ``T - I``, for the optimal map ``T x``, that is found by iteration.
@@ -218,14 +219,14 @@ def as_normal(which: str, mean: Any, covariance: Any) -> tuple[FloatArray, Float
     if bad.any():
         raise InputError(
             f"{C} must be symmetric, but differs from its transpose at"
-            f" {_validate.first_index(bad)}; pass ({C} + {C}.T) / 2 if that is rounding"
+            f" {first_index(bad)}; pass ({C} + {C}.T) / 2 if that is rounding"
         )
     if narrow:
         matrix = (matrix + np.swapaxes(matrix, -1, -2)) / 2
     smallest = np.linalg.eigvalsh(matrix)[..., 0]
     negative = smallest < (0.0 if d == 1 else -part) * largest
     if negative.any():
-        where = _validate.first_index(negative) if matrix.ndim > 2 else ""
+        where = first_index(negative) if matrix.ndim > 2 else ""
         raise InputError(
             f"{C}{where} must have no negative eigenvalue, as it is a covariance; got"
             f" {smallest[negative][0]:.3g}"

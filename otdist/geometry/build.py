@@ -16,6 +16,7 @@ from otdist.geometry.metrics import known, line_power, named
 from otdist.geometry.points import Points, box, diagonal_cost, largest_cost
 from otdist.geometry.protocol import Dense, Geometry
 from otdist.inputs import validate as _validate
+from otdist.inputs.convert import first_index
 from otdist.inputs.scale import (
     EXACT,
     FAR,
@@ -93,7 +94,7 @@ def _require_digits(name: str, array: FloatArray, k: int) -> None:
     kept = keeps_digits(array, k)
     if not kept.all():
         raise InputError(
-            f"{name}{_validate.first_index(~kept)} is {array[~kept][0]:.3g} beside coordinates"
+            f"{name}{first_index(~kept)} is {array[~kept][0]:.3g} beside coordinates"
             f" of about 2**{k}; squares and sums of both leave float64: divide the points by a"
             " constant, and make the small ones 0 or leave them out"
         )

@@ -14,8 +14,8 @@ import numpy as np
 
 from otdist.errors import InfeasibleError, InputError
 from otdist.geometry.protocol import Edges, Facts, Geometry
-from otdist.inputs.convert import as_array
-from otdist.inputs.validate import as_float64, first_index
+from otdist.inputs.convert import as_array, first_index
+from otdist.inputs.validate import as_float64
 from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
 

@@ -22,6 +22,12 @@ _SECOND = np.timedelta64(1, "s")
 _TIMES = (datetime.date, datetime.datetime, np.datetime64)
 
 
+def first_index(bad: NDArray[np.bool_]) -> str:
+    """Return the index of the first True entry as ``[i]`` or ``[i, j]``."""
+    index = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    return "[" + ", ".join(str(int(k)) for k in index) + "]"
+
+
 def as_array(name: str, value: Any) -> NDArray[Any]:
     """Return an array of real numbers of at most 64 bits, or raise."""
     if value is None:
@@ -118,13 +124,19 @@ def _whole(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 def _seconds(name: str, array: NDArray[Any]) -> FloatArray:
     """Return durations in seconds."""
-    missing = np.isnat(array)
-    if missing.any():
-        where = ", ".join(str(int(k)) for k in np.argwhere(missing)[0])
-        raise InputError(f"{name}[{where}] is NaT, a missing time; drop such entries first")
+    _refuse_missing(name, array)
     warn(f"{name} holds durations ({array.dtype}); they are read in seconds")
     seconds: FloatArray = array / _SECOND
     return seconds
+
+
+def _refuse_missing(name: str, times: NDArray[Any]) -> None:
+    """Raise for the first time that is missing."""
+    missing = np.isnat(times)
+    if missing.any():
+        raise InputError(
+            f"{name}{first_index(missing)} is NaT, a missing time; drop such entries first"
+        )
 
 
 def _refuse_dtype(name: str, array: NDArray[Any]) -> None:
@@ -160,10 +172,7 @@ def without_dates(values: dict[str, Any]) -> dict[str, Any]:
     if not dates:
         return values
     for name, array in dates.items():
-        missing = np.isnat(array)
-        if missing.any():
-            where = ", ".join(str(int(k)) for k in np.argwhere(missing)[0])
-            raise InputError(f"{name}[{where}] is NaT, a missing time; drop such entries first")
+        _refuse_missing(name, array)
     names = " and ".join(dates)
     if len(dates) < len(values):
         other = next(name for name in values if name not in dates)

@@ -12,10 +12,9 @@ from collections.abc import Collection
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from otdist.errors import InputError, short, warn
-from otdist.inputs.convert import as_array
+from otdist.inputs.convert import as_array, first_index
 from otdist.typing import FloatArray
 
 # Relative tolerance of sums of weights, by the bytes of their floating-point type.
@@ -51,12 +50,6 @@ def frozen(array: FloatArray) -> FloatArray:
     result = (array if array.flags.c_contiguous else np.ascontiguousarray(array)).view()
     result.setflags(write=False)
     return result
-
-
-def first_index(bad: NDArray[np.bool_]) -> str:
-    """Return the index of the first True entry as ``[i]`` or ``[i, j]``."""
-    index = np.unravel_index(int(np.argmax(bad)), bad.shape)
-    return "[" + ", ".join(str(int(k)) for k in index) + "]"
 
 
 def require_finite(name: str, array: FloatArray) -> None:
@@ -136,7 +129,9 @@ def look_like_histograms(vectors: list[FloatArray]) -> bool:
     sums = np.array([each.sum() for each in vectors])
     if (np.abs(sums - 1) <= 1e-6).all() or (np.abs(sums - 100) <= 1).all():
         return True
-    is_one = sums.max() > 0 and sums.max() - sums.min() <= 1e-6 * sums.max()
+    # Beside the spread: any samples that are far from 0 have sums of about one size.
+    spread = max(each.max() for each in vectors) - min(each.min() for each in vectors)
+    is_one = len(first) > 2 and sums.max() > 0 and sums.max() - sums.min() <= 1e-6 * spread
     are_sorted = all((np.diff(each, axis=0) >= 0).all() for each in vectors)
     return is_one and not are_sorted and not all((each == first).all() for each in vectors)
 
@@ -146,6 +141,8 @@ def look_like_images(x: Any, y: Any) -> bool:
 
     Arrays of 8 bits are images, and so are squares of many numbers >= 0.
     """
+    if not (hasattr(x, "dtype") and hasattr(y, "dtype")):
+        return False
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 2 or x.shape != y.shape or min(x.shape) < 8:
         return False

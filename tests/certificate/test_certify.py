@@ -308,7 +308,7 @@ def test_bad_claims_are_refused():
         (np.eye(3), r"plan must have shape \(2, 2\), got \(3, 3\)"),
         ([0.5, 0.5], r"plan must have shape \(2, 2\), got \(2,\)"),
         ([["a", "b"], ["c", "d"]], "plan must hold real numbers"),
-        (None, "plan must hold real numbers"),
+        (None, "plan is None; pass an array"),
     ]:
         with pytest.raises(InputError, match=message):
             certify(problem, plan, f)

@@ -16,9 +16,12 @@ import zlib
 
 import numpy as np
 import pytest
+from conftest import JIT_OFF
 
 import otdist
 from otdist.cli.main import main
+
+pytestmark = pytest.mark.skipif(JIT_OFF, reason="files are read alike with compiled kernels")
 
 if sys.platform != "linux":
     pytest.skip("limits, pipes and devices are those of Linux", allow_module_level=True)

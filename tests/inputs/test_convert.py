@@ -142,6 +142,7 @@ def test_histograms_given_as_points_are_warned_of(x, y):
         ([1, 2, 3], [0, 2, 4]),  # sorted: samples
         ([-1, 1], [0, 0]),
         ([1, 2], [2, 1, 0]),
+        ([1e9, 1e9 + 3, 1e9 + 1], [1e9 + 2, 1e9, 1e9 + 3]),  # times
     ],
 )
 def test_samples_are_not_warned_of(x, y):

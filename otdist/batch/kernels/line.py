@@ -114,7 +114,10 @@ def _look_like_histograms(x: np.ndarray, y: np.ndarray) -> bool:
         sum_x += x[i]
         sum_y += y[i]
     are_percents = abs(sum_x - 100.0) <= 1.0 and abs(sum_y - 100.0) <= 1.0
-    return sum_x > 0.0 and (abs(sum_x - sum_y) <= 2e-6 * sum_x or are_percents)
+    n = x.size - 1
+    spread = max(x[n], y[n]) - min(x[0], y[0])
+    is_one = n > 1 and abs(sum_x - sum_y) <= 2e-6 * min(spread, sum_x)
+    return sum_x > 0.0 and (is_one or are_percents or abs(sum_x - 1.0) + abs(sum_y - 1.0) <= 4e-6)
 
 
 @inner
