@@ -23,7 +23,7 @@ from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Certificate, Result
-from otdist.runtime.show import brief
+from otdist.runtime.show import brief, table
 from otdist.typing import ArrayLike, FloatArray, Metric, Sampler, Seed
 
 _EXACT = ("mcshane", "whitney")
@@ -104,6 +104,19 @@ class Critic:
 
     def __repr__(self) -> str:
         return brief(self)
+
+    def _repr_html_(self) -> str:
+        n, m = self.n_held_out
+        return table(
+            "Critic",
+            [
+                ("value", f"{self.value:.9g}"),
+                ("standard error", f"{self.standard_error:.3g}" if n else "no points held out"),
+                ("held-out points", f"{n} and {m}"),
+                ("family", self.family),
+                ("Lipschitz constant", f"{self.lipschitz:g} in {self.metric}"),
+            ],
+        )
 
     def __str__(self) -> str:
         n, m = self.n_held_out
@@ -374,6 +387,19 @@ class Interval:
 
     def __repr__(self) -> str:
         return brief(self)
+
+    def _repr_html_(self) -> str:
+        return table(
+            "W1 of the distributions",
+            [
+                ("interval", f"[{self.lower:.9g}, {self.upper:.9g}]"),
+                ("confidence", f"{self.confidence:g}"),
+                ("W1 of the samples", f"{self.plug_in:.9g}"),
+                *(("assumed", each) for each in self.assumptions),
+                ("lower end", self.proof[0]),
+                ("upper end", self.proof[1]),
+            ],
+        )
 
     def __str__(self) -> str:
         head = (

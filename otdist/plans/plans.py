@@ -13,6 +13,7 @@ import numpy as np
 from otdist.errors import InputError
 from otdist.geometry.protocol import Geometry
 from otdist.runtime.blocks import require_memory, row_blocks
+from otdist.runtime.show import table
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -121,6 +122,18 @@ class LazyPlan(ABC):
     def __repr__(self) -> str:
         n, m = self.shape
         return f"{type(self).__name__}({n} by {m}, epsilon={self.epsilon:.6g})"
+
+    def _repr_html_(self) -> str:
+        n, m = self.shape
+        return table(
+            type(self).__name__,
+            [
+                ("shape", f"{n} by {m}, entries computed when asked for"),
+                ("epsilon", f"{self.epsilon:.6g}"),
+                ("products", "plan @ values, plan.T @ values"),
+                ("entries", "plan.rows(start, stop), plan.toarray()"),
+            ],
+        )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> FloatArray:
         return np.asarray(self.toarray(), dtype=dtype)
