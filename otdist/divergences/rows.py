@@ -13,6 +13,7 @@ from otdist.divergences.histograms import Pair, as_pair, matched, pair_of_rows, 
 from otdist.errors import InputError
 from otdist.inputs import validate as _validate
 from otdist.inputs.scale import FAR, in_unit, keeps_digits
+from otdist.runtime.interrupts import interruptible
 from otdist.typing import ArrayLike, FloatArray, IntArray
 
 #: Numbers of the divergences in compiled code; `JS_DISTANCE` is the root of `JS`.
@@ -54,7 +55,17 @@ def by_lanes(
             values = _of_lanes(plain, p, q, axis, normalize, kind)
             if values is not None:
                 return values
-    return plain(as_pair(p, q, axis, normalize))
+
+    def by_numpy() -> float | FloatArray:
+        return plain(as_pair(p, q, axis, normalize))
+
+    value: float | FloatArray = interruptible(size_of(p), by_numpy)
+    return value
+
+
+def size_of(p: ArrayLike) -> int:
+    """Return how many numbers an array has; 0 for lists, which are no arrays yet."""
+    return p.size if isinstance(p, np.ndarray) else 0
 
 
 def _of_one(p: NDArray[Any], q: NDArray[Any], normalize: bool, kind: int) -> float:

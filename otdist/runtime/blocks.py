@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from otdist.errors import InputError
+from otdist.runtime.interrupts import interruptible
 
 # 1 MB of float64: a block and one temporary fit in the second-level cache.
 BLOCK_ENTRIES = 1 << 17
@@ -48,8 +49,12 @@ def share(work: Callable[[int], None], n_parts: int, n_jobs: int) -> None:
         for part in range(n_parts):
             work(part)
         return
-    with ThreadPoolExecutor(n_jobs) as pool:
-        list(pool.map(work, range(n_parts)))
+
+    def divide() -> None:
+        with ThreadPoolExecutor(n_jobs) as pool:
+            list(pool.map(work, range(n_parts)))
+
+    interruptible(np.inf, divide)  # a pool does not let an exception pass before its threads end
 
 
 def require_memory(n: int, m: int) -> None:

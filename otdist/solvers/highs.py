@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +10,7 @@ from otdist.plans.integer_masses import completed
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
+from otdist.runtime.interrupts import interruptible
 from otdist.solvers.registry import Options
 
 # By the status of linprog; others are numerical difficulties.
@@ -41,7 +39,8 @@ def run(problem: Problem, options: Options) -> Candidate:
     cost_unit = _power_of_two(problem.geometry.largest)
     mass_unit = _power_of_two(problem.mass)
     masses = np.concatenate([problem.a, problem.b]) / mass_unit
-    solution = _interruptible(
+    solution = interruptible(
+        math.inf,
         linprog,
         cost[rows, columns] / cost_unit,
         A_eq=incidence,
@@ -75,29 +74,6 @@ def run(problem: Problem, options: Options) -> Candidate:
         # Without forbidden arcs HiGHS reports masses below its tolerance as infeasible.
         stranded=none if solution.status == 2 and has_forbidden else None,
     )
-
-
-def _interruptible(call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call in a thread that can be abandoned, since HiGHS ignores Ctrl-C.
-
-    An interrupted call continues in the background until it or Python ends.
-    """
-    outcome: list[Any] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(call(*args, **options))
-        except BaseException as error:  # noqa: BLE001 (raised again below)
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(timeout=0.05)
-    if failure:
-        raise failure[0]
-    return outcome[0]
 
 
 def _power_of_two(size: float) -> float:
