@@ -46,6 +46,16 @@ def by_lanes(
     Sequences of numbers go to NumPy alone: a first call then loads no compiler.
     """
     normalize = _validate.as_flag("normalize", normalize)
+    value: float | FloatArray = interruptible(
+        size_of(p), _by_lanes, plain, p, q, axis, normalize, kind
+    )
+    return value
+
+
+def _by_lanes(
+    plain: Plain, p: ArrayLike, q: ArrayLike, axis: int, normalize: bool, kind: int | None
+) -> float | FloatArray:
+    """Return a divergence of each lane, with a valid flag."""
     if type(p) is np.ndarray and type(q) is np.ndarray and p.size and q.size:
         if p.ndim == q.ndim == 1 and kind is not None and type(axis) is int and axis in (0, -1):
             value = _of_one(p, q, normalize, kind)
@@ -55,12 +65,7 @@ def by_lanes(
             values = _of_lanes(plain, p, q, axis, normalize, kind)
             if values is not None:
                 return values
-
-    def by_numpy() -> float | FloatArray:
-        return plain(as_pair(p, q, axis, normalize))
-
-    value: float | FloatArray = interruptible(size_of(p), by_numpy)
-    return value
+    return plain(as_pair(p, q, axis, normalize))
 
 
 def size_of(p: ArrayLike) -> int:
