@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from otdist.plans.integer_masses import completed
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
-from otdist.runtime.interrupts import interruptible
+from otdist.runtime.interrupts import interruptible, unbroken
 from otdist.solvers.registry import Options
 
 # By the status of linprog; others are numerical difficulties.
@@ -23,6 +24,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     HiGHS works with absolute tolerances, so costs and masses are scaled to
     O(1) first, by powers of two.
     """
+    unbroken(importlib.import_module, "scipy.optimize")
     from scipy.optimize import linprog
     from scipy.sparse import csr_array
 
