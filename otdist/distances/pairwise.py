@@ -100,23 +100,28 @@ def pairwise(
     out : path, optional
         Write the matrix to this ``.npy`` file, and return it mapped into memory,
         read-only. A file beside it records the finished blocks: after a crash the same
-        call goes on from there, and loses one block of pairs for each worker.
+        call goes on from there, and loses one block of pairs for each worker. Damaged blocks
+        are computed anew. Functions are recognised by their code and all that they read.
     **options
         Passed on to `distance`.
 
     Returns
     -------
     ndarray (K, K), (K, L) or (K (K - 1) / 2,) float64
-        In the units of `distance`. NaN for a pair without an answer; all others are
-        kept. Every entry of `wasserstein_distance` is proved to a relative gap of 1e-9
-        in the cost, by code that shares nothing with the solver.
+        In the units of `distance`. NaN for a pair without an answer, such as one for which
+        `distance` raises an exception or returns no number; all others are kept. Every entry
+        of `wasserstein_distance` is proved to a relative gap of 1e-9 in the cost, by code that
+        shares nothing with the solver.
 
     Raises
     ------
     InputError
         If a measure is not valid, or does not go with the first one: the message names
         its index. If options do not go together, or no pair can be computed with them.
-        If `out` holds the result of another call.
+        If `out` holds the result of another call, is damaged beyond its blocks, or is being
+        written by another process.
+    OSError
+        If there is no room for `out`.
 
     Warns
     -----
