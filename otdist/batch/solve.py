@@ -112,7 +112,7 @@ def call_block(
 
 
 def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> float | str:
-    """Return the number that a call returns, or in words why there is none."""
+    """Return the number that a call returns, or the reason in words."""
     try:
         found = function(*arguments, **options)
         if isinstance(found, str | bytes) or getattr(found, "shape", ()) != ():

@@ -53,7 +53,7 @@ def staircase(a: FloatArray, b: FloatArray) -> Arcs:
     # Levels below the end of an arc are those before it: others that are equal end no mass.
     is_row = order < len(a)
     before = is_row.cumsum() - is_row
-    used = np.flatnonzero(flow | rest)
+    used = np.flatnonzero((flow | rest) != 0)
     mass = (flow + rest / _LOW_UNITS)[used] * unit
     rows = before[used]
     return Arcs(rows, used - rows, mass)
