@@ -73,7 +73,7 @@ FIRST_CALLS = {
     "kr_dual": "otdist.kr_dual(x, y).value",
     "highs": "otdist.solve(otdist.Problem(x, y), method='highs').value",
 }
-USUAL = FIRST_CALLS if IS_FULL else {k: FIRST_CALLS[k] for k in ("line", "emd", "sliced", "highs")}
+USUAL = FIRST_CALLS if IS_FULL else {k: FIRST_CALLS[k] for k in ("line", "sliced", "highs")}
 
 
 def run(call, delay, n=5000, again=True, **environment):
