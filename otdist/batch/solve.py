@@ -6,6 +6,7 @@ pairs that it cannot take, or not prove, are left to `pipeline`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.batch.rooms import claims_of, work_for
 from otdist.certificate.many import Clouds, Family, bracket, packed
+from otdist.errors import short
 from otdist.geometry.points import kernel_code
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem, unit_problem
@@ -70,11 +72,11 @@ def solve_block(
     failures = []
     for k in np.flatnonzero(np.isnan(value)):
         i, j = int(first[k]), int(second[k])
-        found = attempt(_solved, family, i, j, p)
-        if isinstance(found, str):
-            failures.append(Failure(i, j, found))
+        distance = attempt(_solved, family, i, j, p)
+        if isinstance(distance, str):
+            failures.append(Failure(i, j, distance))
         else:
-            value[k] = found
+            value[k] = distance
     return Block(value, failures)
 
 
@@ -109,12 +111,18 @@ def call_block(
     return Block(values, failures)
 
 
-def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Return the value of a call, or its exception in words."""
+def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> float | str:
+    """Return the number that a call returns, or the reason in words."""
     try:
-        return function(*arguments, **options)
+        found = function(*arguments, **options)
+        if isinstance(found, str | bytes) or getattr(found, "shape", ()) != ():
+            raise TypeError(f"a distance must be a number, got {short(found)}")
+        value = float(found)
+        if math.isnan(value):
+            raise ValueError("the distance is nan")
     except Exception as error:  # noqa: BLE001 (whatever it is, other pairs are kept)
         return f"{type(error).__name__}: {error}"
+    return value
 
 
 def claims_for(family: Family, n_pairs: int, n: int, m: int) -> kernel.Claims:

@@ -23,6 +23,7 @@ from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Certificate, Result
+from otdist.runtime.interrupts import interruptible
 from otdist.runtime.show import brief, table
 from otdist.typing import ArrayLike, FloatArray, Metric, Sampler, Seed
 
@@ -537,7 +538,8 @@ def w1_interval(
     fitted, proof = None, _BY_BANDS
     if critic == "auto" and points_x.shape[1] == 1:
         _validate.as_generator(rng)
-        lower, by_bands = w1_by_bands(points_x[:, 0], points_y[:, 0], span, risk)
+        on_line = points_x[:, 0], points_y[:, 0]
+        lower, by_bands = interruptible(sum(problem.shape), w1_by_bands, *on_line, span, risk)
         upper = min(upper, by_bands)
     else:
         fitted, proof = (
@@ -674,4 +676,7 @@ def c_transform(
     if math.isinf(problem.p):
         raise InputError("c_transform needs a finite p, got inf")
     potential = _validate.as_finite_vector("g", g, problem.shape[1])
-    return problem.geometry.row_minimum(potential)
+    transform: FloatArray = interruptible(
+        sum(problem.shape), problem.geometry.row_minimum, potential
+    )
+    return transform

@@ -10,7 +10,7 @@ import numpy as np
 from otdist.geometry.metrics import power
 from otdist.geometry.points import Points
 from otdist.geometry.protocol import Facts
-from otdist.geometry.sorted import Sorted, monotone_minimum
+from otdist.geometry.sorted import Sorted, ascending, monotone_minimum
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ class Line(Sorted):
     @classmethod
     def of(cls, x: FloatArray, y: FloatArray, p: float, largest: float) -> Line:
         """Return the geometry, with the orders that sort its points."""
-        by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
-        return cls(x, y, by_x, by_y, p, largest)
+        return cls(x, y, ascending(x), ascending(y), p, largest)
 
     @property
     def facts(self) -> Facts:

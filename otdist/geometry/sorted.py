@@ -10,7 +10,14 @@ from typing import Any, Self
 import numpy as np
 
 from otdist.geometry.protocol import Geometry
+from otdist.runtime.interrupts import interruptible
 from otdist.typing import FloatArray, IntArray
+
+
+def ascending(points: FloatArray) -> IntArray:
+    """Return the order that sorts points (n,), equal ones as they are."""
+    order: IntArray = interruptible(len(points), np.argsort, points, kind="stable")
+    return order
 
 
 @dataclass(frozen=True, slots=True, eq=False)
