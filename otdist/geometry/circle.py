@@ -12,7 +12,7 @@ from otdist.geometry.sorted import Sorted, ascending, monotone_minimum
 from otdist.typing import FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Circle(Sorted):
     """Positions x (n,) and y (m,) on a circle, with cost ``arc ** p``, p >= 1.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otdist.compiled.costs import Costs
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Line(Sorted):
     """Numbers x (n,) and y (m,) with cost ``|x - y| ** p``, p >= 1 and finite."""
 

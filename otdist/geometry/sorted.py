@@ -20,7 +20,7 @@ def ascending(points: FloatArray) -> IntArray:
     return order
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sorted(Geometry):
     """Numbers x (n,) and y (m,) that `by_x` and `by_y` sort, with c-transforms by sweeps."""
 

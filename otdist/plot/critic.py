@@ -62,7 +62,7 @@ def plot_critic(
     >>> from otdist import kr_dual
     >>> from otdist.plot import plot_critic
     >>> x, y = [[0, 0], [0, 1]], [[1, 0], [1, 1]]
-    >>> figure = plot_critic(kr_dual(x, y, family="mcshane"), x, y)
+    >>> figure = plot_critic(kr_dual(x, y, critic="mcshane"), x, y)
     >>> figure.axes[0].get_title()
     'mcshane critic: 1'
     """

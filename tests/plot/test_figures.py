@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from otdist import InputError, Problem, compare, kr_dual, separations, solve
+from otdist import InputError, Problem, compare, kr_dual, solve
+from otdist.comparison import separations
 from otdist.comparison.separation import demo_separations
 
 pytest.importorskip("matplotlib")
@@ -105,21 +106,21 @@ def test_a_plan_of_other_points_is_refused():
 @pytest.mark.parametrize("d", [1, 2])
 def test_a_critic_is_drawn(d):
     x, y = CLOUDS[d]
-    critic = kr_dual(x, y, family="mcshane")
+    critic = kr_dual(x, y, critic="mcshane")
     axes = drawn(plot.plot_critic(critic, x, y)).axes
     if d == 1:
         graph = axes[0].lines[0].get_xydata()
         np.testing.assert_array_equal(graph[:, 1], critic(graph[:, 0]))
     else:
-        filled = axes[0].collections[0]
-        assert filled.get_array().min() <= critic(np.concatenate([x, y])).min()
+        levels, values = axes[0].collections[0].levels, critic(np.concatenate([x, y]))
+        assert levels[0] <= values.min() <= values.max() <= levels[-1]
         assert axes[1].get_ylabel() == "value of the critic (distance)"
 
 
 def test_a_critic_in_space_is_refused():
     x, y = CLOUDS[3]
     with pytest.raises(InputError, match="one or two coordinates, got 3"):
-        plot.plot_critic(kr_dual(x, y, family="linear"), x, y)
+        plot.plot_critic(kr_dual(x, y, critic="mcshane"), x, y)
 
 
 def _figures():
@@ -130,7 +131,7 @@ def _figures():
     table, images = compare(x, y), compare(grid, grid, *weights)
     return {
         "plan": (1, lambda **k: plot.plot_plan(table.exact.plan, x, y, **k)),
-        "critic": (1, lambda **k: plot.plot_critic(kr_dual(x, y, family="mcshane"), x, y, **k)),
+        "critic": (1, lambda **k: plot.plot_critic(kr_dual(x, y, critic="mcshane"), x, y, **k)),
         "demo": (2, lambda **k: plot.plot_demo(demo_separations(2, 5), **k)),
         "separation": (2, lambda **k: plot.plot_separation(separations(x, y), **k)),
         "comparison": (3, lambda **k: plot.plot_comparison(table, x, y, **k)),
