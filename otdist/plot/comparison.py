@@ -87,7 +87,7 @@ def plot_comparison(
         )
     are_images = shape is not None and n == m == shape[0] * shape[1]
     axes = _new_axes(are_images) if ax is None else given_axes(ax, 5 if are_images else 3)
-    if are_images:
+    if shape is not None and are_images:
         _draw_images(axes[:3], comparison, points[0], shape, names)
     elif points[0].shape[1] == 1:
         _draw_line(axes[0], comparison, points[0], points[1], names)
@@ -100,10 +100,11 @@ def plot_comparison(
         )
     _draw_transport(axes[-2], comparison)
     _draw_divergences(axes[-1], comparison)
-    return axes[0].figure
+    figure: Figure = axes[0].figure
+    return figure
 
 
-def _new_axes(are_images: bool) -> list[Axes]:
+def _new_axes(are_images: bool) -> list[Any]:
     """Return the axes of a new figure: of the measures, the distances and the divergences."""
     if are_images:
         figure = new_figure(14.0, 4.4)

@@ -74,7 +74,7 @@ def plot_critic(
         as_points_in(name, each, critic.dimension) for name, each in (("x", x), ("y", y))
     )
     if ax is None:
-        axes: Axes = new_figure(6.0, 4.8).subplots()
+        axes: Any = new_figure(6.0, 4.8).subplots()
     else:
         (axes,) = given_axes(ax, 1)
     both = np.concatenate(points)
@@ -87,7 +87,8 @@ def plot_critic(
     for name, colour in zip(names, (BLUE, ORANGE), strict=True):
         axes.scatter([], [], s=30, color=colour, label=short_name(name))
     finish(axes, f"{critic.family} critic: {critic.value:.6g}")
-    return axes.figure
+    figure: Figure = axes.figure
+    return figure
 
 
 def _box(points: FloatArray, margin: float) -> list[tuple[float, float]]:
@@ -107,7 +108,7 @@ def _draw_graph(
 
 
 def _draw_field(
-    axes: Axes, critic: Critic, points: Sequence[FloatArray], sides: Sequence[FloatArray]
+    axes: Any, critic: Critic, points: Sequence[FloatArray], sides: Sequence[FloatArray]
 ) -> None:
     """Draw level lines in the plane, with the points."""
     grid = np.meshgrid(*sides)

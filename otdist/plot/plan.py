@@ -81,12 +81,12 @@ def plot_plan(
         if in_space and axes.name != "3d":
             raise InputError('ax must be made with projection="3d" for points in space')
     else:
-        figure = new_figure(6.0, 5.0)
-        axes = figure.add_subplot(projection="3d" if in_space else None)
+        axes = new_figure(6.0, 5.0).add_subplot(projection="3d" if in_space else None)
     mass = _sums(plan, 1), _sums(plan, 0)
     draw = _draw_levels if points[0].shape[1] == 1 else draw_clouds
     draw(axes, plan, points, mass, names)
-    return axes.figure
+    drawn: Figure = axes.figure
+    return drawn
 
 
 def _sums(plan: Any, axis: int) -> FloatArray:
@@ -166,7 +166,7 @@ def _draw_levels(
 
 
 def _draw_dots(
-    axes: Axes,
+    axes: Any,  # in the plane or in space
     points: tuple[FloatArray, FloatArray],
     masses: tuple[FloatArray, FloatArray],
     names: Sequence[str],
@@ -179,7 +179,7 @@ def _draw_dots(
         axes.scatter(*np.empty((each.shape[1], 0)), s=30, color=colour, label=short_name(name))
 
 
-def _draw_arcs(axes: Axes, start: FloatArray, end: FloatArray) -> None:
+def _draw_arcs(axes: Any, start: FloatArray, end: FloatArray) -> None:
     from matplotlib.collections import LineCollection
 
     segments = list(np.stack([start, end], axis=1))

@@ -52,6 +52,7 @@ def plot_demo(rows: Sequence[Separation], *, ax: Any = None) -> Figure:
     if ax is None:
         ax = new_figure(10.0, 4.4).subplots(1, 2, width_ratios=[1, 2.5])
     scene, axes = given_axes(ax, 2)
+    figure: Figure = axes.figure
     _draw_lines(scene, float(np.abs(theta).max()) or 1.0)
     top = 1.32 * max(1.0, float(w1.max()))
     axes.set_ylim(-0.05 * top, top)
@@ -72,7 +73,7 @@ def plot_demo(rows: Sequence[Separation], *, ax: Any = None) -> Figure:
     below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 4}
     axes.legend(frameon=False, fontsize=9, **below)
     tidy(axes)
-    return axes.figure
+    return figure
 
 
 def plot_separation(rows: Sequence[Separation], *, ax: Any = None) -> Figure:
@@ -108,6 +109,7 @@ def plot_separation(rows: Sequence[Separation], *, ax: Any = None) -> Figure:
     if ax is None:
         ax = new_figure(7.0, 6.0).subplots(2, 1, sharex=True)
     values, slopes = given_axes(ax, 2)
+    figure: Figure = values.figure
     kl = np.array([row.kl for row in rows])
     series = (
         ("W₁ (distance)", BLUE, np.array([row.w1 for row in rows])),
@@ -133,7 +135,7 @@ def plot_separation(rows: Sequence[Separation], *, ax: Any = None) -> Figure:
     for axes in (values, slopes):
         axes.legend(frameon=False, fontsize=9)
         tidy(axes)
-    return axes.figure
+    return figure
 
 
 def _draw_lines(axes: Axes, theta: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,11 @@ def _show_in_notebooks(figure_class: type[Figure]) -> None:
         return
     formatters = shell.display_formatter.formatters.values()
     if not any(figure_class in formatter.type_printers for formatter in formatters):
-        from IPython.core.pylabtools import select_figure_formats
+        tools: Any = importlib.import_module("IPython.core.pylabtools")
+        tools.select_figure_formats(shell, {"png"})
 
-        select_figure_formats(shell, {"png"})
 
-
-def given_axes(ax: Any, count: int) -> list[Axes]:
+def given_axes(ax: Any, count: int) -> list[Any]:
     """Return the axes that a caller passes as `ax`, if they are as many as needed."""
     axes = [ax] if count == 1 else list(np.ravel(ax))
     if len(axes) != count or not all(hasattr(each, "add_artist") for each in axes):
