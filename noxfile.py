@@ -109,18 +109,41 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def sdist(session: nox.Session) -> None:
-    """Build the source distribution, and run its own fast tests."""
+    """Build both distributions, check their text, and run the fast tests of the source's."""
     folder = Path(session.create_tmp(), "sdist")
     shutil.rmtree(folder, ignore_errors=True)
     python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
     session.run("python", "-m", "venv", str(folder), external=True)
-    session.run(python, "-m", "pip", "install", "build", external=True)
-    session.run(python, "-m", "build", "--sdist", "-o", str(folder), external=True)
+    session.run(python, "-m", "pip", "install", "build", "twine", external=True)
+    session.run(python, "-m", "build", "-o", str(folder), external=True)
+    built = map(str, folder.glob("otdist-*"))
+    session.run(python, "-m", "twine", "check", "--strict", *built, external=True)
     (archive,) = folder.glob("otdist-*.tar.gz")
     shutil.unpack_archive(archive, folder, filter="data")
     with session.chdir(folder / archive.name.removesuffix(".tar.gz")):
         session.run(python, "-m", "pip", "install", ".[test]", external=True)
         session.run(python, *PYTEST[1:], "-m", "fast", env=ONE_THREAD, external=True)
+
+
+@nox.session(python=["3.11", "3.12", "3.13"], default=False)
+def wheel(session: nox.Session) -> None:
+    """Build a wheel, and run it alone, with no test extra, in a clean environment."""
+    folder = Path(session.create_tmp(), "wheel")
+    shutil.rmtree(folder, ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--wheel", "-o", str(folder))
+    (built,) = folder.glob("otdist-*.whl")
+    session.install("--force-reinstall", f"{built}[plot]")
+    with session.chdir(folder):  # where no checkout hides the wheel
+        session.run("otdist", "demo", "--out", "demo.png", env=ONE_THREAD)
+        session.run("python", "-c", "import otdist; otdist.wasserstein_distance([0.0], [1.0])")
+
+
+@nox.session(default=False)
+def peers(session: nox.Session) -> None:
+    """Run the pages for users of other libraries against these libraries."""
+    install(session, "-e", ".[test,torch]", group="peers")
+    session.run(*PYTEST, "-W", "ignore", "docs/coming-from", env=ONE_THREAD)
 
 
 @nox.session(python="3.11", default=False)

@@ -112,9 +112,23 @@ _FUNCTIONS = {
 }
 
 
+#: What other libraries have and this one has not.
+_NOT_HERE = (
+    "SinkhornTransport",
+    "barycenter",
+    "barycenters",
+    "da",
+    "gromov",
+    "gromov_wasserstein",
+    "gw",
+    "neural",
+)
 #: Names in other libraries, and what does that here.
 _MEANT = {
-    "barycenter": "there are no barycenters; otdist.sliced and otdist.pairwise compare measures",
+    **dict.fromkeys(
+        _NOT_HERE, "it is not here; https://otdist.github.io/otdist/not-here.html says who has it"
+    ),
+    "unbalanced": "Problem.partial and sinkhorn_divergence(reach=) take unequal masses",
     "emd2": "otdist.emd returns the cost, and solve(Problem.from_cost(cost, a, b)).plan the plan",
     "sinkhorn": "write solve(problem, method='sinkhorn', epsilon=...)",
     "sinkhorn2": "write solve(problem, method='sinkhorn', epsilon=...).value",

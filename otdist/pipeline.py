@@ -29,6 +29,7 @@ from otdist.problem.copies import merged
 from otdist.problem.marginals import Marginals, MoveMass
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
+from otdist.runtime.interrupts import interruptible
 from otdist.runtime.progress import progress_bar
 from otdist.solvers.registry import NO_LIMIT, Kind, Options, Solver, another_exact, choose, named
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
@@ -225,7 +226,8 @@ def solve(
             kind = Kind.WITHIN_TOL
             claim, certificate = _narrowed(whole, solver, options)
         else:
-            claim, certificate = _run(unit, whole, solver, options)
+            n_atoms = sum(problem.shape)
+            claim, certificate = interruptible(n_atoms, _run, unit, whole, solver, options)
     status = _status(claim.ended, certificate, kind, wanted)
     if k != 0:
         f, g = in_costs(problem, claim.f, -k), in_costs(problem, claim.g, -k)
@@ -310,10 +312,12 @@ def certify(
             raise InputError(f"f must be potentials, a function, or 'solve', got {short(f)}")
         f, g = solve(problem, n_jobs=n_jobs).potentials
     k = problem.geometry.exponent
-    if k == 0:
-        return certified(problem, plan, f, g, n_jobs)
-    f, g = (potential_in_unit(problem, each, side, k) for side, each in enumerate((f, g)))
-    return from_unit(certified(problem.in_unit(k), plan, f, g, n_jobs), k)
+    if k != 0:
+        f, g = (potential_in_unit(problem, each, side, k) for side, each in enumerate((f, g)))
+        problem = problem.in_unit(k)
+    n_atoms = sum(problem.shape)
+    certificate: Certificate = interruptible(n_atoms, certified, problem, plan, f, g, n_jobs)
+    return from_unit(certificate, k) if k != 0 else certificate
 
 
 def _narrowed(problem: Problem, solver: Solver, options: Options) -> tuple[Candidate, Certificate]:

@@ -29,6 +29,7 @@ from otdist.inputs.validate import (
 )
 from otdist.problem.result import EXACT_TOL, roots
 from otdist.runtime.blocks import share
+from otdist.runtime.interrupts import interruptible
 from otdist.solvers.registry import permits
 from otdist.typing import ArrayLike, FloatArray, IntArray, Metric
 
@@ -397,7 +398,7 @@ def _certified(
                 measures = _without_tiny(measures, p, period)
             proof.add(start, measures, _claims(measures, cost, buffers), scratch)
 
-    share(work, n_parts, n_parts)
+    interruptible(n + m, share, work, n_parts, n_parts)
     bounds = proof.bounds()
     value = np.where(bounds.proves(EXACT_TOL), bounds.value, np.nan)
     return np.asarray(roots(value, p, units))

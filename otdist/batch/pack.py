@@ -305,6 +305,18 @@ def _masses(name: str, value: ArrayLike, n: int, same: _SameMass) -> FloatArray:
     return out
 
 
+def _try_metric(points: FloatArray, metric: Metric, p: float) -> None:
+    """Raise for a metric that does not go with some points."""
+    try:
+        unit_geometry(points, points, metric, p)
+    except InputError:
+        raise
+    except Exception:
+        if not callable(metric):
+            raise
+        # A function that fails does so for pairs too, where the failure is told.
+
+
 def require_valid(
     measures: Any,
     other: Any,
@@ -316,7 +328,7 @@ def require_valid(
     """Raise for a measure that is not valid, or does not go with the first one."""
     if support is not None:
         bins = _validate.as_points("support", support)
-        unit_geometry(bins, bins, metric, p)
+        _try_metric(bins, metric, p)
         _both_masses(measures, other, (len(bins), len(bins)), normalize)
         return
     first: FloatArray | None = None
@@ -328,6 +340,6 @@ def require_valid(
             points = _validate.as_points(name if a is None else f"{name}[0]", given)
             if first is None:
                 first = points
-                unit_geometry(first, first, metric, p)
+                _try_metric(first, metric, p)
             _require_space(name, points, "measures[0]", first)
             same.fitted(name, _masses_of(name, a, len(points)))

@@ -26,6 +26,7 @@ from otdist.inputs.validate import as_float64, frozen, look_like_images, sum_tol
 from otdist.plans.plans import Arcs
 from otdist.problem.result import EXACT_TOL, Bracket, root
 from otdist.runtime import kernel_cache
+from otdist.runtime.interrupts import interruptible
 from otdist.solvers.circle.kernels.cut import PARTS
 from otdist.typing import FloatArray, IntArray
 
@@ -133,7 +134,24 @@ def distance_on_line(
     is_line = period is None
     if not is_line and not (x.ndim == y.ndim == 1 and p < math.inf and _is_length(period)):
         return None
-    p, tolerance = float(p), _tolerance(a, b)
+    value: float | None = interruptible(
+        n + m, _on_line, x, y, a, b, float(p), normalize, n_jobs, period
+    )
+    return value
+
+
+def _on_line(
+    x: FloatArray,
+    y: FloatArray,
+    a: Any,
+    b: Any,
+    p: float,
+    normalize: bool,
+    n_jobs: int,
+    period: Any,
+) -> float | None:
+    """Return W_p of two distributions on the line or circle whose parameters are valid."""
+    n, m, is_line, tolerance = x.size, y.size, period is None, _tolerance(a, b)
     a, b = _weights("a", a, n, normalize), _weights("b", b, m, normalize)
     if a is None or b is None:
         return None

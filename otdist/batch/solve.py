@@ -6,20 +6,24 @@ pairs that it cannot take, or not prove, are left to `pipeline`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from otdist.batch.kernels import small_problems as kernel
+from otdist.batch.kernels.line import lines_at_once
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.batch.rooms import claims_of, work_for
 from otdist.certificate.many import Clouds, Family, bracket, packed
+from otdist.errors import short
 from otdist.geometry.points import kernel_code
+from otdist.inputs.scale import EXACT, FAR, room
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem, unit_problem
-from otdist.problem.result import EXACT_TOL, root, roots
-from otdist.typing import IntArray
+from otdist.problem.result import EXACT_TOL, Bracket, root, roots
+from otdist.typing import FloatArray, IntArray
 
 # Numbers in the claims of one call, which stay in the second-level cache.
 _CLAIMED = 1 << 16
@@ -28,8 +32,7 @@ _CLAIMED = 1 << 16
 _LEAST_LEFT = 1e-6
 # Binary exponents of costs below which a pair among larger ones gets a unit of its own.
 _FEWEST_DIGITS = -500
-# Width of a bracket, relative, that rounding alone makes.
-_ROUNDED = 2.0**-43
+_EPS = float(np.finfo(float).eps)
 
 
 def solve_block(
@@ -47,35 +50,70 @@ def solve_block(
     """
     family = packed(kind, *fields)
     first, second = Pairs(*pairs).between(start, stop)
-    value = np.full(stop - start, np.nan)
+    if isinstance(family, Clouds) and family.d == 1 and family.p >= 1:
+        value = _on_line(family, first, second + family.offset, p)
+    else:
+        value = roots(_by_matrices(family, first, second), p, family.unit)
+    failures = []
+    for k in np.flatnonzero(np.isnan(value)):
+        i, j = int(first[k]), int(second[k])
+        distance = attempt(_solved, family, i, j, p)
+        if isinstance(distance, str):
+            failures.append(Failure(i, j, distance))
+        else:
+            value[k] = distance
+    return Block(value, failures)
+
+
+def _on_line(family: Clouds, first: IntArray, second: IntArray, p: float) -> FloatArray:
+    """Return the distances of pairs on the line, NaN for those that are not proved."""
+    n, m, order = *family.most, family.p
+    out = np.empty((len(first), 9))
+    lines_at_once(
+        family.points,
+        family.weights,
+        family.starts,
+        first,
+        second,
+        order,
+        -1 if order in EXACT else room(order),
+        FAR,
+        np.empty(2 * (n + m), np.int32),
+        np.empty(2 * (n + m) + 5, np.int64),
+        np.empty(6 * (n + m) + 7),
+        out,
+    )
+    is_ordinary, unit, heavy, lower, upper, value, is_coupling, mass, largest = out.T
+    with np.errstate(all="ignore"):  # of pairs that are not ordinary
+        resolution = 2 * _EPS * largest * mass ** (1 / order)
+        value = np.minimum(np.maximum(value, lower), upper)
+    bracket = Bracket(lower, upper, value, is_coupling > 0, resolution, order)
+    value = np.where((is_ordinary > 0) & bracket.proves(EXACT_TOL), value, np.nan)
+    # The values of squared distances take no root: they scale as length ** 2.
+    units = unit.astype(np.int64) * round(order / p) + heavy.astype(np.int64) // max(int(p), 1)
+    return np.asarray(roots(value, p, units + family.unit))
+
+
+def _by_matrices(family: Family, first: IntArray, second: IntArray) -> FloatArray:
+    """Return the costs of pairs by their cost matrices, NaN for those that are not proved."""
+    value = np.full(len(first), np.nan)
     n, m = (min(size, LARGEST) for size in family.most)
     step = max(8, min(256, _CLAIMED // (3 * (n + m) + m)))
     work = work_for(n, m)
-    claims = claims_for(family, min(step, stop - start), n, m)
-    for begin in range(0, 0 if family.has_forbidden else stop - start, step):
-        part = slice(begin, min(begin + step, stop - start))
+    claims = claims_for(family, min(step, len(first)), n, m)
+    for begin in range(0, 0 if family.has_forbidden else len(first), step):
+        part = slice(begin, min(begin + step, len(first)))
         solve_pairs(family, first[part], second[part], work, claims)
         code, *claim = (each[: part.stop - begin] for each in claims)
         done = np.flatnonzero(code == 0)
         if len(done) < len(code):
             claim = [each[done] for each in claim]
         found = bracket(family, first[begin + done], second[begin + done], *claim)
-        # On the line there is an algorithm that takes no tolerance.
-        on_line = isinstance(family, Clouds) and family.d == 1
-        proved = found.is_narrow(_ROUNDED) if on_line else found.proves(EXACT_TOL)
+        proved = found.proves(EXACT_TOL)
         proved &= ~_is_tiny(family, first[begin + done], second[begin + done])
         which = begin + done[proved]
         value[which] = found.value[proved]
-    value = roots(value, p, family.unit)
-    failures = []
-    for k in np.flatnonzero(np.isnan(value)):
-        i, j = int(first[k]), int(second[k])
-        found = attempt(_solved, family, i, j, p)
-        if isinstance(found, str):
-            failures.append(Failure(i, j, found))
-        else:
-            value[k] = found
-    return Block(value, failures)
+    return value
 
 
 def _is_tiny(family: Family, first: IntArray, second: IntArray) -> Any:
@@ -109,12 +147,18 @@ def call_block(
     return Block(values, failures)
 
 
-def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Return the value of a call, or its exception in words."""
+def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> float | str:
+    """Return the number that a call returns, or the reason in words."""
     try:
-        return function(*arguments, **options)
+        found = function(*arguments, **options)
+        if isinstance(found, str | bytes) or getattr(found, "shape", ()) != ():
+            raise TypeError(f"a distance must be a number, got {short(found)}")
+        value = float(found)
+        if math.isnan(value):
+            raise ValueError("the distance is nan")
     except Exception as error:  # noqa: BLE001 (whatever it is, other pairs are kept)
         return f"{type(error).__name__}: {error}"
+    return value
 
 
 def claims_for(family: Family, n_pairs: int, n: int, m: int) -> kernel.Claims:

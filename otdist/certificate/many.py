@@ -175,11 +175,16 @@ class Clouds(NamedTuple):
     ) -> Clouds:
         """Pack points (n, d) and weights (n,) of many measures, without empty atoms.
 
-        The measures from `offset` on are those of the second side; 0 for a single side.
+        Points on the line are sorted. The measures from `offset` on are those of the second
+        side; 0 for a single side.
         """
         carries = [a > 0 for a in weights]
         points = [x[kept] for x, kept in zip(points, carries, strict=True)]
         weights = [a[kept] for a, kept in zip(weights, carries, strict=True)]
+        if points[0].shape[1] == 1:
+            orders = [np.argsort(x[:, 0], kind="stable") for x in points]
+            points = [x[order] for x, order in zip(points, orders, strict=True)]
+            weights = [a[order] for a, order in zip(weights, orders, strict=True)]
         sizes = [len(a) for a in weights]
         return cls(
             points=np.concatenate([x.T.reshape(-1) for x in points]),

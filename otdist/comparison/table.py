@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from otdist.inputs.labels import matched
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import Result, root
+from otdist.runtime.show import table
 from otdist.samples.estimates import knn_divergence
 from otdist.solvers.registry import Kind, named
 from otdist.typing import ArrayLike, FloatArray, Metric, Seed
@@ -50,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class Comparison(Mapping[str, Row]):
     """A table of all distances and divergences of two measures; see `compare`.
 
     Attributes
@@ -68,12 +70,35 @@ class Comparison:
     entropic: Result | None
     overlap: float
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(row.name for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
     def __getitem__(self, name: str) -> Row:
-        """Return the row of that name."""
+        """Return the row of that name; ``"W1"`` is ``"W_1"``."""
         for row in self.rows:
-            if row.name == name:
+            if row.name in (name, f"W_{name[1:]}"):
                 return row
-        raise KeyError(name)
+        raise KeyError(f"{name!r}; there are {', '.join(self)}")
+
+    def to_frame(self) -> Any:
+        """Return the rows as a DataFrame of pandas."""
+        import pandas as pd
+
+        fields = ("value", "lower", "upper", "meaning")
+        rows = {row.name: [getattr(row, field) for field in fields] for row in self.rows}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=fields)
+
+    def __repr__(self) -> str:
+        first = self.rows[0]
+        return f"Comparison({len(self)} rows, {first.name}={first.value:.12g})"
+
+    def _repr_html_(self) -> str:
+        rows = [("", "value", "certified bracket", "meaning")]
+        rows += [(row.name, f"{row.value:.9g}", _bracket(row), row.meaning) for row in self.rows]
+        return table("distances and divergences", rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON (inf as a string)."""

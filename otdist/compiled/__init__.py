@@ -14,3 +14,6 @@ Rules for every kernel file, here and beside the algorithms, each of them a test
 * Loops that may be long run in chunks and return, so that Ctrl-C, limits and progress stay in
   Python.
 """
+
+# Before numba, so that Ctrl-C does not leave it half imported.
+import otdist.runtime.kernel_cache  # noqa: F401

@@ -23,6 +23,8 @@ from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Certificate, Result
+from otdist.runtime.interrupts import interruptible
+from otdist.runtime.show import brief, table
 from otdist.typing import ArrayLike, FloatArray, Metric, Sampler, Seed
 
 _EXACT = ("mcshane", "whitney")
@@ -100,6 +102,22 @@ class Critic:
         centre it is 0.
         """
         return self.potential.gradient(self._points(points))
+
+    def __repr__(self) -> str:
+        return brief(self)
+
+    def _repr_html_(self) -> str:
+        n, m = self.n_held_out
+        return table(
+            "Critic",
+            [
+                ("value", f"{self.value:.9g}"),
+                ("standard error", f"{self.standard_error:.3g}" if n else "no points held out"),
+                ("held-out points", f"{n} and {m}"),
+                ("family", self.family),
+                ("Lipschitz constant", f"{self.lipschitz:g} in {self.metric}"),
+            ],
+        )
 
     def __str__(self) -> str:
         n, m = self.n_held_out
@@ -368,6 +386,22 @@ class Interval:
     critic: Critic | None
     plug_in: float
 
+    def __repr__(self) -> str:
+        return brief(self)
+
+    def _repr_html_(self) -> str:
+        return table(
+            "W1 of the distributions",
+            [
+                ("interval", f"[{self.lower:.9g}, {self.upper:.9g}]"),
+                ("confidence", f"{self.confidence:g}"),
+                ("W1 of the samples", f"{self.plug_in:.9g}"),
+                *(("assumed", each) for each in self.assumptions),
+                ("lower end", self.proof[0]),
+                ("upper end", self.proof[1]),
+            ],
+        )
+
     def __str__(self) -> str:
         head = (
             f"W1 of the distributions is in [{self.lower:.6g}, {self.upper:.6g}] with confidence"
@@ -504,7 +538,8 @@ def w1_interval(
     fitted, proof = None, _BY_BANDS
     if critic == "auto" and points_x.shape[1] == 1:
         _validate.as_generator(rng)
-        lower, by_bands = w1_by_bands(points_x[:, 0], points_y[:, 0], span, risk)
+        on_line = points_x[:, 0], points_y[:, 0]
+        lower, by_bands = interruptible(sum(problem.shape), w1_by_bands, *on_line, span, risk)
         upper = min(upper, by_bands)
     else:
         fitted, proof = (
@@ -641,4 +676,7 @@ def c_transform(
     if math.isinf(problem.p):
         raise InputError("c_transform needs a finite p, got inf")
     potential = _validate.as_finite_vector("g", g, problem.shape[1])
-    return problem.geometry.row_minimum(potential)
+    transform: FloatArray = interruptible(
+        sum(problem.shape), problem.geometry.row_minimum, potential
+    )
+    return transform

@@ -15,6 +15,7 @@ from otdist.errors import InputError, short
 from otdist.inputs.validate import as_generator, as_number, as_size
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
+from otdist.runtime.show import brief
 from otdist.typing import FloatArray, Sampler, Seed
 
 Gradient = Callable[[FloatArray], FloatArray]
@@ -54,6 +55,9 @@ class Pair:
     js: float | None = None
     tv: float | None = None
     gradient: Gradient | None = None
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def sample(self, n: int, rng: Seed = None) -> tuple[FloatArray, FloatArray]:
         """Draw n independent points (n, d) from P, and n from Q.

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otdist.batch import pack as _measures
-from otdist.batch.checkpoint import Checkpoint, fingerprint, mirror
+from otdist.batch.checkpoint import Checkpoint, mirror
+from otdist.batch.identity import UnknownObjectError, fingerprint
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.distances.wasserstein import wasserstein_distance
 from otdist.divergences.by_name import NAMED, between, unit_of, valid_rows
@@ -101,23 +102,28 @@ def pairwise(
     out : path, optional
         Write the matrix to this ``.npy`` file, and return it mapped into memory,
         read-only. A file beside it records the finished blocks: after a crash the same
-        call goes on from there, and loses one block of pairs for each worker.
+        call goes on from there, and loses one block of pairs for each worker. Damaged blocks
+        are computed anew. Functions are recognised by their code and all that they read.
     **options
         Passed on to `distance`.
 
     Returns
     -------
     ndarray (K, K), (K, L) or (K (K - 1) / 2,) float64
-        In the units of `distance`. NaN for a pair without an answer; all others are
-        kept. Every entry of `wasserstein_distance` is proved to a relative gap of 1e-9
-        in the cost, by code that shares nothing with the solver.
+        In the units of `distance`. NaN for a pair without an answer, such as one for which
+        `distance` raises an exception or returns no number; all others are kept. Every entry
+        of `wasserstein_distance` is proved to a relative gap of 1e-9 in the cost, by code that
+        shares nothing with the solver.
 
     Raises
     ------
     InputError
         If a measure is not valid, or does not go with the first one: the message names
         its index. If options do not go together, or no pair can be computed with them.
-        If `out` holds the result of another call.
+        If `out` holds the result of another call, is damaged beyond its blocks, or is being
+        written by another process.
+    OSError
+        If there is no room for `out`.
 
     Warns
     -----
@@ -199,15 +205,13 @@ class _Job(NamedTuple):
     def fingerprint(self) -> str:
         """Return a name of the function and all data."""
         where = f"{self.function.__module__}.{self.function.__qualname__}"
-        if self.is_compiled:
-            return fingerprint(where, *self.arguments)
-        distance, *data = self.arguments
         try:
-            return fingerprint(where, _identity(distance), pickle.dumps(data))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            return fingerprint(where, *self.arguments)
+        except UnknownObjectError as error:
             raise InputError(
-                "out= must recognise the call when it is repeated, which takes arguments"
-                f" that can be pickled: {error}; use functions that can be imported"
+                "out= must recognise the call when it is repeated, and cannot recognise"
+                f" {error}; pass functions that can be imported or are written in Python, with"
+                " arguments that can be pickled, or leave out out"
             ) from None
 
 
@@ -395,36 +399,36 @@ def _solved(
     shape = (pairs.number,) if condensed else (pairs.n_rows, pairs.n_columns)
     size = job.block_size(pairs.number)
     starts = range(0, pairs.number, size)
+
+    def place(block: int) -> Any:
+        start, stop = starts[block], min(starts[block] + size, pairs.number)
+        return slice(start, stop) if condensed else pairs.between(start, stop)
+
     record = None
     if out is not None:
-        name = job.fingerprint()
-        settings = {"data or options": name, "shape": shape, "block": size}
-        record = Checkpoint(out, shape, settings)
-    matrix = np.zeros(shape) if record is None else record.matrix
-    done = set() if record is None else record.done
-    failures = [] if record is None else record.failures
-    todo = [block for block in range(len(starts)) if block not in done]
-    n_done = pairs.number - sum(min(size, pairs.number - starts[k]) for k in todo)
-    shown: Any = nullcontext()
-    if progress:
-        shown = progress_bar(total=pairs.number, initial=n_done, desc="pairwise", unit=" pairs")
-    with shown as bar:
-        for block, (values, failed) in _blocks(job, pairs, starts, todo, n_jobs):
-            start, stop = starts[block], starts[block] + len(values)
-            if condensed:
-                matrix[start:stop] = values
-            else:
-                matrix[pairs.between(start, stop)] = values
-            failures += failed
-            if record is not None:
-                record.finish(block, failed)
-            if bar is not None:
-                bar.update(stop - start)
-    if pairs.is_symmetric and not condensed and (todo or record is None):
-        mirror(matrix)
-    if record is not None:
-        record.matrix.flush()
-        matrix = np.load(record.path, mmap_mode="r")
+        record = Checkpoint(out, shape, {"data or options": job.fingerprint(), "block": size})
+    matrix: Any = np.zeros(shape) if record is None else record.matrix
+    with record or nullcontext():
+        done = set() if record is None else record.verify(place)
+        todo = [block for block in range(len(starts)) if block not in done]
+        n_done = pairs.number - sum(min(size, pairs.number - starts[k]) for k in todo)
+        failures = [] if record is None else [each for k in done for each in record.failures[k]]
+        shown: Any = nullcontext()
+        if progress:
+            shown = progress_bar(total=pairs.number, initial=n_done, desc="pairwise", unit=" pairs")
+        with shown as bar:
+            for block, (values, failed) in _blocks(job, pairs, starts, todo, n_jobs):
+                matrix[place(block)] = values
+                failures += failed
+                if record is not None:
+                    record.finish(block, values, failed)
+                if bar is not None:
+                    bar.update(len(values))
+        if pairs.is_symmetric and not condensed:
+            mirror(matrix)
+        if record is not None:
+            matrix.flush()
+            matrix = np.load(record.path, mmap_mode="r")
     return matrix, sorted(failures)
 
 
@@ -449,19 +453,16 @@ def _blocks(
         ) from None
     prefer = "threads" if job.is_compiled else None
     workers = Parallel(n_jobs, prefer=prefer, return_as="generator_unordered")
-    yield from workers(delayed(_solve)(*task, *job.arguments) for task in tasks)
+    try:
+        yield from workers(delayed(_solve)(*task, *job.arguments) for task in tasks)
+    except pickle.PicklingError as error:
+        raise InputError(
+            f"n_jobs={n_jobs} sends the call to other processes, which takes a distance and"
+            f" arguments that can be pickled: {error.__cause__ or error}; pass n_jobs=1, or a"
+            " function that can be imported"
+        ) from error
 
 
 def _solve(block: int, function: Callable[..., Block], *arguments: Any) -> tuple[int, Block]:
     """Solve a block, here or in a worker; return its number, since they come in any order."""
     return block, function(*arguments)
-
-
-def _identity(function: Any) -> Any:
-    """Return the name and the code of a function, which are the same in other processes."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return pickle.dumps(function)
-    constants = [value for value in code.co_consts if not hasattr(value, "co_code")]
-    name = f"{function.__module__}.{function.__qualname__}"
-    return name, code.co_code, code.co_names, constants

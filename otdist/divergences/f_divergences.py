@@ -20,11 +20,12 @@ from otdist.divergences.double_double import (
     sum_last,
 )
 from otdist.divergences.histograms import SHIFT, Pair, as_pair, log_of_base
-from otdist.divergences.rows import CHI2, by_lanes
+from otdist.divergences.rows import CHI2, by_lanes, size_of
 from otdist.divergences.shannon import kl_divergence
 from otdist.errors import InputError, short
 from otdist.inputs import validate as _validate
 from otdist.inputs.calls import answers
+from otdist.runtime.interrupts import interruptible
 from otdist.typing import FloatArray, IntArray
 
 # (exp(x) - 1 - x) / x**2 = sum of x**k / (k + 2)!, to the last place for |x| <= 1.
@@ -176,7 +177,18 @@ def f_divergence(
     >>> f_divergence([1.0, 0.0], [0.0, 1.0], lambda t: abs(t - 1) / 2, recession=0.5)
     1.0
     """
-    pair = as_pair(p, q, axis, _validate.as_flag("normalize", normalize))
+    normalize = _validate.as_flag("normalize", normalize)
+    value: float | FloatArray = interruptible(
+        size_of(p), _f_divergence, p, q, f, axis, normalize, recession
+    )
+    return value
+
+
+def _f_divergence(
+    p: ArrayLike, q: ArrayLike, f: Any, axis: int, normalize: bool, recession: Any
+) -> float | FloatArray:
+    """Return a divergence whose flags are valid."""
+    pair = as_pair(p, q, axis, normalize)
     with np.errstate(all="ignore"):
         ratio = np.where(pair.q.raw > 0.0, _ratio(pair), 0.0)
         singular = pair.escapes() | np.isinf(ratio)

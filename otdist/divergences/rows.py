@@ -13,6 +13,7 @@ from otdist.divergences.histograms import Pair, as_pair, matched, pair_of_rows, 
 from otdist.errors import InputError
 from otdist.inputs import validate as _validate
 from otdist.inputs.scale import FAR, in_unit, keeps_digits
+from otdist.runtime.interrupts import interruptible
 from otdist.typing import ArrayLike, FloatArray, IntArray
 
 #: Numbers of the divergences in compiled code; `JS_DISTANCE` is the root of `JS`.
@@ -45,6 +46,16 @@ def by_lanes(
     Sequences of numbers go to NumPy alone: a first call then loads no compiler.
     """
     normalize = _validate.as_flag("normalize", normalize)
+    value: float | FloatArray = interruptible(
+        size_of(p), _by_lanes, plain, p, q, axis, normalize, kind
+    )
+    return value
+
+
+def _by_lanes(
+    plain: Plain, p: ArrayLike, q: ArrayLike, axis: int, normalize: bool, kind: int | None
+) -> float | FloatArray:
+    """Return a divergence of each lane, with a valid flag."""
     if type(p) is np.ndarray and type(q) is np.ndarray and p.size and q.size:
         if p.ndim == q.ndim == 1 and kind is not None and type(axis) is int and axis in (0, -1):
             value = _of_one(p, q, normalize, kind)
@@ -55,6 +66,11 @@ def by_lanes(
             if values is not None:
                 return values
     return plain(as_pair(p, q, axis, normalize))
+
+
+def size_of(p: ArrayLike) -> int:
+    """Return how many numbers an array has; 0 for lists, which are no arrays yet."""
+    return p.size if isinstance(p, np.ndarray) else 0
 
 
 def _of_one(p: NDArray[Any], q: NDArray[Any], normalize: bool, kind: int) -> float:

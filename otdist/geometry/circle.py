@@ -8,11 +8,11 @@ import numpy as np
 
 from otdist.geometry.metrics import power
 from otdist.geometry.protocol import Facts
-from otdist.geometry.sorted import Sorted, monotone_minimum
+from otdist.geometry.sorted import Sorted, ascending, monotone_minimum
 from otdist.typing import FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Circle(Sorted):
     """Positions x (n,) and y (m,) on a circle, with cost ``arc ** p``, p >= 1.
 
@@ -24,7 +24,7 @@ class Circle(Sorted):
     @classmethod
     def of(cls, x: FloatArray, y: FloatArray, period: float, p: float) -> Circle:
         """Return the geometry, with the orders that sort its positions."""
-        by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
+        by_x, by_y = ascending(x), ascending(y)
         ordered = np.sort(np.concatenate([x[by_x], y[by_y]]), kind="stable")
         with np.errstate(over="ignore"):
             largest = float(np.float64(_longest_arc(ordered, period)) ** p)

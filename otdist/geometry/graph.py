@@ -20,7 +20,7 @@ from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Graph(Geometry):
     """Nodes of an undirected graph on both sides; a path costs the sum of its edges.
 

@@ -14,7 +14,7 @@ from otdist.inputs.scale import in_unit
 from otdist.typing import FloatArray, Metric
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pixels(Points):
     """All pixels on both sides, in C order, with cost ``metric(x, y)``, a metric.
 

@@ -21,7 +21,7 @@ from otdist.runtime import blocks
 from otdist.typing import FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Grid(Geometry):
     """All pixels on both sides, in C order, with cost ``metric(x, y) ** p``.
 

@@ -10,22 +10,21 @@ import numpy as np
 from otdist.geometry.metrics import power
 from otdist.geometry.points import Points
 from otdist.geometry.protocol import Facts
-from otdist.geometry.sorted import Sorted, monotone_minimum
+from otdist.geometry.sorted import Sorted, ascending, monotone_minimum
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from otdist.compiled.costs import Costs
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Line(Sorted):
     """Numbers x (n,) and y (m,) with cost ``|x - y| ** p``, p >= 1 and finite."""
 
     @classmethod
     def of(cls, x: FloatArray, y: FloatArray, p: float, largest: float) -> Line:
         """Return the geometry, with the orders that sort its points."""
-        by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
-        return cls(x, y, by_x, by_y, p, largest)
+        return cls(x, y, ascending(x), ascending(y), p, largest)
 
     @property
     def facts(self) -> Facts:

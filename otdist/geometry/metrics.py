@@ -178,6 +178,15 @@ def true_metric(caller: str, metric: Any) -> NamedMetric:
     return NAMED[metric]
 
 
+def require_slopes(metric: Any) -> None:
+    """Raise for a metric without a derivative that is known, if it is given by name."""
+    if isinstance(metric, str) and metric not in NAMED:
+        raise InputError(
+            f"metric of a loss must be one of {names_of(NAMED.values())}, whose derivatives are"
+            f" known; got {short(metric)}"
+        )
+
+
 def names_of(metrics: Any) -> str:
     """Return the names of metrics as a message lists them."""
     return ", ".join(repr(metric.name) for metric in metrics)

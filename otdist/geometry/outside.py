@@ -12,7 +12,7 @@ from otdist.geometry.protocol import Dense, Facts, Geometry
 from otdist.typing import FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extended(Geometry):
     """The costs of a geometry (n, m), and of an atom outside, the last one of each side.
 

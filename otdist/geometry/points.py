@@ -50,7 +50,7 @@ _ROWS = 512
 _NEAR = 1e-5
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Points(Geometry):
     """Points x (n, d) and y (m, d) with cost ``metric(x, y) ** p``."""
 

@@ -76,6 +76,10 @@ class Geometry:
     #: Name of the costs in the ``repr`` of a problem.
     label: ClassVar[str] = "geometry"
 
+    def __repr__(self) -> str:
+        n, m = self.shape
+        return f"{type(self).__name__}({n} by {m})"
+
     @property
     @abstractmethod
     def shape(self) -> tuple[int, int]:
@@ -224,7 +228,7 @@ class Geometry:
         return by_x, by_y
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Dense(Geometry):
     """A read-only float64 matrix (n, m); ``inf`` marks a forbidden arc.
 

@@ -10,10 +10,17 @@ from typing import Any, Self
 import numpy as np
 
 from otdist.geometry.protocol import Geometry
+from otdist.runtime.interrupts import interruptible
 from otdist.typing import FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+def ascending(points: FloatArray) -> IntArray:
+    """Return the order that sorts points (n,), equal ones as they are."""
+    order: IntArray = interruptible(len(points), np.argsort, points, kind="stable")
+    return order
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sorted(Geometry):
     """Numbers x (n,) and y (m,) that `by_x` and `by_y` sort, with c-transforms by sweeps."""
 

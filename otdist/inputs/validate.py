@@ -15,6 +15,7 @@ import numpy as np
 
 from otdist.errors import InputError, short, warn
 from otdist.inputs.convert import as_array, first_index
+from otdist.runtime.blocks import exact_sum
 from otdist.typing import FloatArray
 
 # Relative tolerance of sums of weights, by the bytes of their floating-point type.
@@ -327,7 +328,7 @@ def require_same_mass(
 def _sum(weights: FloatArray) -> float:
     """Return the correctly rounded sum; not finite if it or an entry is not."""
     try:
-        return math.fsum(weights.ravel().tolist())
+        return exact_sum(weights)
     except (OverflowError, ValueError):  # too large, or inf and -inf
         return math.inf
 

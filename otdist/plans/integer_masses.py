@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from otdist.plans.plans import Arcs
+from otdist.runtime.blocks import exact_sum
 from otdist.typing import FloatArray, IntArray
 
 # The total mass in integer units stays below this, so that no sum overflows.
@@ -32,7 +33,7 @@ def quantise(a: FloatArray, b: FloatArray) -> IntegerMasses:
     """
     if _is_constant(a) and _is_constant(b):
         return _uniform(a, b)
-    shift = _TOTAL_BITS - math.frexp(math.fsum(a.tolist()))[1]
+    shift = _TOTAL_BITS - math.frexp(exact_sum(a))[1]
     scaled_a, scaled_b = np.ldexp(a, shift), np.ldexp(b, shift)
     whole_a = np.maximum(np.rint(scaled_a), 1).astype(np.int64)
     whole_b = np.maximum(np.rint(scaled_b), 1).astype(np.int64)

@@ -13,6 +13,7 @@ import numpy as np
 from otdist.errors import InputError
 from otdist.geometry.protocol import Geometry
 from otdist.runtime.blocks import require_memory, row_blocks
+from otdist.runtime.show import table
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ class Arcs(NamedTuple):
     rows: IntArray
     columns: IntArray
     mass: FloatArray
+
+    def __repr__(self) -> str:
+        return f"Arcs({len(self.mass)} arcs)"
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> FloatArray:
+        raise TypeError("arcs are no matrix; np.asarray(result.plan.toarray()) is the coupling")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +59,9 @@ class Flow:
     units: IntArray
     unit: float
     n_nodes: int
+
+    def __repr__(self) -> str:
+        return f"Flow({len(self.units)} edges between {self.n_nodes} nodes)"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -108,6 +118,25 @@ class LazyPlan(ABC):
     __slots__ = ()
     # NumPy then leaves ``values @ plan`` to the plan.
     __array_ufunc__ = None
+
+    def __repr__(self) -> str:
+        n, m = self.shape
+        return f"{type(self).__name__}({n} by {m}, epsilon={self.epsilon:.6g})"
+
+    def _repr_html_(self) -> str:
+        n, m = self.shape
+        return table(
+            type(self).__name__,
+            [
+                ("shape", f"{n} by {m}, entries computed when asked for"),
+                ("epsilon", f"{self.epsilon:.6g}"),
+                ("products", "plan @ values, plan.T @ values"),
+                ("entries", "plan.rows(start, stop), plan.toarray()"),
+            ],
+        )
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> FloatArray:
+        return np.asarray(self.toarray(), dtype=dtype)
 
     @property
     @abstractmethod
@@ -203,7 +232,7 @@ def _factor(values: Any, n: int) -> FloatArray:
     return array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EntropicPlan(LazyPlan):
     """An entropic plan rounded to exact marginals, in O(n + m) memory.
 
@@ -321,7 +350,7 @@ class EntropicPlan(LazyPlan):
         return EntropicPlan(geometry, f, g, self.epsilon, r, s, u, v)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GridPlan(LazyPlan):
     """An entropic plan of two images, rounded to their masses, in O(N) memory.
 
@@ -397,7 +426,7 @@ class GridPlan(LazyPlan):
         return np.concatenate(sums)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EmbeddedPlan(LazyPlan):
     """A coupling of the atoms that carry mass, seen on all atoms."""
 

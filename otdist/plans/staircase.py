@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from otdist.plans.plans import Arcs
+from otdist.runtime.blocks import exact_sum
 from otdist.typing import FloatArray, IntArray, NDArray
 
 # The sum of all masses stays below this many bits of the high limb, so that none overflows.
@@ -52,7 +53,7 @@ def staircase(a: FloatArray, b: FloatArray) -> Arcs:
     # Levels below the end of an arc are those before it: others that are equal end no mass.
     is_row = order < len(a)
     before = is_row.cumsum() - is_row
-    used = np.flatnonzero(flow | rest)
+    used = np.flatnonzero((flow | rest) != 0)
     mass = (flow + rest / _LOW_UNITS)[used] * unit
     rows = before[used]
     return Arcs(rows, used - rows, mass)
@@ -76,7 +77,7 @@ def levels(a: FloatArray, b: FloatArray) -> tuple[IntArray, IntArray, float]:
         common = math.gcd(n, m)
         sides = np.arange(1, n + 1) * (m // common), np.arange(1, m + 1) * (n // common)
         return np.concatenate(sides), np.zeros(n + m, np.int64), float(a[0]) / (m // common)
-    shift = _TOTAL_BITS - math.frexp(math.fsum(a.tolist()))[1]
+    shift = _TOTAL_BITS - math.frexp(exact_sum(a))[1]
     scaled = np.ldexp(np.concatenate([a, b]), shift)
     high, low = _split(scaled)
     low += (high | low) == 0  # so that every atom has mass

@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.plot.style import BLUE, GREY, ORANGE, PALE, new_figure, tidy
-from otdist.typing import ArrayLike, FloatArray, IntArray
+from otdist.plot.plan import arcs_to_draw, draw_clouds
+from otdist.plot.style import (
+    BLUE,
+    ORANGE,
+    PALE,
+    finish,
+    given_axes,
+    new_figure,
+    short_name,
+    tidy,
+)
+from otdist.typing import ArrayLike, FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from otdist.comparison.table import Comparison
-
-_ARCS = 150  # largest number of arcs drawn
-_DENSE_LIMIT = 2_000_000  # entries of a dense plan that is searched for arcs
 
 
 def plot_comparison(
@@ -28,6 +35,7 @@ def plot_comparison(
     *,
     shape: tuple[int, int] | None = None,
     names: Sequence[str] = ("P", "Q"),
+    ax: Any = None,
 ) -> Figure:
     """Draw two measures, arcs of the optimal plan, and all distances.
 
@@ -45,17 +53,21 @@ def plot_comparison(
         row-major order.
     names : sequence of two str, default ("P", "Q")
         Names of the measures.
+    ax : sequence of matplotlib axes, optional
+        Where to draw: three axes, for the measures, the distances and the divergences; five
+        for images.
 
     Returns
     -------
     matplotlib.figure.Figure
+        A new figure, or that of `ax`.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     InputError
-        If the points are not those of the comparison.
+        If the points are not those of the comparison, or `ax` are not as many axes.
 
     Examples
     --------
@@ -73,19 +85,36 @@ def plot_comparison(
             f"x and y must be the {n} and {m} points that were compared, got"
             f" {len(points[0])} and {len(points[1])}"
         )
-    if shape is not None and n == m == shape[0] * shape[1]:
+    are_images = shape is not None and n == m == shape[0] * shape[1]
+    axes = _new_axes(are_images) if ax is None else given_axes(ax, 5 if are_images else 3)
+    if shape is not None and are_images:
+        _draw_images(axes[:3], comparison, points[0], shape, names)
+    elif points[0].shape[1] == 1:
+        _draw_line(axes[0], comparison, points[0], points[1], names)
+    else:
+        plan = comparison.exact.plan
+        masses = comparison.exact.problem.a, comparison.exact.problem.b
+        draw_clouds(axes[0], plan, (points[0], points[1]), masses, names)
+        axes[0].set_title(
+            f"{short_name(names[0])}, {short_name(names[1])} and the plan", fontsize=11
+        )
+    _draw_transport(axes[-2], comparison)
+    _draw_divergences(axes[-1], comparison)
+    figure: Figure = axes[0].figure
+    return figure
+
+
+def _new_axes(are_images: bool) -> list[Any]:
+    """Return the axes of a new figure: of the measures, the distances and the divergences."""
+    if are_images:
         figure = new_figure(14.0, 4.4)
         panels = figure.add_gridspec(2, 4, width_ratios=[1, 1, 1.1, 1])
-        _draw_images(figure, panels, comparison, points[0], shape, names)
+        of_measures = [figure.add_subplot(panels[:, k]) for k in range(3)]
     else:
         figure = new_figure(9.5, 4.4)
         panels = figure.add_gridspec(2, 2, width_ratios=[1.5, 1])
-        axes = figure.add_subplot(panels[:, 0])
-        draw = _draw_line if points[0].shape[1] == 1 else _draw_clouds
-        draw(axes, comparison, points[0], points[1], names)
-    _draw_transport(figure.add_subplot(panels[0, -1]), comparison)
-    _draw_divergences(figure.add_subplot(panels[1, -1]), comparison)
-    return figure
+        of_measures = [figure.add_subplot(panels[:, 0])]
+    return [*of_measures, *(figure.add_subplot(panels[k, -1]) for k in range(2))]
 
 
 def _as_points(points: ArrayLike) -> FloatArray:
@@ -93,47 +122,8 @@ def _as_points(points: ArrayLike) -> FloatArray:
     return array.reshape(len(array), -1)
 
 
-def _arcs(comparison: Comparison) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return rows, columns and masses of the arcs of the plan."""
-    plan = comparison.exact.plan
-    n, m = comparison.exact.problem.shape
-    if hasattr(plan, "row"):
-        rows, columns, mass = plan.row, plan.col, plan.data
-    elif n * m <= _DENSE_LIMIT:
-        entries = plan.toarray()
-        # A dense plan has an entry everywhere: keep those that are large in their row.
-        rows, columns = np.nonzero(entries > 0.05 * entries.max(axis=1, keepdims=True))
-        mass = entries[rows, columns]
-    else:
-        rows, columns, mass = np.zeros(0, int), np.zeros(0, int), np.zeros(0)
-    return rows, columns, mass
-
-
-def _sample(comparison: Comparison, x: FloatArray, y: FloatArray) -> tuple[IntArray, IntArray]:
-    """Choose at most `_ARCS` arcs, at equal shares of the total mass × length."""
-    rows, columns, mass = _arcs(comparison)
-    work = mass * np.linalg.norm(x[rows] - y[columns], axis=1)
-    total = np.cumsum(work)
-    if len(total) == 0 or total[-1] == 0:
-        return rows[:0], columns[:0]
-    marks = (np.arange(_ARCS) + 0.5) / _ARCS * total[-1]
-    chosen = np.unique(np.searchsorted(total, marks))
-    if np.count_nonzero(work) <= _ARCS:
-        chosen = np.flatnonzero(work)
-    return rows[chosen], columns[chosen]
-
-
-def _draw_arcs(axes: Axes, start: FloatArray, end: FloatArray) -> None:
-    from matplotlib.collections import LineCollection
-
-    segments = np.stack([start, end], axis=1)
-    lines = LineCollection(list(segments), colors=GREY, linewidths=0.7, alpha=0.55)
-    axes.add_collection(lines, autolim=False)
-
-
 def _draw_images(
-    figure: Figure,
-    panels: Any,
+    panels: Sequence[Axes],
     comparison: Comparison,
     points: FloatArray,
     shape: tuple[int, int],
@@ -146,17 +136,16 @@ def _draw_images(
     extent = _extent(points, shape)
     for k, image in enumerate(images):
         grey = {"cmap": "gray", "vmin": 0, "vmax": high, "extent": extent}
-        _draw_image(figure.add_subplot(panels[:, k]), image, _short(names[k]), "mass", grey)
+        _draw_image(panels[k], image, short_name(names[k]), "mass", grey)
     difference = images[0] - images[1]
     limit = float(np.abs(difference).max()) or 1.0
-    axes = figure.add_subplot(panels[:, 2])
     colours = {"cmap": "RdBu", "vmin": -limit, "vmax": limit, "alpha": 0.8, "extent": extent}
     label = "excess (blue) or deficit (red) of mass"
-    _draw_image(axes, difference, "moved mass", label, colours)
-    rows, columns = _sample(comparison, points, points)
+    _draw_image(panels[2], difference, "moved mass", label, colours)
+    rows, columns = arcs_to_draw(comparison.exact.plan, points, points)
     start, end = points[rows][:, ::-1], points[columns][:, ::-1]
     arrows: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004}
-    axes.quiver(*start.T, *(end - start).T, color="#222222", alpha=0.8, **arrows)
+    panels[2].quiver(*start.T, *(end - start).T, color="#222222", alpha=0.8, **arrows)
 
 
 def _extent(points: FloatArray, shape: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -176,43 +165,6 @@ def _draw_image(
     axes.set_title(title, fontsize=11)
     bar = axes.figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8)
     bar.set_label(label)
-
-
-def _draw_clouds(
-    axes: Axes,
-    comparison: Comparison,
-    x: FloatArray,
-    y: FloatArray,
-    names: Sequence[str],
-) -> None:
-    """Draw two clouds in the plane, as dots with areas proportional to the weights."""
-    rows, columns = _sample(comparison, x, y)
-    labels = ("first coordinate", "second coordinate")
-    if x.shape[1] > 2:
-        x, y = _principal(x, y)
-        labels = ("first principal component", "second principal component")
-    problem = comparison.exact.problem
-    _draw_arcs(axes, x[rows], y[columns])
-    largest = max(float(problem.a.max()), float(problem.b.max()))
-    size = 60.0 if max(len(x), len(y)) <= 200 else 20.0
-    for points, mass, colour, name in (
-        (x, problem.a, BLUE, names[0]),
-        (y, problem.b, ORANGE, names[1]),
-    ):
-        area = size * mass / largest
-        axes.scatter(points[:, 0], points[:, 1], s=area, color=colour, alpha=0.8, lw=0)
-        axes.scatter([], [], s=30, color=colour, label=_short(name))
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set(xlabel=labels[0], ylabel=labels[1])
-    _finish(axes, f"{_short(names[0])}, {_short(names[1])} and the plan")
-
-
-def _principal(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Project both clouds on their first two principal components."""
-    both = np.concatenate([x, y])
-    centre = both.mean(axis=0)
-    basis = np.linalg.svd(both - centre, full_matrices=False)[2][:2].T
-    return (x - centre) @ basis, (y - centre) @ basis
 
 
 def _draw_line(
@@ -235,17 +187,11 @@ def _draw_line(
         order = np.argsort(points[:, 0])
         total = np.concatenate([[0.0], np.cumsum(mass[order])])
         curve = total[np.searchsorted(points[order, 0], places, side="right")]
-        axes.step(places, curve, where="post", color=colour, lw=1.8, label=_short(name))
+        axes.step(places, curve, where="post", color=colour, lw=1.8, label=short_name(name))
         curves.append(curve)
     axes.fill_between(places, curves[0], curves[1], step="post", color=PALE, label="area: W₁")
     axes.set(xlabel="position", ylabel="cumulative mass")
-    _finish(axes, "distribution functions")
-
-
-def _finish(axes: Axes, title: str) -> None:
-    axes.set_title(title, fontsize=11)
-    axes.legend(frameon=False, fontsize=9)
-    tidy(axes)
+    finish(axes, "distribution functions")
 
 
 def _draw_transport(axes: Axes, comparison: Comparison) -> None:
@@ -299,7 +245,3 @@ def _draw_bars(
     axes.tick_params(axis="y", length=0)
     tidy(axes)
     axes.grid(visible=False, axis="y")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 30 else "…" + name[-29:]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otdist.plot.style import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure, tidy
+from otdist.plot.style import BLUE, GREEN, GREY, ORANGE, PURPLE, given_axes, new_figure, tidy
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otdist.comparison.separation import Separation
 
 
-def plot_demo(rows: Sequence[Separation]) -> Figure:
+def plot_demo(rows: Sequence[Separation], *, ax: Any = None) -> Figure:
     """Draw W1, JS, KL and TV of two parallel lines at signed distance theta.
 
     Parameters
@@ -25,10 +25,13 @@ def plot_demo(rows: Sequence[Separation]) -> Figure:
     rows : sequence of Separation
         The result of `demo_separations`, by increasing theta; infinite values are drawn
         as arrows at the upper edge.
+    ax : sequence of two matplotlib axes, optional
+        Where to draw: the two lines, and the values.
 
     Returns
     -------
     matplotlib.figure.Figure
+        A new figure, or that of `ax`.
 
     Raises
     ------
@@ -46,8 +49,10 @@ def plot_demo(rows: Sequence[Separation]) -> Figure:
     theta, w1, js, kl, tv = (
         np.array([getattr(row, name) for row in rows]) for name in ("theta", "w1", "js", "kl", "tv")
     )
-    figure = new_figure(10.0, 4.4)
-    scene, axes = figure.subplots(1, 2, width_ratios=[1, 2.5])
+    if ax is None:
+        ax = new_figure(10.0, 4.4).subplots(1, 2, width_ratios=[1, 2.5])
+    scene, axes = given_axes(ax, 2)
+    figure: Figure = axes.figure
     _draw_lines(scene, float(np.abs(theta).max()) or 1.0)
     top = 1.32 * max(1.0, float(w1.max()))
     axes.set_ylim(-0.05 * top, top)
@@ -71,19 +76,21 @@ def plot_demo(rows: Sequence[Separation]) -> Figure:
     return figure
 
 
-def plot_separation(rows: Sequence[Separation]) -> Figure:
+def plot_separation(rows: Sequence[Separation], *, ax: Any = None) -> Figure:
     """Draw W1, JS, KL and the slope of the critic while one measure moves.
 
     Parameters
     ----------
     rows : sequence of Separation
         The result of `separations`.
+    ax : sequence of two matplotlib axes, optional
+        Where to draw: the values, and the slopes.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Above the values; below their difference quotients, and the mean slope of the
-        critic on the first measure.
+        A new figure, or that of `ax`. Above the values; below their difference quotients, and
+        the mean slope of the critic on the first measure.
 
     Raises
     ------
@@ -99,8 +106,10 @@ def plot_separation(rows: Sequence[Separation]) -> Figure:
     ['value', 'slope']
     """
     offset = np.array([row.theta for row in rows])
-    figure = new_figure(7.0, 6.0)
-    values, slopes = figure.subplots(2, 1, sharex=True)
+    if ax is None:
+        ax = new_figure(7.0, 6.0).subplots(2, 1, sharex=True)
+    values, slopes = given_axes(ax, 2)
+    figure: Figure = values.figure
     kl = np.array([row.kl for row in rows])
     series = (
         ("W₁ (distance)", BLUE, np.array([row.w1 for row in rows])),

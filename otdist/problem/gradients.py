@@ -11,6 +11,7 @@ from otdist.errors import InputError
 from otdist.geometry.protocol import Geometry
 from otdist.plans.plans import Arcs, Flow, LazyPlan
 from otdist.runtime.blocks import row_blocks
+from otdist.runtime.show import brief
 from otdist.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Gradients:
     x: FloatArray | None
     y: FloatArray | None
     cost: Any
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 def gradients(result: Result) -> Gradients:

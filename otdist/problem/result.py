@@ -16,6 +16,7 @@ from otdist.inputs.scale import from_unit, in_unit
 from otdist.plans.plans import Arcs, Flow, LazyPlan
 from otdist.problem.gradients import Gradients, arcs_of, gradients
 from otdist.problem.marginals import unmatched
+from otdist.runtime.show import table
 from otdist.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -226,6 +227,17 @@ class Certificate:
             "a certificate is neither true nor false: ask is_coupling, is_optimal or proves(tol)"
         )
 
+    def _repr_html_(self) -> str:
+        return table(
+            "Certificate",
+            [
+                ("optimum", f"in [{self.lower:.12g}, {self.upper:.12g}]"),
+                ("cost of the plan", f"{self.value:.12g}"),
+                ("marginal error", f"{self.marginal_error:.3g}"),
+                ("verdict", self.verdict),
+            ],
+        )
+
     def __repr__(self) -> str:
         return (
             f"Certificate(lower={self.lower:.12g}, upper={self.upper:.12g},"
@@ -392,6 +404,19 @@ class Result:
             f"Result({self.status}, value={self.value:.12g} in"
             f" [{self.lower:.12g}, {self.upper:.12g}], distance={self.distance:.12g},"
             f" method={self.method!r}, n_iter={self.n_iter})"
+        )
+
+    def _repr_html_(self) -> str:
+        return table(
+            "Result",
+            [
+                ("status", str(self.status)),
+                ("value", f"{self.value:.12g}"),
+                ("certified bracket", f"[{self.lower:.12g}, {self.upper:.12g}]"),
+                ("distance", f"{self.distance:.12g}"),
+                ("method", f"{self.method}, {self.n_iter} iterations"),
+                ("message", self.message),
+            ],
         )
 
     def gradients(self) -> Gradients:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from otdist.errors import InputError
+from otdist.runtime.interrupts import interruptible
+from otdist.typing import FloatArray
 
 # 1 MB of float64: a block and one temporary fit in the second-level cache.
 BLOCK_ENTRIES = 1 << 17
@@ -48,8 +52,21 @@ def share(work: Callable[[int], None], n_parts: int, n_jobs: int) -> None:
         for part in range(n_parts):
             work(part)
         return
-    with ThreadPoolExecutor(n_jobs) as pool:
-        list(pool.map(work, range(n_parts)))
+
+    def divide() -> None:
+        with ThreadPoolExecutor(n_jobs) as pool:
+            list(pool.map(work, range(n_parts)))
+
+    interruptible(np.inf, divide)  # a pool does not let an exception pass before its threads end
+
+
+def exact_sum(numbers: FloatArray) -> float:
+    """Return the correctly rounded sum; Ctrl-C is answered between parts of many numbers."""
+    if numbers.size <= BLOCK_ENTRIES:
+        return math.fsum(numbers.ravel().tolist())
+    starts = range(0, numbers.size, BLOCK_ENTRIES)
+    parts = (numbers.ravel()[start : start + BLOCK_ENTRIES].tolist() for start in starts)
+    return math.fsum(itertools.chain.from_iterable(parts))
 
 
 def require_memory(n: int, m: int) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import logging
 import os
 import shutil
@@ -29,6 +30,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from otdist.runtime.interrupts import unbroken
+
+unbroken(importlib.import_module, "numba")
 
 import numba
 from numba.core import event
@@ -58,15 +63,24 @@ def njit(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
             if config.CACHE_DIR:
                 kernel = numba.njit(**flags)(function)
                 if _is_usable(kernel.stats.cache_path):
-                    return kernel
+                    return _with_interrupts(kernel)
         except RuntimeError:
             pass  # numba found no folder: the package is in an archive, or none is writable
         finally:
             config.CACHE_DIR = of_user
         _warn_once(os.path.exists(function.__code__.co_filename))
-        return numba.njit(**flags | {"cache": False})(function)
+        return _with_interrupts(numba.njit(**flags | {"cache": False})(function))
 
     return decorate
+
+
+def _with_interrupts(kernel: Any) -> Any:
+    """Return a kernel that compiles, or reads its cache, in a thread that Ctrl-C abandons.
+
+    numba does not survive an exception everywhere, and LLVM is not stopped at all.
+    """
+    kernel._compile_for_args = functools.partial(unbroken, kernel._compile_for_args)
+    return kernel
 
 
 def compiles() -> bool:

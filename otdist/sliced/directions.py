@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Literal
 
 import numpy as np
 
+from otdist.runtime.interrupts import unbroken
 from otdist.typing import FloatArray
 
 Directions = Literal["orthogonal", "random", "quasi"]
@@ -51,6 +53,7 @@ def _sobol(n: int, size: int, d: int, generator: np.random.Generator) -> list[Fl
 
 def _scramble(size: int, d: int, generator: np.random.Generator) -> FloatArray:
     """Return scrambled Sobol points, brought to the sphere without loss of evenness."""
+    unbroken(importlib.import_module, "scipy.stats.qmc")
     from scipy.special import ndtri
     from scipy.stats.qmc import Sobol
 

@@ -17,6 +17,7 @@ from otdist.inputs.labels import matched
 from otdist.inputs.scale import exponent, from_unit, in_unit, largest_difference
 from otdist.pipeline import solve
 from otdist.problem.problem import unit_problem
+from otdist.runtime.interrupts import interruptible
 from otdist.sliced.directions import DIRECTIONS, Directions, blocks_of, on_sphere
 from otdist.typing import ArrayLike, FloatArray, Seed
 
@@ -94,7 +95,9 @@ class _Measures(NamedTuple):
             with warnings.catch_warnings():
                 # Slices that are not proved are solved again below.
                 warnings.simplefilter("ignore", FailedPairsWarning)
-                values[start:stop] = self._distances(directions[start:stop], axis=-1)
+                values[start:stop] = interruptible(
+                    len(self.x) + len(self.y), self._distances, directions[start:stop], axis=-1
+                )
         for k in np.flatnonzero(np.isnan(values)):
             values[k] = self._alone(int(k), directions[k])
         return values

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import math
-import threading
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from otdist.plans.integer_masses import completed
 from otdist.plans.plans import Arcs
 from otdist.problem.problem import Problem
 from otdist.problem.result import Candidate, Ended
+from otdist.runtime.interrupts import interruptible, unbroken
 from otdist.solvers.registry import Options
 
 # By the status of linprog; others are numerical difficulties.
@@ -25,6 +24,7 @@ def run(problem: Problem, options: Options) -> Candidate:
     HiGHS works with absolute tolerances, so costs and masses are scaled to
     O(1) first, by powers of two.
     """
+    unbroken(importlib.import_module, "scipy.optimize")
     from scipy.optimize import linprog
     from scipy.sparse import csr_array
 
@@ -41,7 +41,8 @@ def run(problem: Problem, options: Options) -> Candidate:
     cost_unit = _power_of_two(problem.geometry.largest)
     mass_unit = _power_of_two(problem.mass)
     masses = np.concatenate([problem.a, problem.b]) / mass_unit
-    solution = _interruptible(
+    solution = interruptible(
+        math.inf,
         linprog,
         cost[rows, columns] / cost_unit,
         A_eq=incidence,
@@ -75,29 +76,6 @@ def run(problem: Problem, options: Options) -> Candidate:
         # Without forbidden arcs HiGHS reports masses below its tolerance as infeasible.
         stranded=none if solution.status == 2 and has_forbidden else None,
     )
-
-
-def _interruptible(call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call in a thread that can be abandoned, since HiGHS ignores Ctrl-C.
-
-    An interrupted call continues in the background until it or Python ends.
-    """
-    outcome: list[Any] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(call(*args, **options))
-        except BaseException as error:  # noqa: BLE001 (raised again below)
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(timeout=0.05)
-    if failure:
-        raise failure[0]
-    return outcome[0]
 
 
 def _power_of_two(size: float) -> float:

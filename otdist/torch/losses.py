@@ -14,6 +14,7 @@ from otdist.distances.sinkhorn_divergence import (
 )
 from otdist.distances.wasserstein import proved
 from otdist.errors import InputError
+from otdist.geometry.metrics import require_slopes
 from otdist.inputs.validate import as_flag, as_order
 from otdist.pipeline import solve
 from otdist.problem.gradients import Gradients
@@ -96,6 +97,7 @@ def wasserstein_loss(
     """
 
     def evaluate(*measures: Any, gradients: bool) -> tuple[float, Gradients | None]:
+        require_slopes(metric)
         problem = Problem(*measures, metric=metric, p=as_order(p))
         result = proved(solve(problem))
         return result.value, result.gradients() if gradients else None
@@ -172,6 +174,7 @@ def sinkhorn_divergence_loss(
             "metric": metric,
             "tol": tol,
         }
+        require_slopes(metric)
         if not gradients:
             return sinkhorn_divergence(*measures, **options), None
         found = sinkhorn_divergence_gradients(*measures, **options)

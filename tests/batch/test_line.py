@@ -22,6 +22,7 @@ from otdist import (
     NotCertifiedError,
     Problem,
     certify,
+    pairwise,
     solve,
     wasserstein_distance,
 )
@@ -736,3 +737,38 @@ def test_concave_costs_are_for_the_line(x):
     metric = "euclidean" if len(x[0]) == 2 else (lambda u, v: abs(u - v)[0])
     with pytest.raises(InputError, match="with concave=True is for points on the line"):
         Problem(x, x, p=0.5, metric=metric, concave=True)
+
+
+@pytest.mark.skipif(JIT_OFF, reason="takes long without compilation")
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_of_many_points_beside_equal_ones_are_proved_at_once(seed):
+    """A plain sum of many weights is off by more than the ratio of the sums may be."""
+    rng = np.random.default_rng(seed)
+    n = 100_000
+    x, y, a = rng.normal(size=n), rng.normal(size=n), rng.dirichlet(np.ones(n))
+    for p in (1, 2):
+        assert single.distance_on_line(x, y, a, None, p, False, 1) is not None
+        assert single.distance_on_line(x, y, None, a, p, False, 1) is not None
+
+
+@pytest.mark.parametrize(
+    "p, metric", [*((p, "euclidean") for p in (1, 2, 2.5, 3)), (1, "sqeuclidean")]
+)
+@pytest.mark.parametrize("scale", [0, 40, -300])
+def test_pairs_of_different_sizes_are_those_of_one_pair(p, metric, scale, monkeypatch):
+    rng = np.random.default_rng(31)
+    sizes = (1, 5, 40, 41, 17)
+    x = [np.ldexp(rng.normal(size=n), scale) for n in sizes]
+    a = [rng.dirichlet(np.ones(n)) * (rng.random(n) > 0.2) + 1e-9 for n in sizes]
+    measures = [(points, weights / weights.sum()) for points, weights in zip(x, a, strict=True)]
+
+    def one(first, second):
+        (x, a), (y, b) = first, second
+        return wasserstein_distance(x, y, a, b, p=p, metric=metric)
+
+    wanted = [[one(first, second) for second in measures] for first in measures]
+    monkeypatch.setattr("otdist.batch.solve.solve", None)  # for pairs that are not proved at once
+    found = pairwise(measures, p=p, metric=metric)
+    np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=0)
+    across = pairwise(measures[:2], other=measures[2:], p=p, metric=metric)
+    np.testing.assert_allclose(across, np.array(wanted)[:2, 2:], rtol=1e-13, atol=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import json
 import math
@@ -701,8 +702,12 @@ def test_a_function_is_known_again_by_its_code(tmp_path):
     pairwise(measures, distance=scaled, by=2.0, out=other)
     with pytest.raises(InputError, match="another call"):
         pairwise(measures, distance=scaled, by=3.0, out=other)
+    metric = tmp_path / "k.npy"
+    pairwise(measures, metric=lambda x, y: 1.0, out=metric)
+    with pytest.raises(InputError, match="another call"):
+        pairwise(measures, metric=lambda x, y: 2.0, out=metric)
     with pytest.raises(InputError, match="can be imported"):
-        pairwise(measures, metric=lambda x, y: 1.0, out=tmp_path / "k.npy")
+        pairwise(measures, distance=ctypes.CDLL(None).hypot, out=tmp_path / "c.npy")
 
 
 KILLED = """

@@ -442,3 +442,14 @@ def test_gradients_go_through_the_sums_of_weights(loss):
         loss(x, y, a.detach(), b)
     with pytest.raises(InputError, match="normalize must be True or False"):
         loss(x, y, a, b, normalize="no")
+
+
+@pytest.mark.parametrize(
+    "loss", [wasserstein_loss, functools.partial(sinkhorn_divergence_loss, epsilon=0.1)]
+)
+def test_a_metric_without_derivatives_is_not_advised(loss):
+    x = torch.ones(2, 2, requires_grad=True)
+    with pytest.raises(
+        InputError, match="'sqeuclidean', whose derivatives are known; got 'cosine'"
+    ):
+        loss(x, torch.zeros(2, 2), metric="cosine")

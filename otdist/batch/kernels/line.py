@@ -26,6 +26,8 @@ inner = njit(**_INNER)
 # Bits of a key that place a point in the range of all, and those of its index.
 _KEY_BITS = 33
 _INDEX_BITS = 30
+# Sums of weights of measures that are packed together agree but for rounding.
+_SAME = 2.0**-40
 # Steps per point that the insertion sort after the keys may take.
 _MOST_STEPS = 8
 
@@ -286,3 +288,40 @@ def line_at_once(
     line_bounds(*points, *pair, p, 0.0, *plan, *unread, one.out)
     out = one.out[0]
     return True, ready.unit, ready.heavy, out[0], out[1], out[2], out[3], out[4], out[5]
+
+
+@kernel
+def lines_at_once(
+    points: np.ndarray,
+    weights: np.ndarray,
+    starts: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    p: float,
+    room: int,
+    far: int,
+    ends: np.ndarray,
+    integers: np.ndarray,
+    floats: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Couple and certify pairs of measures; measure k is sorted, and begins at ``starts[k]``.
+
+    Writes what `line_at_once` returns to `out` (pairs, 9). Scratch is as there, but for
+    6 (n + m) + 7 float64.
+    """
+    for q in range(first.size):
+        start, stop = starts[first[q]], starts[first[q] + 1]
+        begin, end = starts[second[q]], starts[second[q] + 1]
+        n, m = stop - start, end - begin
+        # Copies, which units of length and mass may change.
+        x, a = floats[:n], floats[n : 2 * n]
+        y, b = floats[2 * n : 2 * n + m], floats[2 * n + m : 2 * (n + m)]
+        for k in range(n):
+            x[k], a[k] = points[start + k], weights[start + k]
+        for k in range(m):
+            y[k], b[k] = points[begin + k], weights[begin + k]
+        rest = ends, integers, floats[2 * (n + m) :]
+        found = line_at_once(x, y, a, b, p, room, far, _SAME, *rest)
+        out[q, 0], out[q, 1], out[q, 2], out[q, 3], out[q, 4] = found[:5]
+        out[q, 5], out[q, 6], out[q, 7], out[q, 8] = found[5:]

@@ -385,7 +385,8 @@ def _write_levels(pair: Pair, high: np.ndarray, low: np.ndarray) -> tuple[float,
             level, error = _multiply_exactly(high[j], ratio)
             low[j] = error + (low[j] * ratio + high[j] * more)
             high[j] = level
-    return 1.0, ratio, 12.0 * (n + m) * _U * size
+    # Both parts: a long sum leaves much of itself in `low`.
+    return 1.0, ratio + more, 12.0 * (n + m) * _U * size
 
 
 @inner

@@ -20,8 +20,10 @@ _INNER = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**_FLAGS)
 inner = njit(**_INNER)
 
-# Rows that all paths may read, as a multiple of n, judged by those so far, a few at least.
+# Rows that all paths may read, as a multiple of n, judged by those so far, a few at least; beyond
+# so many rows of costs in all a processor's cache does not hold the matrix.
 _MOST_READ, _FEWEST_PATHS = 50, 8
+_MOST_ROWS = 20_000
 _BIDS = 1  # that may follow each other, as a multiple of n
 
 
@@ -178,7 +180,7 @@ def assign(cost: np.ndarray, room: Room) -> int:
     """
     n = cost.shape[0]
     _least_costs(cost, room)
-    n_left, n_read = 0, 0
+    n_left, n_read, most = 0, 0, min(_MOST_READ * n, _MOST_ROWS)
     for i in range(n):
         if room.column[i] < 0:
             room.left[n_left] = i
@@ -188,6 +190,6 @@ def assign(cost: np.ndarray, room: Room) -> int:
     for k in range(1, n_left + 1):
         n_read += _augment(cost, room, room.left[k - 1])
         # Paths become longer as columns are taken, except where each reads no row but its own.
-        if k >= _FEWEST_PATHS and (n_read - k) * n_left**2 > _MOST_READ * n * k**2:
+        if k >= _FEWEST_PATHS and (n_read - k) * n_left**2 > most * k**2:
             return -1
     return n_read
