@@ -54,8 +54,8 @@ for row in rows[::5]:
 
 # %%
 # The dashed line is the mean slope of the best critic on P. At a bin that P and Q
-# share, mass stays and the critic is flat; once nothing is shared, its slope is 1
-# everywhere on P.
+# share, the critic has a corner, which counts as slope 0. Once nothing is shared, its
+# slope is 1 everywhere on P.
 
 fig, axes = plt.subplots(2, 1, figsize=(7, 6), sharex=True, layout="constrained")
 plot_separation(rows, ax=axes)
