@@ -137,8 +137,8 @@ def wasserstein_distance(
     float, or ndarray for several pairs
         In units of distance (times mass ** (1 / p) where the mass is not 1),
         the p-th root taken, each proved to a relative gap of 1e-9 in the cost. With
-        `axis`, of the shape of the other axes; a float if there are none. Else of the shape of
-        the leading axes.
+        `axis`, of the shape of the other axes; a NumPy float if there are none. Else of the
+        shape of the leading axes.
 
     Raises
     ------
