@@ -22,6 +22,8 @@ copyright = "2026, the otdist developers"
 release = version = otdist.__version__
 
 extensions = [
+    # The gallery comes before autosummary, which may import otdist.torch without PyTorch.
+    "sphinx_gallery.gen_gallery",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -32,7 +34,6 @@ extensions = [
     "sphinx-mathjax-offline",
     "sphinx_copybutton",
     "sphinx_design",
-    "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
     "api_links",
     "landing_figure",
@@ -51,13 +52,22 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 # Where PyTorch is not installed, the docstrings of otdist.torch are still read.
 autodoc_mock_imports = [] if find_spec("torch") else ["torch"]
+#: Types of other libraries, as docstrings name them.
+OTHERS = (
+    "matplotlib.figure.Figure",
+    "numpy.random.Generator",
+    "scipy.sparse.coo_array",
+    "scipy.sparse.csr_array",
+    "torch.nn.Sequential",
+    "torch.Tensor",
+)
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = True
 numpydoc_xref_ignore = "all"
 numpydoc_xref_aliases = {
+    **{name: f":py:class:`{name}`" for name in OTHERS},
     "Generator": "numpy.random.Generator",
-    "array": ":py:class:`array <numpy.ndarray>`",
     "array_like": "`array_like <https://numpy.org/doc/stable/glossary.html#term-array_like>`__",
     "bool": ":py:class:`bool`",
     "iterable": "`iterable <https://docs.python.org/3/glossary.html#term-iterable>`__",
@@ -80,26 +90,15 @@ intersphinx_mapping = {
     }.items()
 }
 
-GALLERY = HERE.parent / "examples" / "gallery"
-# Without PyTorch, examples that need it are shown, and not run.
-NOT_RUN = [
-    path.name
-    for path in sorted(GALLERY.glob("plot_*.py"))
-    if not find_spec("torch") and "torch" in path.read_text(encoding="utf-8")
-]
 sphinx_gallery_conf = {
-    "examples_dirs": str(GALLERY),
+    "examples_dirs": "../examples/gallery",
     "gallery_dirs": "gallery",
     "backreferences_dir": "api/backreferences",
     "doc_module": ("otdist",),
-    "filename_pattern": r"/plot_(?!" + "|".join(name[5:] for name in NOT_RUN) + ")"
-    if NOT_RUN
-    else r"/plot_",
     "within_subsection_order": "FileNameSortKey",
-    "image_scrapers": ("matplotlib", "gallery_figures.figures_without_pyplot"),
     "image_srcset": ["2x"],
-    "ignore_repr_types": r"matplotlib\.|^<class '(list|tuple)'>",
-    "reset_modules": ("matplotlib", "gallery_figures.warnings_are_errors"),
+    "ignore_repr_types": r"matplotlib\.",
+    "reset_modules": ("matplotlib", "gallery_warnings.are_errors"),
     "reset_modules_order": "both",
     "remove_config_comments": True,
     "show_signature": False,

@@ -31,7 +31,11 @@ def is_one_call(arguments):
 
 def entries_by_name(objects):
     """Return the full name for every short name that only one entry has."""
-    known = {name: {name} for name, entry in objects.items() if entry.docname.startswith(API)}
+    known = {
+        name: {name}
+        for name, entry in objects.items()
+        if entry.docname.startswith(API) and not entry.aliased
+    }
     for name in list(known):
         if objects[name].objtype == "module":
             continue  # only its full name is linked: `plot` is a word too

@@ -98,9 +98,12 @@ def linker(monkeypatch):
         otdist.plot.plot_demo otdist.kl_divergence otdist.gaussian.kl_divergence
         otdist.samples.Estimate otdist.sliced.Estimate
     """.split()
-    page = SimpleNamespace(docname="api/generated/x", objtype="function")
-    objects = dict.fromkeys(names, page)
-    objects["otdist.plot"] = SimpleNamespace(docname="api/index", objtype="module")
-    objects["otdist.Problem.elsewhere"] = SimpleNamespace(docname="guide/x", objtype="method")
+    def entry(docname, objtype="function", aliased=False):
+        return SimpleNamespace(docname=docname, objtype=objtype, aliased=aliased)
+
+    objects = dict.fromkeys(names, entry("api/generated/x"))
+    objects["otdist.plot"] = entry("api/index", "module")
+    objects["otdist.plot.figures.plot_demo"] = entry("api/generated/x", aliased=True)
+    objects["otdist.Problem.elsewhere"] = entry("guide/x")
     entries = api_links.entries_by_name(objects)
     return lambda text: api_links.entry_of(text, entries)
