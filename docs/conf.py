@@ -13,7 +13,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 from public_names import CLASSES, MEMBERS  # noqa: E402
 
-URLS = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+URLS = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+    "urls"
+]
 REPOSITORY = URLS["Repository"]
 
 project = "otdist"
@@ -111,7 +113,7 @@ html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = True
-html_sidebars = {"index": [], "benchmarks": [], "not-here": []}
+html_sidebars = {"**": ["sidebar-nav-bs"], "index": [], "benchmarks": [], "not-here": []}
 html_context = {
     "default_mode": "auto",
     "github_user": REPOSITORY.split("/")[-2],

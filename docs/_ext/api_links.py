@@ -76,6 +76,19 @@ class CodeInDocstrings(SphinxTransform):
             node.replace_self(nodes.literal(node.rawsource, node.astext()))
 
 
+class TrimCode(SphinxTransform):
+    """An example that ends with an empty line, as doctest wants it, is shown without."""
+
+    default_priority = 500
+
+    def apply(self, **kwargs):
+        for node in self.document.findall(nodes.literal_block):
+            text = node.astext()
+            if text == node.rawsource and text.endswith("\n"):
+                node.rawsource = text.rstrip("\n")
+                node[:] = [nodes.Text(node.rawsource)]
+
+
 class LinkNames(SphinxPostTransform):
     """Link inline code to the API."""
 
@@ -108,5 +121,6 @@ def ancestors(node):
 
 def setup(app):
     app.add_transform(CodeInDocstrings)
+    app.add_transform(TrimCode)
     app.add_post_transform(LinkNames)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

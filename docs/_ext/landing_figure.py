@@ -13,8 +13,8 @@ def points():
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 2))
-    angle = rng.uniform(0, 2 * np.pi, 60)
-    y = np.column_stack([5 + 2 * np.cos(angle), 2 * np.sin(angle)])
+    t = rng.uniform(0, 2 * np.pi, 60)
+    y = np.column_stack([5 + 2 * np.cos(t), 2 * np.sin(t)])
     return x, y
 
 
@@ -27,7 +27,7 @@ def draw(path, colours):
 
     x, y = points()
     plan = od.solve(od.Problem(x, y)).plan.tocoo()
-    figure = Figure(figsize=(5.6, 4.0), layout="constrained")
+    figure = Figure(figsize=(5.6, 3.4), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_aspect("equal")

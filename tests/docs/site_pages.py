@@ -64,6 +64,8 @@ def targets_of(path, links) -> Iterator[tuple[str, Path, str]]:
         parts = urlsplit(link)
         if not parts.scheme and not parts.netloc:
             inside = unquote(parts.path)
-            yield link, (path.parent / inside).resolve() if inside else path, unquote(
-                parts.fragment
+            yield (
+                link,
+                (path.parent / inside).resolve() if inside else path,
+                unquote(parts.fragment),
             )

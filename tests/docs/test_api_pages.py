@@ -98,6 +98,7 @@ def linker(monkeypatch):
         otdist.plot.plot_demo otdist.kl_divergence otdist.gaussian.kl_divergence
         otdist.samples.Estimate otdist.sliced.Estimate
     """.split()
+
     def entry(docname, objtype="function", aliased=False):
         return SimpleNamespace(docname=docname, objtype=objtype, aliased=aliased)
 

@@ -106,7 +106,9 @@ def test_nothing_is_cut(browser, address, site, width):
     resize(browser, width)
     for page in pages_to_read(site):
         browser.get(f"{address}/{page}")
-        wait_for(browser, lambda each: each.execute_script("return document.readyState") != "loading")
+        wait_for(
+            browser, lambda each: each.execute_script("return document.readyState") != "loading"
+        )
         assert browser.execute_script("return window.innerWidth") == width
         assert max(browser.execute_script(OVERFLOW)) <= 0, page
         assert browser.execute_script(CUT) == [], page
