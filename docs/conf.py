@@ -11,7 +11,7 @@ import otdist
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
-from public_names import CLASSES, MEMBERS  # noqa: E402
+from public_names import CLASSES, MEMBERS
 
 URLS = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "urls"

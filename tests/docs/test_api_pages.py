@@ -93,11 +93,14 @@ def linker(monkeypatch):
 
     import api_links
 
-    names = """
+    names = re.findall(
+        r"\S+",
+        """
         otdist.emd otdist.Problem otdist.Problem.on_grid otdist.Problem.partial otdist.Result
         otdist.plot.plot_demo otdist.kl_divergence otdist.gaussian.kl_divergence
         otdist.samples.Estimate otdist.sliced.Estimate
-    """.split()
+    """,
+    )
 
     def entry(docname, objtype="function", aliased=False):
         return SimpleNamespace(docname=docname, objtype=objtype, aliased=aliased)

@@ -12,6 +12,7 @@ from site_pages import built_site
 
 WIDTHS = (1300, 390)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LOADED = "return document.readyState === 'complete'"
 #: Blocks of code with lines of at most 88 characters that have a scroll bar.
 CUT = """
 return [...document.querySelectorAll("pre")].filter(pre => pre.clientWidth > 0
