@@ -72,6 +72,7 @@ numpydoc_xref_aliases = {
     "Generator": "numpy.random.Generator",
     "array_like": "`array_like <https://numpy.org/doc/stable/glossary.html#term-array_like>`__",
     "bool": ":py:class:`bool`",
+    "callable": ":py:obj:`callable`",
     "iterable": "`iterable <https://docs.python.org/3/glossary.html#term-iterable>`__",
     "sequence": "`sequence <https://docs.python.org/3/glossary.html#term-sequence>`__",
     **CLASSES,
@@ -112,6 +113,7 @@ html_title = f"otdist {release}"
 html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = True
 html_sidebars = {"**": ["sidebar-nav-bs"], "index": [], "benchmarks": [], "not-here": []}
 html_context = {

@@ -56,8 +56,8 @@ def entry_of(text, entries, module=""):
     found = CODE.fullmatch(text)
     if found is None or (found[2] and not is_one_call(found[2])):
         return None
-    name = found[1].removeprefix("od.")
-    for each in (f"{module}.{name}", name, f"otdist.{name}"):
+    name = re.sub(r"^od\.", "otdist.", found[1])
+    for each in (f"{module}.{name}", name):
         if each in entries:
             return entries[each]
     owner, _, attribute = name.rpartition(".")
