@@ -49,7 +49,7 @@ myst_heading_anchors = 3
 
 # One page a function or class; its methods are on the page of the class.
 autosummary_generate = True
-autosummary_context = {"members": MEMBERS}
+autosummary_context = {"shown": MEMBERS}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 # Where PyTorch is not installed, the docstrings of otdist.torch are still read.

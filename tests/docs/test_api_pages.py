@@ -50,6 +50,17 @@ def test_every_public_name_has_a_page():
     assert [name for name in public_names() if name not in pages.get(name, no_page).anchors] == []
 
 
+def test_methods_of_classes_have_entries(monkeypatch):
+    folder = built_site() / "api" / "generated"
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
+    from public_names import MEMBERS
+
+    pages = pages_of(folder)
+    for name, members in MEMBERS.items():
+        page = pages[folder / f"{name}.html"]
+        assert [each for each in members if f"{name}.{each}" not in page.anchors] == [], name
+
+
 class no_page:  # noqa: N801
     anchors = frozenset()
 
