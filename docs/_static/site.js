@@ -1,8 +1,8 @@
-// Long names in the sidebar break after an underscore or a dot.
+// Long names in the sidebar and in tables break after an underscore, a dot or a bracket.
 document.addEventListener("DOMContentLoaded", () => {
-  for (const link of document.querySelectorAll(".bd-links a")) {
-    if (link.children.length === 0) {
-      link.innerHTML = link.innerHTML.replace(/([_.])(?=\w)/g, "$1<wbr>");
+  for (const each of document.querySelectorAll(".bd-links a, .bd-article td code .pre")) {
+    if (each.children.length === 0) {
+      each.innerHTML = each.innerHTML.replace(/([_.(])(?=\w)/g, "$1<wbr>");
     }
   }
 });
