@@ -84,12 +84,13 @@ def pages_to_read(site):
     """Return the pages to read: of generated pages some, of the others all."""
     written = [
         path.relative_to(site).as_posix()
-        for folder in ("", "api", "coming-from", "get-started", "guide")
+        for folder in ("api", "coming-from", "get-started", "guide")
         for path in sorted((site / folder).glob("*.html"))
     ]
+    top = [f"{name}.html" for name in ("index", "benchmarks", "not-here", "genindex")]
     gallery = [f"gallery/{path.name}" for path in sorted(site.glob("gallery/plot_*.html"))]
     names = ("Problem", "solve", "sliced.max_sliced_wasserstein_distance")
-    return [*written, *gallery[::5], *(f"api/generated/otdist.{name}.html" for name in names)]
+    return [*top, *written, *gallery[::5], *(f"api/generated/otdist.{name}.html" for name in names)]
 
 
 def resize(browser, width):
