@@ -12,6 +12,10 @@ MEMBERS = {
         *("from_cost", "on_grid", "on_circle", "on_graph", "on_tree", "partial", "shape"),
     ],
     "otdist.Result": ["plan", "unmatched", "gradients"],
+    "otdist.Status": [
+        *("OPTIMAL", "AS_EXACT_AS_INPUT", "CONVERGED", "MAX_ITER", "TIME_LIMIT", "NOT_PROVED"),
+        "is_success",
+    ],
     "otdist.comparison.Comparison": ["to_dict"],
     "otdist.critics.Critic": ["gradient"],
     "otdist.datasets.Pair": ["sample"],
