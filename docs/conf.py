@@ -109,6 +109,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
+html_baseurl = URLS["Documentation"]
 html_title = f"otdist {release}"
 html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
