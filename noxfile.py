@@ -92,14 +92,14 @@ def docs(session: nox.Session) -> None:
     """Build the site, warnings as errors, run the examples on its pages, and test it."""
     install(session, "-e", ".[test,plot]", group="docs")
     folder = session.create_tmp()
+    site = str(Path(os.environ.get("OTDIST_SITE", f"{folder}/html")).resolve())
     for generated in GENERATED_DOCS:
         shutil.rmtree(generated, ignore_errors=True)
     flags = ("-q", "-W", "--keep-going", "-d", f"{folder}/doctrees")
-    session.run("sphinx-build", "-E", *flags, "docs", f"{folder}/html", env=ONE_THREAD)
+    session.run("sphinx-build", "-E", *flags, "docs", site, env=ONE_THREAD)
     skipped = ("conf.py", "_ext", "gallery", "guide/pytorch.md")
     session.run(*PYTEST, "docs", *(f"--ignore=docs/{name}" for name in skipped), env=ONE_THREAD)
-    site = {"OTDIST_SITE": str(Path(folder, "html").resolve())}
-    session.run(*PYTEST, "tests/docs", env={**ONE_THREAD, **site})
+    session.run(*PYTEST, "tests/docs", env={**ONE_THREAD, "OTDIST_SITE": site})
 
 
 @nox.session(default=False)

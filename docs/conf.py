@@ -16,7 +16,7 @@ from public_names import CLASSES, MEMBERS
 URLS = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "urls"
 ]
-REPOSITORY = URLS["Repository"]
+REPOSITORY = URLS["Source"]
 
 project = "otdist"
 author = "The otdist developers"
