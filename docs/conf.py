@@ -13,9 +13,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 from public_names import CLASSES, MEMBERS
 
-URLS = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-    "urls"
-]
+PYPROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+URLS = PYPROJECT["project"]["urls"]
 REPOSITORY = URLS["Source"]
 
 project = "otdist"
