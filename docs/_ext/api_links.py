@@ -1,6 +1,6 @@
 """Inline code that is a public name, or a call of one, becomes a link to its API entry.
 
-`emd`, `od.emd`, `otdist.emd`, `emd(a, b, cost)`, `Problem.on_grid` and `plot.plot_plan` are
+`emd`, `od.emd`, `otdist.emd`, `emd(a, b, cost)`, `solve(problem).plan`, `Problem.on_grid` and `plot.plot_plan` are
 linked. Attributes without an entry of their own, such as `Result.lower`, link to their class.
 A name that two modules have stays text, unless `otdist` itself has it too.
 """
@@ -16,16 +16,16 @@ from sphinx.util.nodes import make_refnode
 
 API = "api/"
 PAGES = "api/generated/"
-CODE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(\(.*\))?", re.DOTALL)
+CODE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(\(.*)?", re.DOTALL)
 
 
-def is_one_call(arguments):
-    """Return whether the first bracket is closed by the last one."""
+def is_one_call(code):
+    """Return whether only attributes follow the bracket that closes the first one."""
     depth = 0
-    for k, each in enumerate(arguments):
+    for k, each in enumerate(code):
         depth += (each in "([{") - (each in ")]}")
         if depth == 0:
-            return k == len(arguments) - 1
+            return re.fullmatch(r"(\.\w+)*", code[k + 1 :]) is not None
     return False
 
 
