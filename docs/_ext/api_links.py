@@ -1,8 +1,8 @@
 """Inline code that is a public name, or a call of one, becomes a link to its API entry.
 
-`emd`, `od.emd`, `otdist.emd`, `emd(a, b, cost)`, `solve(problem).plan`, `Problem.on_grid` and `plot.plot_plan` are
-linked. Attributes without an entry of their own, such as `Result.lower`, link to their class.
-A name that two modules have stays text, unless `otdist` itself has it too.
+`emd`, `od.emd`, `otdist.emd`, `emd(a, b, cost)`, `solve(problem).plan`, `Problem.on_grid` and
+`plot.plot_plan` are linked. Attributes without an entry of their own, such as `Result.lower`,
+link to their class. A name that two modules have stays text, unless `otdist` itself has it too.
 """
 
 from __future__ import annotations
