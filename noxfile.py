@@ -31,6 +31,8 @@ OF_KERNELS = """
     tests/batch tests/certificate/test_certify.py tests/solvers/test_assignment.py
     tests/distances/test_wasserstein.py
 """
+#: Folders that a build of the site writes beside its sources.
+GENERATED_DOCS = ("docs/gallery", "docs/api/generated", "docs/api/backreferences")
 SPELLED = ("otdist", "tests", "docs", "benchmarks", "examples", "noxfile.py")
 
 
@@ -87,13 +89,17 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """Build the documentation, warnings as errors, and run its examples."""
+    """Build the site, warnings as errors, run the examples on its pages, and test it."""
     install(session, "-e", ".[test,plot]", group="docs")
     folder = session.create_tmp()
+    site = str(Path(os.environ.get("OTDIST_SITE", f"{folder}/html")).resolve())
+    for generated in GENERATED_DOCS:
+        shutil.rmtree(generated, ignore_errors=True)
     flags = ("-q", "-W", "--keep-going", "-d", f"{folder}/doctrees")
-    session.run("sphinx-build", *flags, "docs", f"{folder}/html")
-    skipped = ("--ignore=docs/conf.py", "--ignore=docs/torch.md")
-    session.run(*PYTEST, "docs", *skipped, env=ONE_THREAD)
+    session.run("sphinx-build", "-E", *flags, "docs", site, env=ONE_THREAD)
+    skipped = ("conf.py", "_ext", "gallery")
+    session.run(*PYTEST, "docs", *(f"--ignore=docs/{name}" for name in skipped), env=ONE_THREAD)
+    session.run(*PYTEST, "tests/docs", env={**ONE_THREAD, "OTDIST_SITE": site})
 
 
 @nox.session(default=False)

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 NEEDS = {
     "coming-from/pot.md": ("ot",),
+    "guide/pytorch.md": ("torch",),
     "coming-from/ott.md": ("ott",),
     "coming-from/geomloss.md": ("geomloss",),
     "coming-from/gudhi.md": ("gudhi",),

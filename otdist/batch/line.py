@@ -170,7 +170,7 @@ def distances_along(
         values = _certified(rows, tolerance, cost, len(values), n_jobs)
         values = np.ldexp(values, unit + (heavy // int(p) if heavy else 0))
     fill(values, np.flatnonzero(np.isnan(values)), one, sides, shape)
-    return values.reshape(shape) if shape else float(values[0])
+    return values.reshape(shape) if shape else values[0]
 
 
 def fill(

@@ -1,6 +1,7 @@
 """How far sums, products and computed costs are off, and bounds rounded outward by it.
 
-docs/guarantees.md has the proofs. u is 2**-53, b stands for weights scaled to the sum of a.
+docs/development/how-certificates.md has the proofs. u is 2**-53, b stands for weights scaled to
+the sum of a.
 
 * Costs of points are computed to a part r and an amount t: ``c`` is at least ``(1 - r) C - t``
   for the computed C. Potentials feasible for C, times ``1 - r``, are feasible for c.

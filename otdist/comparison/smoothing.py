@@ -66,7 +66,7 @@ def smoothed(
     ----------
     Arjovsky and Bottou, "Towards principled methods for training generative adversarial
     networks", 2017, Theorem 3.3; here with E|e| instead of its root mean square, and without
-    the factor sqrt(2) (docs/disjoint-supports.md).
+    the factor sqrt(2) (docs/guide/disjoint-supports.md).
     """
     d = x.shape[1]
     if d > 2:

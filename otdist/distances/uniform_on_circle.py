@@ -109,7 +109,7 @@ def distances_to_uniform(
 
     values = np.empty(math.prod(shape))
     fill(values, np.arange(len(values)), one, sides, shape)
-    return values.reshape(shape) if shape else float(values[0])
+    return values.reshape(shape) if shape else values[0]
 
 
 def _distance(x: ArrayLike, a: ArrayLike | None, period: float, p: float, normalize: bool) -> float:

@@ -137,8 +137,8 @@ def wasserstein_distance(
     float, or ndarray for several pairs
         In units of distance (times mass ** (1 / p) where the mass is not 1),
         the p-th root taken, each proved to a relative gap of 1e-9 in the cost. With
-        `axis`, of the shape of the other axes; a float if there are none. Else of the shape of
-        the leading axes.
+        `axis`, of the shape of the other axes; a NumPy float if there are none. Else of the
+        shape of the leading axes.
 
     Raises
     ------
@@ -211,12 +211,14 @@ def wasserstein_distance(
         value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs, period)
         if value is not None:
             return value
-    if axis is None and period is not None and permits(method, "circle"):
-        axis = 0 if _are_vectors(x, a) and _are_vectors(y, b) else None
-    if axis is not None:
+    is_circle = axis is None and period is not None and permits(method, "circle")
+    is_circle = is_circle and _are_vectors(x, a) and _are_vectors(y, b)
+    if axis is not None or is_circle:
         require_line_options(metric, method, period)
         options = LineOptions(p, n_jobs, normalize, concave, period)
-        return distances_along(x, y, a, b, axis, options, one)
+        found = distances_along(x, y, a, b, 0 if axis is None else axis, options, one)
+        # With an axis a number has a dtype, as functions of SciPy that pass one expect.
+        return float(found) if is_circle else found
     if period is None and _are_stacks(x, y, a, b):
         again = functools.partial(
             wasserstein_distance,

@@ -13,6 +13,7 @@ from checks import assert_brackets, assert_proved, cost_of
 from conftest import JIT_OFF
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import permutation_test
 from strategies import weights
 
 from otdist import (
@@ -33,6 +34,25 @@ from otdist.certificate.many import LineBounds, Measures
 from otdist.plans.plans import Arcs
 
 ORDERS = [1, 1.5, 2, 3, math.inf]
+
+
+def test_scipy_permutes_labels_of_distances_along_an_axis():
+    x, y = np.arange(5.0), np.arange(5.0) + 10
+
+    def statistic(x, y, axis):
+        return wasserstein_distance(x, y, axis=axis)
+
+    test = permutation_test((x, y), statistic, vectorized=True, alternative="greater")
+    assert test.statistic == 10 == wasserstein_distance(x, y)
+    assert test.pvalue == 2 / math.comb(10, 5)
+
+
+@pytest.mark.parametrize("period", [None, 100.0])
+def test_a_number_has_a_dtype_if_an_axis_was_given(period):
+    x, y = np.arange(5.0), np.arange(5.0) + 10
+    for other in (y, "uniform") if period else (y,):
+        assert type(wasserstein_distance(x, other, axis=0, period=period)) is np.float64
+        assert type(wasserstein_distance(x, other, period=period)) is float
 
 
 def truth(x, y, a, b, p):

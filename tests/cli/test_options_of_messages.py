@@ -73,7 +73,13 @@ def test_messages_of_the_program_name_options_that_exist():
     assert count > 60
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/command-line.md"])
+PAGES = """
+README.md docs/get-started/first-distance.md docs/guide/command-line.md docs/guide/images.md
+docs/guide/many-pairs.md
+"""
+
+
+@pytest.mark.parametrize("page", PAGES.split())
 def test_pages_name_options_that_exist(page):
     text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
     every = set().union(*map(options_of, program._COMMANDS))

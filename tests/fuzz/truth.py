@@ -20,7 +20,7 @@ Costs = list[list[int | None]]
 _ROOT_BITS = 212
 # A deficit of at most this part of all weights is the rounding of their sum.
 _ROUNDING = 2.0**-45
-# The part of the weights that docs/guarantees.md calls rounding, for p = inf.
+# The part of the weights that docs/development/how-certificates.md calls rounding, for p = inf.
 _LIGHT = 2e-12
 
 
