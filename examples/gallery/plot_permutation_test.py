@@ -33,8 +33,8 @@ print(f"means of the samples: {x.mean():.2f} and {y.mean():.2f} minutes")
 
 
 def w1(x, y, axis):
-    """Return W1 of the samples along an axis, as an array."""
-    return np.asarray(wasserstein_distance(x, y, axis=axis))
+    """Return W1 of the samples along an axis."""
+    return wasserstein_distance(x, y, axis=axis)
 
 
 def difference(x, y, axis):
