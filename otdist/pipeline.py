@@ -29,7 +29,7 @@ from otdist.problem.copies import merged
 from otdist.problem.marginals import Marginals, MoveMass
 from otdist.problem.problem import Problem
 from otdist.problem.result import EXACT_TOL, Candidate, Certificate, Ended, Result, Status
-from otdist.runtime.interrupts import interruptible
+from otdist.runtime.interrupts import LARGE, interruptible
 from otdist.runtime.progress import progress_bar
 from otdist.solvers.registry import NO_LIMIT, Kind, Options, Solver, another_exact, choose, named
 from otdist.typing import ArrayLike, FloatArray, Function, IntArray
@@ -225,9 +225,10 @@ def solve(
         if kind is Kind.ENTROPIC and epsilon is None and tol is not None:
             kind = Kind.WITHIN_TOL
             claim, certificate = _narrowed(whole, solver, options)
+        elif sum(problem.shape) <= LARGE:
+            claim, certificate = _run(unit, whole, solver, options)
         else:
-            n_atoms = sum(problem.shape)
-            claim, certificate = interruptible(n_atoms, _run, unit, whole, solver, options)
+            claim, certificate = interruptible(np.inf, _run, unit, whole, solver, options)
     status = _status(claim.ended, certificate, kind, wanted)
     if k != 0:
         f, g = in_costs(problem, claim.f, -k), in_costs(problem, claim.g, -k)

@@ -50,7 +50,7 @@ def solve_block(
     """
     family = packed(kind, *fields)
     first, second = Pairs(*pairs).between(start, stop)
-    if isinstance(family, Clouds) and family.d == 1 and family.p >= 1:
+    if isinstance(family, Clouds) and family.is_on_line:
         value = _on_line(family, first, second + family.offset, p)
     else:
         value = roots(_by_matrices(family, first, second), p, family.unit)

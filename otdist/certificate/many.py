@@ -199,6 +199,11 @@ class Clouds(NamedTuple):
             most=(max(sizes[: offset or None]), max(sizes[offset:])),
         )
 
+    @property
+    def is_on_line(self) -> bool:
+        """Whether points are numbers and costs are convex powers of their distances."""
+        return self.d == 1 and self.p >= 1 and self.metric == "cityblock"
+
     def largest_of(self, first: IntArray, second: IntArray) -> FloatArray:
         """Return a bound on the costs of each pair: of the corners farthest apart."""
         (low, high), second = self.boxes, second + self.offset

@@ -31,6 +31,7 @@ def _points(od: Any, rng: np.random.Generator) -> None:
 def _many_pairs(od: Any, rng: np.random.Generator) -> None:
     clouds, histograms = list(rng.random((4, 6, 2))), rng.random((4, 6))
     od.pairwise(clouds)
+    od.pairwise(list(rng.normal(size=(3, 6))))
     od.pairwise(histograms, support=clouds[0], normalize=True)
     od.pairwise(histograms, cost=np.ones((6, 6)) - np.eye(6), normalize=True)
 
