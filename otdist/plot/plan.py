@@ -144,7 +144,9 @@ def draw_clouds(
     if axes.name == "3d":
         axes.set(zlabel=labels[2])
     else:
-        axes.set_aspect("equal", adjustable="datalim")
+        # Axes that share their limits with others keep them.
+        is_shared = len(axes.get_shared_x_axes().get_siblings(axes)) > 1
+        axes.set_aspect("equal", adjustable="box" if is_shared else "datalim")
     finish(axes, f"{short_name(names[0])}, {short_name(names[1])} and the plan")
 
 

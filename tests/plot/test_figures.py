@@ -170,3 +170,12 @@ def test_points_in_space_need_axes_in_space():
         plot.plot_plan(plan, x, y, ax=Figure().subplots())
     own = Figure().add_subplot(projection="3d")
     assert plot.plot_plan(plan, x, y, ax=own) is own.figure
+
+
+def test_plans_are_drawn_into_axes_that_share_their_limits():
+    x, y = CLOUDS[2]
+    plan = solve(Problem(x, y)).plan
+    own = Figure()
+    for axes in own.subplots(1, 2, sharex=True, sharey=True):
+        plot.plot_plan(plan, x, y, ax=axes)
+    drawn(own)
