@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import subprocess
 import sys
@@ -230,6 +231,7 @@ def test_only_the_problem_and_the_entry_points_validate():
 MAY_ASK = {"solvers.registry", "certificate.checkers"}
 
 
+@functools.cache
 def geometries():
     """Return the names of all geometries, the base among them."""
     known, found = {"Geometry"}, set()
