@@ -83,7 +83,8 @@ def certified(
     if g is not None:
         require_finite("g", g)
     primal = _primal(problem, plan, arcs, n_jobs)
-    dual = of_f = lower_bound(problem, f, g, n_jobs, is_flow=isinstance(plan, Flow))
+    of_f = lower_bound(problem, f, g, n_jobs, is_flow=isinstance(plan, Flow))
+    dual = _at_least_zero(problem, of_f)
     if arcs is not None and not _is_narrow(primal, dual, tol):
         primal = _repaired(problem, arcs, primal)
     if not _is_narrow(primal, dual, tol) and not isinstance(plan, Flow):
@@ -150,8 +151,8 @@ def _is_rounded(primal: Primal, dual: Dual) -> bool:
 
 
 def _certificate(problem: Problem, primal: Primal, dual: Dual) -> Certificate:
-    """Join both ends; costs that are never negative have a value that is not."""
-    lower = max(dual.value, 0.0) if problem.geometry.facts.is_positive else dual.value
+    """Join both ends."""
+    lower = _at_least_zero(problem, dual).value
     resolution, order = _resolution(problem, primal.size)
     return Certificate(
         lower=lower,
@@ -163,6 +164,12 @@ def _certificate(problem: Problem, primal: Primal, dual: Dual) -> Certificate:
         resolution=resolution,
         order=order,
     )
+
+
+def _at_least_zero(problem: Problem, dual: Dual) -> Dual:
+    """Return a lower bound that is not negative, where no cost is."""
+    is_below = dual.value < 0 and problem.geometry.facts.is_positive
+    return dual._replace(value=0.0) if is_below else dual
 
 
 def _resolution(problem: Problem, paid: float) -> tuple[float, float]:
@@ -211,7 +218,7 @@ def _small_bounds(
     *numbers, is_coupling, violation = bounds
     lower, upper, value, error = map(float, numbers)  # where compilation is off
     primal = Primal(value, upper, abs(value), error, is_coupling)
-    dual = Dual(lower, 0.0, violation)
+    dual = _at_least_zero(problem, Dual(lower, 0.0, violation))
     return _certificate(problem, primal, dual) if _is_narrow(primal, dual, tol) else None
 
 

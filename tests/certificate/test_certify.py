@@ -727,3 +727,15 @@ def test_functions_take_numbers_on_the_line(p, concave):
     by_values = certify(problem, solve(problem).plan, [0.0, -1, -3])
     assert seen == [(3,)]
     assert by_function.lower == by_values.lower
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_distance_of_zero_needs_no_rational_arithmetic(p, monkeypatch):
+    """No cost is negative, and a coupling of exact masses pays nothing."""
+    rng = np.random.default_rng(5)
+    x, order, a = rng.normal(size=(40, 2)), rng.permutation(40), rng.dirichlet(np.ones(40))
+    for name in ("exact_lower", "along"):
+        monkeypatch.setattr(f"otdist.certificate.certify.{name}", None)
+    for weights in ((None, None), (a, a[order])):
+        found = solve(Problem(x, x[order], *weights, p=p)).certificate
+        assert found.lower == found.upper == 0
