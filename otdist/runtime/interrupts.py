@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +45,9 @@ class _Helper(threading.Thread):
             while self.is_alive():
                 self.join(timeout=_PATIENCE)
         except BaseException:
-            if self.stops and self.ident is not None:
+            # While a debugger or coverage traces, Python 3.11 hangs where an exception waits for
+            # a thread that waits for another one: the call then ends by itself.
+            if self.stops and self.ident is not None and sys.gettrace() is None:
                 number, stop = ctypes.c_ulong(self.ident), ctypes.py_object(SystemExit)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(number, stop)
             raise
@@ -56,8 +59,8 @@ class _Helper(threading.Thread):
 def interruptible(size: float, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Return the value of a call; if it works on many numbers, Ctrl-C ends the wait for it.
 
-    The call itself ends in the background, at its next instruction of Python. Until then it
-    may use what it was given, so it must not write to anything that later calls use.
+    The call itself ends in the background, at its next instruction of Python if nothing traces
+    it. Until then it may use what it was given, so it must not write to what later calls use.
     """
     if size <= LARGE or threading.current_thread() is not threading.main_thread():
         return call(*arguments, **options)
