@@ -1,5 +1,6 @@
 """Names for the array types that pass between modules."""
 
+import datetime
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -21,6 +22,9 @@ Function: TypeAlias = Callable[[FloatArray], ArrayLike]
 #: A metric is the name of one, or a function of two points ``(d,)`` and ``(d,)``.
 Metric: TypeAlias = str | Callable[[FloatArray, FloatArray], float]
 
+#: The circumference of a circle; a time where the points are times.
+Period: TypeAlias = float | np.timedelta64 | datetime.timedelta
+
 __all__ = [
     "Any",
     "ArrayLike",
@@ -29,6 +33,7 @@ __all__ = [
     "IntArray",
     "Metric",
     "NDArray",
+    "Period",
     "Sampler",
     "Seed",
 ]

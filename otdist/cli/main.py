@@ -296,6 +296,10 @@ def _print_table(compared: Comparison, measures: Sequence[Measure], names: tuple
     for side, name, measure, weight in zip("PQ", names, measures, weights, strict=True):
         print(f"{side}: {_printable(name)}, {len(weight)} atoms, mass {math.fsum(weight):.9g}")
         print(_folded(f"   {measure}"))
+    mass = math.fsum(weights[0])
+    if not math.isclose(mass, 1, rel_tol=1e-6):
+        note = f"note: values are for a mass of {mass:.9g}; with --normalize they are for 1"
+        print(_folded(note))
     solved = f"exact rows by {exact.method}: {exact.status}"
     print(_folded(f"metric {problem.metric}, p = {problem.p:g}; {solved}"))
     print(f"\n{compared}")

@@ -24,6 +24,7 @@ from otdist.errors import InputError, warn
 from otdist.geometry.metrics import known
 from otdist.inputs import validate as _validate
 from otdist.inputs.calls import answers
+from otdist.inputs.convert import as_seconds
 from otdist.inputs.labels import matched
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem
@@ -31,7 +32,7 @@ from otdist.problem.result import Result, root
 from otdist.runtime.show import table
 from otdist.samples.estimates import knn_divergence
 from otdist.solvers.registry import Kind, named
-from otdist.typing import ArrayLike, FloatArray, Metric, Seed
+from otdist.typing import ArrayLike, FloatArray, Metric, Period, Seed
 
 # Points from which on two clouds count as samples of distributions.
 _FEWEST_SAMPLES = 20
@@ -148,7 +149,7 @@ def compare(
     *,
     p: float = 1,
     metric: Metric = "euclidean",
-    period: float | None = None,
+    period: Period | None = None,
     epsilon: float | None = None,
     method: str = "auto",
     normalize: bool = False,
@@ -198,6 +199,7 @@ def compare(
     (0.5, 1.0, inf)
     """
     order = _validate.as_order(p)
+    period = None if period is None else as_seconds(period, x, y)
     x, y, a, b = matched(x, y, a, b)
     if diameter is not None and not (a is None and b is None):
         raise InputError("diameter= needs samples without weights; leave a and b out")

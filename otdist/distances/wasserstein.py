@@ -22,13 +22,14 @@ from otdist.distances.uniform_on_circle import distances_to_uniform, require_arc
 from otdist.errors import NotCertifiedError
 from otdist.geometry.metrics import line_power
 from otdist.inputs.calls import answers
+from otdist.inputs.convert import as_seconds
 from otdist.inputs.labels import matched, matched_cost
 from otdist.inputs.validate import as_flag, as_jobs
 from otdist.pipeline import outcome_for, solve
 from otdist.problem.problem import Problem, unit_problem
 from otdist.problem.result import EXACT_TOL, Result, root
 from otdist.solvers.registry import permits
-from otdist.typing import ArrayLike, FloatArray, Metric
+from otdist.typing import ArrayLike, FloatArray, Metric, Period
 
 # Points of a line that do not pay for loading compiled code, if there is no second one.
 _SHORT = 1 << 12
@@ -50,7 +51,7 @@ def wasserstein_distance(
     method: str = "auto",
     normalize: bool = False,
     concave: bool = False,
-    period: float | None = None,
+    period: Period | None = None,
     axis: None = None,
     n_jobs: int = 1,
     progress: bool = False,
@@ -69,7 +70,7 @@ def wasserstein_distance(
     method: str = "auto",
     normalize: bool = False,
     concave: bool = False,
-    period: float | None = None,
+    period: Period | None = None,
     axis: int,
     n_jobs: int = 1,
     progress: bool = False,
@@ -88,7 +89,7 @@ def wasserstein_distance(
     method: str = "auto",
     normalize: bool = False,
     concave: bool = False,
-    period: float | None = None,
+    period: Period | None = None,
     axis: int | None = None,
     n_jobs: int = 1,
     progress: bool = False,
@@ -122,7 +123,7 @@ def wasserstein_distance(
         root. In units of distance ** p, and a metric between measures.
     period : float, optional
         Circumference of a circle that x and y are positions on, see
-        `Problem.on_circle`.
+        `Problem.on_circle`. Where they are times, a time: ``np.timedelta64(1, "D")``.
     axis : int, optional
         Compute many pairs on the line or the circle: the points of a measure lie along
         this axis of x and y, their weights along the same axis of a and b, and the other
@@ -192,15 +193,14 @@ def wasserstein_distance(
     """
     normalize, concave = as_flag("normalize", normalize), as_flag("concave", concave)
     progress, _ = as_flag("progress", progress), as_jobs(n_jobs)
-    if period is not None:
-        require_arcs(metric, concave)
+    length = None if period is None else _length_of(period, x, y, metric, concave)
     if isinstance(y, str):
-        return distances_to_uniform(x, y, a, b, axis, p, period, normalize, method)
+        return distances_to_uniform(x, y, a, b, axis, p, length, normalize, method)
     x, y, a, b = matched(x, y, a, b)
 
     def one(x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> float:
         problem, k = unit_problem(
-            x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave, period=period
+            x, y, a, b, metric=metric, p=p, normalize=normalize, concave=concave, period=length
         )
         # A small part of a circle is a line.
         way = "line" if problem.is_line and permits(method, "circle") else method
@@ -208,14 +208,14 @@ def wasserstein_distance(
         return root(proved(result, frozenset({"method"}), k).value, problem.p, k)
 
     if axis is None and isinstance(metric, str) and not (concave or progress):
-        value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs, period)
+        value = _at_once(x, y, a, b, metric, p, normalize, method, n_jobs, length)
         if value is not None:
             return value
     is_circle = axis is None and period is not None and permits(method, "circle")
     is_circle = is_circle and _are_vectors(x, a) and _are_vectors(y, b)
     if axis is not None or is_circle:
-        require_line_options(metric, method, period)
-        options = LineOptions(p, n_jobs, normalize, concave, period)
+        require_line_options(metric, method, length)
+        options = LineOptions(p, n_jobs, normalize, concave, length)
         found = distances_along(x, y, a, b, 0 if axis is None else axis, options, one)
         # With an axis a number has a dtype, as functions of SciPy that pass one expect.
         return float(found) if is_circle else found
@@ -233,6 +233,13 @@ def wasserstein_distance(
         weights = Stacked("a", a, 1), Stacked("b", b, 1)
         return distances_of_stack(again, *clouds, *weights, n_jobs=n_jobs)
     return one(x, y, a, b)
+
+
+def _length_of(period: Period, x: Any, y: Any, metric: Metric, concave: bool) -> float:
+    """Return the length of a circle, in the unit of the points."""
+    require_arcs(metric, concave)
+    length: float = as_seconds(period, x, y)
+    return length
 
 
 def _are_stacks(x: ArrayLike, y: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> bool:

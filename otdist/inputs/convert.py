@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otdist.errors import InputError, warn
+from otdist.errors import InputError, short, warn
 from otdist.typing import FloatArray
 
 _SECOND = np.timedelta64(1, "s")
@@ -180,6 +180,29 @@ def without_dates(values: dict[str, Any]) -> dict[str, Any]:
     warn(f"{names} hold dates; distances are in seconds")
     earliest = min(array.min() for array in dates.values())
     return {name: (array - earliest) / _SECOND for name, array in dates.items()}
+
+
+def as_seconds(period: Any, *points: Any) -> Any:
+    """Return a period in the unit of the points: seconds, where both are times.
+
+    A plain number beside dates is refused, since 24 would be 24 seconds.
+    """
+    is_time = isinstance(period, np.timedelta64 | datetime.timedelta)
+    if is_time != any(_hold_times(each) for each in points):
+        wanted = "a number, in the unit of the points" if is_time else "np.timedelta64(1, 'D')"
+        what = "numbers" if is_time else "times"
+        raise InputError(f"the points are {what}: pass period as {wanted}, got {short(period)}")
+    return float(np.timedelta64(period) / _SECOND) if is_time else period
+
+
+def _hold_times(value: Any) -> bool:
+    """Whether a value holds dates or durations."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "O")
+    if kind in "biufc":
+        return False
+    first = value[0] if isinstance(value, list | tuple) and value else None
+    is_duration = kind == "m" or isinstance(first, np.timedelta64 | datetime.timedelta)
+    return is_duration or _dates(value) is not None
 
 
 def _dates(value: Any) -> NDArray[np.datetime64] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from otdist.errors import InputError
+from otdist.errors import InputError, warn
 from otdist.inputs.convert import without_dates
 
 # Values without names; most calls have no others.
@@ -24,12 +24,25 @@ def matched(x: Any, y: Any, a: Any = None, b: Any = None) -> tuple[Any, Any, Any
     dates are seconds from the earliest.
     """
     if not {type(x), type(y), type(a), type(b)} <= _PLAIN:
+        for name, points, weights in (("x", x, a), ("y", y, b)):
+            if weights is None:
+                _warn_of_counts(name, points)
         a, b = _in_order(a, 0, "a", x, 0, "x"), _in_order(b, 0, "b", y, 0, "y")
         y = matched_columns(x, y, ("x", "y"))
     if not (_is_number(x) and _is_number(y)):
         found = without_dates({"x": x, "y": y})
         x, y = found["x"], found["y"]
     return x, y, a, b
+
+
+def _warn_of_counts(name: str, points: Any) -> None:
+    """Warn of what pandas' ``value_counts`` returns, if it is given as points."""
+    index = type(getattr(points, "index", None)).__name__
+    if getattr(points, "name", None) in ("count", "proportion") and index != "RangeIndex":
+        warn(
+            f"{name} is a series of counts, as value_counts makes them, and is read as points; for"
+            f" the distribution that they count pass {name}.index as points and {name} as weights"
+        )
 
 
 def _is_number(value: Any) -> bool:

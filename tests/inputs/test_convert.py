@@ -13,7 +13,7 @@ import scipy.sparse as sp
 import scipy.stats
 
 import otdist
-from otdist import InputError, InputWarning, Problem, solve, wasserstein_distance
+from otdist import InputError, InputWarning, Problem, compare, solve, wasserstein_distance
 
 DAYS = np.array(["2024-01-01", "2024-01-03"], "datetime64[D]")
 
@@ -62,6 +62,27 @@ def test_dates_of_python_and_durations():
     assert value == pytest.approx(0.002)
     with pytest.warns(InputWarning, match="read in seconds"):
         assert wasserstein_distance([datetime.timedelta(seconds=2)], [0.0]) == 2
+
+
+@pytest.mark.parametrize("kind", ["dates", "durations", "python"])
+def test_a_period_beside_times_is_a_time(kind):
+    """24 would be 24 seconds, of which all full hours are multiples."""
+    hours = np.array([23, 1]).astype("timedelta64[h]")
+    x, y = hours[:1], hours[1:]
+    if kind == "dates":
+        x, y = x + np.datetime64("2026-01-05"), y + np.datetime64("2026-03-08")
+    elif kind == "python":
+        x, y = ([datetime.timedelta(hours=hour)] for hour in (23, 1))
+    for day in (np.timedelta64(1, "D"), datetime.timedelta(days=1)):
+        with pytest.warns(InputWarning, match="seconds"):
+            assert wasserstein_distance(x, y, period=day) == 7200
+        with pytest.warns(InputWarning, match="seconds"):
+            assert compare(x, y, period=day)["W1"].value == 7200
+    for call in (wasserstein_distance, compare):
+        with pytest.raises(InputError, match=r"pass period as np.timedelta64\(1, 'D'\), got 24"):
+            call(x, y, period=24)
+        with pytest.raises(InputError, match="the points are numbers: pass period as a number"):
+            call([23.0], [1.0], period=np.timedelta64(1, "D"))
 
 
 def test_dates_that_cannot_be_compared_are_refused():

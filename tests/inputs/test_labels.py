@@ -9,7 +9,7 @@ import pytest
 from conftest import JIT_OFF
 
 import otdist
-from otdist import InputError, InputWarning, Problem, solve
+from otdist import InputError, InputWarning, Problem, solve, wasserstein_distance
 
 pd = pytest.importorskip("pandas")
 
@@ -132,3 +132,15 @@ def test_indices_that_are_equal_cost_nothing_to_compare():
     n = 10**4 if JIT_OFF else 10**6
     x = pd.Series(np.arange(n, dtype=float))
     assert otdist.wasserstein_distance(x, x + 1, pd.Series(np.full(n, 1 / n))) == pytest.approx(1)
+
+
+def test_value_counts_given_as_points_are_told_apart_from_a_column():
+    pd = pytest.importorskip("pandas")
+    x, y = pd.Series([1, 1, 2, 5]).value_counts(), pd.Series([2, 2, 3, 3, 1]).value_counts()
+    with pytest.warns(InputWarning, match=r"pass [xy]\.index as points"):
+        wasserstein_distance(x, y)
+    right = wasserstein_distance([1, 1, 2, 5], [2, 2, 3, 3, 1])
+    found = wasserstein_distance(x.index, y.index, x, y, normalize=True)
+    assert found == pytest.approx(right, rel=1e-12)
+    frame = pd.DataFrame({"count": [3, 8, 9]})
+    assert wasserstein_distance(frame["count"], [3, 8, 9]) == 0  # no warning
