@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
+from statistics import geometric_mean
 
 import pytest
 
@@ -76,3 +78,20 @@ def test_what_is_not_here_is_answered_with_the_page_that_says_who_has_it(name):
     page = f"{PROJECT['urls']['Documentation']}not-here.html"
     with pytest.raises(AttributeError, match=re.escape(page)):
         getattr(otdist, name)
+
+
+def test_the_figures_of_the_readme_are_those_on_the_benchmarks_page():
+    numbers = json.loads((ROOT / "docs/_static/benchmarks.json").read_text())
+    clouds = numbers["ratios"]["clouds"]
+    sizes = sorted(map(int, clouds))
+    of_pot = [v for cases in clouds.values() for name, v in cases.items() if "SciPy" not in name]
+    of_scipy = [v for name, v in clouds["10"].items() if "SciPy" in name]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert (
+        f"POT takes {geometric_mean(of_pot):.1f} times as long for points"
+        f" (n = {sizes[0]} to {sizes[-1]}, geometric mean; worst case {min(of_pot):.1f})"
+    ) in text
+    assert f"SciPy's assignment of ten points takes {geometric_mean(of_scipy):.2f} times" in text
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    assert numbers["commit"] in page
+    assert numbers["versions"]["POT"] in page
