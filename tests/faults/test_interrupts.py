@@ -45,8 +45,8 @@ def send():
 def call():
     import otdist
     return {call}
-threading.Thread(target=send, daemon=True).start()
 try:
+    threading.Thread(target=send, daemon=True).start()
     call()
     while not sent:
         time.sleep(0.01)
