@@ -131,7 +131,10 @@ def _processor() -> str:
 
 
 def measure(kinds: list[str], most_n: int) -> dict[str, Any]:
-    """Measure the kinds named, at sizes up to `most_n`, and keep others that are on file."""
+    """Measure the kinds named, at sizes up to `most_n`, and keep others that are on file.
+
+    What is measured is on file as soon as a kind is done.
+    """
     known = json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {"ratios": {}}
     ratios: dict[str, dict[str, Ratios]] = known["ratios"]
     peers.warm_up()
@@ -141,7 +144,9 @@ def measure(kinds: list[str], most_n: int) -> dict[str, Any]:
             if n <= most_n:
                 ratios[kind][str(n)] = KINDS[kind].measure(n)
                 print(kind, n, min(ratios[kind][str(n)].values(), default=None), flush=True)
-    return {**_machine(), "ratios": {kind: ratios[kind] for kind in KINDS if ratios.get(kind)}}
+        known = {**_machine(), "ratios": {k: ratios[k] for k in KINDS if ratios.get(k)}}
+        NUMBERS.write_text(json.dumps(known, indent=1) + "\n")
+    return known
 
 
 def _row(cells: list[str]) -> str:
@@ -274,7 +279,6 @@ def main(arguments: list[str] | None = None) -> None:
         numbers = json.loads(NUMBERS.read_text())
     else:
         numbers = measure(options.only, options.most_n)
-        NUMBERS.write_text(json.dumps(numbers, indent=1) + "\n")
     write_page(numbers)
     draw(numbers)
 
