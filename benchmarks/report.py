@@ -74,7 +74,7 @@ class Kind(NamedTuple):
     measure: Measure
 
 
-_ON_LINE = "SciPy's `wasserstein_distance`; POT's `wasserstein_1d` and `emd2_1d`"
+_ON_LINE = "`scipy.stats.wasserstein_distance`; POT's `wasserstein_1d` and `emd2_1d`"
 _OF_POINTS = "POT's `dist` and `emd2`; SciPy's `cdist` and `linear_sum_assignment`"
 _TITLES = {
     "line": ("Numbers on the line", _ON_LINE),
@@ -157,8 +157,9 @@ def _number(value: float | None) -> str:
     """Return a ratio; those below 1, where the peer is faster, are bold."""
     if value is None:
         return ""
-    text = f"{value:.2g}" if value < 10 else f"{value:.0f}"
-    return f"**{text}**" if value < 1 else text
+    if value < 1:
+        return f"**{value:.2f}**"
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def _table(sizes: dict[str, Ratios]) -> list[str]:
@@ -176,7 +177,7 @@ def _table(sizes: dict[str, Ratios]) -> list[str]:
 def _lost(ratios: dict[str, dict[str, Ratios]]) -> list[str]:
     """Return a line for each case in which the peer is faster."""
     found = [
-        (value, f"- {KINDS[kind].title}, n = {int(n):,}, {name}: {value:.2g}")
+        (value, f"- {KINDS[kind].title}, n = {int(n):,}, {name}: {value:.2f}")
         for kind, sizes in ratios.items()
         for n, cases in sizes.items()
         for name, value in cases.items()
@@ -245,6 +246,7 @@ def write_page(numbers: dict[str, Any]) -> None:
 def draw(numbers: dict[str, Any]) -> None:
     """Draw the range and the mean of all kinds against the size."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     from otdist.plot.style import BLUE, tidy
 
@@ -260,6 +262,7 @@ def draw(numbers: dict[str, Any]) -> None:
         axes.plot(n, [statistics.geometric_mean(v) for v in values], "o-", ms=3, color=BLUE)
         axes.axhline(1, color="black", lw=0.8)
         axes.set(xscale="log", yscale="log", xlabel="n", ylabel="peer / otdist")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(KINDS[kind].title, fontsize=9)
         tidy(axes)
     for axes in panels[len(kinds) :]:
