@@ -16,13 +16,13 @@ from otdist.batch.kernels import small_problems as kernel
 from otdist.batch.kernels.line import lines_at_once
 from otdist.batch.pairs import LARGEST, Block, Failure, Pairs
 from otdist.batch.rooms import claims_of, work_for
-from otdist.certificate.many import Clouds, Family, bracket, packed
+from otdist.certificate.many import Clouds, Family, bracket, brackets_on_line, packed
 from otdist.errors import short
 from otdist.geometry.points import kernel_code
 from otdist.inputs.scale import EXACT, FAR, room
 from otdist.pipeline import solve
 from otdist.problem.problem import Problem, unit_problem
-from otdist.problem.result import EXACT_TOL, Bracket, root, roots
+from otdist.problem.result import EXACT_TOL, root, roots
 from otdist.typing import FloatArray, IntArray
 
 # Numbers in the claims of one call, which stay in the second-level cache.
@@ -32,7 +32,6 @@ _CLAIMED = 1 << 16
 _LEAST_LEFT = 1e-6
 # Binary exponents of costs below which a pair among larger ones gets a unit of its own.
 _FEWEST_DIGITS = -500
-_EPS = float(np.finfo(float).eps)
 
 
 def solve_block(
@@ -83,12 +82,9 @@ def _on_line(family: Clouds, first: IntArray, second: IntArray, p: float) -> Flo
         np.empty(6 * (n + m) + 7),
         out,
     )
-    is_ordinary, unit, heavy, lower, upper, value, is_coupling, mass, largest = out.T
-    with np.errstate(all="ignore"):  # of pairs that are not ordinary
-        resolution = 2 * _EPS * largest * mass ** (1 / order)
-        value = np.minimum(np.maximum(value, lower), upper)
-    bracket = Bracket(lower, upper, value, is_coupling > 0, resolution, order)
-    value = np.where((is_ordinary > 0) & bracket.proves(EXACT_TOL), value, np.nan)
+    is_ordinary, unit, heavy = out[:, :3].T
+    found = brackets_on_line(out[:, 3:], order)
+    value = np.where((is_ordinary > 0) & found.proves(EXACT_TOL), found.value, np.nan)
     # The values of squared distances take no root: they scale as length ** 2.
     units = unit.astype(np.int64) * round(order / p) + heavy.astype(np.int64) // max(int(p), 1)
     return np.asarray(roots(value, p, units + family.unit))

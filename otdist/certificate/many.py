@@ -92,12 +92,16 @@ class LineBounds:
 
     def bounds(self) -> Bracket[FloatArray]:
         """Return the bounds of all pairs, NaN for claims that are not sound."""
-        lower, upper, value, is_coupling, mass, largest = self._found.T
-        p = self._cost[0]
+        return brackets_on_line(self._found, self._cost[0])
+
+
+def brackets_on_line(found: FloatArray, p: float) -> Bracket[FloatArray]:
+    """Return what `line_bounds` writes for pairs (pairs, 6) as brackets."""
+    lower, upper, value, is_coupling, mass, largest = found.T
+    with np.errstate(invalid="ignore"):
         resolution = 2 * _EPS * largest * (1.0 if p == np.inf else mass ** (1 / p))
-        with np.errstate(invalid="ignore"):
-            value = np.clip(value, lower, upper)
-            return Bracket(lower, upper, value, is_coupling > 0, resolution, p)
+        value = np.clip(value, lower, upper)
+        return Bracket(lower, upper, value, is_coupling > 0, resolution, p)
 
 
 class Histograms(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from otdist.errors import InputError
-from otdist.plot.plan import arcs_to_draw, draw_clouds
+from otdist.plot.plan import arcs_to_draw, draw_plan
 from otdist.plot.style import (
     BLUE,
     ORANGE,
@@ -86,7 +86,9 @@ def plot_comparison(
             f" {len(points[0])} and {len(points[1])}"
         )
     are_images = shape is not None and n == m == shape[0] * shape[1]
-    axes = _new_axes(are_images) if ax is None else given_axes(ax, 5 if are_images else 3)
+    if ax is None:
+        ax = _new_axes(are_images)
+    axes = given_axes(ax, 5 if are_images else 3)
     if shape is not None and are_images:
         _draw_images(axes[:3], comparison, points[0], shape, names)
     elif points[0].shape[1] == 1:
@@ -94,10 +96,7 @@ def plot_comparison(
     else:
         plan = comparison.exact.plan
         masses = comparison.exact.problem.a, comparison.exact.problem.b
-        draw_clouds(axes[0], plan, (points[0], points[1]), masses, names)
-        axes[0].set_title(
-            f"{short_name(names[0])}, {short_name(names[1])} and the plan", fontsize=11
-        )
+        draw_plan(axes[0], plan, (points[0], points[1]), masses, names)
     _draw_transport(axes[-2], comparison)
     _draw_divergences(axes[-1], comparison)
     figure: Figure = axes[0].figure

@@ -74,9 +74,8 @@ def plot_critic(
         as_points_in(name, each, critic.dimension) for name, each in (("x", x), ("y", y))
     )
     if ax is None:
-        axes: Any = new_figure(6.0, 4.8).subplots()
-    else:
-        (axes,) = given_axes(ax, 1)
+        ax = new_figure(6.0, 4.8).subplots()
+    (axes,) = given_axes(ax, 1)
     both = np.concatenate(points)
     margin = 0.1 * (np.ptp(both, axis=0).max() or 1.0)
     sides = [np.linspace(*ends, _RESOLUTION) for ends in _box(both, margin)]

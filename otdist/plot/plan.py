@@ -76,17 +76,14 @@ def plot_plan(
             f" got {given}"
         )
     in_space = points[0].shape[1] == 3
-    if ax is not None:
-        (axes,) = given_axes(ax, 1)
-        if in_space and axes.name != "3d":
-            raise InputError('ax must be made with projection="3d" for points in space')
-    else:
-        axes = new_figure(6.0, 5.0).add_subplot(projection="3d" if in_space else None)
-    mass = _sums(plan, 1), _sums(plan, 0)
-    draw = _draw_levels if points[0].shape[1] == 1 else draw_clouds
-    draw(axes, plan, points, mass, names)
-    drawn: Figure = axes.figure
-    return drawn
+    if ax is None:
+        ax = new_figure(6.0, 5.0).add_subplot(projection="3d" if in_space else None)
+    (axes,) = given_axes(ax, 1)
+    if in_space and axes.name != "3d":
+        raise InputError('ax must be made with projection="3d" for points in space')
+    draw_plan(axes, plan, points, (_sums(plan, 1), _sums(plan, 0)), names)
+    figure: Figure = axes.figure
+    return figure
 
 
 def _sums(plan: Any, axis: int) -> FloatArray:
@@ -123,48 +120,45 @@ def arcs_to_draw(plan: Any, x: FloatArray, y: FloatArray) -> tuple[IntArray, Int
     return rows[chosen], columns[chosen]
 
 
-def draw_clouds(
+def draw_plan(
     axes: Axes,
     plan: Any,
     points: tuple[FloatArray, FloatArray],
     masses: tuple[FloatArray, FloatArray],
     names: Sequence[str],
 ) -> None:
-    """Draw two clouds as dots with areas proportional to the masses, and arcs between them."""
+    """Draw points as dots with areas proportional to the masses, and arcs between them."""
     rows, columns = arcs_to_draw(plan, *points)
-    labels = ["first coordinate", "second coordinate", "third coordinate"]
-    if points[0].shape[1] > (3 if axes.name == "3d" else 2):
-        points, labels = (
-            _principal(*points),
-            ["first principal component", "second principal component"],
-        )
+    d = points[0].shape[1]
+    is_projected = d > (3 if axes.name == "3d" else 2)
+    if is_projected:
+        points = _principal(*points)
+    elif d == 1:
+        points = _on_levels(*points)
     _draw_arcs(axes, points[0][rows], points[1][columns])
     _draw_dots(axes, points, masses, names)
-    axes.set(xlabel=labels[0], ylabel=labels[1])
+    if d == 1:
+        axes.set(xlabel="position", ylim=(-0.3, 1.3))
+        axes.set_yticks([0, 1], [short_name(names[1]), short_name(names[0])])
+    else:
+        _label_coordinates(axes, "principal component" if is_projected else "coordinate")
+    finish(axes, f"{short_name(names[0])}, {short_name(names[1])} and the plan")
+
+
+def _on_levels(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return numbers (n, 1) and (m, 1) as points of the plane, the first above."""
+    return np.column_stack([x, np.ones(len(x))]), np.column_stack([y, np.zeros(len(y))])
+
+
+def _label_coordinates(axes: Any, kind: str) -> None:
+    """Label the axes of points in the plane, of one scale, or in space."""
+    axes.set(xlabel=f"first {kind}", ylabel=f"second {kind}")
     if axes.name == "3d":
-        axes.set(zlabel=labels[2])
+        axes.set(zlabel=f"third {kind}")
     else:
         # Axes that share their limits with others keep them.
         is_shared = len(axes.get_shared_x_axes().get_siblings(axes)) > 1
         axes.set_aspect("equal", adjustable="box" if is_shared else "datalim")
-    finish(axes, f"{short_name(names[0])}, {short_name(names[1])} and the plan")
-
-
-def _draw_levels(
-    axes: Axes,
-    plan: Any,
-    points: tuple[FloatArray, FloatArray],
-    masses: tuple[FloatArray, FloatArray],
-    names: Sequence[str],
-) -> None:
-    """Draw numbers on two levels, the first above, and arcs between them."""
-    rows, columns = arcs_to_draw(plan, *points)
-    x, y = (np.column_stack([each, np.full(len(each), 1.0 - k)]) for k, each in enumerate(points))
-    _draw_arcs(axes, x[rows], y[columns])
-    _draw_dots(axes, (x, y), masses, names)
-    axes.set(xlabel="position", ylim=(-0.3, 1.3))
-    axes.set_yticks([0, 1], [short_name(names[1]), short_name(names[0])])
-    finish(axes, f"{short_name(names[0])}, {short_name(names[1])} and the plan")
 
 
 def _draw_dots(

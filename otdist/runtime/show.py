@@ -9,11 +9,8 @@ from typing import Any
 
 
 def brief(value: Any) -> str:
-    """Return a class with its fields, for ``__repr__``: arrays by their shapes only."""
-    if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value) if field.repr]
-    else:
-        names = list(value._fields)
+    """Return a dataclass with its fields, for ``__repr__``: arrays by their shapes only."""
+    names = (field.name for field in dataclasses.fields(value) if field.repr)
     fields = (f"{name}={_word(getattr(value, name))}" for name in names)
     return f"{type(value).__name__}({', '.join(fields)})"
 
